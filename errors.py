@@ -1,0 +1,441 @@
+"""Every error a user can meet, in one tree. An error carries data and builds its own text.
+
+::
+
+    MintmarkError
+    ├── UsageError                what was asked cannot be done as asked (exit code 2)
+    │   ├── InvalidInput          invalid_input        wrong type or out of limits
+    │   ├── UnknownInput          unknown_input        no such input of the workflow
+    │   ├── UnknownWorkflow       unknown_workflow
+    │   ├── UnknownVersion        unknown_version
+    │   ├── InvalidWorkflow       invalid_workflow     the file is no workflow of ours
+    │   ├── UnknownModel          unknown_model
+    │   ├── UnsupportedTask       unsupported_task     the model cannot do this task
+    │   ├── FileMissing           file_not_found
+    │   ├── NotAnImage            not_an_image
+    │   ├── ImageTooLarge         image_too_large      more pixels than the limit (a bomb, often)
+    │   └── BadSetting            bad_setting
+    ├── MoneyError                refused before any money moves
+    │   ├── ModelRetired          model_retired
+    │   ├── PriceUnknown          price_unknown
+    │   ├── AllowanceExhausted    allowance_exhausted
+    │   └── BudgetExceeded        budget_exceeded
+    ├── PolicyError
+    │   ├── PromptBlocked         prompt_blocked       by our policy, costs nothing
+    │   ├── OutputBlocked         output_blocked       by our policy, after the call was settled
+    │   ├── UnknownPolicy         unknown_policy
+    │   └── ModerationUnavailable moderation_unavailable   a required checker did not answer: fail closed
+    ├── ProviderError             what a hosted API answered, with what is known of the charge
+    │   ├── MissingKey            missing_key
+    │   ├── ProviderRefused       provider_refused     4xx: the request itself is wrong
+    │   ├── ProviderAuth          provider_auth        the key is refused
+    │   ├── ProviderBlocked       provider_blocked     the provider's own content policy
+    │   ├── RateLimited           rate_limited
+    │   ├── ProviderDown          provider_unavailable
+    │   ├── BadAnswer             bad_answer           an answer that breaks the provider's own protocol
+    │   ├── ResultLost            result_lost          paid for, but the result cannot be fetched (any more)
+    │   └── ChargeUnknown         charge_unknown       asked, and nobody knows whether it was charged
+    ├── WorkerError
+    │   ├── WorkerUnreachable     worker_unreachable
+    │   ├── WorkerWithoutPack     worker_without_pack
+    │   ├── WorkerModeMismatch    worker_mode_mismatch sandbox job on a live worker, or the reverse
+    │   ├── WorkerRefused         worker_refused       the graph did not validate there
+    │   ├── WorkerLost            worker_lost          the worker forgot or dropped the job
+    │   ├── NodeFailed            node_failed          a node raised something that is not ours
+    │   ├── Unauthorized          unauthorized         a worker route was called without its token
+    │   └── UnknownJob            unknown_job
+    ├── ProvenanceError
+    │   ├── SigningFailed         signing_failed
+    │   └── BadKey                bad_signing_key
+    ├── StorageError
+    │   ├── DiskFull              disk_full
+    │   └── CannotWrite           cannot_write
+    ├── MissingExtra              missing_extra        an optional package is not installed
+    ├── Canceled                  canceled             somebody stopped the job
+    └── InternalError             internal_error       a defect of ours
+
+The code of an error is part of the public interface: it never changes meaning.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar, Literal
+
+Charged = Literal["no", "yes", "unknown"]
+"""What is known of a failed hosted call's cost: surely none, surely charged, or nobody here knows."""
+
+
+class MintmarkError(Exception):
+    """The base: a stable ``code``, a message that names the culprit, and a ``hint`` that says how to mend it."""
+
+    code: ClassVar[str] = "internal_error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", **data: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.data = data
+
+    def __str__(self) -> str:
+        """One line that survives a worker's ``execution_error`` event: the code can be read back from it."""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{self.message}{hint} [{self.code}]"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form used by ``--json``, the worker route and the journal."""
+        return {"code": self.code, "message": self.message, "hint": self.hint}
+
+
+class UsageError(MintmarkError):
+    """What was asked cannot be done as asked."""
+
+    code = "usage_error"
+    exit_code = 2
+
+
+class InvalidInput(UsageError):
+    """An input has the wrong type or is out of its limits."""
+
+    code = "invalid_input"
+
+
+class UnknownInput(UsageError):
+    """The workflow has no such input."""
+
+    code = "unknown_input"
+
+
+class UnknownWorkflow(UsageError):
+    """No workflow of this name is known."""
+
+    code = "unknown_workflow"
+
+
+class UnknownVersion(UsageError):
+    """The workflow exists, this version of it does not."""
+
+    code = "unknown_version"
+
+
+class InvalidWorkflow(UsageError):
+    """The file is no workflow version of ours, or contradicts itself."""
+
+    code = "invalid_workflow"
+
+
+class UnknownModel(UsageError):
+    """The catalog has no such model."""
+
+    code = "unknown_model"
+
+
+class UnsupportedTask(UsageError):
+    """The model cannot do this task."""
+
+    code = "unsupported_task"
+
+
+class FileMissing(UsageError):
+    """A file that was named does not exist or cannot be read."""
+
+    code = "file_not_found"
+
+
+class NotAnImage(UsageError):
+    """The bytes are no image of a supported kind."""
+
+    code = "not_an_image"
+
+
+class ImageTooLarge(UsageError):
+    """The image has more pixels than the limit allows; it was not decoded."""
+
+    code = "image_too_large"
+
+
+class BadSetting(UsageError):
+    """A setting has a value that cannot be used."""
+
+    code = "bad_setting"
+
+
+class MoneyError(MintmarkError):
+    """Refused before any money moves."""
+
+    code = "money_error"
+
+
+class ModelRetired(MoneyError):
+    """The provider has switched this model off."""
+
+    code = "model_retired"
+
+
+class PriceUnknown(MoneyError):
+    """The catalog cannot say what the call would cost at most."""
+
+    code = "price_unknown"
+
+
+class AllowanceExhausted(MoneyError):
+    """The job's allowance does not cover the call."""
+
+    code = "allowance_exhausted"
+
+
+class BudgetExceeded(MoneyError):
+    """Settled + set aside + asked would exceed a budget's limit."""
+
+    code = "budget_exceeded"
+
+
+class PolicyError(MintmarkError):
+    """A decision of the moderation policy, or the lack of one."""
+
+    code = "policy_error"
+
+
+class PromptBlocked(PolicyError):
+    """Our policy blocked the text; nothing was asked of a provider and nothing was charged."""
+
+    code = "prompt_blocked"
+
+
+class OutputBlocked(PolicyError):
+    """Our policy blocked the image; it is not returned, and the call was settled if the provider charged."""
+
+    code = "output_blocked"
+
+
+class UnknownPolicy(PolicyError):
+    """No policy of this name and version is known here."""
+
+    code = "unknown_policy"
+
+
+class ModerationUnavailable(PolicyError):
+    """A checker that the policy requires did not answer: fail closed."""
+
+    code = "moderation_unavailable"
+
+
+class ProviderError(MintmarkError):
+    """A hosted API's failure, with what is known of the charge.
+
+    ``charged``: ``no`` (surely a failure, may be repeated), ``yes``, or ``unknown`` (never repeated blindly).
+    ``retry_after``: seconds the provider asked us to wait, where it did.
+    """
+
+    code = "provider_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        provider: str = "",
+        charged: Charged = "no",
+        status: int | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, provider=provider, status=status, request_id=request_id)
+        self.provider = provider
+        self.charged: Charged = charged
+        self.status = status
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class MissingKey(ProviderError):
+    """No key for this provider is set."""
+
+    code = "missing_key"
+
+
+class ProviderRefused(ProviderError):
+    """The provider refused the request itself (4xx)."""
+
+    code = "provider_refused"
+
+
+class ProviderAuth(ProviderError):
+    """The provider refused the key, or the account may not do this."""
+
+    code = "provider_auth"
+
+
+class ProviderBlocked(ProviderError):
+    """The provider's own content policy blocked the input or the output."""
+
+    code = "provider_blocked"
+
+
+class RateLimited(ProviderError):
+    """Too many requests; the provider did no work."""
+
+    code = "rate_limited"
+
+
+class ProviderDown(ProviderError):
+    """The provider cannot be reached or answers 5xx."""
+
+    code = "provider_unavailable"
+
+
+class BadAnswer(ProviderError):
+    """An answer that breaks the provider's own protocol: truncated, malformed, or without its image."""
+
+    code = "bad_answer"
+
+
+class ResultLost(ProviderError):
+    """The call was paid for, but its result cannot be fetched (any more)."""
+
+    code = "result_lost"
+
+
+class ChargeUnknown(ProviderError):
+    """The call was asked and its outcome cannot be learned; it may have been charged."""
+
+    code = "charge_unknown"
+
+
+class WorkerError(MintmarkError):
+    """What went wrong between us and a worker."""
+
+    code = "worker_error"
+
+
+class WorkerUnreachable(WorkerError):
+    """Nothing that speaks ComfyUI's protocol answers at this URL."""
+
+    code = "worker_unreachable"
+
+
+class WorkerWithoutPack(WorkerError):
+    """The worker lacks the Mintmark node pack, or one too old for this job."""
+
+    code = "worker_without_pack"
+
+
+class WorkerModeMismatch(WorkerError):
+    """A sandbox job reached a live worker, or the reverse: real money must never be spent by mistake."""
+
+    code = "worker_mode_mismatch"
+
+
+class WorkerRefused(WorkerError):
+    """The worker did not accept the graph."""
+
+    code = "worker_refused"
+
+
+class WorkerLost(WorkerError):
+    """The worker forgot the job or stopped answering."""
+
+    code = "worker_lost"
+
+
+class NodeFailed(WorkerError):
+    """A node of the graph raised an error that is not one of ours."""
+
+    code = "node_failed"
+
+
+class Unauthorized(WorkerError):
+    """A worker route was called from afar without its token."""
+
+    code = "unauthorized"
+
+
+class UnknownJob(WorkerError):
+    """The worker knows no job of this id."""
+
+    code = "unknown_job"
+
+
+class ProvenanceError(MintmarkError):
+    """Signing or its keys."""
+
+    code = "provenance_error"
+
+
+class SigningFailed(ProvenanceError):
+    """The credential could not be made; the file was not delivered unsigned."""
+
+    code = "signing_failed"
+
+
+class BadKey(ProvenanceError):
+    """The signing key or certificate chain cannot be used."""
+
+    code = "bad_signing_key"
+
+
+class StorageError(MintmarkError):
+    """Files that cannot be written."""
+
+    code = "storage_error"
+
+
+class DiskFull(StorageError):
+    """No room to write; nothing half-written was left behind."""
+
+    code = "disk_full"
+
+
+class CannotWrite(StorageError):
+    """The folder or file cannot be written."""
+
+    code = "cannot_write"
+
+
+class MissingExtra(MintmarkError):
+    """An optional package is not installed."""
+
+    code = "missing_extra"
+
+
+class Canceled(MintmarkError):
+    """Somebody stopped the job."""
+
+    code = "canceled"
+
+
+class InternalError(MintmarkError):
+    """A defect of ours."""
+
+    code = "internal_error"
+
+
+def every_error() -> dict[str, type[MintmarkError]]:
+    """All error classes by code."""
+    found: dict[str, type[MintmarkError]] = {}
+    todo: list[type[MintmarkError]] = [MintmarkError]
+    while todo:
+        for kind in todo.pop().__subclasses__():
+            found[kind.code] = kind
+            todo.append(kind)
+    return found
+
+
+_CODE_AT_END = re.compile(r"^(?P<message>.*) \[(?P<code>[a-z_]+)\]\s*$", re.DOTALL)
+
+
+def from_text(text: str) -> MintmarkError | None:
+    """The error that ``str(error)`` came from, where the text ends with a known code; else None.
+
+    A worker hands a node's exception on as text only, so this is how a code survives the wire.
+    """
+    match = _CODE_AT_END.match(text.strip())
+    kind = every_error().get(match["code"]) if match else None
+    return kind(match["message"]) if match and kind else None
+
+
+def from_dict(data: dict[str, Any]) -> MintmarkError:
+    """The error whose :meth:`MintmarkError.as_dict` this is; an unknown code becomes :class:`InternalError`."""
+    kind = every_error().get(str(data.get("code")), InternalError)
+    return kind(str(data.get("message", "")), hint=str(data.get("hint", "")))

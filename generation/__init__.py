@@ -1,0 +1,1 @@
+"""One hosted generation from request to record: the service every hosted call goes through, and its journal."""

@@ -1,0 +1,145 @@
+"""What crosses the pack's worker route: a job's context in, its report and journal out. See docs/worker-route.md.
+
+The context never goes into the graph or into ``extra_pnginfo``: save nodes write those into files.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from ..moderation.verdict import Verdict
+from .call import Call, Entry
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _canonical(text: str) -> str:
+    if str(uuid.UUID(text)) != text:
+        raise ValueError("must be a lower-case, hyphenated UUID")
+    return text
+
+
+JobId = Annotated[str, AfterValidator(_canonical)]
+"""A canonical UUID, chosen by whoever submits; it is also the ``prompt_id`` on the worker."""
+
+
+class WorkflowRef(_Frozen):
+    """An immutable release of a graph."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class JobContext(_Frozen):
+    """What a job's nodes must know. Sent before the prompt is posted; without one, the local settings hold."""
+
+    job_id: JobId
+    project: str = "default"
+    user: str = "local"
+    policy: str = "standard"
+    """Name, or name@version, of a moderation policy the worker knows."""
+    allowance_microusd: int = Field(ge=0)
+    """The most this job may spend."""
+    mode: Literal["live", "sandbox"]
+    """A worker in the other mode refuses the job: play money and real money are never mixed up."""
+    on_unknown: Literal["strict", "available"] = "strict"
+    keep_prompt: bool = False
+    """Whether the credential may hold the prompt itself."""
+    workflow: WorkflowRef | None = None
+    token: SecretStr | None = None
+    """Short-lived; opens this job's report from afar. Never stored."""
+    expires_at: datetime | None = None
+    local: bool = False
+    """Run by hand on this machine: the allowance grows with each call, out of the local ledger."""
+
+
+class Receipt(_Frozen):
+    """One hosted call's money. ``state`` says how sure it is."""
+
+    call_id: str
+    provider: str
+    model: str
+    request_id: str | None
+    microusd: int
+    state: Literal["settled", "unknown", "cached"]
+
+
+class Allowance(_Frozen):
+    """A job's allowance in micro-dollars: granted = held + settled + left, always."""
+
+    granted_microusd: int
+    held_microusd: int
+    settled_microusd: int
+
+    @property
+    def left_microusd(self) -> int:
+        """What may still be held. Negative only where a provider charged more than its own price allows."""
+        return self.granted_microusd - self.held_microusd - self.settled_microusd
+
+
+class JobReport(_Frozen):
+    """What the worker knows of a job: its money, receipts, verdicts, signed files and failures."""
+
+    job_id: str
+    open: bool
+    allowance: Allowance
+    receipts: tuple[Receipt, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    signed: tuple[dict[str, Any], ...] = ()
+    failures: tuple[dict[str, Any], ...] = ()
+
+
+class JournalPage(_Frozen):
+    """The answer of ``GET /mintmark/journal``. Ask again from ``next`` until no entries come."""
+
+    journal_id: str
+    """Another id than before: another journal, so start again from 0."""
+    entries: tuple[Entry, ...]
+    next: int
+
+
+class Device(_Frozen):
+    """A GPU of the worker, in bytes."""
+
+    name: str
+    vram_total: int
+    vram_free: int
+    load: float | None = None
+
+
+class WorkerHealth(_Frozen):
+    """The answer of ``GET /mintmark/worker``."""
+
+    boot_id: str
+    """Changes with every start of the worker's process."""
+    kind: Literal["comfyui", "runner"]
+    pack_version: str
+    mode: Literal["live", "sandbox"]
+    policy: str
+    providers: tuple[str, ...]
+    """Providers with a key here, by name only."""
+    prompt_thread_alive: bool | None
+    models_in_memory: tuple[str, ...] = ()
+    devices: tuple[Device, ...] = ()
+
+
+def receipt_of(call: Call) -> Receipt | None:
+    """The receipt of a call, or None where nothing was (or may have been) charged."""
+    if call.state not in ("settled", "unknown"):
+        return None
+    unsure = call.state == "unknown"
+    return Receipt(
+        call_id=call.call_id,
+        provider=call.provider,
+        model=call.model,
+        request_id=call.request_id,
+        microusd=call.hold_microusd if unsure else call.charged_microusd,
+        state="unknown" if unsure else ("cached" if (call.result or {}).get("cached_of") else "settled"),
+    )

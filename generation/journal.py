@@ -1,0 +1,93 @@
+"""The journal: the durable local record, on the machine that makes a hosted call, of what was asked and what came back.
+
+This file is the specification; ``tests/contracts/journal.py`` holds every implementation to it.
+
+- Every method that writes is durable when it returns: a SIGKILL or power cut afterwards loses nothing of it.
+- A job draws on its allowance only through :meth:`Journal.hold`, which checks and writes in one transaction: the sum of
+  holds and charges of a job never exceeds what was granted, however many callers there are.
+- Within a job, a call's ``key`` is asked once, and never again unless the earlier attempt was released.
+- Entries are appended, never changed, and numbered by ``seq`` without gaps a reader could miss: whoever has read up to
+  ``seq`` asks for what came since, as often as they like.
+- Several processes may share one journal. A call belongs to the process that holds it; what a dead process left is
+  found by :meth:`Journal.adopt_orphans`, exactly once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from .call import Call, Entry, Kind, NewCall, State
+from .context import JobContext, JobReport
+
+
+class Journal(ABC):
+    """See the module's text for what must hold."""
+
+    @abstractmethod
+    def open_job(self, context: JobContext) -> None:
+        """Grant the job its allowance. Repeating it is harmless; a different context for a known job is refused.
+
+        Raises InvalidInput where the job is known with another context.
+        """
+
+    @abstractmethod
+    def extend(self, job_id: str, microusd: int) -> None:
+        """Grant more to an open job. Raises UnknownJob."""
+
+    @abstractmethod
+    def job(self, job_id: str) -> JobContext | None:
+        """The job's context (without its token), or None."""
+
+    @abstractmethod
+    def hold(self, call: NewCall) -> Call:
+        """Set aside the call's share of the allowance and write down what is about to be asked: state ``held``.
+
+        Where the job already asked this key and the attempt was not released, that call is returned instead and
+        nothing is written. Raises AllowanceExhausted (with what is left and what was asked), UnknownJob, and
+        Canceled where the job was closed.
+        """
+
+    @abstractmethod
+    def move(self, call_id: str, state: State, **facts: Any) -> Call:
+        """Take the call to its next state. Taking it where it already is, is harmless and changes nothing.
+
+        Facts by state: ``accepted``: request_id, handle. ``settled``: microusd, request_id, result. ``released`` and
+        ``unknown``: reason. Raises InternalError for a step that :data:`~.call.STEPS` does not allow.
+        """
+
+    @abstractmethod
+    def forget_attempt(self, call_id: str) -> None:
+        """Let an ``unknown`` call's key be asked again (policy ``available``); its own hold stays."""
+
+    @abstractmethod
+    def store(self, call_id: str, images: list[dict[str, Any]]) -> Call:
+        """The answer's images are safe in the spool under these digests."""
+
+    @abstractmethod
+    def note(self, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None = None) -> Entry:
+        """Add a fact that moves no money: a verdict, a signed file, a failure."""
+
+    @abstractmethod
+    def call(self, call_id: str) -> Call | None:
+        """The call as it stands, or None."""
+
+    @abstractmethod
+    def since(self, seq: int, *, job_id: str | None = None, limit: int = 1000) -> list[Entry]:
+        """The entries after ``seq``, oldest first; of one job, or of all."""
+
+    @abstractmethod
+    def report(self, job_id: str) -> JobReport:
+        """The job's money, receipts, verdicts and failures so far. Raises UnknownJob."""
+
+    @abstractmethod
+    def close_job(self, job_id: str) -> JobReport:
+        """Nothing more may be held; what is not spent goes back to whoever granted it. Harmless to repeat."""
+
+    @abstractmethod
+    def adopt_orphans(self) -> list[Call]:
+        """Calls that are not over and whose process is dead; they now belong to this one."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back files and locks."""

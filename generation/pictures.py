@@ -1,0 +1,80 @@
+"""Looking into image bytes without trusting them: kind and size from the header, pixels only within the limit."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ImageTooLarge, NotAnImage
+from .record import Output
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+"""The kinds we take in, by Pillow's format names."""
+
+
+def inspect(data: bytes, *, max_pixels: int, what: str = "The file") -> tuple[str, int, int]:
+    """(media type, width, height) from the header alone. Raises NotAnImage and ImageTooLarge."""
+    with _open(data, max_pixels=max_pixels, what=what) as image:
+        return MEDIA_TYPES[str(image.format)], image.width, image.height
+
+
+def decode(data: bytes, *, max_pixels: int, what: str = "The file") -> np.ndarray[Any, Any]:
+    """The pixels as uint8 [H,W,C], C = 3, or 4 where the image has transparency.
+
+    Raises NotAnImage, also for truncated data, and ImageTooLarge before anything is unpacked.
+    """
+    import numpy as np
+
+    with _open(data, max_pixels=max_pixels, what=what) as image:
+        try:
+            mode = "RGBA" if image.has_transparency_data else "RGB"
+            return np.asarray(image.convert(mode))
+        except (OSError, ValueError, SyntaxError) as exc:
+            raise NotAnImage(f"{what} is damaged: {exc}.") from exc
+
+
+def describe(data: bytes, *, max_pixels: int) -> Output:
+    """An output's facts, pixels included. Raises NotAnImage and ImageTooLarge."""
+    pixels = decode(data, max_pixels=max_pixels, what="The provider's image")
+    media_type, width, height = inspect(data, max_pixels=max_pixels)
+    return Output(
+        sha256=hashlib.sha256(data).hexdigest(),
+        media_type=media_type,
+        width=width,
+        height=height,
+        pixels_sha256=pixels_digest(pixels),
+    )
+
+
+def pixels_digest(pixels: np.ndarray[Any, Any]) -> str:
+    """SHA-256 over shape and bytes of uint8 pixels [H,W,C]."""
+    import numpy as np
+
+    head = "x".join(str(side) for side in pixels.shape).encode()
+    return hashlib.sha256(head + np.ascontiguousarray(pixels).data).hexdigest()
+
+
+def _open(data: bytes, *, max_pixels: int, what: str) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of bombs at its own limit; ours is checked below, before any pixel is unpacked.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=list(MEDIA_TYPES))
+    except Image.DecompressionBombError as exc:
+        raise ImageTooLarge(f"{what} has far too many pixels: {exc}.") from exc
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as exc:
+        raise NotAnImage(f"{what} is no PNG, JPEG or WebP image.", hint="Convert it first.") from exc
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(
+            f"{what} is {image.width}x{image.height}: more than {max_pixels} pixels.",
+            hint="Scale it down, or raise MINTMARK_MAX_PIXELS.",
+        )
+    return image

@@ -1,0 +1,262 @@
+"""The journal in a SQLite file, shared by all processes of a machine that use the same data folder."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ..errors import AllowanceExhausted, Canceled, InvalidInput, UnknownJob
+from ..metering.prices import usd
+from ..moderation.verdict import Verdict
+from ..storage.database import Database
+from ..storage.owners import Owner
+from .call import Call, Entry, Kind, NewCall, State, check_step
+from .context import Allowance, JobContext, JobReport, receipt_of
+from .journal import Journal
+
+_SCHEMA = Path(__file__).with_name("journal.sql")
+_OPEN = "('held', 'asking', 'accepted')"
+_HELD = f"CASE WHEN state IN {_OPEN} OR state = 'unknown' THEN hold ELSE 0 END"
+
+
+def utc_now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(timezone.utc)
+
+
+class SqliteJournal(Journal):
+    """``folder`` holds the file ``journal.sqlite3`` and the locks of the processes that use it."""
+
+    def __init__(self, folder: Path, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._now = now
+        self._db = Database(folder / "journal.sqlite3", _SCHEMA.read_text(encoding="utf-8"))
+        self._owner = Owner(folder / "owners")
+        self.journal_id = self._identity()
+
+    # -- jobs ---------------------------------------------------------------------------------------------------
+
+    def open_job(self, context: JobContext) -> None:
+        stored = context.model_dump_json(exclude={"token", "expires_at"})
+        with self._db.transaction() as db:
+            row = db.execute("SELECT context FROM jobs WHERE job_id = ?", (context.job_id,)).fetchone()
+            if row is None:
+                db.execute(
+                    "INSERT INTO jobs (job_id, context, granted) VALUES (?, ?, ?)",
+                    (context.job_id, stored, context.allowance_microusd),
+                )
+            elif row["context"] != stored:
+                raise InvalidInput(
+                    f"Job {context.job_id} is already known here with another context.", hint="Use a new job id."
+                )
+
+    def extend(self, job_id: str, microusd: int) -> None:
+        with self._db.transaction() as db:
+            done = db.execute("UPDATE jobs SET granted = granted + ? WHERE job_id = ?", (microusd, job_id))
+            if done.rowcount == 0:
+                raise _unknown_job(job_id)
+
+    def job(self, job_id: str) -> JobContext | None:
+        row = self._db.row("SELECT context FROM jobs WHERE job_id = ?", job_id)
+        return JobContext.model_validate_json(row["context"]) if row else None
+
+    # -- calls --------------------------------------------------------------------------------------------------
+
+    def hold(self, call: NewCall) -> Call:
+        with self._db.transaction() as db:
+            known = db.execute(
+                "SELECT * FROM calls WHERE key = ? AND state != 'released' AND NOT forgotten", (call.key,)
+            ).fetchone()
+            if known:
+                return _call(known)
+            self._check_allowance(db, call)
+            attempt = db.execute("SELECT count(*) FROM calls WHERE key = ?", (call.key,)).fetchone()[0] + 1
+            db.execute(
+                "INSERT INTO calls (call_id, job_id, key, attempt, node_id, provider, model, request_digest, owner, "
+                "state, hold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'held', ?)",
+                (
+                    *(call.call_id, call.job_id, call.key, attempt, call.node_id, call.provider, call.model),
+                    *(call.request_digest, self._owner.id, call.hold_microusd),
+                ),
+            )
+            facts = call.model_dump(include={"node_id", "provider", "model", "request_digest"})
+            self._append(db, call.job_id, "held", {**facts, "microusd": call.hold_microusd}, call.call_id)
+            return self._get(db, call.call_id)
+
+    def _check_allowance(self, db: sqlite3.Connection, call: NewCall) -> None:
+        allowance, closed = self._allowance(db, call.job_id)
+        if closed:
+            raise Canceled(f"Job {call.job_id} is closed; nothing more may be asked for it.")
+        if call.hold_microusd > allowance.left_microusd:
+            raise AllowanceExhausted(
+                f"The job may still spend {usd(max(0, allowance.left_microusd))} of {usd(allowance.granted_microusd)}, "
+                f"and {call.model} asks for {usd(call.hold_microusd)}.",
+                hint="Raise the allowance (MINTMARK_ALLOWANCE_USD), choose a cheaper model or ask for fewer images.",
+                left_microusd=allowance.left_microusd,
+                asked_microusd=call.hold_microusd,
+            )
+
+    def move(self, call_id: str, state: State, **facts: Any) -> Call:
+        with self._db.transaction() as db:
+            before = self._get(db, call_id)
+            if before.state == state:
+                return before
+            check_step(call_id, before.state, state)
+            columns: dict[str, Any] = {"state": state, "owner": self._owner.id}
+            if facts.get("request_id") is not None:
+                columns["request_id"] = facts["request_id"]
+            if state == "accepted":
+                columns["handle"] = json.dumps(facts["handle"])
+            if state == "settled":
+                columns |= {"charged": facts["microusd"], "result": json.dumps(facts.get("result", {}))}
+            _update(db, call_id, columns)
+            data = {**facts, "provider": before.provider, "model": before.model, "hold_microusd": before.hold_microusd}
+            data.setdefault("request_id", before.request_id)
+            self._append(db, before.job_id, state, data, call_id)
+            return self._get(db, call_id)
+
+    def forget_attempt(self, call_id: str) -> None:
+        with self._db.transaction() as db:
+            db.execute("UPDATE calls SET forgotten = 1 WHERE call_id = ? AND state = 'unknown'", (call_id,))
+
+    def store(self, call_id: str, images: list[dict[str, Any]]) -> Call:
+        with self._db.transaction() as db:
+            call = self._get(db, call_id)
+            result = {**(call.result or {}), "stored": images}
+            _update(db, call_id, {"result": json.dumps(result)})
+            self._append(db, call.job_id, "stored", {"images": images}, call_id)
+            return self._get(db, call_id)
+
+    def call(self, call_id: str) -> Call | None:
+        row = self._db.row("SELECT * FROM calls WHERE call_id = ?", call_id)
+        return _call(row) if row else None
+
+    # -- facts and reports --------------------------------------------------------------------------------------
+
+    def note(self, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None = None) -> Entry:
+        with self._db.transaction() as db:
+            return self._append(db, job_id, kind, data, call_id)
+
+    def since(self, seq: int, *, job_id: str | None = None, limit: int = 1000) -> list[Entry]:
+        rows = self._db.rows(
+            "SELECT * FROM entries WHERE seq > ? AND (? IS NULL OR job_id = ?) ORDER BY seq LIMIT ?",
+            *(seq, job_id, job_id, limit),
+        )
+        return [_entry(row) for row in rows]
+
+    def report(self, job_id: str) -> JobReport:
+        with self._db.transaction() as db:
+            allowance, closed = self._allowance(db, job_id)
+            calls = db.execute(
+                "SELECT calls.* FROM calls JOIN entries USING (call_id) WHERE calls.job_id = ? "
+                "AND entries.kind = 'held' ORDER BY seq",
+                (job_id,),
+            )
+            receipts = [receipt for row in calls if (receipt := receipt_of(_call(row)))]
+            facts = [
+                _entry(row)
+                for row in db.execute(
+                    "SELECT * FROM entries WHERE job_id = ? AND kind IN ('verdict', 'signed', 'failed') ORDER BY seq",
+                    (job_id,),
+                )
+            ]
+        return JobReport(
+            job_id=job_id,
+            open=not closed,
+            allowance=allowance,
+            receipts=tuple(receipts),
+            verdicts=tuple(Verdict.model_validate(fact.data) for fact in facts if fact.kind == "verdict"),
+            signed=tuple(fact.data for fact in facts if fact.kind == "signed"),
+            failures=tuple(fact.data for fact in facts if fact.kind == "failed"),
+        )
+
+    def close_job(self, job_id: str) -> JobReport:
+        with self._db.transaction() as db:
+            db.execute("UPDATE jobs SET closed = 1 WHERE job_id = ?", (job_id,))
+        return self.report(job_id)
+
+    # -- after a crash ------------------------------------------------------------------------------------------
+
+    def adopt_orphans(self) -> list[Call]:
+        owners = [row["owner"] for row in self._db.rows(f"SELECT DISTINCT owner FROM calls WHERE state IN {_OPEN}")]
+        dead = [owner for owner in owners if self._owner.is_dead(owner)]
+        adopted: list[Call] = []
+        for owner in dead:
+            # The claim is the UPDATE itself: of two processes that see the same dead owner, one gets the rows.
+            with self._db.transaction() as db:
+                rows = db.execute(
+                    f"UPDATE calls SET owner = ? WHERE owner = ? AND state IN {_OPEN} RETURNING *",
+                    (self._owner.id, owner),
+                ).fetchall()
+                adopted += [_call(row) for row in rows]
+        return adopted
+
+    def close(self) -> None:
+        self._db.close()
+        self._owner.close()
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _identity(self) -> str:
+        with self._db.transaction() as db:
+            row = db.execute("SELECT journal_id FROM identity").fetchone()
+            if row:
+                return str(row["journal_id"])
+            made = str(uuid.uuid4())
+            db.execute("INSERT INTO identity VALUES (?)", (made,))
+            return made
+
+    def _allowance(self, db: sqlite3.Connection, job_id: str) -> tuple[Allowance, bool]:
+        job = db.execute("SELECT granted, closed FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        if job is None:
+            raise _unknown_job(job_id)
+        sums = db.execute(
+            f"SELECT coalesce(sum({_HELD}), 0) AS held, coalesce(sum(charged), 0) AS settled FROM calls "
+            "WHERE job_id = ?",
+            (job_id,),
+        ).fetchone()
+        allowance = Allowance(
+            granted_microusd=job["granted"], held_microusd=sums["held"], settled_microusd=sums["settled"]
+        )
+        return allowance, bool(job["closed"])
+
+    def _get(self, db: sqlite3.Connection, call_id: str) -> Call:
+        row = db.execute("SELECT * FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        if row is None:
+            raise UnknownJob(f"No call {call_id} in this journal.")
+        return _call(row)
+
+    def _append(
+        self, db: sqlite3.Connection, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None
+    ) -> Entry:
+        at = self._now()
+        done = db.execute(
+            "INSERT INTO entries (job_id, call_id, kind, at, data) VALUES (?, ?, ?, ?, ?)",
+            (job_id, call_id, kind, at.isoformat(), json.dumps(data)),
+        )
+        return Entry(seq=done.lastrowid or 0, job_id=job_id, call_id=call_id, kind=kind, at=at, data=data)
+
+
+def _update(db: sqlite3.Connection, call_id: str, columns: dict[str, Any]) -> None:
+    names = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(f"UPDATE calls SET {names} WHERE call_id = ?", (*columns.values(), call_id))  # noqa: S608 - our names
+
+
+def _call(row: sqlite3.Row) -> Call:
+    plain = dict(row)
+    plain.pop("forgotten")
+    plain |= {"hold_microusd": plain.pop("hold"), "charged_microusd": plain.pop("charged")}
+    plain |= {name: json.loads(plain[name]) if plain[name] else None for name in ("handle", "result")}
+    return Call.model_validate(plain)
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry.model_validate({**dict(row), "data": json.loads(row["data"])})
+
+
+def _unknown_job(job_id: str) -> UnknownJob:
+    return UnknownJob(f"Job {job_id} is not known here.", hint="Send its context first.")

@@ -1,0 +1,55 @@
+"""Logging with fixed names, a stable ``action`` on each record, and secrets taken out of every line.
+
+Inside ComfyUI our module names are file paths, so loggers are named by explicit words: ``log.get("providers")``.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import urllib.parse
+from typing import Any
+
+_MASK = "••••"
+_secrets: set[str] = set()
+
+
+class _Redacting(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if _secrets:
+            record.msg = redact(record.getMessage())
+            record.args = ()
+            # A formatted traceback may quote a secret too, so it is rendered here and cleaned.
+            if record.exc_info and record.exc_info[1] is not None:
+                text = logging.Formatter().formatException(record.exc_info)
+                record.exc_text = redact(text)
+                record.exc_info = None
+        return True
+
+
+def get(name: str) -> logging.Logger:
+    """The logger ``mintmark.<name>``, with secrets taken out of whatever is logged through it."""
+    logger = logging.getLogger(f"mintmark.{name}")
+    if not any(isinstance(f, _Redacting) for f in logger.filters):
+        logger.addFilter(_Redacting())
+    return logger
+
+
+def action(name: str, **context: Any) -> dict[str, Any]:
+    """The ``extra`` of a record: a stable action and its context, for machines that read logs."""
+    return {"action": name, **context}
+
+
+def hide(secret: str) -> None:
+    """Remember a secret so that :func:`redact` takes it out, also in its base64 and URL-encoded forms."""
+    if len(secret) < 8:
+        return
+    _secrets.update({secret, urllib.parse.quote(secret, safe=""), base64.b64encode(secret.encode()).decode()})
+
+
+def redact(text: str) -> str:
+    """The text without any secret we know of; the first 8 characters of one are secret too."""
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, _MASK)
+        text = text.replace(secret[:8], _MASK)
+    return text

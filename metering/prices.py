@@ -1,0 +1,180 @@
+"""What a hosted call costs: pure arithmetic over a price rule and quantities. No clock, no I/O.
+
+A rule has one unit (image, megapixel, step, second or token). :func:`quote` says before the call what it costs at most,
+which is what gets set aside; :func:`charge` says afterwards what it did cost, from the usage the provider reports where
+it reports any. All results are integer micro-dollars; fractions of one are rounded half up, once, at the end.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from math import ceil
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Unit = Literal["image", "megapixel", "step", "second", "token"]
+MEGAPIXEL = 1_000_000
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Quantities(_Frozen):
+    """How much of everything a call asks for (before) or a provider reports (after). None = not known."""
+
+    images: int = 1
+    megapixels: float | None = None
+    """Of one output image; 1 MP is 1,000,000 pixels."""
+    steps: int | None = None
+    seconds: float | None = None
+    text_tokens: int | None = None
+    image_tokens: int | None = None
+    output_tokens: int | None = None
+
+    def known(self, name: str) -> Decimal:
+        """The quantity as an exact number; an unknown one counts as zero (a rule says which ones it needs)."""
+        return Decimal(str(getattr(self, name) or 0))
+
+
+class Quote(_Frozen):
+    """What a call will cost: ``at_most`` is set aside; ``exact`` says that it is also what will be charged."""
+
+    at_most_microusd: int
+    exact: bool
+    basis: str
+    """In words, for people: "1 image at $0.003"."""
+
+
+class Tier(_Frozen):
+    """Another rate where the call's parameters have these values (``quality: high``)."""
+
+    when: dict[str, Any]
+    microusd: Decimal
+
+
+class _Dated(_Frozen):
+    as_of: date
+    """The day the price was read at its source."""
+    source: str = Field(min_length=3)
+
+
+class PerImage(_Dated):
+    """A flat price for each image."""
+
+    unit: Literal["image"]
+    microusd: Decimal
+    tiers: tuple[Tier, ...] = ()
+
+
+class PerMegapixel(_Dated):
+    """A price for each megapixel of output; the first one may have its own, and parts of one may round up."""
+
+    unit: Literal["megapixel"]
+    microusd: Decimal
+    first_microusd: Decimal | None = None
+    round_up: bool = False
+
+
+class PerStep(_Dated):
+    """A price for each denoising step of each image."""
+
+    unit: Literal["step"]
+    microusd: Decimal
+
+
+class PerSecond(_Dated):
+    """A price for each second of the provider's machine; ``at_most_seconds`` bounds it before the call."""
+
+    unit: Literal["second"]
+    microusd: Decimal
+    at_most_seconds: float
+
+
+class PerToken(_Dated):
+    """Prices for a million tokens of text in, image in and image out.
+
+    ``output_tokens_1024`` bounds the tokens of one 1024x1024 image by quality; other sizes scale by area. It is an
+    upper bound on purpose: it is what gets set aside, and the provider's own count is what gets charged.
+    """
+
+    unit: Literal["token"]
+    text_in: Decimal
+    """Micro-dollars for a million tokens."""
+    image_in: Decimal
+    image_out: Decimal
+    output_tokens_1024: dict[str, int]
+    input_image_tokens: int = 0
+    """At most so many tokens for one input image."""
+
+
+Price = Annotated[PerImage | PerMegapixel | PerStep | PerSecond | PerToken, Field(discriminator="unit")]
+
+
+def quote(price: Price, asked: Quantities, parameters: dict[str, Any]) -> Quote:
+    """What a call that asks for ``asked`` with the model's own ``parameters`` costs at most."""
+    if isinstance(price, PerToken):
+        asked = _bounded_tokens(price, asked, parameters)
+    elif isinstance(price, PerSecond):
+        asked = asked.model_copy(update={"seconds": price.at_most_seconds})
+    amount = charge(price, asked, parameters)
+    exact = price.unit not in ("token", "second")
+    sign = "" if exact else "at most "
+    many = "image" if asked.images == 1 else "images"
+    return Quote(at_most_microusd=amount, exact=exact, basis=f"{asked.images} {many}, {sign}{usd(amount)}")
+
+
+def charge(price: Price, used: Quantities, parameters: dict[str, Any]) -> int:
+    """What a call that used ``used`` costs, in micro-dollars."""
+    if isinstance(price, PerImage):
+        amount = _rate(price, parameters) * used.images
+    elif isinstance(price, PerMegapixel):
+        amount = _megapixels(price, used.known("megapixels")) * used.images
+    elif isinstance(price, PerStep):
+        amount = price.microusd * used.known("steps") * used.images
+    elif isinstance(price, PerSecond):
+        amount = price.microusd * used.known("seconds")
+    else:
+        amount = _tokens(price, used)
+    return int(amount.quantize(Decimal(1), rounding=ROUND_HALF_UP))
+
+
+def usd(microusd: int) -> str:
+    """Money for people: ``$0.003``, at least two and at most six decimals."""
+    text = f"{Decimal(microusd) / 1_000_000:.6f}".rstrip("0")
+    whole, _, part = text.partition(".")
+    return f"${whole}.{part.ljust(2, '0')}"
+
+
+def _rate(price: PerImage, parameters: dict[str, Any]) -> Decimal:
+    for tier in price.tiers:
+        if all(parameters.get(name) == value for name, value in tier.when.items()):
+            return tier.microusd
+    return price.microusd
+
+
+def _megapixels(price: PerMegapixel, megapixels: Decimal) -> Decimal:
+    if price.round_up:
+        megapixels = Decimal(ceil(megapixels))
+    if price.first_microusd is None:
+        return price.microusd * megapixels
+    return price.first_microusd + price.microusd * max(Decimal(0), megapixels - 1)
+
+
+def _tokens(price: PerToken, used: Quantities) -> Decimal:
+    total = (
+        price.text_in * used.known("text_tokens")
+        + price.image_in * used.known("image_tokens")
+        + price.image_out * used.known("output_tokens")
+    )
+    return total / 1_000_000
+
+
+def _bounded_tokens(price: PerToken, asked: Quantities, parameters: dict[str, Any]) -> Quantities:
+    by_quality = price.output_tokens_1024
+    # "auto" lets the provider choose, so the dearest quality bounds it.
+    one = by_quality.get(str(parameters.get("quality")), max(by_quality.values()))
+    area = asked.known("megapixels") * MEGAPIXEL / (1024 * 1024)
+    return asked.model_copy(update={"output_tokens": ceil(one * max(area, Decimal(1))) * asked.images})

@@ -1,0 +1,118 @@
+"""What the catalog says of a model. The JSON files under ``catalog/`` are validated against this."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..metering.prices import Price
+from .request import Task
+
+Family = Literal["closed", "open-weight", "local"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Parameter(_Frozen):
+    """One of a model's own parameters: its type, range and what it does. ``wire`` is the vendor's name of it."""
+
+    type: Literal["integer", "number", "boolean", "string", "choice"]
+    help: str
+    default: Any = None
+    """None: not sent unless asked for, so that the vendor's own default holds."""
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+    wire: str | None = None
+
+
+class Sizes(_Frozen):
+    """Which widths and heights a model makes. Either a fixed list, or any within the bounds."""
+
+    choices: tuple[tuple[int, int], ...] = ()
+    min: int = 64
+    max: int = 4096
+    multiple_of: int = 1
+    max_pixels: int | None = None
+    max_aspect: float | None = None
+    """The longer side over the shorter one, at most."""
+
+
+class Seeds(_Frozen):
+    """The seeds a model takes; a ComfyUI seed outside is folded into it."""
+
+    min: int = 0
+    max: int
+
+
+class Licence(_Frozen):
+    """What may be done with the output or the weights, and where that is written."""
+
+    name: str
+    commercial_use: bool | None
+    source: str
+
+
+class Governance(_Frozen):
+    """What the provider says it does with prompts and images. None = not stated where we looked."""
+
+    trains_on_data: bool | None
+    retention: str | None
+    region: str | None
+    indemnified: bool | None
+    as_of: date
+    source: str
+
+
+class Lifecycle(_Frozen):
+    """``live``; ``legacy`` (works, something newer is recommended); ``retiring`` and ``retired`` with a date."""
+
+    state: Literal["live", "legacy", "retiring", "retired"]
+    retires_on: date | None = None
+    replaced_by: str | None = None
+    as_of: date
+    source: str
+
+
+class Model(_Frozen):
+    """One model of one provider. ``name`` is ``provider/model``; ``endpoint`` is what goes over the vendor's wire."""
+
+    name: str = Field(pattern=r"^[a-z0-9]+/[a-z0-9.\-]+$")
+    title: str
+    endpoint: dict[Task, str]
+    """The vendor's model or app id by task; its keys are the tasks this model can do."""
+    family: Family
+    checkpoint: str | None = None
+    """Where the same weights can be had to run them oneself."""
+    sizes: Sizes
+    max_count: int = 1
+    """Images in one call; more are asked for in several calls."""
+    max_prompt: int = 32_000
+    """Characters."""
+    negative_prompt: bool = False
+    seeds: Seeds | None = None
+    max_images: int = 0
+    parameters: dict[str, Parameter] = {}
+    price: Price | None
+    licence: Licence
+    governance: Governance
+    lifecycle: Lifecycle
+
+    @property
+    def provider(self) -> str:
+        """The part of the name before the slash."""
+        return self.name.partition("/")[0]
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What the model can do."""
+        return tuple(self.endpoint)
+
+    def retired(self, today: date) -> bool:
+        """Whether the provider has switched it off by ``today``."""
+        over = self.lifecycle.retires_on is not None and self.lifecycle.retires_on <= today
+        return self.lifecycle.state == "retired" or over

@@ -1,0 +1,78 @@
+"""Writing files so that a reader sees all of it or nothing, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..errors import CannotWrite, DiskFull
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Write ``data`` to ``path`` in one step, replacing what was there. Durable when this returns.
+
+    Raises DiskFull or CannotWrite naming the path; nothing half-written stays behind.
+    """
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _write_beside(path, data, mode)
+        try:
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_new(path: Path, data: bytes) -> Path:
+    """Like :func:`write_atomic`, but never over an existing file: ``name.png`` becomes ``name-2.png`` and so on.
+
+    Returns the path that was written. Two processes writing the same name at once get two files.
+    """
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _write_beside(path, data, 0o644)
+        try:
+            for candidate in _names(path):
+                # A hard link fails if the name is taken, which a rename would not: that is the whole point.
+                with suppress(FileExistsError):
+                    os.link(temporary, candidate)
+                    return candidate
+        finally:
+            temporary.unlink(missing_ok=True)
+    raise CannotWrite(f"{path}: every name like it is taken.", hint="Choose another folder or prefix.")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors about ``path`` into ours."""
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{path.parent}: no room left on the disk.", hint="Free some space and run again.") from exc
+        reason = (exc.strerror or "error").lower()
+        raise CannotWrite(f"{path}: cannot be written ({reason}).", hint="Choose a folder you may write to.") from exc
+
+
+def _names(path: Path) -> Iterator[Path]:
+    yield path
+    for number in range(2, 100_000):
+        yield path.with_stem(f"{path.stem}-{number}")
+
+
+def _write_beside(path: Path, data: bytes, mode: int) -> Path:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)  # noqa: PTH101 - mkstemp made it 0600
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return Path(name)

@@ -1,0 +1,43 @@
+"""Results of hosted calls kept by digest until their job is over, so that a crash never costs a paid image."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from .files import write_atomic
+
+
+class Spool:
+    """A folder of files named by the SHA-256 of their content."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def put(self, data: bytes) -> str:
+        """Keep the bytes; durable when this returns. Returns their digest. Raises DiskFull or CannotWrite."""
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._path(digest)
+        if not path.exists():
+            write_atomic(path, data, mode=0o600)
+        return digest
+
+    def get(self, digest: str) -> bytes | None:
+        """The bytes of this digest, or None where they are gone or no longer what they were."""
+        try:
+            data = self._path(digest).read_bytes()
+        except FileNotFoundError:
+            return None
+        return data if hashlib.sha256(data).hexdigest() == digest else None
+
+    def prune(self, *, older_than_s: float, now: float) -> int:
+        """Remove what is older (by file time, seconds since the epoch); returns how many files went."""
+        removed = 0
+        for path in self._folder.glob("*/*") if self._folder.exists() else ():
+            if now - path.stat().st_mtime > older_than_s:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _path(self, digest: str) -> Path:
+        return self._folder / digest[:2] / digest
