@@ -15,6 +15,6 @@ WEB_DIRECTORY = "./web/comfy"
 
 async def comfy_entrypoint() -> Any:
     """The node pack, as ComfyUI's V3 loader wants it: an extension that lists its nodes."""
-    from .nodes import MintmarkExtension
+    from .nodes.extension import MintmarkExtension
 
     return MintmarkExtension()

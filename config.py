@@ -34,6 +34,10 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def _paths(text: str) -> tuple[Path, ...]:
+    return tuple(_path(part) for part in text.split(os.pathsep) if part)
+
+
 def _microusd(text: str) -> int:
     amount = round(float(text) * MICRO)
     if amount < 0:
@@ -103,6 +107,9 @@ class Settings:
         "A call whose charge is unknown: `strict` fails the job, `available` asks again and may pay twice.",
         "strict",
         _one_of("strict", "available"),
+    )
+    workflows: tuple[Path, ...] = _setting(
+        "MINTMARK_WORKFLOWS", "Folders of your own workflows, beside the shipped ones.", (), _paths
     )
     keep_prompt: bool = _setting(
         "MINTMARK_KEEP_PROMPT", "1: the credential holds the prompt itself, not only its digest.", False, _flag

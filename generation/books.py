@@ -1,4 +1,4 @@
-"""Where a job's money comes from. A granted job spends what its context brought; one run by hand asks the local ledger."""
+"""Where a job's money comes from: a granted job brought it in its context, one run by hand asks the local ledger."""
 
 from __future__ import annotations
 

@@ -57,6 +57,8 @@ class NewCall(_Frozen):
     provider: str
     model: str
     request_digest: str
+    parameters: dict[str, Any] = {}
+    """The model's own parameters as sent: its price may depend on them, also when another process settles."""
     hold_microusd: int
 
 

@@ -57,12 +57,12 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def forget_attempt(self, call_id: str) -> None:
-        """Let an ``unknown`` call's key be asked again (policy ``available``); its own hold stays."""
+    def forget_unknown(self, key: str) -> None:
+        """Let a key be asked again though its call is ``unknown`` (policy ``available``); that call's hold stays."""
 
     @abstractmethod
-    def store(self, call_id: str, images: list[dict[str, Any]]) -> Call:
-        """The answer's images are safe in the spool under these digests."""
+    def store(self, call_id: str, url: str, sha256: str | None) -> Call:
+        """The settled call's image at this URL is now safe in the spool under this digest."""
 
     @abstractmethod
     def note(self, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None = None) -> Entry:

@@ -17,6 +17,7 @@ CREATE TABLE calls (
     provider       TEXT NOT NULL,
     model          TEXT NOT NULL,
     request_digest TEXT NOT NULL,
+    parameters     TEXT NOT NULL,
     owner          TEXT NOT NULL,
     state          TEXT NOT NULL CHECK (state IN ('held', 'asking', 'accepted', 'settled', 'released', 'unknown')),
     hold           INTEGER NOT NULL CHECK (hold >= 0),

@@ -48,7 +48,7 @@ def describe(data: bytes, *, max_pixels: int) -> Output:
         media_type=media_type,
         width=width,
         height=height,
-        pixels_sha256=pixels_digest(pixels),
+        pixels_sha256=pixels_digest(pixels[..., :3]),
     )
 
 

@@ -1,6 +1,6 @@
-"""The record: the facts of how images were made. It travels beside the pixels, is written into the credential, and is JSON.
+"""The record: the facts of how images were made. It travels beside the pixels and is written into the credential.
 
-Seeds are strings: ComfyUI's reach 2^64-1, which neither C2PA's CBOR nor many JSON readers can hold. Money is micro-dollars.
+Seeds are strings: ComfyUI's reach 2^64-1, which neither C2PA's CBOR nor many JSON readers hold. Money is micro-dollars.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Output(_Frozen):
     width: int
     height: int
     pixels_sha256: str
-    """Of the decoded RGB(A) bytes, row by row: tells whether pixels were changed since."""
+    """Of the decoded RGB bytes, row by row: tells whether pixels were changed since. ComfyUI's IMAGE has no alpha."""
 
 
 class Record(_Frozen):

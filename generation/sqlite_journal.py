@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,14 @@ def utc_now() -> datetime:
 class SqliteJournal(Journal):
     """``folder`` holds the file ``journal.sqlite3`` and the locks of the processes that use it."""
 
-    def __init__(self, folder: Path, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self, folder: Path, *, now: Callable[[], datetime] = utc_now, listener: Callable[[Entry], None] | None = None
+    ) -> None:
         self._now = now
+        self._listener = listener or (lambda entry: None)
         self._db = Database(folder / "journal.sqlite3", _SCHEMA.read_text(encoding="utf-8"))
         self._owner = Owner(folder / "owners")
+        self._fresh: list[Entry] = []
         self.journal_id = self._identity()
 
     # -- jobs ---------------------------------------------------------------------------------------------------
@@ -67,7 +72,7 @@ class SqliteJournal(Journal):
     # -- calls --------------------------------------------------------------------------------------------------
 
     def hold(self, call: NewCall) -> Call:
-        with self._db.transaction() as db:
+        with self._writing() as db:
             known = db.execute(
                 "SELECT * FROM calls WHERE key = ? AND state != 'released' AND NOT forgotten", (call.key,)
             ).fetchone()
@@ -76,11 +81,11 @@ class SqliteJournal(Journal):
             self._check_allowance(db, call)
             attempt = db.execute("SELECT count(*) FROM calls WHERE key = ?", (call.key,)).fetchone()[0] + 1
             db.execute(
-                "INSERT INTO calls (call_id, job_id, key, attempt, node_id, provider, model, request_digest, owner, "
-                "state, hold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 'held', ?)",
+                "INSERT INTO calls (call_id, job_id, key, attempt, node_id, provider, model, request_digest, "
+                "parameters, owner, state, hold) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'held', ?)",
                 (
                     *(call.call_id, call.job_id, call.key, attempt, call.node_id, call.provider, call.model),
-                    *(call.request_digest, self._owner.id, call.hold_microusd),
+                    *(call.request_digest, json.dumps(call.parameters), self._owner.id, call.hold_microusd),
                 ),
             )
             facts = call.model_dump(include={"node_id", "provider", "model", "request_digest"})
@@ -101,7 +106,7 @@ class SqliteJournal(Journal):
             )
 
     def move(self, call_id: str, state: State, **facts: Any) -> Call:
-        with self._db.transaction() as db:
+        with self._writing() as db:
             before = self._get(db, call_id)
             if before.state == state:
                 return before
@@ -119,16 +124,19 @@ class SqliteJournal(Journal):
             self._append(db, before.job_id, state, data, call_id)
             return self._get(db, call_id)
 
-    def forget_attempt(self, call_id: str) -> None:
+    def forget_unknown(self, key: str) -> None:
         with self._db.transaction() as db:
-            db.execute("UPDATE calls SET forgotten = 1 WHERE call_id = ? AND state = 'unknown'", (call_id,))
+            db.execute("UPDATE calls SET forgotten = 1 WHERE key = ? AND state = 'unknown'", (key,))
 
-    def store(self, call_id: str, images: list[dict[str, Any]]) -> Call:
-        with self._db.transaction() as db:
+    def store(self, call_id: str, url: str, sha256: str | None) -> Call:
+        with self._writing() as db:
             call = self._get(db, call_id)
-            result = {**(call.result or {}), "stored": images}
+            result = dict(call.result or {})
+            result["images"] = [
+                {**image, "sha256": sha256} if image["url"] == url else image for image in result.get("images", [])
+            ]
             _update(db, call_id, {"result": json.dumps(result)})
-            self._append(db, call.job_id, "stored", {"images": images}, call_id)
+            self._append(db, call.job_id, "stored", {"sha256": sha256}, call_id)
             return self._get(db, call_id)
 
     def call(self, call_id: str) -> Call | None:
@@ -138,7 +146,7 @@ class SqliteJournal(Journal):
     # -- facts and reports --------------------------------------------------------------------------------------
 
     def note(self, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None = None) -> Entry:
-        with self._db.transaction() as db:
+        with self._writing() as db:
             return self._append(db, job_id, kind, data, call_id)
 
     def since(self, seq: int, *, job_id: str | None = None, limit: int = 1000) -> list[Entry]:
@@ -201,6 +209,16 @@ class SqliteJournal(Journal):
 
     # -- inside -------------------------------------------------------------------------------------------------
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction whose entries the listener hears of once they are durable."""
+        with self._db.transaction() as db:
+            self._fresh.clear()
+            yield db
+            fresh = list(self._fresh)
+        for entry in fresh:
+            self._listener(entry)
+
     def _identity(self) -> str:
         with self._db.transaction() as db:
             row = db.execute("SELECT journal_id FROM identity").fetchone()
@@ -238,19 +256,21 @@ class SqliteJournal(Journal):
             "INSERT INTO entries (job_id, call_id, kind, at, data) VALUES (?, ?, ?, ?, ?)",
             (job_id, call_id, kind, at.isoformat(), json.dumps(data)),
         )
-        return Entry(seq=done.lastrowid or 0, job_id=job_id, call_id=call_id, kind=kind, at=at, data=data)
+        entry = Entry(seq=done.lastrowid or 0, job_id=job_id, call_id=call_id, kind=kind, at=at, data=data)
+        self._fresh.append(entry)
+        return entry
 
 
 def _update(db: sqlite3.Connection, call_id: str, columns: dict[str, Any]) -> None:
     names = ", ".join(f"{name} = ?" for name in columns)
-    db.execute(f"UPDATE calls SET {names} WHERE call_id = ?", (*columns.values(), call_id))  # noqa: S608 - our names
+    db.execute(f"UPDATE calls SET {names} WHERE call_id = ?", (*columns.values(), call_id))
 
 
 def _call(row: sqlite3.Row) -> Call:
     plain = dict(row)
     plain.pop("forgotten")
     plain |= {"hold_microusd": plain.pop("hold"), "charged_microusd": plain.pop("charged")}
-    plain |= {name: json.loads(plain[name]) if plain[name] else None for name in ("handle", "result")}
+    plain |= {name: json.loads(plain[name]) if plain[name] else None for name in ("handle", "result", "parameters")}
     return Call.model_validate(plain)
 
 

@@ -76,6 +76,8 @@ class PerMegapixel(_Dated):
     microusd: Decimal
     first_microusd: Decimal | None = None
     round_up: bool = False
+    pixels: int = MEGAPIXEL
+    """What this vendor counts as one megapixel: some take 1024 x 1024 for one."""
 
 
 class PerStep(_Dated):
@@ -156,6 +158,7 @@ def _rate(price: PerImage, parameters: dict[str, Any]) -> Decimal:
 
 
 def _megapixels(price: PerMegapixel, megapixels: Decimal) -> Decimal:
+    megapixels = megapixels * MEGAPIXEL / price.pixels
     if price.round_up:
         megapixels = Decimal(ceil(megapixels))
     if price.first_microusd is None:

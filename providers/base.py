@@ -1,8 +1,8 @@
 """The contract of a provider adapter: this file is the specification, and ``tests/contracts/provider.py`` its test.
 
 An adapter reads as its vendor's wire and little else. It decides three things nobody else can: what a request looks
-like on that wire (:meth:`Provider.prepare`, pure), what an answer means, and **what is known of the charge when something
-goes wrong** (``ProviderError.charged``):
+like on that wire (:meth:`Provider.prepare`, pure), what an answer means, and **what is known of the charge when
+something goes wrong** (``ProviderError.charged``):
 
 ``no``       the provider surely did no billable work: the request never left, or it answered with a refusal.
 ``yes``      the provider did the work and charges for it.

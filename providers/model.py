@@ -28,10 +28,15 @@ class Parameter(_Frozen):
     max: float | None = None
     choices: tuple[str, ...] = ()
     wire: str | None = None
+    tasks: tuple[Task, ...] | None = None
+    """Where it applies. None: to every task of the model."""
 
 
 class Sizes(_Frozen):
     """Which widths and heights a model makes. Either a fixed list, or any within the bounds."""
+
+    told_by: Literal["pixels", "aspect"] = "pixels"
+    """How the vendor is told: width and height, or only their ratio (the parameter ``aspect_ratio``'s choices)."""
 
     choices: tuple[tuple[int, int], ...] = ()
     min: int = 64
@@ -40,6 +45,8 @@ class Sizes(_Frozen):
     max_pixels: int | None = None
     max_aspect: float | None = None
     """The longer side over the shorter one, at most."""
+    unasked_max_pixels: int | None = None
+    """At most so many pixels when no size is asked for; bounds the price of such a call."""
 
 
 class Seeds(_Frozen):

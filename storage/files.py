@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from ..errors import CannotWrite, DiskFull
@@ -27,16 +28,18 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             raise
 
 
-def write_new(path: Path, data: bytes) -> Path:
-    """Like :func:`write_atomic`, but never over an existing file: ``name.png`` becomes ``name-2.png`` and so on.
+def write_new(paths: Iterable[Path], data: bytes) -> Path:
+    """Like :func:`write_atomic`, but never over an existing file: the first of ``paths`` that is free is taken.
 
-    Returns the path that was written. Two processes writing the same name at once get two files.
+    Returns the path that was written. The paths share a folder; two processes writing at once get two files.
     """
+    candidates = iter(paths)
+    path = next(candidates)
     with translated(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _write_beside(path, data, 0o644)
         try:
-            for candidate in _names(path):
+            for candidate in chain([path], candidates):
                 # A hard link fails if the name is taken, which a rename would not: that is the whole point.
                 with suppress(FileExistsError):
                     os.link(temporary, candidate)
@@ -56,12 +59,6 @@ def translated(path: Path) -> Iterator[None]:
             raise DiskFull(f"{path.parent}: no room left on the disk.", hint="Free some space and run again.") from exc
         reason = (exc.strerror or "error").lower()
         raise CannotWrite(f"{path}: cannot be written ({reason}).", hint="Choose a folder you may write to.") from exc
-
-
-def _names(path: Path) -> Iterator[Path]:
-    yield path
-    for number in range(2, 100_000):
-        yield path.with_stem(f"{path.stem}-{number}")
 
 
 def _write_beside(path: Path, data: bytes, mode: int) -> Path:

@@ -1,0 +1,80 @@
+"""What signing costs over the bare library call: `python bench/signing.py [--json PATH]`.
+
+Both sign the same 1024x1024 noise PNG with the same key, in turns, so that a busy machine slows both. Budget: 1.15.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from types import SimpleNamespace
+
+import c2pa
+import numpy as np
+from mintmark.provenance import CredentialSigner, ImageFacts
+from mintmark.provenance.contexts import for_signing
+from mintmark.provenance.keys import Identity, signing_identity
+from mintmark.provenance.manifest import build
+from PIL import Image
+
+ROUNDS = 20
+BUDGET = 1.15
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the numbers here, too")
+    path = parser.parse_args().json
+    with tempfile.TemporaryDirectory() as folder:
+        settings = SimpleNamespace(data_dir=Path(folder), signing_cert=None, signing_key=None, trust_anchors=None)
+        found = measure(signing_identity(settings), noise())
+    for name, value in found.items():
+        print(f"{name:<12} {value:>10.3f}")
+    if path:
+        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def noise() -> bytes:
+    file = io.BytesIO()
+    pixels = np.random.default_rng(7).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def measure(identity: Identity, png: bytes) -> dict[str, float]:
+    record = {"provider": "openai", "seed": "18446744073709551615", "microusd": 40_000}
+    facts = ImageFacts("a.png", "image/png", "local_ai", record, datetime.now(timezone.utc), model="flux")
+    with CredentialSigner(identity) as signer, c2pa.Context.from_dict(for_signing()) as context:
+        info = c2pa.C2paSignerInfo(identity.algorithm, identity.chain_pem, identity.key_pem, None)
+        with c2pa.Signer.from_info(info) as bare_signer:
+            definition = build(facts).definition
+
+            def bare() -> None:
+                c2pa.Builder(definition, context=context).sign(bare_signer, "image/png", io.BytesIO(png), io.BytesIO())
+
+            times = alternate(bare, lambda: signer.sign(png, "image/png", facts))
+    bare_ms, ours_ms = (statistics.median(taken) for taken in times)
+    ratio = statistics.median(ours / base for base, ours in zip(*times, strict=True))
+    return {"png_mb": len(png) / 1e6, "bare_ms": bare_ms, "ours_ms": ours_ms, "ratio": ratio, "budget": BUDGET}
+
+
+def alternate(*calls: Callable[[], object]) -> tuple[list[float], ...]:
+    """Milliseconds of each call, measured in turns after one round that is thrown away."""
+    times: tuple[list[float], ...] = tuple([] for _ in calls)
+    for _ in range(ROUNDS + 1):
+        for call, taken in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            taken.append((time.perf_counter() - start) * 1000)
+    return tuple(taken[1:] for taken in times)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""``mintmark doctor``: what is here, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import MintmarkError
+from .output import Json, console, emit
+from .settings import SandboxFlag, settings
+
+
+def doctor(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
+    """Look at this installation. Names keys, never shows them."""
+    findings = [check() for check in (_python, _packages, _comfyui)]
+    try:
+        found, keyless = settings(sandbox=sandbox)
+        findings += [_mode(found, keyless), _keys(found), _database(found), _signing(found)]
+    except MintmarkError as exc:
+        findings.append({"check": "settings", "ok": False, "found": exc.message, "fix": exc.hint})
+    if as_json:
+        emit({"ok": all(each["ok"] for each in findings), "checks": findings})
+        return
+    for each in findings:
+        mark = "[green]✓[/]" if each["ok"] else "[red]✗[/]"
+        console().print(f"{mark} [bold]{each['check']:<12}[/] {each['found']}")
+        if each["fix"]:
+            console().print(f"  {'':<12} {each['fix']}", style="dim")
+
+
+def _finding(check: str, ok: bool, found: str, fix: str = "") -> dict[str, Any]:
+    return {"check": check, "ok": ok, "found": found, "fix": fix}
+
+
+def _python() -> dict[str, Any]:
+    version = platform.python_version()
+    return _finding("python", sys.version_info >= (3, 10), version, "" if sys.version_info >= (3, 10) else "Use 3.10+.")
+
+
+def _packages() -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = []
+    for name in ("c2pa-python", "aiohttp", "pydantic", "torch", "diffusers", "comfy-cli"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} –")
+    return _finding("packages", True, ", ".join(found))
+
+
+def _comfyui() -> dict[str, Any]:
+    places = [Path(os.environ["COMFYUI_PATH"])] if os.environ.get("COMFYUI_PATH") else []
+    places += [Path.home() / "comfy" / "ComfyUI", Path.home() / "Documents" / "comfy" / "ComfyUI"]
+    here = next((place for place in places if (place / "main.py").is_file()), None)
+    if here is None:
+        fix = "Only needed for local sampling: pip install comfy-cli, then comfy install. Or set COMFYUI_PATH."
+        return _finding("comfyui", True, "not found", fix)
+    return _finding("comfyui", True, str(here))
+
+
+def _mode(found: Any, keyless: bool) -> dict[str, Any]:
+    why = " (no provider keys are set)" if keyless else ""
+    return _finding("mode", True, f"{found.mode}{why}")
+
+
+def _keys(found: Any) -> dict[str, Any]:
+    from ..providers.keys import Keys
+
+    present = Keys(found).present()
+    told = ", ".join(f"{name} (from {place})" for name, place in present.items()) or "none"
+    return _finding("keys", True, told, "" if present else "mintmark keys set fal")
+
+
+def _database(found: Any) -> dict[str, Any]:
+    from ..metering.sqlite_ledger import SqliteLedger
+
+    try:
+        SqliteLedger(found.books_dir).close()
+    except MintmarkError as exc:
+        return _finding("database", False, exc.message, exc.hint)
+    return _finding("database", True, str(found.books_dir))
+
+
+def _signing(found: Any) -> dict[str, Any]:
+    from ..provenance.keys import signing_identity
+
+    try:
+        identity = signing_identity(found)
+    except MintmarkError as exc:
+        return _finding("signing key", False, exc.message, exc.hint)
+    own = "self-made, on no trust list" if identity.self_made else "your own certificate"
+    return _finding("signing key", True, f"{identity.issuer}, {own}, until {identity.expires:%Y-%m-%d}")

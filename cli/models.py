@@ -1,0 +1,106 @@
+"""``mintmark models``: what can be asked for, at what price, under which terms."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import Json, console, emit, table
+
+if TYPE_CHECKING:
+    from ..providers.model import Model
+
+app = typer.Typer(help="The model catalog.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_models(
+    task: Annotated[str | None, typer.Option(help="Only models for this task, e.g. text-to-image.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Only models of this provider.")] = None,
+    family: Annotated[str | None, typer.Option(help="closed or open-weight.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List models with price and lifecycle."""
+    from ..providers.models import Catalog
+
+    found = [
+        model for model in Catalog.load().list(task=task, provider=provider) if family is None or model.family == family
+    ]
+    if as_json:
+        emit([model.model_dump(mode="json") for model in found])
+        return
+    shown = table("Models", "model", "tasks", "family", "price", "state")
+    for model in found:
+        shown.add_row(model.name, ", ".join(model.tasks), model.family, _price(model), _state(model))
+    console().print(shown)
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="provider/model")], as_json: Json = False) -> None:
+    """Everything the catalog says of one model."""
+    from ..providers.models import Catalog
+
+    model = Catalog.load().find(name)
+    if as_json:
+        emit(model.model_dump(mode="json"))
+        return
+    out = console()
+    out.print(f"[bold]{model.name}[/]  {model.title}")
+    for label, value in _facts(model):
+        out.print(f"  [dim]{label:>12}[/]  {value}")
+    if model.parameters:
+        shown = table("Its own parameters", "parameter", "type", "limits", "what it does")
+        for parameter, spec in model.parameters.items():
+            limits = ", ".join(spec.choices) or f"{_edge(spec.min)} … {_edge(spec.max)}"
+            shown.add_row(parameter, spec.type, limits if spec.type != "boolean" else "", spec.help)
+        out.print(shown)
+
+
+def _facts(model: Model) -> list[tuple[str, Any]]:
+    governance = model.governance
+    return [
+        ("tasks", ", ".join(model.tasks)),
+        ("family", f"{model.family}{f', weights: {model.checkpoint}' if model.checkpoint else ''}"),
+        ("price", f"{_price(model)}{_dated(model)}"),
+        ("state", _state(model)),
+        ("licence", f"{model.licence.name} ({model.licence.source})"),
+        ("trains", _said(governance.trains_on_data)),
+        ("retention", governance.retention or "not stated"),
+        ("region", governance.region or "not stated"),
+        ("indemnified", _said(governance.indemnified)),
+    ]
+
+
+def _price(model: Model) -> str:
+    from ..metering.prices import usd
+
+    price = model.price
+    if price is None:
+        return "unknown"
+    if price.unit == "token":
+        return f"{usd(int(price.image_out))} / 1M output tokens"
+    first = getattr(price, "first_microusd", None)
+    start = f"{usd(int(first))} first, then " if first is not None else ""
+    return f"{start}{usd(int(price.microusd))} / {price.unit}"
+
+
+def _dated(model: Model) -> str:
+    return f"  ({model.price.source}, {model.price.as_of})" if model.price else ""
+
+
+def _state(model: Model) -> str:
+    life = model.lifecycle
+    if model.retired(datetime.now(timezone.utc).date()):
+        return f"retired{f', use {life.replaced_by}' if life.replaced_by else ''}"
+    until = f" until {life.retires_on}" if life.retires_on else ""
+    return f"{life.state}{until}"
+
+
+def _said(value: bool | None) -> str:
+    return "not stated" if value is None else ("yes" if value else "no")
+
+
+def _edge(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

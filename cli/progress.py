@@ -1,0 +1,66 @@
+"""What a person sees while a job runs: one line that moves, and a line for each thing that is done."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..metering.prices import usd
+from ..orchestrator.protocol import JournalGrew, NodeStarted, WorkerEvent
+from .output import console
+
+if TYPE_CHECKING:
+    from ..workflows.format import WorkflowVersion
+
+
+class Display:
+    """``with Display(workflow) as display:`` and hand it each event. Quiet: shows nothing."""
+
+    def __init__(self, workflow: WorkflowVersion, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._graph = workflow.graph
+        self._console = console()
+        self._status = self._console.status(f"Starting [bold]{workflow.label}[/]")
+
+    def __enter__(self) -> Display:
+        if not self._quiet:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._status.stop()
+
+    def heard(self, event: WorkerEvent) -> None:
+        """Show what an event means to a person, if anything."""
+        if self._quiet:
+            return
+        if isinstance(event, NodeStarted):
+            node = self._graph.get(event.node, {})
+            title = node.get("_meta", {}).get("title") or node.get("class_type", event.node)
+            self._status.update(f"{title} …")
+        elif isinstance(event, JournalGrew):
+            self._journal(event.entry)
+
+    def _journal(self, entry: dict[str, Any]) -> None:
+        told = _TOLD.get(str(entry.get("kind")), lambda data: "")(entry.get("data", {}))
+        if told.endswith("…"):
+            self._status.update(told)
+        elif told:
+            self._console.print(f"  {told}")
+
+
+def _verdict(data: dict[str, Any]) -> str:
+    colour = {"allowed": "green", "flagged": "yellow", "blocked": "red"}.get(str(data.get("decision")), "white")
+    return f"[{colour}]•[/] {data.get('subject')} {data.get('decision')}"
+
+
+_TOLD = {
+    "verdict": _verdict,
+    "asking": lambda data: f"Asking {data.get('model')}, at most {usd(int(data.get('hold_microusd', 0)))} …",
+    "accepted": lambda data: f"{data.get('provider')} is working on {data.get('request_id')} …",
+    "settled": lambda data: f"[green]•[/] {data.get('model')} charged {usd(int(data.get('microusd', 0)))}",
+    "unknown": lambda data: f"[yellow]•[/] {data.get('model')} may have charged; its hold stays",
+    "signed": lambda data: f"[green]•[/] signed {data.get('filename')}",
+}

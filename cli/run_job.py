@@ -1,0 +1,105 @@
+"""``mintmark run``: a workflow, a worker, signed files, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .engine import sandbox_for
+from .output import Json, console, emit
+from .settings import NO_KEYS, SandboxFlag, settings
+from .workflows import resolve
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..generation.context import JobContext
+    from ..generation.sealing import Sealed
+    from ..orchestrator.delivery import Delivery
+    from ..orchestrator.run import JobResult, RunRequest
+    from .progress import Display
+
+
+def run(
+    workflow: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, or a workflow file.")],
+    set_: Annotated[list[str] | None, typer.Option("--set", help="input=value; may be repeated.")] = None,
+    image: Annotated[list[str] | None, typer.Option("--image", help="input=path; may be repeated.")] = None,
+    worker: Annotated[str | None, typer.Option(help="URL of a worker; without it one is started for this run.")] = None,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the files go.")] = Path("out"),
+    sandbox: SandboxFlag = False,
+    as_json: Json = False,
+) -> None:
+    """Run a workflow and bring home its files, checked, priced and signed."""
+    from ..workflows.bind import parse_cli, parse_cli_images
+    from .progress import Display
+    from .summary import show
+
+    found, keyless = settings(sandbox=sandbox)
+    version = resolve(workflow)
+    values = parse_cli(version, set_ or [])
+    images = parse_cli_images(version, image or [])
+    if keyless and not as_json:
+        console().print(NO_KEYS, style="yellow")
+    from ..orchestrator.run import RunRequest
+
+    request = RunRequest(workflow=version, values=values, images=images, worker_name=worker or "runner", out_dir=out)
+    with Display(version, quiet=as_json) as display:
+        result = asyncio.run(_run(found, request, worker, display))
+    if as_json:
+        emit(result.model_dump(mode="json"))
+    else:
+        show(result, found)
+
+
+async def _run(found: Settings, request: RunRequest, worker: str | None, display: Display) -> JobResult:
+    from ..metering.sqlite_ledger import SqliteLedger
+    from ..orchestrator.jobs import JobStore
+    from ..orchestrator.link import WorkerLink
+    from ..orchestrator.run import JobRunner
+
+    async with _worker(found, worker) as (url, sandbox_url):
+        ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
+        store = JobStore(found.books_dir)
+        try:
+            async with WorkerLink(url, token=found.worker_token) as link:
+                runner = JobRunner(
+                    settings=found, link=link, ledger=ledger, store=store, delivery=_delivery(found, sandbox_url)
+                )
+                return await runner.run(request, display.heard, sandbox_url=sandbox_url)
+        finally:
+            store.close()
+            ledger.close()
+
+
+@asynccontextmanager
+async def _worker(found: Settings, url: str | None) -> AsyncIterator[tuple[str, str | None]]:
+    """(the worker's URL, the sandbox's URL): the worker that was named, or a runner started for this run."""
+    if url is not None:
+        yield url, found.sandbox_url
+        return
+    from .worker import open_runner
+
+    async with sandbox_for(found) as sandbox_url:
+        ready = found.with_(sandbox_url=sandbox_url)
+        async with open_runner(ready, port=0) as runner:
+            yield runner.url, sandbox_url
+
+
+def _delivery(found: Settings, sandbox_url: str | None) -> Delivery:
+    from ..orchestrator.delivery import Delivery
+    from ..provenance.keys import trust_anchors
+
+    async def seal(context: JobContext, data: bytes, name: str) -> Sealed:
+        from ..generation.sealing import Draft
+        from ..generation.sealing import seal as seal_draft
+        from .engine import open_engine
+
+        async with open_engine(found.with_(sandbox_url=sandbox_url)) as engine:
+            engine.journal.open_job(context)
+            return await seal_draft(engine, context, Draft(png=data, title=name))
+
+    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_anchors(found), seal=seal)

@@ -1,0 +1,58 @@
+"""``mintmark runner`` and ``mintmark sandbox``: the two servers, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .output import Json, console, emit
+from .settings import SandboxFlag, settings
+
+
+def runner(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8188,
+    host: Annotated[str, typer.Option(help="Beyond loopback, set MINTMARK_WORKER_TOKEN.")] = "127.0.0.1",
+    base_dir: Annotated[Path | None, typer.Option(help="Folder of inputs and outputs.")] = None,
+    sandbox: SandboxFlag = False,
+    as_json: Json = False,
+) -> None:
+    """Run the light worker: ComfyUI's protocol for graphs that need no GPU."""
+    from .worker import open_runner
+
+    async def serve() -> None:
+        found, _ = settings(sandbox=sandbox)
+        async with open_runner(found, host=host, port=port, base_dir=base_dir) as started:
+            _say("Runner", started.url, as_json=as_json, mode=found.mode)
+            await started.serve_forever()
+
+    asyncio.run(serve())
+
+
+def sandbox(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8190,
+    latency: Annotated[float, typer.Option(min=0, help="Seconds a generation pretends to take.")] = 0.15,
+    state: Annotated[Path | None, typer.Option(help="File that keeps calls and bill over restarts.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the sandbox: every provider's wire, offline."""
+    from ..sandbox import Sandbox
+
+    async def serve() -> None:
+        async with Sandbox(port, latency_s=latency, state=state) as started:
+            _say("Sandbox", started.url, as_json=as_json, mode="sandbox")
+            await started.serve_forever()
+
+    asyncio.run(serve())
+
+
+def _say(name: str, url: str, *, as_json: bool, mode: str) -> None:
+    if as_json:
+        emit({"url": url, "mode": mode})
+        import sys
+
+        sys.stdout.flush()
+    else:
+        console().print(f"{name} ({mode}) at [bold]{url}[/]  Ctrl-C stops it.")

@@ -1,0 +1,86 @@
+"""``mintmark verify``: what a file's credential says, and whether it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import FileMissing
+from .output import Json, console, emit
+
+if TYPE_CHECKING:
+    from ..provenance.credential import Credential
+
+_LOOK = {
+    "trusted": ("green", "✓ trusted", "whole, and signed under a root you trust"),
+    "valid": ("green", "✓ valid", "whole; who signed is not on a trust list"),
+    "invalid": ("red", "✗ invalid", "the file, its credential or something it was made from was changed"),
+    "none": ("yellow", "– none", "this file carries no credential"),
+}
+
+
+def verify(
+    file: Annotated[Path, typer.Argument(help="An image (PNG, JPEG, WebP …).")],
+    as_json: Json = False,
+) -> None:
+    """Check a file's content credential, its ingredients and its record."""
+    from .. import config
+    from ..provenance.keys import trust_anchors
+    from ..provenance.reading import read
+
+    if not file.is_file():
+        raise FileMissing(f"{file} does not exist.", hint="Check the path.")
+    credential = read(file, None, trust_anchors(config.load()))
+    if as_json:
+        emit(credential.as_dict())
+    else:
+        _show(file, credential)
+
+
+def _show(file: Path, credential: Credential) -> None:
+    from rich.markup import escape
+
+    out = console()
+    colour, word, meaning = _LOOK[credential.state]
+    out.print(f"[bold {colour}]{word}[/]  {escape(str(file))}")
+    out.print(f"  {meaning}", style="dim")
+    if credential.state == "none":
+        return
+    rows = [
+        ("signed by", credential.issuer or "nobody named"),
+        ("made by AI", "yes" if credential.ai_generated else "no"),
+    ]
+    rows += [("did", _action(action.as_dict())) for action in credential.actions]
+    rows += [(item.relationship, f"{item.title} ({item.state})") for item in credential.ingredients]
+    rows += list(_record(credential.record or {}))
+    for name, value in rows:
+        out.print(f"  [dim]{name:>12}[/]  {escape(str(value))}")
+    for problem in credential.problems:
+        where = f"[dim]({problem.code}, {escape(problem.where)})[/]"
+        out.print(f"  [red]{'problem':>12}[/]  {escape(problem.explanation)} {where}")
+    for note in credential.notes:
+        out.print(f"  [dim]{'note':>12}  {escape(note)}[/]")
+
+
+def _action(action: dict[str, Any]) -> str:
+    by = f" by {action['software_agent']}" if action["software_agent"] else ""
+    source = (action["digital_source_type"] or "").rsplit("/", 1)[-1]
+    return f"{action['action']}{by}{f' ({source})' if source else ''}"
+
+
+def _record(record: dict[str, Any]) -> Any:
+    from ..metering.prices import usd
+
+    for name in ("model", "seed", "workflow", "mode"):
+        if value := record.get(name):
+            yield name, _plain(name, value)
+    if "cost_microusd" in record:
+        yield "cost", usd(int(record["cost_microusd"]))
+
+
+def _plain(name: str, value: Any) -> str:
+    if name == "seed":
+        return str(value.get("sent") or value.get("asked"))
+    return f"{value['name']}@{value['version']}" if name == "workflow" else str(value)

@@ -1,0 +1,29 @@
+"""A runner with the node pack in it, on this process's settings."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..runner import Runner
+
+
+@asynccontextmanager
+async def open_runner(
+    settings: Settings, *, port: int, host: str = "127.0.0.1", base_dir: Path | None = None
+) -> AsyncIterator[Runner]:
+    """Start the light worker in this process and stop it in order."""
+    from ..nodes import worker
+    from ..runner import Runner
+
+    worker.configure(settings)
+    folder = base_dir or settings.books_dir / "runner"
+    async with Runner(port=port, host=host, base_dir=folder) as runner:
+        try:
+            yield runner
+        finally:
+            await worker.current().close()

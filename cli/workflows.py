@@ -1,0 +1,145 @@
+"""``mintmark workflows``: named, versioned graphs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .output import Json, console, emit, table
+
+if TYPE_CHECKING:
+    from ..workflows.format import Input, WorkflowVersion
+    from ..workflows.library import Library
+    from ..workflows.problem import Problem
+
+app = typer.Typer(help="Versioned workflows.", no_args_is_help=True)
+Reference = Annotated[str, typer.Argument(help="NAME, NAME@VERSION, NAME@^1, or a workflow file.")]
+
+
+def library() -> Library:
+    """The shipped workflows and the user's own."""
+    from .. import config
+    from ..workflows.library import Library
+
+    return Library(config.load().workflows)
+
+
+def resolve(reference: str) -> WorkflowVersion:
+    """The version a reference names: in the library, or in a file."""
+    from ..workflows.reading import read_sound
+
+    path = Path(reference)
+    if path.suffix == ".json" or path.is_file():
+        return read_sound(path)
+    return library().resolve(reference)
+
+
+@app.command("list")
+def list_workflows(as_json: Json = False) -> None:
+    """List workflows and their versions."""
+    versions, errors = library().load_all()
+    if as_json:
+        emit(
+            {
+                "workflows": [_brief(version) for version in versions],
+                "errors": [error.as_dict() for error in errors],
+            }
+        )
+        return
+    shown = table("Workflows", "name", "version", "lane", "title")
+    for version in versions:
+        shown.add_row(version.name, version.version, version.lane, version.title)
+    console().print(shown)
+    for error in errors:
+        console(stderr=True).print(f"[yellow]![/] {error.message}")
+
+
+@app.command()
+def show(workflow: Reference, as_json: Json = False) -> None:
+    """A workflow's inputs, outputs and needs."""
+    version = resolve(workflow)
+    if as_json:
+        emit({**version.document(), "digest": version.digest})
+        return
+    out = console()
+    out.print(f"[bold]{version.label}[/]  {version.title}\n  {version.description}")
+    out.print(f"  digest {version.digest}", style="dim")
+    shown = table("Inputs", "input", "type", "default", "limits", "what it is")
+    for spec in version.inputs:
+        shown.add_row(spec.name, spec.type, _default(spec), _limits(spec), spec.description)
+    out.print(shown)
+
+
+@app.command()
+def validate(
+    workflow: Reference,
+    worker: Annotated[str | None, typer.Option(help="Also against this worker.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a workflow in itself, and against a worker. Exit code 1 where something is wrong."""
+    from ..workflows.check import check
+    from ..workflows.validate import validate as validate_on
+
+    version = _read(workflow)
+    problems = list(check(version))
+    if worker is not None and not problems:
+        problems = validate_on(version, asyncio.run(_object_info(worker, version)))
+    _tell(version, problems, as_json=as_json)
+
+
+@app.command()
+def digest(workflow: Reference, as_json: Json = False) -> None:
+    """The SHA-256 digest that names exactly this release."""
+    version = resolve(workflow)
+    if as_json:
+        emit({"name": version.name, "version": version.version, "digest": version.digest})
+    else:
+        console().print(version.digest)
+
+
+def _read(reference: str) -> WorkflowVersion:
+    from ..workflows.reading import read
+
+    path = Path(reference)
+    return read(path) if path.suffix == ".json" or path.is_file() else library().resolve(reference)
+
+
+async def _object_info(worker: str, version: WorkflowVersion) -> dict[str, Any]:
+    from ..orchestrator.link import WorkerLink
+
+    async with WorkerLink(worker) as link:
+        found = {name: await link.object_info(name) for name in version.requires.nodes}
+    return {name: info for name, info in found.items() if info}
+
+
+def _tell(version: WorkflowVersion, problems: list[Problem], *, as_json: bool) -> None:
+    if as_json:
+        told = [{"where": each.where, "message": each.message, "fix": each.fix} for each in problems]
+        emit({"name": version.name, "version": version.version, "valid": not problems, "problems": told})
+    elif problems:
+        for each in problems:
+            console(stderr=True).print(f"[red]✗[/] {each.where}: {each.message} [dim]{each.fix}[/]")
+    else:
+        console().print(f"[green]✓[/] {version.label} is sound.")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _brief(version: WorkflowVersion) -> dict[str, Any]:
+    names = ("name", "version", "title", "description", "lane")
+    return {**{name: getattr(version, name) for name in names}, "digest": version.digest}
+
+
+def _default(spec: Input) -> str:
+    if spec.default is None:
+        return "[red]required[/]" if spec.required else ""
+    text = str(spec.default)
+    return text if len(text) <= 40 else text[:39] + "…"
+
+
+def _limits(spec: Input) -> str:
+    limits = spec.limits.model_dump(exclude_none=True, exclude_defaults=True) if spec.limits else {}
+    return ", ".join(f"{name} {value}" for name, value in limits.items())

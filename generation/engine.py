@@ -1,0 +1,141 @@
+"""Putting the generation service together from settings, and taking it apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from .. import log
+from ..config import Settings
+from ..metering.sqlite_ledger import SqliteLedger
+from ..moderation.base import Checker
+from ..moderation.moderator import Moderator
+from ..moderation.openai import OpenAIChecker
+from ..moderation.policy import load as load_policy
+from ..moderation.rules import RulesChecker
+from ..provenance.keys import signing_identity
+from ..provenance.signing import CredentialSigner
+from ..providers.base import Provider
+from ..providers.http import HttpClient, Secret, Timeouts
+from ..providers.keys import Keys
+from ..providers.models import Catalog
+from ..providers.registry import open_moderations, open_provider
+from ..storage.spool import Spool
+from .books import LocalBooks
+from .call import Entry
+from .caller import Caller
+from .service import GenerationService
+from .sqlite_journal import SqliteJournal, utc_now
+
+logger = log.get("generation.engine")
+
+SELF_MADE = (
+    "A signing key of your own was made. Its root is on no trust list: files verify as valid, and as trusted only for "
+    "those who add the root. For a certificate of your own see MINTMARK_SIGNING_CERT."
+)
+SPOOL_S = 7 * 24 * 3600
+"""How long results are spooled, in seconds."""
+
+
+class Engine:
+    """One per process and data folder: the service, its journal and its books, opened in the running event loop.
+
+    ``listener`` hears of each journal entry once it is durable, in a worker thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        sandbox_url: str | None = None,
+        listener: Callable[[Entry], None] | None = None,
+        pack_version: str = "",
+    ) -> None:
+        self.settings = settings
+        self.keys = Keys(settings)
+        self.catalog = Catalog.load()
+        self._sandbox_url = sandbox_url
+        self._listener = listener
+        self._pack_version = pack_version
+        self._providers: dict[str, Provider] = {}
+        self._moderators: dict[str, Moderator] = {}
+        self._signer: CredentialSigner | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Engine:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        folder = self.settings.books_dir
+        self.spool = Spool(folder / "spool")
+        self.journal = await asyncio.to_thread(SqliteJournal, folder, listener=self._listener)
+        stack.callback(self.journal.close)
+        self.ledger = await asyncio.to_thread(SqliteLedger, folder, budget_microusd=self.settings.budget_microusd)
+        stack.callback(self.ledger.close)
+        self.books = LocalBooks(self.ledger, self.journal, self.journal.journal_id)
+        timeouts = Timeouts(total_s=self.settings.provider_timeout_s)
+        self._http = await stack.enter_async_context(HttpClient(timeouts=timeouts))
+        self.caller = Caller(journal=self.journal, catalog=self.catalog, spool=self.spool, provider=self.provider)
+        stack.push_async_callback(self.caller.close)
+        self.service = self._service()
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Before the first call: decide what a dead process left, book it, and drop old results."""
+        await self.caller.recover()
+        await asyncio.to_thread(self.books.catch_up)
+        await asyncio.to_thread(self.spool.prune, older_than_s=SPOOL_S, now=time.time())
+
+    def _service(self) -> GenerationService:
+        return GenerationService(
+            settings=self.settings,
+            catalog=self.catalog,
+            journal=self.journal,
+            books=self.books,
+            caller=self.caller,
+            spool=self.spool,
+            moderators=self.moderator,
+            pack_version=self._pack_version,
+        )
+
+    def provider(self, name: str) -> Provider:
+        """The adapter of this provider, with its key. Raises MissingKey."""
+        if name not in self._providers:
+            self._providers[name] = open_provider(name, self._http, key=self._key(name), sandbox_url=self._sandbox_url)
+        return self._providers[name]
+
+    def moderator(self, policy: str) -> Moderator:
+        """The moderator of a policy, with the checkers that are available here. Raises UnknownPolicy."""
+        if policy not in self._moderators:
+            self._moderators[policy] = Moderator(load_policy(policy), self._checkers(), utc_now)
+        return self._moderators[policy]
+
+    @property
+    def signer(self) -> CredentialSigner:
+        """Signs this installation's files; its keys are made on first use. Raises BadKey and SigningFailed."""
+        if self._signer is None:
+            identity = signing_identity(self.settings)
+            self._signer = self._stack.enter_context(CredentialSigner(identity))
+            if identity.created_now:
+                logger.warning(SELF_MADE, extra=log.action("keys_made"))
+        return self._signer
+
+    def _checkers(self) -> dict[str, Checker]:
+        checkers: dict[str, Checker] = {"rules": RulesChecker()}
+        if self._sandbox_url or self.keys.find("openai"):
+            client: Any = open_moderations(self._http, key=self._key("openai"), sandbox_url=self._sandbox_url)
+            checkers["openai"] = OpenAIChecker(client)
+        return checkers
+
+    def _key(self, name: str) -> Secret:
+        # The sandbox takes any key, and a real one must never be sent to it.
+        return Secret("sandbox-key") if self._sandbox_url else self.keys.require(name)

@@ -1,0 +1,323 @@
+"""The service every hosted call goes through: check, price, hold, write down, ask, settle, check again, record.
+
+Nothing here knows a vendor's wire, a database or ComfyUI. What must hold, whatever dies in between:
+
+- Nothing is asked before the journal says that it is about to be, and money is set aside for it.
+- A call whose outcome is not surely a failure is never asked again (``on_unknown: strict``).
+- Whatever was charged is settled, also where the image is then blocked, damaged or lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from .. import log
+from ..config import Settings
+from ..errors import (
+    BadAnswer,
+    ChargeUnknown,
+    ImageTooLarge,
+    MintmarkError,
+    NotAnImage,
+    ProviderBlocked,
+    UnsupportedTask,
+)
+from ..metering.prices import quote
+from ..moderation.moderator import Moderator
+from ..moderation.verdict import Verdict
+from ..providers.base import Prepared, Provider
+from ..providers.model import Model
+from ..providers.models import Catalog
+from ..providers.request import GenerationRequest
+from ..storage.spool import Spool
+from .books import LocalBooks
+from .call import Call, NewCall, call_key
+from .caller import Asked, Caller
+from .context import JobContext, Receipt, receipt_of
+from .journal import Journal
+from .pictures import describe
+from .record import Output, Record, Seed
+from .sqlite_journal import utc_now
+
+logger = log.get("generation")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One delivered image: the provider's own bytes, untouched, and their facts."""
+
+    data: bytes = field(repr=False)
+    output: Output
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generated:
+    """What a generation gives: pictures in the order they were asked for, and how they were made."""
+
+    pictures: tuple[Picture, ...]
+    record: Record
+
+
+Moderators = Callable[[str], Moderator]
+"""The moderator of a policy, by its reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationService:
+    """Its parts are given to it; it opens and closes nothing."""
+
+    settings: Settings
+    catalog: Catalog
+    journal: Journal
+    books: LocalBooks
+    caller: Caller
+    spool: Spool
+    moderators: Moderators
+    pack_version: str
+    now: Callable[[], datetime] = utc_now
+
+    async def generate(self, request: GenerationRequest, job: JobContext, node_id: str) -> Generated:
+        """Make the images of ``request`` for ``job``.
+
+        Raises PromptBlocked and OutputBlocked, UnknownModel, ModelRetired, PriceUnknown, UnsupportedTask, InvalidInput,
+        AllowanceExhausted, BudgetExceeded, and ProviderError with what is known of the charge.
+        """
+        started = time.monotonic()
+        model = self._model(request)
+        provider = self.caller.provider(model.provider)
+        prepared = [(part, provider.prepare(model, part)) for part in split(request, model.max_count)]
+        verdicts = [await self._moderate_prompt(request, job)]
+        calls = await all_or_first_error(
+            self._call(provider, part, ready, job, node_id, index) for index, (part, ready) in enumerate(prepared)
+        )
+        pictures, judged, withheld = await self._deliver(calls, job, model)
+        verdicts += judged
+        facts = _Facts(request, model, prepared[0][1], calls, pictures, verdicts, withheld, job, node_id)
+        elapsed_ms = round((time.monotonic() - started) * 1000)
+        return Generated(pictures=tuple(pictures), record=self._record(facts, elapsed_ms))
+
+    def _model(self, request: GenerationRequest) -> Model:
+        model = self.catalog.get(request.model, self.now().date())
+        if request.task not in model.tasks:
+            raise UnsupportedTask(
+                f"{model.name} cannot do {request.task}; it can do {', '.join(model.tasks)}.",
+                hint="Choose another model: mintmark models list --task " + request.task,
+            )
+        return model
+
+    async def _moderate_prompt(self, request: GenerationRequest, job: JobContext) -> Verdict:
+        verdict = await self.moderators(job.policy).prompt(request.prompt, request.negative_prompt)
+        await self._note_verdict(job, verdict)
+        if verdict.decision == "blocked":
+            raise verdict.error()
+        return verdict
+
+    async def _note_verdict(self, job: JobContext, verdict: Verdict) -> None:
+        await asyncio.to_thread(self.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
+
+    async def _call(
+        self,
+        provider: Provider,
+        request: GenerationRequest,
+        prepared: Prepared,
+        job: JobContext,
+        node_id: str,
+        index: int,
+    ) -> Asked:
+        digest = request.digest()
+        new = NewCall(
+            call_id=str(uuid.uuid4()),
+            job_id=job.job_id,
+            key=call_key(job.job_id, node_id, digest, index),
+            node_id=node_id,
+            provider=provider.name,
+            model=request.model,
+            request_digest=digest,
+            parameters=prepared.parameters,
+            hold_microusd=self._price(prepared),
+        )
+        try:
+            return await self.caller.run(provider, prepared, await asyncio.to_thread(self._hold, new, job))
+        except ChargeUnknown:
+            if job.on_unknown == "strict":
+                raise
+        # The policy is to deliver even if that may mean paying twice; the doubtful call keeps its hold.
+        again = new.model_copy(update={"call_id": str(uuid.uuid4())})
+        await asyncio.to_thread(self.journal.forget_unknown, new.key)
+        logger.warning("A call to %s may have been charged; asking again", new.model, extra=log.action("ask_again"))
+        return await self.caller.run(provider, prepared, await asyncio.to_thread(self._hold, again, job))
+
+    def _price(self, prepared: Prepared) -> int:
+        price = self.catalog.price_of(prepared.model, allow_unknown=self.settings.allow_unknown_price)
+        return quote(price, prepared.quantities, prepared.parameters).at_most_microusd if price else 0
+
+    def _hold(self, new: NewCall, job: JobContext) -> Call:
+        if job.local:
+            self.journal.extend(job.job_id, new.hold_microusd)
+        call = self.journal.hold(new)
+        if job.local and call.call_id == new.call_id:
+            try:
+                self.books.allow(job, call.call_id, call.hold_microusd)
+            except MintmarkError:
+                self.journal.move(call.call_id, "released", reason="refused by the budget")
+                raise
+        return call
+
+    async def _deliver(
+        self, calls: list[Asked], job: JobContext, model: Model
+    ) -> tuple[list[Picture], list[Verdict], int]:
+        """The pictures that may be seen, the verdicts on all of them, and how many were withheld."""
+        refused = sum(asked.blocked for asked in calls)
+        pictures = await asyncio.to_thread(self._pictures, [data for asked in calls for data in asked.images])
+        judged = await all_or_first_error(self._moderate_image(picture, job) for picture in pictures)
+        shown = [picture for picture, verdict in zip(pictures, judged, strict=True) if verdict.decision != "blocked"]
+        if shown:
+            return shown, judged, refused + len(pictures) - len(shown)
+        if judged:
+            raise judged[0].error()
+        raise ProviderBlocked(
+            f"{model.name} made an image and its own filter withheld it.",
+            hint="Change the prompt. The provider charges for it all the same.",
+            provider=model.provider,
+            charged="yes",
+        )
+
+    def _pictures(self, images: list[bytes]) -> list[Picture]:
+        limit = self.settings.max_pixels
+        try:
+            return [Picture(data=data, output=describe(data, max_pixels=limit)) for data in images]
+        except (NotAnImage, ImageTooLarge) as exc:
+            raise BadAnswer(
+                f"The provider sent an image that cannot be used: {exc.message}",
+                hint="It was charged. Run the job again: nothing is paid twice.",
+                charged="yes",
+            ) from exc
+
+    async def _moderate_image(self, picture: Picture, job: JobContext) -> Verdict:
+        verdict = await self.moderators(job.policy).image(picture.data, picture.output.media_type)
+        await self._note_verdict(job, verdict)
+        return verdict
+
+    def _record(self, facts: _Facts, elapsed_ms: int) -> Record:
+        request, job = facts.request, facts.job
+        settled = [self.journal.call(asked.call_id) for asked in facts.calls]
+        return Record(
+            job_id=job.job_id,
+            node_id=facts.node_id,
+            task=request.task,
+            provider=facts.model.provider,
+            model=facts.model.name,
+            model_version=facts.calls[0].model_version,
+            family=facts.model.family,
+            prompt_sha256=_sha256(request.prompt),
+            prompt=request.prompt if job.keep_prompt else None,
+            negative_prompt_sha256=_sha256(request.negative_prompt) if request.negative_prompt else None,
+            seed=Seed(asked=_text(request.seed), sent=_text(facts.prepared.seed)),
+            parameters=_shown(facts.prepared, request),
+            ignored=facts.prepared.ignored,
+            inputs=tuple(image.sha256 for image in request.images),
+            request_digest=request.digest(),
+            outputs=tuple(picture.output for picture in facts.pictures),
+            withheld=facts.withheld,
+            receipts=tuple(receipt for call in settled if call and (receipt := receipt_of(call))),
+            verdicts=tuple(facts.verdicts),
+            policy=facts.verdicts[0].policy,
+            workflow=job.workflow,
+            mode=job.mode,
+            made_at=self.now(),
+            provider_ms=elapsed_ms,
+            pack_version=self.pack_version,
+        )
+
+    def adopt_cached(self, record: Record, job: JobContext, node_id: str) -> Record:
+        """The record as this job's own, where a worker's cache gave it a result another job paid for: at zero.
+
+        A record that already is this job's comes back as it is.
+        """
+        if record.job_id == job.job_id:
+            return record
+        receipts = tuple(self._cached_receipt(receipt, record, job, node_id) for receipt in record.receipts)
+        for verdict in record.verdicts:
+            self.journal.note(job.job_id, "verdict", verdict.model_dump(mode="json"))
+        return record.model_copy(
+            update={
+                "job_id": job.job_id,
+                "receipts": receipts,
+                "workflow": job.workflow,
+                "cached_of": record.cached_of or record.job_id,
+            }
+        )
+
+    def _cached_receipt(self, paid: Receipt, record: Record, job: JobContext, node_id: str) -> Receipt:
+        new = NewCall(
+            call_id=str(uuid.uuid4()),
+            job_id=job.job_id,
+            key=call_key(job.job_id, record.node_id, record.request_digest, -1) + paid.call_id,
+            node_id=node_id,
+            provider=paid.provider,
+            model=paid.model,
+            request_digest=record.request_digest,
+            hold_microusd=0,
+        )
+        call = self.journal.hold(new)
+        if call.state == "held":
+            facts = {"request_id": paid.request_id, "result": {"cached_of": paid.call_id}}
+            call = self.journal.move(call.call_id, "settled", microusd=0, **facts)
+        return Receipt.model_validate({**(receipt_of(call) or paid).model_dump(), "state": "cached"})
+
+
+@dataclass(frozen=True)
+class _Facts:
+    request: GenerationRequest
+    model: Model
+    prepared: Prepared
+    calls: list[Asked]
+    pictures: list[Picture]
+    verdicts: list[Verdict]
+    withheld: int
+    job: JobContext
+    node_id: str
+
+
+def split(request: GenerationRequest, at_most: int) -> list[GenerationRequest]:
+    """The request as calls of at most so many images. Later calls count their seed up, so that images differ."""
+    parts: list[GenerationRequest] = []
+    made = 0
+    while made < request.count:
+        count = min(at_most, request.count - made)
+        seed = None if request.seed is None else (request.seed + made) % 2**64
+        parts.append(request.model_copy(update={"count": count, "seed": seed}))
+        made += count
+    return parts
+
+
+async def all_or_first_error(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Run all together. Where some fail the others still finish: they may be paid for."""
+    results = await asyncio.gather(*work, return_exceptions=True)
+    done: list[T] = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
+def _shown(prepared: Prepared, request: GenerationRequest) -> dict[str, Any]:
+    plain: Mapping[str, Any] = {"width": request.width, "height": request.height, "count": request.count}
+    return {**{name: value for name, value in plain.items() if value is not None}, **prepared.parameters}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(seed: int | None) -> str | None:
+    return None if seed is None else str(seed)

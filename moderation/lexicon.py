@@ -1,0 +1,163 @@
+"""The word list, and where its phrases stand in a reading of a text.
+
+``policies/terms.json`` says what the words are; :class:`TermsFile` says what may stand in that file. All phrases go
+into one Aho-Corasick automaton, built on first use and once in a process: a text is read once, however many they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from .normalize import Form, collapse, fold, words
+
+if TYPE_CHECKING:
+    import ahocorasick
+
+TERMS_FILE = Path(__file__).parent / "policies" / "terms.json"
+
+Severity = Literal["low", "medium", "high", "critical"]
+Kind = Literal["term", "allow", "context"]
+
+_AGE_WORDS = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
+)
+_AGES = (*map(str, range(1, 18)), *_AGE_WORDS)
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Group(_Data):
+    """Words that say nothing alone and count only in a combination."""
+
+    terms: tuple[str, ...]
+    allow: tuple[str, ...] = ()
+    """Phrases in which a term means something else; a term inside one is not found."""
+
+
+class Category(Group):
+    """Words that speak for a category by themselves."""
+
+    severity: Severity
+    context: tuple[str, ...] = ()
+    """Phrases that make the category's terms harmless wherever they stand in the prompt."""
+
+
+class Combination(_Data):
+    """A category that is reached by two kinds of words together, each kind a category or a group."""
+
+    category: str
+    severity: Severity
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    words_between: int | None = None
+    """At most so many words between the two; None: anywhere in the prompt."""
+    second_in: Literal["prompt", "negative"] = "prompt"
+    """``negative``: the second is an item of the negative prompt, which takes it out of the image."""
+
+
+class TermsFile(_Data):
+    """The whole word list."""
+
+    name: str
+    version: str
+    description: str
+    categories: dict[str, Category]
+    groups: dict[str, Group]
+    combinations: tuple[Combination, ...]
+
+    def phrases(self) -> Iterator[tuple[str, Kind, str]]:
+        """Every phrase as it is written in the file, with its kind and the category or group it belongs to."""
+        for label, group in (*self.categories.items(), *self.groups.items()):
+            yield from ((label, "term", phrase) for phrase in group.terms)
+            yield from ((label, "allow", phrase) for phrase in group.allow)
+        for label, category in self.categories.items():
+            yield from ((label, "context", phrase) for phrase in category.context)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A phrase found in a reading, from its first character to behind its last."""
+
+    label: str
+    kind: Kind
+    start: int
+    end: int
+    initial: str
+    """The phrase's first letter, all of it that may be told."""
+
+
+class Lexicon:
+    """A word list made ready for searching."""
+
+    def __init__(self, source: TermsFile) -> None:
+        self.source = source
+        whole: dict[str, list[tuple[str, Kind]]] = {}
+        once: dict[str, list[tuple[str, Kind]]] = {}
+        for label, kind, phrase in source.phrases():
+            for spelling in spellings(phrase):
+                whole.setdefault(spelling, []).append((label, kind))
+                if kind == "term" and " " not in spelling:
+                    once.setdefault(collapse(spelling), []).append((label, kind))
+        self._whole = _automaton(whole)
+        self._collapsed = _automaton(once)
+
+    def find(self, form: Form) -> list[Hit]:
+        """Terms and contexts in the reading, in order; without the terms that an ``allow`` phrase of theirs covers."""
+        hits = list(self._hits(form))
+        spoken_for = {(hit.label, place) for hit in hits if hit.kind == "allow" for place in range(hit.start, hit.end)}
+        return [
+            hit
+            for hit in hits
+            if hit.kind == "context"
+            or (hit.kind == "term" and not {(hit.label, hit.start), (hit.label, hit.end - 1)} <= spoken_for)
+        ]
+
+    def _hits(self, form: Form) -> Iterator[Hit]:
+        automaton = self._collapsed if form.collapsed else self._whole
+        for last, (length, uses) in automaton.iter(form.text):
+            # The pattern has a space at either end, which keeps it to whole words; the phrase lies between them.
+            start, end = last - length + 2, last
+            for label, kind in uses:
+                yield Hit(label, kind, start, end, form.text[start])
+
+
+@lru_cache(maxsize=1)
+def lexicon() -> Lexicon:
+    """The shipped word list, read and built on first use."""
+    return Lexicon(TermsFile.model_validate_json(TERMS_FILE.read_bytes()))
+
+
+def spellings(phrase: str) -> set[str]:
+    """The ways a phrase of the file is searched: folded, also in the plural, also in one word, for each age."""
+    found: set[str] = set()
+    for aged in _with_ages(phrase):
+        spaced = words(fold(aged)).strip()
+        for written in (spaced, spaced.replace(" ", "")):
+            found |= {written, f"{written}s"}
+    return found
+
+
+def _with_ages(phrase: str) -> list[str]:
+    if "{age}" not in phrase:
+        return [phrase]
+    return [phrase.replace("{age}", age) for age in _AGES]
+
+
+def _automaton(phrases: dict[str, list[tuple[str, Kind]]]) -> ahocorasick.Automaton:
+    import ahocorasick
+
+    automaton = ahocorasick.Automaton()
+    for phrase, uses in phrases.items():
+        pattern = f" {phrase} "
+        automaton.add_word(pattern, (len(pattern), tuple(dict.fromkeys(uses))))
+    automaton.make_automaton()
+    return automaton

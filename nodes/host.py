@@ -1,0 +1,162 @@
+"""What the node pack needs of the program it runs in. ComfyUI is one host, the runner is the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeVar
+
+T = TypeVar("T")
+
+POLL_S = 0.2
+"""How often a waiting node looks whether somebody interrupted it, in seconds."""
+
+
+class Host(Protocol):
+    """See each member. Nothing else of the host is touched."""
+
+    kind: Literal["comfyui", "runner"]
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the host's HTTP server: hosted calls run in it, whichever thread a node runs in."""
+
+    @property
+    def routes(self) -> Any:
+        """Where HTTP routes are added while the pack loads: an ``aiohttp.web.RouteTableDef``."""
+
+    @property
+    def output_dir(self) -> Path:
+        """Where save nodes write."""
+
+    @property
+    def user_dir(self) -> Path:
+        """Where data of this installation is kept."""
+
+    def executing(self) -> tuple[str, str] | None:
+        """(prompt id, node id) of the node that calls; None where none executes."""
+
+    def client_id(self) -> str | None:
+        """The websocket client that submitted the executing prompt."""
+
+    def send(self, event: str, data: dict[str, Any], client_id: str | None) -> None:
+        """Send a websocket event to one client. Callable from any thread."""
+
+    def interrupted(self) -> bool:
+        """Whether somebody asked to stop the executing prompt."""
+
+    def stop_node(self) -> None:
+        """End the calling node as interrupted, in the host's own way. Does not return where it was interrupted."""
+
+    def prompt_thread_alive(self) -> bool | None:
+        """Whether prompts are still being worked on; None where that cannot be told."""
+
+
+class ComfyHost:
+    """A running ComfyUI."""
+
+    kind: Literal["comfyui", "runner"] = "comfyui"
+
+    def __init__(self) -> None:
+        from server import PromptServer
+
+        self._server: Any = PromptServer.instance
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._server.loop  # type: ignore[no-any-return]
+
+    @property
+    def routes(self) -> Any:
+        return self._server.routes
+
+    @property
+    def output_dir(self) -> Path:
+        import folder_paths
+
+        return Path(folder_paths.get_output_directory())
+
+    @property
+    def user_dir(self) -> Path:
+        import folder_paths
+
+        return Path(folder_paths.get_user_directory())
+
+    def executing(self) -> tuple[str, str] | None:
+        from comfy_execution.utils import get_executing_context
+
+        context = get_executing_context()
+        return (context.prompt_id, context.node_id) if context else None
+
+    def client_id(self) -> str | None:
+        return self._server.client_id  # type: ignore[no-any-return]
+
+    def send(self, event: str, data: dict[str, Any], client_id: str | None) -> None:
+        self._server.send_sync(event, data, client_id)
+
+    def interrupted(self) -> bool:
+        from comfy.model_management import processing_interrupted
+
+        return bool(processing_interrupted())
+
+    def stop_node(self) -> None:
+        from comfy.model_management import throw_exception_if_processing_interrupted
+
+        throw_exception_if_processing_interrupted()
+
+    def prompt_thread_alive(self) -> bool | None:
+        import threading
+
+        # ComfyUI names no thread; its prompt worker is the one whose target is prompt_worker.
+        names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
+        workers = [name for name in names if "prompt_worker" in name]
+        return bool(workers) if workers or len(names) > 1 else None
+
+
+_host: Host | None = None
+
+
+def use(host: Host) -> None:
+    """Say which host this process is; the runner does, before it loads the pack."""
+    global _host
+    _host = host
+
+
+def current() -> Host:
+    """The host of this process: ComfyUI unless the runner said otherwise."""
+    host = _host or ComfyHost()
+    use(host)
+    return host
+
+
+async def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` in the host's loop and wait for it; an interruption cancels it there and ends the node here."""
+    host = current()
+    if asyncio.get_running_loop() is host.loop:
+        return await work
+    stop = asyncio.Event()
+    waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_until(stop, work), host.loop))
+    while not (await asyncio.wait([waiting], timeout=POLL_S))[0]:
+        if host.interrupted():
+            host.loop.call_soon_threadsafe(stop.set)
+            await asyncio.wait([waiting])
+    if waiting.cancelled():
+        host.stop_node()
+    return waiting.result()
+
+
+async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; once ``stop`` is set it is canceled, and its cleaning up is waited for.
+
+    Canceling the future of ``run_coroutine_threadsafe`` would not wait: the remote call and its hold would still be
+    open when ComfyUI believes that the node is over.
+    """
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not task.done():
+        task.cancel()
+        await asyncio.wait([task])
+    return task.result()

@@ -1,0 +1,93 @@
+"""The model combo of a node: every model that can do the task, each with its own parameters nested below it.
+
+Reads the catalog's plain JSON, so that loading the pack imports nothing heavy. A parameter left alone is not sent, and
+the vendor's own default holds; ComfyUI always sends a widget's value, so "left alone" is a value too: see ``_idle``.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..providers.catalog import rows
+
+AUTO = "auto"
+_RANK = {"live": 0, "legacy": 1, "retiring": 2}
+
+
+def model_input(task: str, default: str) -> Any:
+    """The combo named ``model``. Retired models are not offered; the service refuses one that an old graph names."""
+    offered = [row for row in rows() if task in row["endpoint"] and row["lifecycle"]["state"] in _RANK]
+    offered.sort(key=lambda row: (row["name"] != default, _RANK[row["lifecycle"]["state"]]))
+    return io.DynamicCombo.Input(
+        "model",
+        options=[io.DynamicCombo.Option(row["name"], _inputs(row)) for row in offered],
+        tooltip="Who makes the image. Price, limits and licence of each: mintmark models show",
+    )
+
+
+def chosen(model: dict[str, Any] | str) -> tuple[str, dict[str, Any]]:
+    """What the combo gives to ``execute``: the model's name, and those of its own parameters that were set."""
+    if isinstance(model, str):
+        return model, {}
+    name = str(model["model"])
+    specs = _specs(name)
+    given = {key: value for key, value in model.items() if key != "model" and value is not None}
+    return name, {
+        key: _meant(specs.get(key), value)
+        for key, value in given.items()
+        if key not in specs or value != _idle(specs[key])
+    }
+
+
+@lru_cache(maxsize=256)
+def _specs(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next((row.get("parameters", {}) for row in rows() if row["name"] == name), {})
+    return found
+
+
+def _idle(spec: dict[str, Any]) -> Any:
+    """The widget value that means "left alone": the catalog's default where it has one, else a value out of range."""
+    if (default := spec.get("default")) is not None and spec["type"] != "boolean":
+        return default
+    if spec["type"] in ("choice", "boolean"):
+        return AUTO
+    if spec["type"] == "string":
+        return ""
+    low = spec.get("min")
+    return 0 if low is None or low > 0 else low - 1
+
+
+def _meant(spec: dict[str, Any] | None, value: Any) -> Any:
+    if spec is not None and spec["type"] == "boolean":
+        return {"on": True, "off": False}.get(value, value)
+    return value
+
+
+def _inputs(row: dict[str, Any]) -> list[Any]:
+    return [_input(name, spec) for name, spec in row.get("parameters", {}).items()]
+
+
+def _input(name: str, spec: dict[str, Any]) -> Any:
+    idle, tooltip = _idle(spec), spec["help"]
+    if spec["type"] in ("choice", "boolean"):
+        choices = list(spec.get("choices") or ("on", "off"))
+        options = choices if idle in choices else [idle, *choices]
+        return io.Combo.Input(name, options=options, default=idle, optional=True, tooltip=tooltip)
+    if spec["type"] == "string":
+        return io.String.Input(name, default=idle, optional=True, tooltip=tooltip)
+    if spec.get("default") is None:
+        tooltip = f"{tooltip} {idle}: the model's own default."
+    return _number(name, spec, idle, tooltip)
+
+
+def _number(name: str, spec: dict[str, Any], idle: float, tooltip: str) -> Any:
+    kind, cast = (io.Int, int) if spec["type"] == "integer" else (io.Float, float)
+    bounds: dict[str, Any] = {"min": cast(min(idle, spec.get("min", idle)))}
+    if spec.get("max") is not None:
+        bounds["max"] = cast(spec["max"])
+    if kind is io.Float:
+        bounds["step"] = 0.05
+    return kind.Input(name, default=cast(idle), optional=True, tooltip=tooltip, **bounds)

@@ -1,0 +1,154 @@
+"""Moderate Prompt, Moderate Image and Moderation Gate: look, decide, and let through or not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import io, ui
+
+from .sockets import RecordSocket, VerdictSocket
+from .worker import current
+
+if TYPE_CHECKING:
+    from ..generation.context import JobContext
+    from ..generation.engine import Engine
+    from ..moderation.verdict import Verdict
+
+CATEGORY = "Mintmark/moderate"
+
+
+class ModeratePrompt(io.ComfyNode):
+    """Checks a text against the policy and hands it on with the verdict."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="MintmarkModeratePrompt",
+            display_name="Moderate Prompt",
+            category=CATEGORY,
+            description="Check a prompt against the moderation policy before it goes anywhere.",
+            search_aliases=["safety", "nsfw", "content policy", "prompt filter", "moderation"],
+            inputs=[io.String.Input("text", multiline=True, tooltip="The text to check.")],
+            outputs=[
+                io.String.Output("text", tooltip="The same text."),
+                VerdictSocket.Output("verdict", tooltip="The decision, with the rule that made it."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> str:
+        """By project and policy, not by job: a new job would make every node after this one run, and cost, again."""
+        return current().scope()
+
+    @classmethod
+    async def execute(cls, text: str) -> Any:
+        verdict: Verdict = await current().job(lambda engine, job, node: _judge_text(engine, job, text))
+        if verdict.decision == "blocked":
+            raise verdict.error()
+        return io.NodeOutput(text, (verdict,), ui=ui.PreviewText(_told([verdict])))
+
+
+class ModerateImage(io.ComfyNode):
+    """Checks images against the policy; a verdict the record already holds is not asked for again."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="MintmarkModerateImage",
+            display_name="Moderate Image",
+            category=CATEGORY,
+            description="Check images against the moderation policy.",
+            search_aliases=["safety", "nsfw", "nudity", "content policy", "image filter", "moderation"],
+            inputs=[
+                io.Image.Input("images", tooltip="The images to check."),
+                RecordSocket.Input(
+                    "record", optional=True, tooltip="Connect it where there is one: its verdicts are reused."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("images", tooltip="The same images."),
+                VerdictSocket.Output("verdict", tooltip="One decision for each image."),
+            ],
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_: Any) -> str:
+        """As for Moderate Prompt."""
+        return current().scope()
+
+    @classmethod
+    async def execute(cls, images: Any, record: Any = None) -> Any:
+        verdicts: list[Verdict] = await current().job(
+            lambda engine, job, node: _judge_images(engine, job, images, record)
+        )
+        return io.NodeOutput(images, tuple(verdicts), ui=ui.PreviewText(_told(verdicts)))
+
+
+class ModerationGate(io.ComfyNode):
+    """Lets images through or stops what comes after it."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="MintmarkModerationGate",
+            display_name="Moderation Gate",
+            category=CATEGORY,
+            description="Let images on only where the verdict allows it. Blocked images never pass.",
+            search_aliases=["safety", "nsfw", "gate", "block", "moderation"],
+            inputs=[
+                io.Image.Input("images", tooltip="The images that were checked."),
+                VerdictSocket.Input("verdict", tooltip="From Moderate Image or Moderate Prompt."),
+                io.Combo.Input(
+                    "on_flagged",
+                    options=["pass", "stop"],
+                    default="pass",
+                    tooltip="What to do with flagged images: they need a look, but are not blocked.",
+                ),
+            ],
+            outputs=[io.Image.Output("images", tooltip="The images that may go on.")],
+        )
+
+    @classmethod
+    def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str) -> Any:
+        stopped = {"blocked"} | ({"flagged"} if on_flagged == "stop" else set())
+        bad = [each for each in verdict if each.decision in stopped]
+        if bad:
+            from ..errors import OutputBlocked
+
+            raise OutputBlocked(f"The gate stopped {len(bad)} of {len(verdict)}: {_told(bad)}")
+        return io.NodeOutput(images)
+
+
+async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:
+    verdict = await engine.moderator(job.policy).prompt(text)
+    await asyncio.to_thread(engine.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
+    return verdict
+
+
+async def _judge_images(engine: Engine, job: JobContext, images: Any, record: Any) -> list[Verdict]:
+    from .originals import original_of
+    from .pixels import to_pixels, to_png
+
+    verdicts: list[Verdict] = []
+    for pixels in await asyncio.to_thread(to_pixels, images):
+        picture = original_of(record, pixels)
+        known = _known(record, picture.output.sha256) if picture else None
+        if known is not None:
+            verdicts.append(known)
+            continue
+        data = picture.data if picture else await asyncio.to_thread(to_png, pixels)
+        media_type = picture.output.media_type if picture else "image/png"
+        verdict = await engine.moderator(job.policy).image(data, media_type)
+        await asyncio.to_thread(engine.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
+        verdicts.append(verdict)
+    return verdicts
+
+
+def _known(record: Any, digest: str) -> Verdict | None:
+    return next((each for each in record.record.verdicts if each.digest == digest), None)
+
+
+def _told(verdicts: list[Verdict]) -> str:
+    """The verdicts for the artist, one a line."""
+    return "\n".join(f"{each.decision}: {each.explanation}" for each in verdicts)

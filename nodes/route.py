@@ -1,0 +1,143 @@
+"""The pack's worker route, in ComfyUI and in the runner: a job's context in, its report and the journal out.
+
+docs/worker-route.md is its specification. Loopback, or the worker's token, or (for one job's report) the job's token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import __version__, log
+from ..errors import InternalError, InvalidInput, MintmarkError, Unauthorized, UnknownJob, WorkerModeMismatch
+from .worker import Worker
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+logger = log.get("worker.route")
+_STATUS: dict[type[MintmarkError], int] = {Unauthorized: 403, UnknownJob: 404, WorkerModeMismatch: 409}
+PAGE = 1000
+"""Entries of the journal in one answer, at most."""
+
+
+def add_routes(routes: Any, worker: Callable[[], Worker]) -> None:
+    """Add the route to a host's table. ``worker`` is asked at each call, so nothing is opened now."""
+    handlers = _Handlers(worker)
+    routes.get("/mintmark/worker")(_guarded(worker, handlers.health))
+    routes.get("/mintmark/journal")(_guarded(worker, handlers.journal))
+    routes.put("/mintmark/jobs/{job_id}")(_guarded(worker, handlers.accept))
+    routes.get("/mintmark/jobs/{job_id}")(_guarded(worker, handlers.report))
+    routes.delete("/mintmark/jobs/{job_id}")(_guarded(worker, handlers.close))
+
+
+class _Handlers:
+    """Each method answers one route with a JSON document."""
+
+    def __init__(self, worker: Callable[[], Worker]) -> None:
+        self._worker = worker
+
+    async def health(self, request: web.Request) -> Any:
+        from ..generation.context import WorkerHealth
+
+        worker = self._worker()
+        engine = await worker.engine()
+        return WorkerHealth(
+            boot_id=worker.boot_id,
+            kind=worker.host.kind,
+            pack_version=__version__,
+            mode=worker.settings.mode,
+            policy=worker.settings.policy,
+            providers=tuple(sorted(engine.keys.present())),
+            prompt_thread_alive=worker.host.prompt_thread_alive(),
+        )
+
+    async def accept(self, request: web.Request) -> Any:
+        from pydantic import ValidationError
+
+        from ..generation.context import JobContext
+
+        try:
+            context = JobContext.model_validate_json(await request.read())
+        except ValidationError as exc:
+            first = exc.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the body"
+            raise InvalidInput(f"{where}: {first['msg']}.", hint="See docs/worker-route.md.") from exc
+        if context.job_id != request.match_info["job_id"]:
+            raise InvalidInput("job_id: differs from the id in the path.", hint="They name the same job.")
+        if context.local:
+            raise InvalidInput("local: cannot be given from outside.", hint="Leave it out.")
+        await self._worker().accept(context)
+        return await self.health(request)
+
+    async def report(self, request: web.Request) -> Any:
+        engine = await self._worker().engine()
+        return await asyncio.to_thread(engine.journal.report, request.match_info["job_id"])
+
+    async def close(self, request: web.Request) -> Any:
+        engine = await self._worker().engine()
+        return await asyncio.to_thread(engine.journal.close_job, request.match_info["job_id"])
+
+    async def journal(self, request: web.Request) -> Any:
+        from ..generation.context import JournalPage
+
+        since = request.query.get("since", "0")
+        if not since.isdigit():
+            raise InvalidInput(f"since: {since!r} is no entry number.", hint="Start from 0.")
+        engine = await self._worker().engine()
+        job_id = request.query.get("job_id")
+        entries = await asyncio.to_thread(engine.journal.since, int(since), job_id=job_id, limit=PAGE)
+        last = entries[-1].seq if entries else int(since)
+        return JournalPage(journal_id=engine.journal.journal_id, entries=tuple(entries), next=last)
+
+
+def _guarded(
+    worker: Callable[[], Worker], handler: Callable[[web.Request], Awaitable[Any]]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler behind the door: strangers and web pages are turned away, errors become JSON."""
+
+    async def answer(request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        try:
+            _check_caller(request, worker())
+            result = await handler(request)
+        except MintmarkError as exc:
+            return web.json_response({"error": exc.as_dict()}, status=_STATUS.get(type(exc), 400))
+        except Exception:
+            logger.exception("A worker route failed", extra=log.action("route_failed", path=request.path))
+            error = InternalError("The worker failed to answer.", hint="Its log says why.")
+            return web.json_response({"error": error.as_dict()}, status=500)
+        return web.Response(text=_json(result), content_type="application/json")
+
+    return answer
+
+
+def _json(result: Any) -> str:
+    return str(result.model_dump_json()) if hasattr(result, "model_dump_json") else json.dumps(result)
+
+
+def _check_caller(request: web.Request, worker: Worker) -> None:
+    """Let in loopback programs, and whoever knows the token. A web page is neither, wherever it runs."""
+    if request.headers.get("Origin") or request.headers.get("Sec-Fetch-Site", "none") != "none":
+        raise Unauthorized("The worker route is not for web pages.")
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    tokens = [worker.settings.worker_token, worker.token_of(request.match_info.get("job_id", ""))]
+    if any(token and hmac.compare_digest(given.encode(), token.encode()) for token in tokens):
+        return
+    if not _is_loopback(request.remote) or request.headers.get("X-Forwarded-For"):
+        raise Unauthorized(
+            "This worker answers other machines only with its token.",
+            hint="Set MINTMARK_WORKER_TOKEN there and here to the same value.",
+        )
+
+
+def _is_loopback(remote: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(remote or "").is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,178 @@
+"""This process as a worker: the engine, opened when a node first needs it, and the contexts of jobs it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from .. import config, log
+from ..errors import WorkerModeMismatch
+from .host import Host
+
+if TYPE_CHECKING:
+    from ..generation.call import Entry
+    from ..generation.context import JobContext
+    from ..generation.engine import Engine
+
+logger = log.get("worker")
+
+MAX_CONTEXTS = 10_000
+"""Contexts kept in memory; older ones are in the journal, and nodes of jobs that old do not run any more."""
+
+
+class Worker:
+    """What nodes and the worker route share. Made while the pack loads; opens nothing before it is needed."""
+
+    def __init__(self, host: Host, settings: config.Settings) -> None:
+        self.host = host
+        self.settings = settings
+        self.boot_id = str(uuid.uuid4())
+        self._contexts: OrderedDict[str, JobContext] = OrderedDict()
+        self._clients: OrderedDict[str, str | None] = OrderedDict()
+        self._opening: asyncio.Task[Engine] | None = None
+        self._stack = AsyncExitStack()
+
+    async def engine(self) -> Engine:
+        """The engine of this process; runs in the host's loop. The first caller opens it, everybody waits for that."""
+        if self._opening is None or (self._opening.done() and self._opening.exception()):
+            self._opening = asyncio.ensure_future(self._open())
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> Engine:
+        from .. import __version__
+        from ..generation.engine import Engine
+
+        url = await self._sandbox_url()
+        engine = Engine(self.settings, sandbox_url=url, listener=self._tell, pack_version=__version__)
+        return await self._stack.enter_async_context(engine)
+
+    async def _sandbox_url(self) -> str | None:
+        if not self.settings.sandbox or self.settings.sandbox_url:
+            return self.settings.sandbox_url if self.settings.sandbox else None
+        from ..sandbox import Sandbox
+
+        sandbox = await self._stack.enter_async_context(Sandbox())
+        logger.info("The sandbox answers for every provider at %s", sandbox.url, extra=log.action("sandbox_started"))
+        return sandbox.url
+
+    async def close(self) -> None:
+        """Close what was opened. The worker can be used again afterwards."""
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+            self._opening = None
+        await self._stack.aclose()
+
+    # -- jobs -----------------------------------------------------------------------------------------------------
+
+    async def accept(self, context: JobContext) -> None:
+        """Take a job's context, before its prompt is posted. Raises WorkerModeMismatch, UnknownPolicy, InvalidInput."""
+        if context.mode != self.settings.mode:
+            raise WorkerModeMismatch(
+                f"The job is {context.mode} and this worker is {self.settings.mode}.",
+                hint="Start the worker with MINTMARK_SANDBOX=1 for sandbox jobs, without it for live ones.",
+            )
+        engine = await self.engine()
+        engine.moderator(context.policy)
+        await asyncio.to_thread(engine.journal.open_job, context)
+        _remember(self._contexts, context.job_id, context)
+
+    def token_of(self, job_id: str) -> str | None:
+        """The token that opens this job's routes from afar, while it lasts."""
+        context = self._contexts.get(job_id)
+        if context is None or context.token is None:
+            return None
+        if context.expires_at is not None and context.expires_at < datetime.now(timezone.utc):
+            return None
+        return context.token.get_secret_value()
+
+    def context(self) -> JobContext:
+        """The context of the executing prompt; for one run by hand, what the local settings say."""
+        prompt_id, _ = self.host.executing() or ("", "")
+        return self._contexts.get(prompt_id) or self._local(prompt_id)
+
+    def _local(self, prompt_id: str) -> JobContext:
+        from ..generation.context import JobContext
+
+        return JobContext(
+            job_id=prompt_id or str(uuid.uuid4()),
+            project=self.settings.project,
+            user=self.settings.user,
+            policy=self.settings.policy,
+            allowance_microusd=0,
+            mode=self.settings.mode,
+            on_unknown="available" if self.settings.on_unknown == "available" else "strict",
+            keep_prompt=self.settings.keep_prompt,
+            local=True,
+        )
+
+    def scope(self) -> str:
+        """Within which a worker's cache may hand a result on: project, policy and mode of the executing prompt."""
+        context = self.context()
+        return f"{context.project}\n{context.policy}\n{context.mode}"
+
+    async def job(self, call: Callable[[Engine, JobContext, str], Any]) -> Any:
+        """Run ``call(engine, context, node id)`` in the host's loop for the executing node.
+
+        A failure is written to the job's journal before it is raised, so that it survives the wire with its code.
+        """
+        from .host import run
+
+        _, node_id = self.host.executing() or ("", "")
+        context = self.context()
+        _remember(self._clients, context.job_id, self.host.client_id())
+        return await run(self._job(call, context, node_id))
+
+    async def _job(self, call: Callable[[Engine, JobContext, str], Any], context: JobContext, node_id: str) -> Any:
+        from ..errors import MintmarkError
+
+        engine = await self.engine()
+        if context.local:
+            await asyncio.to_thread(engine.journal.open_job, context)
+        try:
+            return await call(engine, context, node_id)
+        except MintmarkError as exc:
+            failure = {**exc.as_dict(), "node_id": node_id}
+            await asyncio.to_thread(engine.journal.note, context.job_id, "failed", failure)
+            raise
+        finally:
+            if context.local:
+                await asyncio.to_thread(engine.books.catch_up)
+
+    def _tell(self, entry: Entry) -> None:
+        """Hand a fresh journal entry to the client that follows its job."""
+        client_id = self._clients.get(entry.job_id)
+        if client_id:
+            data = {"prompt_id": entry.job_id, "entry": entry.model_dump(mode="json")}
+            self.host.send("mintmark.journal", data, client_id)
+
+
+def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:
+    memory[key] = value
+    while len(memory) > MAX_CONTEXTS:
+        memory.popitem(last=False)
+
+
+_worker: Worker | None = None
+_settings: config.Settings | None = None
+
+
+def current() -> Worker:
+    """This process's worker; its settings are the environment's, with its data in the host's user folder."""
+    global _worker  # noqa: PLW0603 - one process is one worker
+    if _worker is None:
+        from .host import current as current_host
+
+        host = current_host()
+        _worker = Worker(host, _settings or config.load(data_dir=host.user_dir / "mintmark"))
+    return _worker
+
+
+def configure(settings: config.Settings) -> None:
+    """Before the pack is loaded: start afresh with these settings. The runner does; ComfyUI never."""
+    global _worker, _settings  # noqa: PLW0603
+    _worker, _settings = None, settings

@@ -1,0 +1,308 @@
+"""The link to one worker: ComfyUI's HTTP and websocket, and the pack's worker route beside them.
+
+The stream is a hint and the worker's own books are the truth: every wait also polls, so a deaf socket only costs time.
+What a worker is asked to do is looked up before it is asked again: ComfyUI runs a prompt id posted twice, twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .. import log
+from ..errors import (
+    InternalError,
+    MintmarkError,
+    Unauthorized,
+    WorkerLost,
+    WorkerUnreachable,
+    WorkerWithoutPack,
+    from_dict,
+)
+from ..generation.context import JobContext, JobReport, JournalPage, WorkerHealth
+from .protocol import Ended, History, OutputFile, WorkerEvent, parse_history, parse_message, refusal
+
+if TYPE_CHECKING:
+    pass
+
+logger = log.get("orchestrator.link")
+T = TypeVar("T")
+
+POLL_S = 1.0
+"""How often a job is looked up when nothing is heard, in seconds."""
+LOST_S = 60.0
+"""How long a worker may be silent on HTTP before its job counts as lost, in seconds."""
+MAX_FILE = 512 * 1024 * 1024
+"""The largest output that is fetched, in bytes."""
+
+
+class WorkerLink:
+    """An open link; use it as ``async with WorkerLink(url) as link``. One job at a time uses :meth:`follow`."""
+
+    def __init__(self, url: str, *, token: str | None = None, poll_s: float = POLL_S, lost_s: float = LOST_S) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._poll_s = poll_s
+        self._lost_s = lost_s
+        self.client_id = uuid.uuid4().hex
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> WorkerLink:
+        import aiohttp
+
+        timeout = aiohttp.ClientTimeout(total=120, connect=5)
+
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    # -- what the worker is ---------------------------------------------------------------------------------------
+
+    async def health(self) -> WorkerHealth:
+        """What the pack on the worker says. Raises WorkerUnreachable, WorkerWithoutPack, Unauthorized."""
+        status, body = await self._json("GET", "/mintmark/worker")
+        if status == 404 or not isinstance(body, dict):
+            await self._check_comfy()
+            raise WorkerWithoutPack(
+                f"The worker at {self.url} has no Mintmark nodes.",
+                hint="Clone Mintmark into its custom_nodes folder, run install.py there and restart it.",
+            )
+        return _told(WorkerHealth.model_validate, body, status)
+
+    async def _check_comfy(self) -> None:
+        status, body = await self._json("GET", "/system_stats")
+        if status != 200 or not isinstance(body, dict) or "system" not in body:
+            raise WorkerUnreachable(
+                f"{self.url} answers, but does not speak ComfyUI's protocol.", hint="Check the address and port."
+            )
+
+    async def object_info(self, class_type: str) -> dict[str, Any]:
+        """What the worker says of a node class; empty where it has none."""
+        _, body = await self._json("GET", f"/object_info/{class_type}")
+        return body.get(class_type, {}) if isinstance(body, dict) else {}
+
+    # -- a job ----------------------------------------------------------------------------------------------------
+
+    async def open_job(self, context: JobContext) -> None:
+        """Hand the job's context over, before its prompt. Raises WorkerModeMismatch, UnknownPolicy and the like."""
+        body = context.model_dump(mode="json")
+        if context.token is not None:
+            body["token"] = context.token.get_secret_value()
+        status, answer = await self._json("PUT", f"/mintmark/jobs/{context.job_id}", body)
+        _told(WorkerHealth.model_validate, answer, status)
+
+    async def report(self, job_id: str) -> JobReport:
+        """The job's money, receipts and verdicts so far."""
+        status, body = await self._json("GET", f"/mintmark/jobs/{job_id}")
+        return _told(JobReport.model_validate, body, status)
+
+    async def close_job(self, job_id: str) -> JobReport:
+        """Nothing more may be spent for the job; its last report."""
+        status, body = await self._json("DELETE", f"/mintmark/jobs/{job_id}")
+        return _told(JobReport.model_validate, body, status)
+
+    async def journal(self, since: int, job_id: str) -> JournalPage:
+        """The job's journal entries after ``since``."""
+        status, body = await self._json("GET", f"/mintmark/journal?since={since}&job_id={job_id}")
+        return _told(JournalPage.model_validate, body, status)
+
+    async def upload(self, name: str, data: bytes, media_type: str) -> str:
+        """Put an input image on the worker; the name under which a node finds it there."""
+        import aiohttp
+
+        form = aiohttp.FormData()
+        form.add_field("image", data, filename=name, content_type=media_type)
+        form.add_field("type", "input")
+        form.add_field("subfolder", "mintmark")
+        status, body = await self._json("POST", "/upload/image", form=form)
+        if status != 200 or not isinstance(body, dict):
+            raise WorkerUnreachable(f"The worker at {self.url} did not take {name} (HTTP {status}).")
+        return f"{body['subfolder']}/{body['name']}" if body.get("subfolder") else str(body["name"])
+
+    async def submit(self, job_id: str, graph: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+        """Post the prompt under our own id, once.
+
+        After a broken connection or a 5xx the id is looked up: ComfyUI may have queued it all the same. Raises
+        WorkerRefused where the graph does not validate, in part or whole; nothing is left running then.
+        """
+        if await self.state(job_id) is not None:
+            return
+        body = {"prompt": graph, "prompt_id": job_id, "client_id": self.client_id, "extra_data": extra}
+        try:
+            status, answer = await self._json("POST", "/prompt", body)
+        except WorkerUnreachable:
+            if await self.state(job_id) is None:
+                raise
+            return
+        if status >= 500 and await self.state(job_id) is not None:
+            return
+        if status != 200 or not isinstance(answer, dict):
+            raise refusal(answer if isinstance(answer, dict) else {"error": {"message": f"HTTP {status}: {answer}"}})
+        if answer.get("node_errors"):
+            # 200 with node_errors: some outputs were dropped and the rest runs. Half a graph is not what was asked.
+            await self.cancel(job_id)
+            raise refusal(answer)
+
+    async def state(self, job_id: str) -> str | None:
+        """``pending``, ``in_progress``, ``completed``, ``failed``, ``cancelled``; None where the id is not known."""
+        status, body = await self._json("GET", f"/api/jobs/{job_id}")
+        if status == 404:
+            return None
+        return str(body.get("status")) if isinstance(body, dict) else None
+
+    async def cancel(self, job_id: str) -> None:
+        """Stop the job, pending or running. Harmless to repeat."""
+        await self._json("POST", f"/api/jobs/{job_id}/cancel", {})
+
+    async def history(self, job_id: str) -> History | None:
+        """How the job ended, or None while it has not."""
+        _, body = await self._json("GET", f"/history/{job_id}")
+        entry = body.get(job_id) if isinstance(body, dict) else None
+        return parse_history(entry) if entry else None
+
+    async def fetch(self, file: OutputFile) -> bytes:
+        """The bytes of an output. Raises WorkerLost where the worker no longer has it."""
+        query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
+        import aiohttp
+
+        try:
+            async with self._http.get(f"{self.url}/view", params=query) as answer:
+                if answer.status != 200:
+                    raise WorkerLost(f"The worker no longer has {file.filename} (HTTP {answer.status}).")
+                data = await answer.content.read(MAX_FILE + 1)
+                while not answer.content.at_eof() and len(data) <= MAX_FILE:
+                    data += await answer.content.read(MAX_FILE + 1 - len(data))
+        except (aiohttp.ClientError, asyncio.TimeoutError) as exc:
+            raise WorkerUnreachable(f"The worker at {self.url} broke off while sending {file.filename}.") from exc
+        if len(data) > MAX_FILE:
+            raise WorkerLost(f"{file.filename} is larger than {MAX_FILE} bytes and was not fetched.")
+        return data
+
+    # -- following ------------------------------------------------------------------------------------------------
+
+    def listen(self) -> Listening:
+        """Open the websocket. Listen before submitting, or the first events are missed."""
+        return Listening(self.url, self.client_id, self._token)
+
+    async def follow(self, job_id: str, listening: Listening, heard: Callable[[WorkerEvent], None]) -> History:
+        """Wait until the job is over and say how. ``heard`` is told what happens meanwhile.
+
+        Raises WorkerLost where the worker forgot the job or was silent for too long.
+        """
+        silent_s = 0.0
+        while True:
+            event = await listening.next(self._poll_s)
+            parsed = parse_message(event, job_id) if event is not None else None
+            if parsed is not None:
+                heard(parsed)
+            if event is not None and not isinstance(parsed, Ended):
+                continue
+            try:
+                history = await self.history(job_id)
+                if history is not None:
+                    return history
+                if not isinstance(parsed, Ended) and await self._forgotten(job_id):
+                    raise WorkerLost(f"The worker at {self.url} no longer knows the job; it was probably restarted.")
+                silent_s = 0.0
+            except WorkerUnreachable:
+                silent_s += self._poll_s
+                if silent_s >= self._lost_s:
+                    raise WorkerLost(f"The worker at {self.url} has not answered for {self._lost_s:.0f} s.") from None
+                await asyncio.sleep(self._poll_s)
+
+    async def _forgotten(self, job_id: str) -> bool:
+        # Looked up twice: between leaving the queue and entering the history a job is nowhere for a moment.
+        if await self.state(job_id) is not None:
+            return False
+        await asyncio.sleep(self._poll_s)
+        return await self.history(job_id) is None and await self.state(job_id) is None
+
+    # -- HTTP -----------------------------------------------------------------------------------------------------
+
+    async def _json(self, method: str, path: str, body: Any = None, form: Any = None) -> tuple[int, Any]:
+        import aiohttp
+
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token and "/mintmark/" in path else {}
+        sent: dict[str, Any] = {"data": form} if form is not None else ({"json": body} if body is not None else {})
+        try:
+            async with self._http.request(method, self.url + path, headers=headers, **sent) as answer:
+                text = await answer.text()
+                return answer.status, _parsed(text)
+        except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as exc:
+            raise WorkerUnreachable(
+                f"No worker answers at {self.url} ({type(exc).__name__}).",
+                hint="Start one with `mintmark runner`, or check the address.",
+            ) from exc
+
+
+class Listening:
+    """The websocket of one client id. Reconnects by itself, and never has two sockets open on its id."""
+
+    def __init__(self, url: str, client_id: str, token: str | None) -> None:
+        scheme, _, rest = url.partition("://")
+        self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws?clientId={client_id}"
+        self._token = token
+        self._messages: asyncio.Queue[str | bytes] = asyncio.Queue()
+        self._reader: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+
+    async def __aenter__(self) -> Listening:
+        self._reader = asyncio.create_task(self._read(), name="worker websocket")
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), 5)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def next(self, timeout_s: float) -> str | bytes | None:
+        """The next message, or None when nothing is heard for that long."""
+        try:
+            return await asyncio.wait_for(self._messages.get(), timeout_s)
+        except asyncio.TimeoutError:
+            return None
+
+    async def _read(self) -> None:
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+        delay = 0.1
+        while True:
+            try:
+                # The old socket is closed before the next one opens: ComfyUI makes the newer one deaf otherwise.
+                async with connect(self._url, max_size=MAX_FILE, ping_interval=20, proxy=None) as socket:
+                    self._connected.set()
+                    delay = 0.1
+                    async for message in socket:
+                        self._messages.put_nowait(message)
+            except (OSError, InvalidHandshake, ConnectionClosed, asyncio.TimeoutError) as exc:
+                logger.debug("The worker's websocket broke: %s", exc, extra=log.action("socket_lost"))
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, 5.0)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _told(read: Callable[[Any], T], body: Any, status: int) -> T:
+    """The worker route's answer as a value; its error as ours."""
+    if status == 200:
+        return read(body)
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        error: MintmarkError = from_dict(body["error"])
+        raise error
+    if status == 403:
+        raise Unauthorized("The worker refused the call.", hint="Set MINTMARK_WORKER_TOKEN to the worker's token.")
+    raise InternalError(f"The worker route answered HTTP {status}.", hint="Are both sides of the same version?")

@@ -1,0 +1,266 @@
+"""One job from submission to signed files: allow, hand over, submit, follow, fetch, check, deliver, settle, give back.
+
+Each step can be repeated after a crash without doing its work twice; see ``jobs.py`` for how a dead job is taken over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from .. import log
+from ..config import Settings
+from ..errors import MintmarkError, WorkerModeMismatch, WorkerRefused, from_dict
+from ..generation.books import account_of, postings
+from ..generation.call import Entry
+from ..generation.context import JobContext, JobReport, Receipt, WorkflowRef
+from ..generation.sqlite_journal import utc_now
+from ..metering.ledger import Ledger
+from ..workflows.bind import bind
+from ..workflows.format import WorkflowVersion
+from ..workflows.validate import offered, validate
+from .delivery import Delivered, Delivery
+from .jobs import Job, JobStore, fingerprint
+from .link import Listening, WorkerLink
+from .protocol import History, JournalGrew, WorkerEvent
+
+logger = log.get("orchestrator.run")
+
+TOKEN_LIFE = timedelta(hours=24)
+
+
+class JobResult(BaseModel):
+    """What ``mintmark run --json`` prints."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job_id: str
+    status: str
+    workflow: WorkflowRef
+    worker: str
+    outputs: tuple[Delivered, ...]
+    receipts: tuple[Receipt, ...]
+    total_microusd: int
+    timings_ms: dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What to run. ``values`` are typed; ``images`` are files by input."""
+
+    workflow: WorkflowVersion
+    values: Mapping[str, Any] = field(default_factory=dict)
+    images: Mapping[str, Path] = field(default_factory=dict)
+    worker_name: str
+    """How the worker is called in results: its URL, or ``runner`` for one that was started for this run."""
+    out_dir: Path
+
+
+Heard = Callable[[WorkerEvent], None]
+
+
+@dataclass(kw_only=True)
+class JobRunner:
+    """Runs jobs on one worker, keeping this machine's ledger and jobs."""
+
+    settings: Settings
+    link: WorkerLink
+    ledger: Ledger
+    store: JobStore
+    delivery: Delivery
+
+    async def run(self, request: RunRequest, heard: Heard, *, sandbox_url: str | None = None) -> JobResult:
+        """Run one job to its end. Raises MintmarkError; whatever was charged until then is in the ledger."""
+        clock = _Clock()
+        images = await asyncio.to_thread(self._read_images, request)
+        await self._check_worker(request.workflow)
+        bound = bind(
+            request.workflow, {**request.values, **await self._upload(images)}, choices=await self._choices(request)
+        )
+        asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
+        job = self._start(request, asked, sandbox_url)
+        context = self._context(job, request.workflow)
+        try:
+            await asyncio.to_thread(self._allow, context)
+            clock.lap("prepare")
+            history = await self._on_worker(context, bound.graph, heard)
+            clock.lap("run")
+            report = await self._settle(context.job_id)
+            self._check(history, report)
+            outputs = await self.delivery.deliver(self.link, history, report, context, request)
+            clock.lap("deliver")
+        except BaseException as exc:
+            await asyncio.shield(self._end_badly(context.job_id, exc))
+            raise
+        await asyncio.to_thread(self._end, context.job_id)
+        return JobResult(
+            job_id=context.job_id,
+            status="succeeded",
+            workflow=_ref(request.workflow),
+            worker=request.worker_name,
+            outputs=tuple(outputs),
+            receipts=report.receipts,
+            total_microusd=sum(receipt.microusd for receipt in report.receipts),
+            timings_ms=clock.laps_ms,
+        )
+
+    # -- before ---------------------------------------------------------------------------------------------------
+
+    def _read_images(self, request: RunRequest) -> dict[str, tuple[bytes, str, str]]:
+        """(bytes, media type, digest) of each image input. Raises FileMissing, NotAnImage, ImageTooLarge."""
+        from .inputs import read_image
+
+        return {name: read_image(name, path, self.settings.max_pixels) for name, path in request.images.items()}
+
+    async def _check_worker(self, workflow: WorkflowVersion) -> None:
+        health = await self.link.health()
+        if health.mode != self.settings.mode:
+            raise WorkerModeMismatch(
+                f"The worker at {self.link.url} is {health.mode} and this run is {self.settings.mode}.",
+                hint="Run with --sandbox for a sandbox worker, or start the worker with MINTMARK_SANDBOX=1.",
+            )
+        info = await self._object_info(workflow)
+        problems = validate(workflow, info)
+        if problems:
+            text = "; ".join(str(problem) for problem in problems)
+            raise WorkerRefused(f"{workflow.label} does not fit the worker at {self.link.url}: {text}")
+
+    async def _object_info(self, workflow: WorkflowVersion) -> dict[str, Any]:
+        classes = sorted(set(workflow.requires.nodes))
+        found = await asyncio.gather(*(self.link.object_info(name) for name in classes))
+        return {name: info for name, info in zip(classes, found, strict=True) if info}
+
+    async def _choices(self, request: RunRequest) -> dict[str, Any]:
+        return dict(offered(request.workflow, await self._object_info(request.workflow)))
+
+    async def _upload(self, images: Mapping[str, tuple[bytes, str, str]]) -> dict[str, str]:
+        named = {}
+        for name, (data, media_type, digest) in images.items():
+            # Named by content: the same picture is uploaded under the same name, and two pictures never collide.
+            extension = media_type.removeprefix("image/")
+            named[name] = await self.link.upload(f"{digest[:32]}.{extension}", data, media_type)
+        return named
+
+    def _start(self, request: RunRequest, asked: Mapping[str, Any], sandbox_url: str | None) -> Job:
+        key = fingerprint(
+            {
+                "workflow": request.workflow.digest,
+                "inputs": dict(asked),
+                "worker": request.worker_name,
+                "mode": self.settings.mode,
+                "sandbox": sandbox_url or "",
+                "account": [self.settings.project, self.settings.user, self.settings.policy],
+                "allowance": self.settings.allowance_microusd,
+            }
+        )
+        for job_id in self.store.abandon_old():
+            self.ledger.close_job(job_id)
+        return self.store.start(key, request.workflow.label, request.worker_name)
+
+    def _context(self, job: Job, workflow: WorkflowVersion) -> JobContext:
+        return JobContext(
+            job_id=job.job_id,
+            project=self.settings.project,
+            user=self.settings.user,
+            policy=self.settings.policy,
+            allowance_microusd=self.settings.allowance_microusd,
+            mode=self.settings.mode,
+            on_unknown="available" if self.settings.on_unknown == "available" else "strict",
+            keep_prompt=self.settings.keep_prompt,
+            workflow=_ref(workflow),
+            token=SecretStr(secrets.token_urlsafe(32)),
+            expires_at=utc_now() + TOKEN_LIFE,
+        )
+
+    def _allow(self, context: JobContext) -> None:
+        self.ledger.allow(context.job_id, context.allowance_microusd, account_of(context))
+
+    # -- on the worker --------------------------------------------------------------------------------------------
+
+    async def _on_worker(self, context: JobContext, graph: Mapping[str, Any], heard: Heard) -> History:
+        async with self.link.listen() as listening:
+            await self.link.open_job(context)
+            await self.link.submit(context.job_id, graph, {})
+            try:
+                return await self._follow(context.job_id, listening, heard)
+            except asyncio.CancelledError:
+                await asyncio.shield(self._stop(context.job_id, listening))
+                raise
+
+    async def _follow(self, job_id: str, listening: Listening, heard: Heard) -> History:
+        loop = asyncio.get_running_loop()
+
+        def hear(event: WorkerEvent) -> None:
+            if isinstance(event, JournalGrew):
+                # Booked at once; what is missed here is booked from the whole journal at the end.
+                loop.run_in_executor(None, self._book, [Entry.model_validate(event.entry)])
+            heard(event)
+
+        return await self.link.follow(job_id, listening, hear)
+
+    async def _stop(self, job_id: str, listening: Listening) -> None:
+        """Cancel on the worker and wait a moment for it to give back what it can."""
+        try:
+            await self.link.cancel(job_id)
+            await asyncio.wait_for(self.link.follow(job_id, listening, lambda event: None), timeout=10)
+        except (MintmarkError, asyncio.TimeoutError) as exc:
+            logger.warning("Job %s may still run: %s", job_id, exc, extra=log.action("cancel_failed", job_id=job_id))
+
+    # -- after ----------------------------------------------------------------------------------------------------
+
+    async def _settle(self, job_id: str) -> JobReport:
+        """Close the job on the worker and book its whole journal."""
+        report = await self.link.close_job(job_id)
+        since = 0
+        while (page := await self.link.journal(since, job_id)).entries:
+            await asyncio.to_thread(self._book, page.entries)
+            since = page.next
+        return report
+
+    def _book(self, entries: Any) -> None:
+        self.ledger.post(postings(entries))
+
+    def _check(self, history: History, report: JobReport) -> None:
+        if history.error is None:
+            return
+        if history.status == "error" and report.failures:
+            # The journal kept the failure whole; the event only had its text.
+            raise from_dict(report.failures[-1])
+        raise history.error
+
+    async def _end_badly(self, job_id: str, exc: BaseException) -> None:
+        try:
+            await self._settle(job_id)
+        except MintmarkError as problem:
+            logger.warning("Job %s could not be settled: %s", job_id, problem, extra=log.action("settle_failed"))
+        canceled = isinstance(exc, asyncio.CancelledError)
+        outcome = "canceled" if canceled or getattr(exc, "code", "") == "canceled" else "failed"
+        await asyncio.to_thread(self._end, job_id, outcome, getattr(exc, "code", type(exc).__name__))
+
+    def _end(self, job_id: str, outcome: Any = "succeeded", error: str | None = None) -> None:
+        self.ledger.close_job(job_id)
+        self.store.end(job_id, outcome, error)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._started = self._last = time.monotonic()
+        self.laps_ms: dict[str, int] = {}
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps_ms[name] = round((now - self._last) * 1000)
+        self.laps_ms["total"] = round((now - self._started) * 1000)
+        self._last = now
+
+
+def _ref(workflow: WorkflowVersion) -> WorkflowRef:
+    return WorkflowRef(name=workflow.name, version=workflow.version, digest=workflow.digest)

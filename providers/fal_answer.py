@@ -1,0 +1,96 @@
+"""What fal's answers say: images and usage of a result, and the reasons in an error body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .. import log
+from ..errors import BadAnswer, Charged
+from ..metering.prices import Quantities
+from .base import Accepted, Answer, ResultImage
+from .http import Reply
+
+
+@dataclass(frozen=True)
+class Details:
+    """An error body in fal's words. ``known``: it has fal's shape at all."""
+
+    message: str
+    blocked: bool = False
+    known: bool = False
+
+
+def details(reply: Reply) -> Details:
+    """Validation errors are ``{detail: [{loc, msg, type}]}``, infrastructure's ``{detail, error_type}``."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return Details(message=f"status {reply.status}")
+    detail = body.get("detail")
+    if isinstance(detail, list):
+        items = [item for item in detail if isinstance(item, dict)]
+        message = "; ".join(_one(item) for item in items)
+        blocked = any(item.get("type") == "content_policy_violation" for item in items)
+        return Details(message=_clean(message), blocked=blocked, known=True)
+    if "detail" in body or "error_type" in body:
+        return Details(message=_clean(str(detail or body.get("error_type"))), known=True)
+    return Details(message=f"status {reply.status}")
+
+
+def answer_of(reply: Reply, accepted: Accepted) -> Answer:
+    """The answer of a finished call. Raises BadAnswer: the work was done, so it is charged."""
+    try:
+        body = reply.json()
+    except ValueError:
+        raise _bad("is no JSON", accepted) from None
+    items = body.get("images")
+    if not isinstance(items, list) or not items:
+        raise _bad("has no image", accepted)
+    flags = body.get("has_nsfw_concepts")
+    flags = flags if isinstance(flags, list) else []
+    seed = body.get("seed")
+    images = tuple(
+        _image(item, seed=seed if isinstance(seed, int) else None, blocked=index < len(flags) and flags[index] is True)
+        for index, item in enumerate(items)
+        if isinstance(item, dict) and isinstance(item.get("url"), str)
+    )
+    if len(images) != len(items):
+        raise _bad("has an image without a URL", accepted)
+    usage = Quantities(images=len(images), megapixels=_megapixels(items, accepted))
+    return Answer(request_id=accepted.request_id, images=images, usage=usage)
+
+
+def _image(item: Mapping[str, Any], *, seed: int | None, blocked: bool) -> ResultImage:
+    return ResultImage(url=item["url"], media_type=str(item.get("content_type") or ""), seed=seed, blocked=blocked)
+
+
+def _megapixels(items: list[Any], accepted: Accepted) -> float | None:
+    """Of the largest image, by the size fal reports; where it reports none, what was asked for."""
+    pixels = [
+        item["width"] * item["height"]
+        for item in items
+        if isinstance(item.get("width"), int) and isinstance(item.get("height"), int)
+    ]
+    if len(pixels) == len(items):
+        return float(max(pixels)) / 1_000_000
+    asked = accepted.handle.get("megapixels")
+    return float(asked) if isinstance(asked, (int, float)) else None
+
+
+def _one(item: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+    text = str(item.get("msg", ""))
+    return f"{where}: {text}" if where else text
+
+
+def _clean(text: str) -> str:
+    return log.redact(text)[:300]
+
+
+def _bad(what: str, accepted: Accepted) -> BadAnswer:
+    charged: Charged = "yes"
+    return BadAnswer(
+        f"fal's result {what}.", provider="fal", charged=charged, status=200, request_id=accepted.request_id
+    )

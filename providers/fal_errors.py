@@ -1,0 +1,110 @@
+"""What fal's refusals and failures mean, and what is known of the charge in each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import log
+from ..errors import (
+    BadAnswer,
+    Charged,
+    ProviderAuth,
+    ProviderBlocked,
+    ProviderDown,
+    ProviderError,
+    ProviderRefused,
+    RateLimited,
+    ResultLost,
+)
+from .base import Accepted
+from .fal_answer import details
+from .http import Failure, NotSent, Reply, TooLarge
+
+
+def state_of(reply: Reply) -> str | None:
+    """The status word of a status answer, or None where it has none."""
+    if reply.status >= 400:
+        return None
+    try:
+        state = reply.json().get("status")
+    except ValueError:
+        return None
+    return state if isinstance(state, str) else None
+
+
+def completed_error(status: Reply) -> str | None:
+    """What a COMPLETED status says went wrong, or None."""
+    if state_of(status) != "COMPLETED":
+        return None
+    body = status.json()
+    error = body.get("error") or body.get("error_type")
+    return log.redact(str(error))[:300] if error else None
+
+
+def _is_fals_word(reply: Reply) -> bool:
+    return "x-fal-error-type" in reply.headers or details(reply).known
+
+
+def refused_submit(reply: Reply) -> ProviderError:
+    """A submission that was answered with an error: nothing was queued, except where a gateway lost the answer."""
+    told = _told(reply)
+    found = details(reply)
+    if reply.status in (401, 402, 403):
+        hint = "Check the key (mintmark keys set fal) and the account's balance at fal.ai/dashboard/billing."
+        return ProviderAuth(f"fal refuses the key or the account ({reply.status}).", hint=hint, **told)
+    if reply.status == 429:
+        return RateLimited(f"fal's rate limit is reached: {found.message}", hint="Wait, or ask for fewer.", **told)
+    if found.blocked:
+        return ProviderBlocked(f"fal's content policy blocked it: {found.message}", hint="Change the prompt.", **told)
+    if 400 <= reply.status < 500 and reply.status != 408:
+        return ProviderRefused(f"fal refuses the request: {found.message}", **told)
+    charged: Charged = "no" if reply.status in (500, 503) else "unknown"
+    return ProviderDown(f"fal answers {reply.status}: {found.message}", charged=charged, **told)
+
+
+def failed(reply: Reply, accepted: Accepted, error: str | None) -> ProviderError:
+    """A call that was accepted and ended without a result."""
+    told = {**_told(reply), "request_id": accepted.request_id}
+    found = details(reply)
+    if found.blocked:
+        # Documented: a 422 may be charged when a runner worked before it was found.
+        hint = "Change the prompt or the images."
+        return ProviderBlocked(
+            f"fal's content policy blocked it: {found.message}", hint=hint, charged="unknown", **told
+        )
+    if reply.status == 404:
+        return ResultLost("fal no longer knows the call.", charged="unknown", **told)
+    if reply.status in (401, 402, 403):
+        return ProviderAuth(f"fal refuses the key ({reply.status}).", charged="unknown", **told)
+    if 400 <= reply.status < 500 and reply.status not in (408, 429):
+        return ProviderRefused(f"fal refuses the request: {found.message}", **told)
+    # A failure in fal's own words is one of a runner, which is never charged; a gateway's may hide a good result.
+    surely = error is not None or _is_fals_word(reply)
+    charged: Charged = "no" if surely else "unknown"
+    return ProviderDown(f"fal failed: {error or found.message}", charged=charged, **told)
+
+
+def lost_track(reply: Reply, accepted: Accepted) -> ProviderError:
+    """The status of an accepted call cannot be read."""
+    told = {**_told(reply), "request_id": accepted.request_id, "charged": "unknown"}
+    if reply.status == 404:
+        return ResultLost("fal does not know the call (any more).", **told)
+    if reply.status in (401, 403):
+        return ProviderAuth(f"fal refuses the key ({reply.status}).", hint="Check the key.", **told)
+    return ProviderDown(f"fal's status answers {reply.status}.", **told)
+
+
+def _told(reply: Reply) -> dict[str, Any]:
+    return {
+        "provider": "fal",
+        "status": reply.status,
+        "request_id": reply.headers.get("x-fal-request-id"),
+        "retry_after": reply.retry_after_s,
+    }
+
+
+def unreached(failure: Failure, charged: Charged, request_id: str | None = None) -> ProviderError:
+    if isinstance(failure, TooLarge):
+        return BadAnswer(f"fal's answer is too large ({failure}).", provider="fal", charged=charged)
+    what = "cannot be reached" if isinstance(failure, NotSent) else "dropped the connection"
+    return ProviderDown(f"fal {what} ({failure}).", provider="fal", charged=charged, request_id=request_id)

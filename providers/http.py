@@ -1,0 +1,312 @@
+"""The one HTTP client all adapters share, over aiohttp.
+
+It knows nothing of any vendor. It knows what may be repeated, how much may be read, where a request may go, and how
+to fail without telling a secret: a failure here names the method and the place, never a header, a body or a query.
+
+aiohttp is imported when the first request is made, so that the node pack can be imported without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json as jsonlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+from typing_extensions import Self
+
+from .. import __version__, log
+from .multipart import Part, encode
+from .retry import PASSING, Repeat, Retries, retry_after
+from .secret import Secret as Secret  # offered here too: who opens a client brings a key
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MIB = 1024 * 1024
+_CHUNK = 64 * 1024
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 3
+
+logger = log.get("providers.http")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """Seconds. ``read_s`` is the longest silence of a poll or download; ``total_s`` bounds any one request.
+
+    A paid POST is silent until its image is made, so only ``total_s`` bounds it: giving up on it earlier would turn
+    a slow success into a call whose charge nobody knows.
+    """
+
+    connect_s: float = 10.0
+    read_s: float = 60.0
+    total_s: float = 600.0
+
+
+class Failure(Exception):
+    """A request without a complete answer. Adapters translate it; none leaves ``providers/``."""
+
+    def __init__(self, method: str, url: str, reason: str) -> None:
+        self.method = method
+        self.place = place(url)
+        self.reason = log.redact(reason)
+        super().__init__(f"{method} {self.place}: {self.reason}")
+
+
+class NotSent(Failure):
+    """No connection was established, so the request surely was not seen."""
+
+
+class Lost(Failure):
+    """The request left, or may have, and no complete answer came back."""
+
+
+class TooLarge(Failure):
+    """The answer is larger than the limit; the rest of it was not read."""
+
+
+class Forbidden(Failure):
+    """The URL is not one that may be asked: not https, with credentials in it, or on another host than allowed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A complete answer. Header names are matched in any case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    retry_after_s: float | None = None
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object. Raises ValueError where it is none."""
+        value = jsonlib.loads(self.body)
+        if not isinstance(value, dict):
+            raise ValueError("the answer is no JSON object")  # noqa: TRY004 - one error for "not the JSON we expect"
+        return value
+
+
+Again = Callable[[Reply], bool]
+"""Whether this answer means that the request was not processed and may be repeated."""
+
+
+def throttled(reply: Reply) -> bool:
+    """The one status by which any server says that it did nothing yet."""
+    return reply.status == 429
+
+
+def passing(reply: Reply) -> bool:
+    """Trouble that may pass; asking again is free only for what is idempotent."""
+    return reply.status in PASSING
+
+
+def place(url: str) -> str:
+    """Host and path of a URL, for messages: queries and credentials can be secrets."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.hostname or '?'}{port}{parts.path}"
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL, with the port always written out."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'https': 443, 'http': 80}.get(parts.scheme, 0)}"
+
+
+def is_safe(url: str) -> bool:
+    """Whether a key may travel there: https, or http to this very machine, and no credentials in the URL."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    if parts.hostname is None or parts.username is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class HttpClient:
+    """Shared by all adapters of a process: ``async with HttpClient() as http``. Sessions are made when first needed."""
+
+    def __init__(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retries: Retries | None = None,
+        max_bytes: int = 256 * MIB,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        random: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.timeouts = timeouts or Timeouts()
+        self.sleep = sleep
+        self.clock = clock
+        self._retries = retries or Retries()
+        self._max_bytes = max_bytes
+        self._random = random
+        self._stack = AsyncExitStack()
+        self._paid: aiohttp.ClientSession | None = None
+        self._free: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close what was opened. Harmless to repeat."""
+        await self._stack.aclose()
+        self._paid = self._free = None
+
+    async def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        json: Any = None,
+        form: Sequence[Part] | None = None,
+        max_bytes: int | None = None,
+        repeat: Repeat,
+        again: Again | None = None,
+    ) -> Reply:
+        """Make a request and read its whole answer, whatever its status; redirects are never followed.
+
+        ``again`` says which answers may be repeated; by default 429 for ``unsent`` and :data:`PASSING` for
+        ``idempotent``. The last answer is returned when the tries are used up.
+        Raises NotSent, Lost, TooLarge and Forbidden.
+        """
+        if not is_safe(url):
+            raise Forbidden(method, url, "only https is asked, and http only on this machine")
+        again = again or (throttled if repeat == "unsent" else passing)
+        extra, body = _body(json, form)
+        attempt = 1
+        while True:
+            outcome = await self._once(method, url, {**headers, **extra}, body, max_bytes or self._max_bytes, repeat)
+            pause = self._pause(outcome, attempt, repeat, again)
+            if pause is None:
+                break
+            logger.info("%s %s is repeated in %.1f s", method, place(url), pause, extra=log.action("http_repeat"))
+            await self.sleep(pause)
+            attempt += 1
+        # Raised here and not where aiohttp's own error was caught: that one would come along as the context, and it
+        # carries the request's headers.
+        if isinstance(outcome, Failure):
+            raise outcome
+        return outcome
+
+    async def download(self, url: str, *, allowed: Callable[[str], bool], max_bytes: int | None = None) -> Reply:
+        """Fetch a file without any key, following at most three redirects; each stop must be ``allowed``."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            if not allowed(url):
+                raise Forbidden("GET", url, "not a host that this provider's files come from")
+            reply = await self.send("GET", url, headers={}, max_bytes=max_bytes, repeat="idempotent")
+            if reply.status not in _REDIRECTS or "location" not in reply.headers:
+                return reply
+            url = urljoin(url, reply.headers["location"])
+        raise Forbidden("GET", url, f"more than {_MOST_REDIRECTS} redirects")
+
+    def _pause(self, outcome: Reply | Failure, attempt: int, repeat: Repeat, again: Again) -> float | None:
+        if isinstance(outcome, Reply):
+            repeatable, asked = repeat != "never" and again(outcome), outcome.retry_after_s
+        else:
+            kinds = {"never": (), "unsent": (NotSent,), "idempotent": (NotSent, Lost)}[repeat]
+            repeatable, asked = isinstance(outcome, kinds), None
+        return self._retries.pause(attempt, asked, self._random()) if repeatable else None
+
+    async def _once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, repeat: Repeat
+    ) -> Reply | Failure:
+        import aiohttp
+
+        try:
+            async with self._session(repeat).request(
+                method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=self.timeouts.total_s,
+                    sock_connect=self.timeouts.connect_s,
+                    sock_read=self.timeouts.read_s if repeat == "idempotent" else None,
+                ),
+            ) as response:
+                content = await _read(response, limit)
+                if content is None:
+                    return TooLarge(method, url, f"the answer is larger than {limit} bytes")
+                asked = retry_after(response.headers, datetime.now(timezone.utc))
+                return Reply(status=response.status, headers=response.headers, body=content, retry_after_s=asked)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
+            return NotSent(method, url, _reason(exc))
+        except aiohttp.InvalidURL:
+            return Forbidden(method, url, "not a URL")
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as exc:
+            return Lost(method, url, _reason(exc))
+
+    def _session(self, repeat: Repeat) -> aiohttp.ClientSession:
+        if repeat == "idempotent":
+            self._free = self._free or self._open(force_close=False)
+            return self._free
+        # A paid POST never rides on a reused connection. A server closes an idle one whenever it likes, and then
+        # "closed before my request came" cannot be told from "took my request and died": a call that cost nothing
+        # would have to be booked as one whose charge is unknown.
+        self._paid = self._paid or self._open(force_close=True)
+        return self._paid
+
+    def _open(self, *, force_close: bool) -> aiohttp.ClientSession:
+        import aiohttp
+
+        # No limit of our own on connections: waiting for a place would count against a call's time, and how many
+        # calls run at once is decided above.
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, force_close=force_close),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": f"mintmark/{__version__}"},
+        )
+        self._stack.push_async_callback(session.close)
+        return session
+
+
+def _body(json: Any, form: Sequence[Part] | None) -> tuple[dict[str, str], bytes | None]:
+    if form is not None:
+        content_type, body = encode(form)
+        return {"Content-Type": content_type}, body
+    if json is None:
+        return {}, None
+    text = jsonlib.dumps(json, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return {"Content-Type": "application/json"}, text.encode()
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The body, or None where it is larger than ``limit`` bytes (after decompression)."""
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        content += chunk
+        if len(content) > limit:
+            # Without this the rest would be drained so that the connection can be kept.
+            response.close()
+            return None
+    return bytes(content)
+
+
+def _reason(exc: BaseException) -> str:
+    """Why, in aiohttp's name for it and the system's words: its own text may quote the URL with its query."""
+    system = exc.strerror if isinstance(exc, OSError) else None
+    return f"{type(exc).__name__}: {system}" if system else type(exc).__name__

@@ -1,0 +1,91 @@
+"""The catalog: which models exist, what they can do and what they cost."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from datetime import date
+from functools import lru_cache
+
+from ..errors import ModelRetired, PriceUnknown, UnknownModel
+from ..metering.prices import Price
+from . import catalog
+from .model import Family, Model
+from .request import Task
+
+
+class Catalog:
+    """Models by name, in the order of the catalog's files. Make one with :meth:`load`."""
+
+    def __init__(self, models: Iterable[Model]) -> None:
+        self._models = {model.name: model for model in models}
+
+    @classmethod
+    def load(cls) -> Catalog:
+        """The catalog that comes with the package; read and validated once."""
+        return _loaded()
+
+    def find(self, name: str) -> Model | None:
+        """The model, retired or not, or None."""
+        return self._models.get(name)
+
+    def get(self, name: str, today: date) -> Model:
+        """The model, if it can be called ``today``.
+
+        Raises UnknownModel naming close matches, and ModelRetired naming the date and the replacement.
+        """
+        model = self._models.get(name)
+        if model is None:
+            raise UnknownModel(f"No model {name!r} is known.", hint=self._suggestion(name, today))
+        if model.retired(today):
+            raise _retired(model)
+        return model
+
+    def list(
+        self,
+        *,
+        task: Task | None = None,
+        provider: str | None = None,
+        family: Family | None = None,
+        today: date | None = None,
+    ) -> tuple[Model, ...]:
+        """The models that match; with ``today``, only those that can still be called then."""
+        return tuple(
+            model
+            for model in self._models.values()
+            if (task is None or task in model.endpoint)
+            and provider in (None, model.provider)
+            and family in (None, model.family)
+            and (today is None or not model.retired(today))
+        )
+
+    def price_of(self, model: Model, *, allow_unknown: bool = False) -> Price | None:
+        """The model's price rule; None only where it is unknown and that is allowed. Raises PriceUnknown."""
+        if model.price is None and not allow_unknown:
+            raise PriceUnknown(
+                f"The catalog does not know what {model.name} costs.",
+                hint="Choose another model, or allow it: MINTMARK_ALLOW_UNKNOWN_PRICE=1.",
+            )
+        return model.price
+
+    def _suggestion(self, name: str, today: date) -> str:
+        alive = [model.name for model in self.list(today=today)]
+        # The part after the slash is what people remember, so a wrong or missing provider still finds it.
+        short = {known.partition("/")[2]: known for known in alive}
+        close = difflib.get_close_matches(name, alive, n=3, cutoff=0.6)
+        close += [short[word] for word in difflib.get_close_matches(name.rpartition("/")[2], short, n=3, cutoff=0.6)]
+        if close:
+            return f"Did you mean {' or '.join(dict.fromkeys(close[:3]))}?"
+        return "See: mintmark models list"
+
+
+def _retired(model: Model) -> ModelRetired:
+    life = model.lifecycle
+    when = f" on {life.retires_on.isoformat()}" if life.retires_on else ""
+    hint = f"Use {life.replaced_by} instead." if life.replaced_by else "See: mintmark models list"
+    return ModelRetired(f"{model.name} was switched off by its provider{when}.", hint=hint)
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> Catalog:
+    return Catalog(Model.model_validate(row) for row in catalog.rows())

@@ -1,0 +1,194 @@
+"""OpenAI's Images API: generations (JSON) and edits (multipart). Both answer at once with base64; there is no queue.
+
+Wire facts: the official SDK 3.52.0 (fields, part names, error codes, headers) and OpenAI's API reference. What a lost
+call cost cannot be asked for later, so every doubt about one is ``charged="unknown"``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any, ClassVar, NoReturn
+
+from typing_extensions import Self
+
+from ..errors import BadAnswer, Charged, InternalError, InvalidInput, ResultLost
+from ..metering.prices import PerToken, Quantities, quote
+from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .http import Failure, HttpClient, Reply
+from .imagefile import alpha_mask, is_whole, media_type
+from .limits import check, check_size, megapixels
+from .model import Model
+from .multipart import Part
+from .openai_errors import refusal, surely_unprocessed, unreached
+from .request import GenerationRequest
+from .secret import Secret
+
+BASE_URL = "https://api.openai.com/v1"
+SANDBOX_PREFIX = "/openai/v1"
+
+_MASK_LIMIT = 4 * 1024 * 1024
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+class OpenAI(Provider):
+    """See the module's text."""
+
+    name: ClassVar[str] = "openai"
+    resumable: ClassVar[bool] = False
+
+    def __init__(self, http: HttpClient, *, key: Secret, base_url: str = BASE_URL) -> None:
+        self._http, self._key, self._base_url = http, key, base_url
+
+    @classmethod
+    def open(cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None) -> Self:
+        """Against the live API, or a sandbox's."""
+        return cls(http, key=key, base_url=base_url(sandbox_url))
+
+    def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
+        checked = check(model, request)
+        size = check_size(model, request)
+        fields = {"model": model.endpoint[request.task], "prompt": request.prompt, "n": request.count, **checked.wire}
+        if size:
+            fields["size"] = f"{size[0]}x{size[1]}"
+        if checked.parameters.get("background") == "transparent" and checked.parameters.get("output_format") == "jpeg":
+            raise InvalidInput("JPEG cannot be transparent.", hint="Set output_format to png or webp.")
+        return Prepared(
+            model=model,
+            path="images/generations" if request.task == "text-to-image" else "images/edits",
+            fields=fields,
+            files=_files(request),
+            ignored=checked.ignored,
+            quantities=_bounds(model, request, size),
+            parameters=checked.parameters,
+        )
+
+    async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
+        # Documented by OpenAI as the caller's own id of a request: ASCII, at most 512 characters.
+        if not (call_id.isascii() and call_id.isprintable() and len(call_id) <= 512):
+            raise InternalError("A call id must be at most 512 printable ASCII characters.")
+        parts = _parts(prepared) if prepared.files else None
+        try:
+            reply = await self._http.send(
+                "POST",
+                f"{self._base_url}/{prepared.path}",
+                headers={**bearer(self._key), "X-Client-Request-Id": call_id},
+                json=None if parts else prepared.fields,
+                form=parts,
+                repeat="unsent",
+                again=surely_unprocessed,
+            )
+        except Failure as failure:
+            problem = unreached(failure)
+        else:
+            if reply.status == 200:
+                if request_id := reply.headers.get("x-request-id"):
+                    await on_accepted(Accepted(request_id=request_id, handle={}))
+                return _answer(prepared, reply)
+            problem = refusal(reply)
+        raise problem
+
+    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+        raise InternalError("OpenAI cannot be asked about an earlier image call.")
+
+    async def fetch(self, image: ResultImage) -> bytes:
+        if image.data is None:
+            raise ResultLost("OpenAI's answer had no image data.", provider=self.name, charged="yes")
+        return image.data
+
+    async def cancel(self, accepted: Accepted) -> bool:
+        return False
+
+
+def base_url(sandbox_url: str | None) -> str:
+    """Where the API is."""
+    return f"{sandbox_url.rstrip('/')}{SANDBOX_PREFIX}" if sandbox_url else BASE_URL
+
+
+def bearer(key: Secret) -> dict[str, str]:
+    """The header that carries the key."""
+    return {"Authorization": f"Bearer {key.reveal()}"}
+
+
+def _files(request: GenerationRequest) -> tuple[tuple[str, str, str, bytes], ...]:
+    # One image is the part "image", several are "image[]": recorded from the official SDK.
+    name = "image" if len(request.images) == 1 else "image[]"
+    files = [
+        (name, f"image-{number}.{_EXTENSIONS.get(image.media_type, 'png')}", image.media_type, image.data)
+        for number, image in enumerate(request.images, 1)
+    ]
+    if request.mask is not None:
+        mask = alpha_mask(request.mask)
+        if len(mask) > _MASK_LIMIT:
+            raise InvalidInput("The mask is larger than OpenAI's 4 MB.", hint="Simplify the mask or scale it down.")
+        files.append(("mask", "mask.png", "image/png", mask))
+    return tuple(files)
+
+
+def _parts(prepared: Prepared) -> list[Part]:
+    plain = [Part(name=name, data=str(value).encode()) for name, value in prepared.fields.items()]
+    files = [Part(name=name, data=data, filename=file, media_type=kind) for name, file, kind, data in prepared.files]
+    return plain + files
+
+
+def _bounds(model: Model, request: GenerationRequest, size: tuple[int, int] | None) -> Quantities:
+    """At most so much: no text has more tokens than bytes, and the catalog bounds an input image's."""
+    per_image = model.price.input_image_tokens if isinstance(model.price, PerToken) else 0
+    inputs = len(request.images) + (request.mask is not None)
+    return Quantities(
+        images=request.count,
+        megapixels=megapixels(model, size),
+        text_tokens=len(request.prompt.encode()),
+        image_tokens=inputs * per_image,
+    )
+
+
+def _answer(prepared: Prepared, reply: Reply) -> Answer:
+    request_id = reply.headers.get("x-request-id")
+    try:
+        body = reply.json()
+    except ValueError:
+        _bad("OpenAI's answer is no JSON.", "unknown", request_id)
+    usage = _usage(body)
+    charged: Charged = "yes" if usage else "unknown"
+    data = body.get("data")
+    if not isinstance(data, list) or not data:
+        _bad("OpenAI's answer has no image.", charged, request_id)
+    images = tuple(_image(item, charged, request_id) for item in data)
+    price = prepared.model.price
+    # Without a count of its own the call is settled at the most it can have cost, never at nothing.
+    bound = quote(price, prepared.quantities, prepared.parameters).at_most_microusd if price and not usage else None
+    counted = (usage or prepared.quantities).model_copy(update={"images": len(images)})
+    return Answer(request_id=request_id, images=images, usage=counted, charge_microusd=bound)
+
+
+def _image(item: Any, charged: Charged, request_id: str | None) -> ResultImage:
+    text = item.get("b64_json") if isinstance(item, dict) else None
+    if not isinstance(text, str):
+        _bad("OpenAI's answer has an image without data.", charged, request_id)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        _bad("OpenAI's answer has an image that is no base64.", charged, request_id)
+    if not is_whole(data):
+        _bad("OpenAI's answer has a broken image.", charged, request_id)
+    return ResultImage(data=data, media_type=media_type(data) or "")
+
+
+def _usage(body: Mapping[str, Any]) -> Quantities | None:
+    """OpenAI's own count of tokens, or None where it gives none that can be used."""
+    usage = body.get("usage")
+    if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
+        return None
+    details = usage.get("input_tokens_details")
+    details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens", 0)}
+    return Quantities(
+        text_tokens=int(details.get("text_tokens") or 0),
+        image_tokens=int(details.get("image_tokens") or 0),
+        output_tokens=usage["output_tokens"],
+    )
+
+
+def _bad(message: str, charged: Charged, request_id: str | None) -> NoReturn:
+    raise BadAnswer(message, provider="openai", charged=charged, status=200, request_id=request_id) from None

@@ -1,0 +1,1 @@
+"""The runner's stand-in for ComfyUI's public node interface. Written from its documentation and behaviour."""

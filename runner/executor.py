@@ -1,0 +1,380 @@
+"""Running one prompt: whatever is ready runs together, what is known is not run again, and the end is always one of three.
+
+A node is ready when what it is linked to is done. Work starts from the outputs, so a node that no output needs never runs,
+and a lazy input is only worked on when its node asks for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import log
+from . import context, graph, images
+from .cache import OutputCache
+from .calling import Answer, Blocker, Caller, Lists, nested, own_class
+from .comfy_api.latest.node import HiddenValues
+from .context import Executing
+from .graph import Graph
+from .paths import Paths
+from .progress import Story
+from .registry import NodeType, Registry
+from .signature import fingerprint, signature
+
+logger = log.get("runner")
+
+STOP_WITHIN = 0.4  # seconds that interrupted nodes get to clean up before the prompt ends without them
+REPR_LIMIT = 2000  # characters of one input in an error
+
+
+@dataclass
+class Workshop:
+    """What all prompts of a runner share."""
+
+    registry: Registry
+    cache: OutputCache
+    caller: Caller
+    paths: Paths
+    preview: Any
+    flights: dict[str, asyncio.Future[Answer | None]] = field(default_factory=dict)
+    stragglers: set[asyncio.Task[Any]] = field(default_factory=set)
+
+
+class NodeError(Exception):
+    """A node raised; carried to the prompt with what it was given."""
+
+    def __init__(self, node_id: str, error: BaseException, inputs: Lists) -> None:
+        super().__init__(node_id)
+        self.node_id = node_id
+        self.error = error
+        self.inputs = inputs
+
+
+class PromptRun:
+    """One execution of a validated graph. ``run()`` never raises but for a defect of the runner itself."""
+
+    def __init__(
+        self, shop: Workshop, graph: Graph, outputs: list[str], story: Story, extra_data: dict[str, Any]
+    ) -> None:
+        self.shop = shop
+        self.graph = graph
+        self.outputs = outputs
+        self.story = story
+        self.extra_data = extra_data
+        self.types = self._types()
+        self.answers: dict[str, Answer] = {}
+        self.cached: set[str] = set()
+        self.signatures: dict[str, str] = {}
+        self.uis: dict[str, dict[str, Any]] = {}
+        self.stopped: list[str] = []
+        self._waits: dict[str, set[str]] = {}
+        self._needed_by: dict[str, list[str]] = {}
+        self._ready: list[str] = []
+        self._used_slots = self._count_slots()
+        self._tasks: dict[asyncio.Task[list[str]], str] = {}
+
+    def _types(self) -> dict[str, NodeType]:
+        found = {}
+        for node_id in graph.reachable(self.graph, self.outputs):
+            node_type = self.shop.registry.get(self.graph[node_id]["class_type"])
+            assert node_type is not None, "a graph is validated before it is run"
+            found[node_id] = node_type
+        return found
+
+    def _count_slots(self) -> dict[str, int]:
+        """How many outputs of each node are used, counted to the last used one."""
+        used: dict[str, int] = {}
+        for node_id in self.types:
+            for source, slot in graph.sources(self.graph[node_id]).values():
+                used[source] = max(used.get(source, 0), slot + 1)
+        return used
+
+    async def run(self) -> str:
+        """Execute; the answer is ``success``, ``error`` or ``interrupted``, and the story has been told."""
+        self.story.note("execution_start", {})
+        try:
+            await self._look_up()
+            self._want(self.outputs)
+            await self._work()
+        except NodeError as failed:
+            await self._stop_nodes()
+            self.story.note("execution_error", self._failure(failed))
+            return "error"
+        except asyncio.CancelledError:
+            self._interrupted(await self._stop_nodes())
+            return "interrupted"
+        self.story.note("execution_success", {})
+        return "success"
+
+    def _interrupted(self, running: str | None) -> None:
+        node_id = running or self.story.running or next(iter(self.types), "")
+        node_type = self.types.get(node_id)
+        told = {"node_id": node_id, "node_type": node_type.name if node_type else None}
+        self.story.note("execution_interrupted", {**told, "executed": list(self.story.executed)})
+
+    async def _look_up(self) -> None:
+        """Sign every node, and take from the cache what is there before anything can push it out."""
+        for node_id, node_type in self.types.items():
+            with self._executing(node_id):
+                mark = await fingerprint(node_type, self.graph[node_id]["inputs"])
+            self.signatures[node_id] = signature(self.graph, node_id, node_type, mark, self.signatures)
+            kept = self.shop.cache.get(self.signatures[node_id])
+            if kept is not None:
+                self.answers[node_id] = kept
+                self.cached.add(node_id)
+        self.story.note("execution_cached", {"nodes": sorted(self.cached, key=list(self.types).index)})
+
+    def _want(self, node_ids: list[str]) -> None:
+        """Plan these nodes and what they need first."""
+        todo = list(reversed(node_ids))
+        while todo:
+            node_id = todo.pop()
+            if node_id in self._waits or (node_id in self.answers and node_id not in self.outputs):
+                continue
+            waits = [] if node_id in self.answers else self._first_needs(node_id)
+            todo.extend(self._plan(node_id, waits))
+
+    def _plan(self, node_id: str, needs: list[str]) -> list[str]:
+        """Let a node wait for what it needs; it is ready when that is there. Returns what is not there yet."""
+        waits = [each for each in dict.fromkeys(needs) if each not in self.answers]
+        self._waits[node_id] = set(waits)
+        for each in waits:
+            self._needed_by.setdefault(each, []).append(node_id)
+        if not waits:
+            self._ready.append(node_id)
+        return waits
+
+    def _first_needs(self, node_id: str) -> list[str]:
+        return [source for source, _ in self._links(node_id, lazy=False).values()]
+
+    def _links(self, node_id: str, *, lazy: bool) -> dict[str, tuple[str, int]]:
+        """The links of inputs that count. Lazy inputs are those of a node that says which it needs."""
+        node_type, node = self.types[node_id], self.graph[node_id]
+        asks = node_type.overrides("check_lazy_status") is not None
+        active = node_type.active(node["inputs"])
+        links = {name: link for name, link in graph.sources(node).items() if name in active}
+        return {name: link for name, link in links.items() if bool(asks and active[name][0].lazy) is lazy}
+
+    async def _work(self) -> None:
+        while self._ready or self._tasks:
+            self._start_ready()
+            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in sorted(done, key=list(self._tasks).index) if len(done) > 1 else done:
+                node_id = self._tasks.pop(task)
+                more = task.result()
+                if more:
+                    self._want(self._plan(node_id, more))
+                else:
+                    self._done(node_id)
+
+    def _start_ready(self) -> None:
+        ready, self._ready = self._ready, []
+        for node_id in ready:
+            name = f"runner:{self.story.prompt_id}:{node_id}"
+            self._tasks[asyncio.create_task(self._node(node_id), name=name)] = node_id
+
+    def _done(self, node_id: str) -> None:
+        ui = self.answers[node_id].ui
+        if ui is not None:
+            self.uis[node_id] = ui
+        for waiting in self._needed_by.pop(node_id, ()):
+            self._waits[waiting].discard(node_id)
+            if not self._waits[waiting]:
+                self._ready.append(waiting)
+
+    async def _node(self, node_id: str) -> list[str]:
+        """Bring one node to its answer. Returns the nodes it still needs, where it needs more."""
+        if node_id in self.answers:
+            self.story.node_was_cached(node_id, self.answers[node_id].ui)
+            return []
+        key = self.signatures[node_id]
+        while (flight := self.shop.flights.get(key)) is not None:
+            # The same work is under way, here or in another prompt: wait for it instead of paying twice.
+            answer = await asyncio.shield(flight)
+            if answer is not None:
+                self.answers[node_id] = answer
+                self.story.node_was_cached(node_id, answer.ui)
+                return []
+        kept = self.shop.cache.get(key)
+        if kept is not None:
+            self.answers[node_id] = kept
+            self.story.node_was_cached(node_id, kept.ui)
+            return []
+        return await self._lead(node_id, key)
+
+    async def _lead(self, node_id: str, key: str) -> list[str]:
+        flight: asyncio.Future[Answer | None] = asyncio.get_running_loop().create_future()
+        self.shop.flights[key] = flight
+        try:
+            return await self._execute(node_id)
+        finally:
+            del self.shop.flights[key]
+            flight.set_result(self.answers.get(node_id))
+
+    async def _execute(self, node_id: str) -> list[str]:
+        inputs: Lists = {}
+        self.story.node_started(node_id)
+        try:
+            with self._executing(node_id):
+                inputs = self._inputs(node_id)
+                more = await self._lazy_needs(node_id, inputs)
+                if more:
+                    return more
+                hidden = self._hidden(node_id)
+                answer = await self.shop.caller.execute(
+                    self.types[node_id], hidden, inputs, lambda blocker: self._blocked(node_id, blocker)
+                )
+                self._check_width(node_id, answer)
+        # One of the two places for a broad except: around one node, where the failure is recorded as that node's.
+        except Exception as error:
+            raise NodeError(node_id, error, inputs) from error
+        self.answers[node_id] = answer
+        self.shop.cache.put(self.signatures[node_id], answer)
+        self.story.node_finished(node_id, answer.ui)
+        return []
+
+    def _check_width(self, node_id: str, answer: Answer) -> None:
+        """A linked output that was not given fails its own node, as in ComfyUI, not the one that needs it."""
+        used = self._used_slots.get(node_id, 0)
+        if used > len(answer.slots):
+            raise IndexError(
+                f"{self.types[node_id].name} gave {len(answer.slots)} values, but {used} are used;"
+                " a node that blocks gives its values too"
+            )
+
+    def _inputs(self, node_id: str) -> Lists:
+        node_type, given = self.types[node_id], self.graph[node_id]["inputs"]
+        lazy = self._links(node_id, lazy=True)
+        found: Lists = {}
+        for name in node_type.active(given):
+            if name not in given:
+                continue
+            value = given[name]
+            if graph.is_link(value):
+                answer = self.answers.get(value[0])
+                found[name] = [None] if answer is None and name in lazy else self._slot(value[0], value[1])
+            else:
+                found[name] = [value]
+        return found
+
+    def _slot(self, source: str, slot: int) -> list[Any]:
+        return self.answers[source].slots[slot]
+
+    async def _lazy_needs(self, node_id: str, inputs: Lists) -> list[str]:
+        """The nodes behind lazy inputs that the node asks for and that are not there yet."""
+        lazy = {name: source for name, (source, _) in self._links(node_id, lazy=True).items()}
+        missing = {name for name, source in lazy.items() if source not in self.answers}
+        if not missing:
+            return []
+        node_type = self.types[node_id]
+        cls = own_class(node_type, self._hidden(node_id))
+        values = {name: several[0] if several else None for name, several in inputs.items()}
+        active = node_type.active(values)
+        if any(isinstance(each, Blocker) for each in values.values()):
+            return []
+        asked = await self.shop.caller.call(cls.check_lazy_status, nested(values, active))
+        return [lazy[name] for name in asked or () if name in missing]
+
+    async def _blocked(self, node_id: str, blocker: Blocker) -> None:
+        """Tell, without ending anything, that a node was not run because of what it was given."""
+        if blocker.message is None:
+            return
+        told = {
+            "node_id": node_id,
+            "node_type": self.types[node_id].name,
+            "executed": list(self.story.executed),
+            "exception_message": f"Execution Blocked: {blocker.message}",
+            "exception_type": "ExecutionBlocked",
+            "traceback": [],
+            "current_inputs": [],
+            "current_outputs": [],
+        }
+        self.story.tell("execution_error", told)
+
+    def _hidden(self, node_id: str) -> HiddenValues:
+        offered: dict[str, Any] = {
+            "unique_id": node_id,
+            "prompt": self.graph,
+            "extra_pnginfo": self.extra_data.get("extra_pnginfo"),
+            "dynprompt": self.graph,
+        }
+        asked = {each.name for each in self.types[node_id].schema.all_hidden}
+        return HiddenValues(**{name: value for name, value in offered.items() if name in asked})
+
+    def _executing(self, node_id: str) -> _Entered:
+        now = Executing(
+            self.story.prompt_id, node_id, self.story.client_id, self.shop.paths, self._report, self.stopped
+        )
+        return _Entered(now)
+
+    async def _report(self, node_id: str, value: float, maximum: float, preview: Any) -> None:
+        self.story.node_progressed(node_id, value, maximum)
+        if preview is not None and self.story.client_id is not None:
+            data = await asyncio.get_running_loop().run_in_executor(None, images.jpeg_preview, preview)
+            self.shop.preview(data, node_id, self.story.prompt_id, self.story.client_id)
+
+    async def _stop_nodes(self) -> str | None:
+        """Cancel what runs and give it a moment to clean up. Returns one node that was running."""
+        running = next(iter(self._tasks.values()), None)
+        self.stopped.append("stopped")
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=STOP_WITHIN)
+            for task in late:
+                # Kept until it ends, so that shutdown can wait for it and nobody else has to.
+                self.shop.stragglers.add(task)
+                task.add_done_callback(self._forget)
+            for task in set(tasks) - late:
+                self._forget(task)
+        self._tasks.clear()
+        return running
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self.shop.stragglers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.debug("a stopped node ended with %r", error, extra=log.action("node_stopped"))
+
+    def _failure(self, failed: NodeError) -> dict[str, Any]:
+        error = failed.error
+        return {
+            "node_id": failed.node_id,
+            "node_type": self.types[failed.node_id].name,
+            "executed": list(self.story.executed),
+            "exception_message": log.redact(f"{error}\n"),
+            "exception_type": type_name(error),
+            "traceback": [log.redact(line) for line in traceback.format_tb(error.__traceback__)],
+            "current_inputs": {name: [shown(each) for each in values] for name, values in failed.inputs.items()},
+            "current_outputs": list(self.graph),
+        }
+
+
+class _Entered:
+    """Marks what is executing for the length of a ``with``."""
+
+    def __init__(self, now: Executing) -> None:
+        self._now = now
+
+    def __enter__(self) -> None:
+        self._token = context.executing.set(self._now)
+
+    def __exit__(self, *_: object) -> None:
+        context.executing.reset(self._token)
+
+
+def type_name(error: BaseException) -> str:
+    """An exception's type as ComfyUI names it: bare for Python's own, with its module else."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def shown(value: Any) -> Any:
+    """An input as an error shows it: plain values as they are, all else as text, never long."""
+    if isinstance(value, str):
+        return log.redact(value[:REPR_LIMIT])
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return log.redact(str(value)[:REPR_LIMIT])

@@ -1,0 +1,62 @@
+"""What the runner offers to the node pack it hosts, the same as the pack finds in ComfyUI."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from . import context
+from .paths import Paths
+from .socket import Fanout
+
+
+class RunnerHost:
+    """The host of a pack in the runner. ``routes`` collects what the pack serves; it is read once, after loading."""
+
+    kind = "runner"
+
+    def __init__(self, paths: Paths, fanout: Fanout, loop: asyncio.AbstractEventLoop) -> None:
+        self.output_dir: Path = paths.output
+        self.temp_dir: Path = paths.temp
+        self.user_dir: Path = paths.user
+        self.routes = web.RouteTableDef()
+        self.loop = loop
+        self._fanout = fanout
+
+    def executing(self) -> tuple[str, str] | None:
+        """(prompt id, node id) of what executes here and now, also within ``fingerprint_inputs``; None outside."""
+        now = context.executing.get()
+        return None if now is None else (now.prompt_id, now.node_id)
+
+    def client_id(self) -> str | None:
+        """The client that submitted what executes here and now."""
+        now = context.executing.get()
+        return None if now is None else now.client_id
+
+    def send(self, event: str, data: dict[str, Any], client_id: str | None) -> None:
+        """Send a websocket event to one client, from any thread. Without a client nobody hears it."""
+        if client_id is None:
+            return
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is self.loop:
+            self._fanout.send(event, data, client_id)
+        else:
+            self.loop.call_soon_threadsafe(self._fanout.send, event, data, client_id)
+
+    def interrupted(self) -> bool:
+        """Whether the prompt that executes here and now was stopped; for work that cannot be canceled."""
+        now = context.executing.get()
+        return bool(now is not None and now.stopped)
+
+    def stop_node(self) -> None:
+        """Nothing to do: an interrupted node's task is canceled here."""
+
+    def prompt_thread_alive(self) -> bool | None:
+        """Always: there is no thread that could die; each prompt is a task of its own."""
+        return True

@@ -1,0 +1,96 @@
+"""The runner's folders, and the one rule for names inside them: nothing outside is ever read or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import CannotWrite, FileMissing
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Folders as ComfyUI lays them out under its base directory."""
+
+    base: Path
+
+    @property
+    def input(self) -> Path:
+        return self.base / "input"
+
+    @property
+    def output(self) -> Path:
+        return self.base / "output"
+
+    @property
+    def temp(self) -> Path:
+        return self.base / "temp"
+
+    @property
+    def user(self) -> Path:
+        return self.base / "user"
+
+    def make(self) -> None:
+        """Create the folders.
+
+        Raises:
+            CannotWrite: a folder cannot be made.
+        """
+        for folder in (self.input, self.output, self.temp, self.user):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CannotWrite(f"The runner cannot make its folder {folder}.", hint=str(error)) from error
+
+    def folder(self, kind: str) -> Path | None:
+        """The folder of a ``type`` on the wire (input, output, temp), or None for any other word."""
+        return {"input": self.input, "output": self.output, "temp": self.temp}.get(kind)
+
+
+def inside(root: Path, *parts: str) -> Path | None:
+    """The path of these parts under the root, or None where they lead out of it (also through a link).
+
+    The root's own links are followed first, so that a linked base directory works.
+    """
+    if any("\x00" in part for part in parts):
+        return None
+    home = root.resolve()
+    path = home.joinpath(*parts).resolve()
+    return path if path == home or home in path.parents else None
+
+
+def annotated(paths: Paths, name: str) -> Path:
+    """The file an input such as ``cat.png``, ``sub/cat.png`` or ``cat.png [output]`` names.
+
+    Raises:
+        FileMissing: there is no such file inside the folder.
+    """
+    root, plain = paths.input, name
+    for kind in ("input", "output", "temp"):
+        if name.endswith(f"[{kind}]"):
+            root, plain = paths.base / kind, name[: -len(kind) - 2].rstrip()
+    path = inside(root, plain)
+    if path is None or not path.is_file():
+        raise FileMissing(f"Invalid image file: {name}")
+    return path
+
+
+def numbered(root: Path, prefix: str) -> tuple[Path, str, str, int]:
+    """Where files of a ``filename_prefix`` go: folder, stem, subfolder as on the wire, next free number.
+
+    Raises:
+        CannotWrite: the prefix leads outside the folder.
+    """
+    subfolder, _, stem = prefix.replace("\\", "/").rpartition("/")
+    folder = inside(root, subfolder)
+    if folder is None or stem in ("", ".", "..") or subfolder.startswith("/"):
+        raise CannotWrite(f"Saving outside the output folder is not allowed: {prefix!r}.")
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = [_number(path.name, stem) for path in folder.iterdir()]
+    return folder, stem, subfolder, max(taken, default=0) + 1
+
+
+def _number(name: str, stem: str) -> int:
+    """The number of ``stem_00012_.png``; 0 for any other name."""
+    middle = name[len(stem) + 1 :].partition("_")[0] if name.lower().startswith(f"{stem}_".lower()) else ""
+    return int(middle) if middle.isascii() and middle.isdigit() else 0

@@ -1,0 +1,285 @@
+"""The HTTP routes of the protocol, each a few lines over the parts that do the work."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import InvalidInput
+from . import jobs, system
+from .cache import OutputCache
+from .checks import Problem, problem
+from .files import Files
+from .graph import Graph
+from .progress import now_ms
+from .prompts import Prompts
+from .registry import Registry
+from .socket import Fanout
+from .validate import validate
+
+SENSITIVE = ("auth_token_comfy_org", "api_key_comfy_org")
+"""Credentials that a page may send along; no node here uses them, and they are kept nowhere."""
+
+
+class Routes:
+    """All routes, over one runner's parts."""
+
+    def __init__(
+        self, registry: Registry, prompts: Prompts, fanout: Fanout, files: Files, cache: OutputCache, features: Any
+    ) -> None:
+        self._registry = registry
+        self._prompts = prompts
+        self._fanout = fanout
+        self._files = files
+        self._cache = cache
+        self._features = features
+
+    def table(self) -> list[web.RouteDef]:
+        """Each route bare and under ``/api``; the jobs only under ``/api``, as in ComfyUI."""
+        both = [
+            web.get("/ws", self._fanout.serve),
+            web.get("/prompt", self.get_prompt),
+            web.post("/prompt", self.post_prompt),
+            web.get("/queue", self.get_queue),
+            web.post("/queue", self.post_queue),
+            web.post("/interrupt", self.interrupt),
+            web.get("/history", self.get_history),
+            web.get("/history/{prompt_id}", self.get_history_entry),
+            web.post("/history", self.post_history),
+            web.get("/view", self._files.view),
+            web.post("/upload/image", self._files.upload),
+            web.get("/object_info", self.object_info),
+            web.get("/object_info/{node_class}", self.object_info_entry),
+            web.get("/system_stats", self.system_stats),
+            web.get("/features", self.features),
+            web.post("/free", self.free),
+        ]
+        only_api = [
+            web.get("/api/jobs", self.list_jobs),
+            web.get("/api/jobs/{job_id}", self.get_job),
+            web.post("/api/jobs/cancel", self.cancel_jobs),
+            web.post("/api/jobs/{job_id}/cancel", self.cancel_job),
+        ]
+        return [*both, *(prefixed(each) for each in both), *only_api]
+
+    async def get_prompt(self, request: web.Request) -> web.Response:
+        return web.json_response({"exec_info": {"queue_remaining": self._prompts.remaining}})
+
+    async def post_prompt(self, request: web.Request) -> web.Response:
+        """Validate and queue a graph.
+
+        Where ComfyUI answers 500 with plain text (a body or graph of the wrong shape) this answers 400 with an error of
+        the usual shape, and a repeated id is refused with ``duplicate_prompt_id`` where ComfyUI runs it again.
+        """
+        try:
+            body = await _json(request)
+            prompt_id = _prompt_id(body)
+            graph = _graph(body)
+            number = self._number(body)
+        except _Refused as refused:
+            return refused.answer()
+        if self._prompts.closed:
+            return _refusal(problem("shutting_down", "The runner is stopping", "Post to another worker"), status=503)
+        if not self._prompts.claim(prompt_id):
+            return _refusal(problem("duplicate_prompt_id", "This prompt_id was posted before", prompt_id))
+        accepted = False
+        try:
+            targets = body.get("partial_execution_targets")
+            verdict = await validate(graph, self._registry, targets if isinstance(targets, list) else None)
+            if verdict.error is not None:
+                return _refusal(verdict.error, verdict.node_errors)
+            number = self._prompts.next_number(front=bool(body.get("front"))) if number is None else number
+            self._prompts.put(number, prompt_id, graph, _extra_data(body), verdict.outputs)
+            accepted = True
+        finally:
+            if not accepted:
+                self._prompts.release(prompt_id)
+        return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
+
+    def _number(self, body: dict[str, Any]) -> float | None:
+        if "number" not in body:
+            return None
+        try:
+            number = float(body["number"])
+        except (TypeError, ValueError):
+            number = float("nan")
+        if number != number:
+            raise _Refused(problem("invalid_number", "number must be a number", repr(body["number"])))
+        return number
+
+    async def get_queue(self, request: web.Request) -> web.Response:
+        running = [each.row() for each in self._prompts.running.values()]
+        return web.json_response({"queue_running": running, "queue_pending": [e.row() for e in self._prompts.pending]})
+
+    async def post_queue(self, request: web.Request) -> web.Response:
+        asked = await _optional_json(request)
+        if asked.get("clear"):
+            self._prompts.drop_all()
+        for prompt_id in _ids(asked, "delete"):
+            self._prompts.drop(prompt_id)
+        return web.Response()
+
+    async def interrupt(self, request: web.Request) -> web.Response:
+        """Stop the named prompt where it runs; without a name, everything that runs."""
+        prompt_id = (await _optional_json(request)).get("prompt_id")
+        self._prompts.interrupt(prompt_id if isinstance(prompt_id, str) and prompt_id else None)
+        return web.Response()
+
+    async def get_history(self, request: web.Request) -> web.Response:
+        entries = list(self._prompts.history.items())
+        most = _whole(request.query.get("max_items"))
+        offset = _whole(request.query.get("offset"), -1)
+        if most is not None:
+            first = len(entries) - most if offset is None or offset < 0 else offset
+            entries = entries[max(first, 0) : max(first, 0) + most]
+        elif offset is not None and offset >= 0:
+            entries = entries[offset:]
+        return web.json_response({prompt_id: each.entry() for prompt_id, each in entries})
+
+    async def get_history_entry(self, request: web.Request) -> web.Response:
+        prompt_id = request.match_info["prompt_id"]
+        found = self._prompts.history.get(prompt_id)
+        return web.json_response({} if found is None else {prompt_id: found.entry()})
+
+    async def post_history(self, request: web.Request) -> web.Response:
+        asked = await _optional_json(request)
+        if asked.get("clear"):
+            self._prompts.history.clear()
+        for prompt_id in _ids(asked, "delete"):
+            self._prompts.history.pop(prompt_id, None)
+        return web.Response()
+
+    async def object_info(self, request: web.Request) -> web.Response:
+        return web.json_response(self._registry.info())
+
+    async def object_info_entry(self, request: web.Request) -> web.Response:
+        found = self._registry.get(request.match_info["node_class"])
+        return web.json_response({} if found is None else {found.name: found.info()})
+
+    async def system_stats(self, request: web.Request) -> web.Response:
+        return web.json_response(system.stats())
+
+    async def features(self, request: web.Request) -> web.Response:
+        return web.json_response(self._features)
+
+    async def free(self, request: web.Request) -> web.Response:
+        """Let go of memory. There are no models here, so both flags empty the cache."""
+        asked = await _optional_json(request)
+        if asked.get("free_memory") or asked.get("unload_models"):
+            self._cache.clear()
+        return web.Response()
+
+    async def list_jobs(self, request: web.Request) -> web.Response:
+        try:
+            query = jobs.Query.read(request.query)
+        except InvalidInput as error:
+            return web.json_response({"error": error.message}, status=400)
+        return web.json_response(jobs.page(self._prompts, query))
+
+    async def get_job(self, request: web.Request) -> web.Response:
+        found = jobs.find(self._prompts, request.match_info["job_id"])
+        return web.json_response({"error": "Job not found"}, status=404) if found is None else web.json_response(found)
+
+    async def cancel_job(self, request: web.Request) -> web.Response:
+        return web.json_response({"cancelled": self._prompts.cancel(request.match_info["job_id"])})
+
+    async def cancel_jobs(self, request: web.Request) -> web.Response:
+        asked = (await _optional_json(request)).get("job_ids")
+        if not isinstance(asked, list):
+            return web.json_response({"error": "job_ids must be a list"}, status=400)
+        wrong = [each for each in asked if not _is_canonical(each)]
+        if wrong:
+            answer = {"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}
+            return web.json_response(answer, status=400)
+        canceled = [self._prompts.cancel(each) for each in asked]
+        return web.json_response({"cancelled": any(canceled)})
+
+
+def prefixed(route: web.RouteDef) -> web.RouteDef:
+    """The same route under ``/api``."""
+    return web.RouteDef(route.method, f"/api{route.path}", route.handler, route.kwargs)
+
+
+class _Refused(Exception):
+    def __init__(self, error: Problem) -> None:
+        super().__init__(error["type"])
+        self.error = error
+
+    def answer(self) -> web.Response:
+        return _refusal(self.error)
+
+
+def _refusal(error: Problem, node_errors: dict[str, Any] | None = None, *, status: int = 400) -> web.Response:
+    return web.json_response({"error": error, "node_errors": node_errors or {}}, status=status)
+
+
+async def _json(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError) as error:
+        raise _Refused(problem("invalid_json", "The body is not JSON", str(error))) from error
+    if not isinstance(body, dict):
+        raise _Refused(problem("invalid_json", "The body must be a JSON object", ""))
+    return body
+
+
+async def _optional_json(request: web.Request) -> dict[str, Any]:
+    """The body where it is a JSON object, else nothing: these routes answer 200 whatever they are sent."""
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _prompt_id(body: dict[str, Any]) -> str:
+    given = body.get("prompt_id")
+    if given is None:
+        return str(uuid.uuid4())
+    if not _is_canonical(given):
+        details = "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
+        details += "omit it to let the server generate one"
+        raise _Refused(problem("invalid_prompt_id", "prompt_id must be a valid UUID", details))
+    return str(given)
+
+
+def _is_canonical(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and str(uuid.UUID(value)) == value
+    except ValueError:
+        return False
+
+
+def _graph(body: dict[str, Any]) -> Graph:
+    if "prompt" not in body:
+        raise _Refused(problem("no_prompt", "No prompt provided", "No prompt provided"))
+    graph = body["prompt"]
+    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
+        raise _Refused(problem("invalid_prompt", "This is a graph in UI format", "Export it in API format"))
+    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
+        raise _Refused(problem("invalid_prompt", "prompt must be a graph in API format", "{id: {class_type, inputs}}"))
+    # A client that sends is_changed would choose by itself what the cache gives it.
+    return {node_id: {k: v for k, v in node.items() if k != "is_changed"} for node_id, node in graph.items()}
+
+
+def _extra_data(body: dict[str, Any]) -> dict[str, Any]:
+    given = body.get("extra_data")
+    kept = {name: value for name, value in given.items() if name not in SENSITIVE} if isinstance(given, dict) else {}
+    if isinstance(body.get("client_id"), str):
+        kept["client_id"] = body["client_id"]
+    return {**kept, "create_time": now_ms()}
+
+
+def _ids(asked: dict[str, Any], name: str) -> list[str]:
+    given = asked.get(name)
+    return [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
+
+
+def _whole(text: str | None, default: int | None = None) -> int | None:
+    try:
+        return default if text is None else int(text)
+    except ValueError:
+        return default

@@ -1,0 +1,166 @@
+"""Websocket fan-out. Each peer has its own bounded outbox and writer, so one that stops reading hurts only itself.
+
+In ComfyUI a peer that stalls silences all, and one that reconnects before its old socket closed hears nothing any more.
+Here the stalled peer is cut off, and every open socket of a client id gets that client's events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from .. import log
+from .progress import node_names
+
+logger = log.get("runner")
+
+OUTBOX_MESSAGES = 4096
+OUTBOX_BYTES = 64 * 1024 * 1024
+HEARTBEAT_S = 25.0
+PREVIEW_WITH_METADATA = 4  # the frame's type, a big-endian 32-bit word
+
+
+class Peer:
+    """One open socket."""
+
+    def __init__(self, client_id: str, socket: web.WebSocketResponse, abort: Callable[[], None]) -> None:
+        self.client_id = client_id
+        self.flags: dict[str, Any] = {}
+        self._socket = socket
+        self._abort = abort
+        self._outbox: deque[str | bytes] = deque()
+        self._waiting_bytes = 0
+        self._filled = asyncio.Event()
+        self._cut = False
+
+    def push(self, message: str | bytes) -> None:
+        """Queue a message. A peer whose outbox is full is cut off: it can reconnect, and asks for what it missed."""
+        if self._cut:
+            return
+        self._outbox.append(message)
+        self._waiting_bytes += len(message)
+        self._filled.set()
+        if len(self._outbox) > OUTBOX_MESSAGES or self._waiting_bytes > OUTBOX_BYTES:
+            self._cut = True
+            self._outbox.clear()
+            logger.warning("cut off a client that does not read", extra=log.action("peer_cut", client=self.client_id))
+            self._abort()
+
+    async def write(self) -> None:
+        """Send what is queued, for as long as the socket lives."""
+        while True:
+            await self._filled.wait()
+            while self._outbox:
+                message = self._outbox.popleft()
+                self._waiting_bytes -= len(message)
+                await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
+            self._filled.clear()
+
+    async def close(self) -> None:
+        """Say goodbye, but wait for no answer from a peer that may not read."""
+        self._cut = True
+        try:
+            await asyncio.wait_for(self._socket.close(code=1001, message=b"the runner stops"), 0.5)
+        except (asyncio.TimeoutError, ConnectionError):
+            self._abort()
+
+
+class Fanout:
+    """All open sockets, by client id."""
+
+    def __init__(self, features: dict[str, Any], status: Callable[[], dict[str, Any]]) -> None:
+        self._features = features
+        self._status = status
+        self._peers: dict[str, list[Peer]] = {}
+        self.executing: Callable[[str], str | None] = lambda client_id: None
+
+    def hears(self, client_id: str | None) -> bool:
+        return client_id is not None and client_id in self._peers
+
+    def send(self, event: str, data: dict[str, Any], client_id: str | None = None) -> None:
+        """Send an event to one client, or to all with None."""
+        if client_id is None:
+            peers = [peer for several in self._peers.values() for peer in several]
+        else:
+            peers = self._peers.get(client_id, [])
+        if peers:
+            text = json.dumps({"type": event, "data": data})
+            for peer in list(peers):
+                peer.push(text)
+
+    def preview(self, jpeg: bytes, node_id: str, prompt_id: str, client_id: str) -> None:
+        """Send a preview frame to the sockets that asked for previews with metadata. ComfyUI sends a V3 node's preview
+        to no others."""
+        header = json.dumps({**node_names(node_id), "prompt_id": prompt_id, "image_type": "image/jpeg"}).encode()
+        frame = struct.pack(">II", PREVIEW_WITH_METADATA, len(header)) + header + jpeg
+        for peer in list(self._peers.get(client_id, [])):
+            if peer.flags.get("supports_preview_metadata"):
+                peer.push(frame)
+
+    def status_changed(self) -> None:
+        self.send("status", {"status": self._status()})
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """The ``/ws`` route: one socket from hello to goodbye."""
+        client_id = request.query.get("clientId") or uuid.uuid4().hex
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=1024 * 1024)
+        await socket.prepare(request)
+        transport = request.transport
+        peer = Peer(client_id, socket, transport.abort if transport is not None else (lambda: None))
+        self._peers.setdefault(client_id, []).append(peer)
+        writer = asyncio.create_task(peer.write(), name=f"runner:ws:{client_id}")
+        try:
+            self._hello(peer)
+            await self._listen(peer, socket)
+        finally:
+            self._leave(peer)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        return socket
+
+    def _hello(self, peer: Peer) -> None:
+        peer.push(json.dumps({"type": "status", "data": {"status": self._status(), "sid": peer.client_id}}))
+        node_id = self.executing(peer.client_id)
+        if node_id is not None:
+            peer.push(json.dumps({"type": "executing", "data": {"node": node_id}}))
+
+    async def _listen(self, peer: Peer, socket: web.WebSocketResponse) -> None:
+        """Hear the first message, which may tell the client's features; all later ones are only read."""
+        first = True
+        async for message in socket:
+            if message.type is WSMsgType.TEXT and first:
+                flags = _feature_flags(message.data)
+                if flags is not None:
+                    peer.flags = flags
+                    peer.push(json.dumps({"type": "feature_flags", "data": self._features}))
+                first = False
+
+    def _leave(self, peer: Peer) -> None:
+        """Take out this very socket, never a newer one of the same client."""
+        others = [each for each in self._peers.get(peer.client_id, []) if each is not peer]
+        if others:
+            self._peers[peer.client_id] = others
+        else:
+            self._peers.pop(peer.client_id, None)
+
+    async def close(self) -> None:
+        peers = [peer for several in self._peers.values() for peer in several]
+        await asyncio.gather(*(peer.close() for peer in peers))
+
+
+def _feature_flags(text: str) -> dict[str, Any] | None:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(message, dict) or message.get("type") != "feature_flags":
+        return None
+    flags = message.get("data")
+    return flags if isinstance(flags, dict) else {}

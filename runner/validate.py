@@ -1,0 +1,123 @@
+"""Whether a graph can run, answered in ComfyUI's words: which outputs may run, the error, and what is wrong where."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import graph as graphs
+from .checks import Problem, node_problems, problem
+from .graph import Graph
+from .registry import NodeType, Registry
+
+
+@dataclass
+class Verdict:
+    """``outputs`` may run; ``error`` is set where none may; ``node_errors`` also tells of outputs that were dropped."""
+
+    outputs: list[str] = field(default_factory=list)
+    error: Problem | None = None
+    node_errors: dict[str, Any] = field(default_factory=dict)
+
+
+async def validate(graph: Graph, registry: Registry, targets: list[str] | None = None) -> Verdict:
+    """Check a graph. ``targets`` limits the outputs that are wanted (``partial_execution_targets``).
+
+    The graph's values are cast to their inputs' types in place, as ComfyUI does.
+    """
+    types: dict[str, NodeType] = {}
+    for node_id, node in graph.items():
+        node_type = registry.get(node.get("class_type"))
+        if node_type is None:
+            return Verdict(error=_missing_type(node_id, node))
+        types[node_id] = node_type
+    wanted = [each for each in graph if types[each].is_output and (targets is None or each in targets)]
+    if not wanted:
+        return Verdict(error=problem("prompt_no_outputs", "Prompt has no outputs", ""))
+    return _judge(graph, types, wanted, await _problems(graph, types, wanted))
+
+
+def _missing_type(node_id: str, node: dict[str, Any]) -> Problem:
+    class_type = node.get("class_type")
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    if class_type is None:
+        title = title or f"Node ID #{node_id}"
+        message = f"Node '{title}' has no class_type. The workflow may be corrupted or a custom node is missing."
+    else:
+        title = title or class_type
+        message = f"Node '{title}' not found. The custom node may not be installed."
+    extra = {"node_id": node_id, "class_type": class_type, "node_title": title}
+    return problem("missing_node_type", message, f"Node ID '#{node_id}'", **extra)
+
+
+async def _problems(graph: Graph, types: dict[str, NodeType], wanted: list[str]) -> dict[str, list[Problem]]:
+    """Problems by node; what escapes from a node's check is one of them."""
+    found = _cycles(graph, types, wanted)
+    crashed: dict[str, Exception] = {}
+    order = graphs.reachable(graph, wanted)
+    for node_id in order:
+        if node_id in found:
+            continue
+        try:
+            own = await node_problems(graph, node_id, types)
+        # Whatever a pack's own check raises is an error of the graph, never of the server.
+        except Exception as error:  # noqa: BLE001
+            crashed[node_id] = error
+        else:
+            found[node_id] = own
+    for node_id, crash in crashed.items():
+        found[node_id] = [_told_crash(graph, types, node_id, crash, wanted, order)]
+    return {node_id: own for node_id, own in found.items() if own}
+
+
+def _told_crash(
+    graph: Graph, types: dict[str, NodeType], node_id: str, error: Exception, wanted: list[str], order: list[str]
+) -> Problem:
+    """The crash of an output names itself; that of an inner node names the input that led to it."""
+    links = ((other, name, link) for other in order for name, link in graphs.sources(graph[other]).items())
+    for other, name, link in links:
+        spec = types[other].active(graph[other]["inputs"]).get(name) if link[0] == node_id else None
+        if spec is not None and node_id not in wanted:
+            config = [spec[0].get_io_type(), spec[0].as_dict()]
+            extra = {"input_name": name, "input_config": config, "linked_node": list(link)}
+            message = {"exception_message": str(error)}
+            return _crash("exception_during_inner_validation", "inner node", error, **extra, **message)
+    return _crash("exception_during_validation", "node", error)
+
+
+def _crash(kind: str, where: str, error: Exception, **extra: Any) -> Problem:
+    extra["exception_type"] = type(error).__name__
+    extra["traceback"] = traceback.format_tb(error.__traceback__)
+    return problem(kind, f"Exception when validating {where}", str(error), **extra)
+
+
+def _cycles(graph: Graph, types: dict[str, NodeType], wanted: list[str]) -> dict[str, list[Problem]]:
+    found: dict[str, list[Problem]] = {}
+    clean: set[str] = set()
+    for output in wanted:
+        ring = graphs.cycle(graph, output, clean)
+        if not ring:
+            continue
+        details = " -> ".join(f"{each} ({types[each].name})" for each in [*ring, ring[0]])
+        for each in ring:
+            extra = {"node_id": each, "cycle_nodes": ring}
+            found[each] = [problem("dependency_cycle", "Dependency cycle detected", details, **extra)]
+    return found
+
+
+def _judge(graph: Graph, types: dict[str, NodeType], wanted: list[str], found: dict[str, list[Problem]]) -> Verdict:
+    needed_by = graphs.dependents(graph, wanted) if found else {}
+    node_errors = {
+        node_id: {"errors": own, "dependent_outputs": needed_by[node_id], "class_type": types[node_id].name}
+        for node_id, own in found.items()
+    }
+    bad = {output for node_id in found for output in needed_by[node_id]}
+    outputs = [output for output in wanted if output not in bad]
+    if outputs:
+        return Verdict(outputs, None, node_errors)
+    lines = [f"{each['message']}: {each['details']}" for output in wanted for each in found.get(output, [])]
+    message = "Prompt outputs failed validation"
+    error = problem("prompt_outputs_failed_validation", message, "\n".join(lines))
+    return Verdict([], error, node_errors)

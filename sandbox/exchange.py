@@ -1,0 +1,178 @@
+"""What the server and a provider's stand-in have in common: a request as received, routes, and the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from aiohttp import BodyPartReader, web
+
+from .books import Books
+from .faults import Fault, Kind
+
+RouteKind = Literal["", "generation", "moderation", "media"]
+_SECRET_HEADERS = frozenset(("authorization", "x-key", "x-api-key", "api-key", "cookie"))
+_LONGEST_TEXT_PART = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a multipart body."""
+
+    name: str
+    filename: str | None
+    content_type: str
+    data: bytes
+
+
+@dataclass
+class Desk:
+    """What all providers share: the books and how the sandbox was set up."""
+
+    books: Books
+    latency_s: float
+    seed: int
+
+
+@dataclass
+class Exchange:
+    """One request on its way through the sandbox, body already read."""
+
+    request: web.Request
+    desk: Desk
+    request_id: str
+    raw: bytes = b""
+    parts: tuple[Part, ...] = ()
+    fault: Fault | None = None
+    outcome: str = ""
+    """What a handler wants the books to say, where "ok" and "refused" do not say it."""
+
+    @property
+    def origin(self) -> str:
+        """The sandbox as this client sees it, such as ``http://127.0.0.1:8500``."""
+        return f"{self.request.scheme}://{self.request.host}"
+
+    @property
+    def client_request_id(self) -> str | None:
+        """The caller's own id: OpenAI documents ``X-Client-Request-Id``; fal knows none, and then this is None."""
+        return self.request.headers.get("X-Client-Request-Id")
+
+    def meets(self, kind: Kind) -> bool:
+        """Whether this request has met a fault of this kind."""
+        return self.fault is not None and self.fault.kind == kind
+
+    def json(self) -> Any:
+        """The body as JSON; raises ValueError."""
+        return json.loads(self.raw)
+
+
+Handler = Callable[[Exchange], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One entry point of a provider; ``path`` is aiohttp's pattern under the provider's prefix."""
+
+    method: str
+    path: str
+    handler: Handler
+    kind: RouteKind = ""
+    faults: frozenset[Kind] = field(default_factory=frozenset)
+    """Kinds of fault that mean something here, beside those of transport."""
+
+
+class Provider(Protocol):
+    """A provider's stand-in. Errors are always in the shape of the real one."""
+
+    name: str
+
+    def routes(self) -> tuple[Route, ...]:
+        """Every entry point served."""
+
+    def new_request_id(self) -> str:
+        """An id in the provider's own form."""
+
+    def refusal(self, exchange: Exchange, status: int, retry_after: float | None) -> web.Response:
+        """The answer for a fault of kind ``status``."""
+
+    def unknown(self, exchange: Exchange) -> web.Response:
+        """The answer for a path that the provider does not have."""
+
+    async def start(self) -> None:
+        """Take up what the books kept."""
+
+    async def stop(self) -> None:
+        """End every task."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+
+
+async def received(request: web.Request, desk: Desk, request_id: str) -> Exchange:
+    """Read the whole body, so that the books can tell it even when the connection is dropped at once."""
+    if request.content_type == "multipart/form-data":
+        return Exchange(request, desk, request_id, parts=tuple(await _parts(request)))
+    return Exchange(request, desk, request_id, raw=await request.read())
+
+
+async def _parts(request: web.Request) -> list[Part]:
+    reader, found = await request.multipart(), []
+    while (part := await reader.next()) is not None:
+        if isinstance(part, BodyPartReader):
+            kind = part.headers.get("Content-Type", "text/plain")
+            found.append(Part(part.name or "", part.filename, kind, bytes(await part.read())))
+    return found
+
+
+def described(exchange: Exchange) -> dict[str, Any]:
+    """The request for the books: secrets and files by digest, the rest as it came."""
+    request = exchange.request
+    return {
+        "method": request.method,
+        "path": request.path,
+        "query": {name: request.query.getall(name) for name in request.query},
+        "headers": {name: _header(name, value) for name, value in request.headers.items()},
+        "body": [_part(part) for part in exchange.parts] if exchange.parts else _body(exchange),
+        "request_id": exchange.request_id,
+        "client_request_id": exchange.client_request_id,
+    }
+
+
+def _header(name: str, value: str) -> str:
+    return f"sha256:{_digest(value.encode())[:12]}" if name.lower() in _SECRET_HEADERS else value
+
+
+def _part(part: Part) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": part.name, "filename": part.filename, "content_type": part.content_type}
+    if part.filename is None and len(part.data) <= _LONGEST_TEXT_PART:
+        return {**told, "text": part.data.decode(errors="replace")}
+    return {**told, "sha256": _digest(part.data), "size": len(part.data)}
+
+
+def _body(exchange: Exchange) -> Any:
+    if not exchange.raw:
+        return None
+    try:
+        return _shortened(exchange.json())
+    except ValueError:
+        kind = exchange.request.content_type
+        return {"content_type": kind, "sha256": _digest(exchange.raw), "size": len(exchange.raw)}
+
+
+def _shortened(value: Any) -> Any:
+    """JSON with data URIs told by digest: they are files, and large."""
+    if isinstance(value, dict):
+        return {name: _shortened(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if isinstance(value, str) and value.startswith("data:"):
+        head, _, data = value.partition(",")
+        return {"data_uri": head, "sha256": _digest(data.encode()), "size": len(data)}
+    return value
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,443 @@
+"""What every provider adapter must do, whatever its wire: ``providers/base.py`` says it, this suite holds it to that.
+
+Use: star-import the tests and give the fixtures ``case`` (a :class:`ProviderCase`), ``truth`` (a :class:`Truth`) and
+``time``. Every test runs the real adapter against a server that speaks the vendor's wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import traceback
+import urllib.parse
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import pytest
+from mintmark.errors import (
+    BadAnswer,
+    InvalidInput,
+    ProviderAuth,
+    ProviderBlocked,
+    ProviderDown,
+    ProviderError,
+    ProviderRefused,
+    RateLimited,
+    ResultLost,
+    UnsupportedTask,
+)
+from mintmark.metering.prices import charge, quote
+from mintmark.providers.base import Accepted, Answer, Prepared, Provider, ResultImage
+from mintmark.providers.http import HttpClient
+from mintmark.providers.model import Model
+from mintmark.providers.request import GenerationRequest, SourceImage
+from mintmark.providers.secret import Secret
+from PIL import Image
+
+
+class Time:
+    """Time that only sleeping moves; ``slept`` is what was waited, in order."""
+
+    slept: list[float]
+
+
+@dataclass
+class Truth:
+    """The vendor's own books, and a way to make it fail."""
+
+    url: str
+    session: aiohttp.ClientSession
+
+    async def fail(self, *faults: dict[str, Any]) -> None:
+        """Put faults in force."""
+        async with self.session.put(f"{self.url}/_sandbox/faults", json={"faults": list(faults)}) as reply:
+            assert reply.status == 200, await reply.text()
+
+    async def bill(self) -> list[dict[str, Any]]:
+        """What the vendor would have charged, call by call."""
+        async with self.session.get(f"{self.url}/_sandbox/bill") as reply:
+            lines: list[dict[str, Any]] = (await reply.json())["lines"]
+            return lines
+
+    async def calls(self, kind: str = "generation") -> list[dict[str, Any]]:
+        """Every call as the vendor received it."""
+        async with self.session.get(f"{self.url}/_sandbox/calls", params={"kind": kind}) as reply:
+            told: list[dict[str, Any]] = await reply.json()
+            return told
+
+
+@dataclass
+class ProviderCase:
+    """One adapter under test."""
+
+    name: str
+    model: Model
+    """A text-to-image model."""
+    other: Model
+    """One that takes a mask."""
+    open: Callable[[HttpClient, Secret], Provider]
+    client: Callable[[], AbstractAsyncContextManager[HttpClient]]
+    http: HttpClient
+    key: str
+    generation_path: str
+    """Part of the path of the paid POST, for faults."""
+
+    @property
+    def provider(self) -> Provider:
+        return self.open(self.http, Secret(self.key))
+
+    def prepared(self, **more: Any) -> Prepared:
+        """A small request, ready to be asked."""
+        asked = {"task": "text-to-image", "model": self.model.name, "prompt": "a teal boat", "width": 64, "height": 64}
+        return self.provider.prepare(self.model, GenerationRequest.model_validate({**asked, **more}))
+
+    async def ask(self, prepared: Prepared | None = None, **more: Any) -> Answer:
+        return await self.provider.ask(prepared or self.prepared(**more), call_id=str(uuid.uuid4()), on_accepted=ignore)
+
+    def fault(self, kind: str, **more: Any) -> dict[str, Any]:
+        """A fault that meets one paid POST."""
+        fault = {"provider": self.name, "kind": kind, "count": 1, "path": self.generation_path, "method": "POST"}
+        return {**fault, **more}
+
+
+async def ignore(_: Accepted) -> None:
+    """An ``on_accepted`` that writes nothing down."""
+
+
+def plain_image(width: int = 64, height: int = 64) -> SourceImage:
+    file = BytesIO()
+    Image.new("RGB", (width, height), (40, 90, 160)).save(file, "PNG")
+    return SourceImage(data=file.getvalue(), media_type="image/png")
+
+
+def mask_image(width: int = 64, height: int = 64) -> SourceImage:
+    """White (repaint) on the left half."""
+    mask = Image.new("L", (width, height), 0)
+    mask.paste(255, (0, 0, width // 2, height))
+    file = BytesIO()
+    mask.save(file, "PNG")
+    return SourceImage(data=file.getvalue(), media_type="image/png")
+
+
+# -- a good call --------------------------------------------------------------------------------------------------
+
+
+async def test_a_call_makes_images_of_the_size_that_was_asked_for(case: ProviderCase) -> None:
+    answer = await case.ask(count=2)
+    assert len(answer.images) == 2
+    for image in answer.images:
+        with Image.open(BytesIO(await case.provider.fetch(image))) as made:
+            assert made.size == (64, 64)
+            assert made.get_format_mimetype() == "image/png"
+
+
+async def test_what_is_settled_is_what_the_vendor_bills(case: ProviderCase, truth: Truth) -> None:
+    prepared = case.prepared(count=2, prompt="ein grünes Boot")
+    answer = await case.ask(prepared)
+    assert case.model.price is not None
+    (line,) = await truth.bill()
+    assert charge(case.model.price, answer.usage, prepared.parameters) == line["microusd"]
+    assert answer.request_id == line["request_id"]
+
+
+async def test_what_is_set_aside_covers_what_is_billed(case: ProviderCase, truth: Truth) -> None:
+    prepared = case.prepared(count=3, prompt="boat " * 300, width=None, height=None)
+    await case.ask(prepared)
+    assert case.model.price is not None
+    bound = quote(case.model.price, prepared.quantities, prepared.parameters).at_most_microusd
+    assert bound >= (await truth.bill())[0]["microusd"]
+
+
+async def test_the_journal_hears_of_the_call_before_its_images_are_fetched(case: ProviderCase) -> None:
+    heard: list[Accepted] = []
+
+    async def on_accepted(accepted: Accepted) -> None:
+        json.dumps(accepted.handle)
+        assert case.key not in json.dumps(accepted.handle)
+        heard.append(accepted)
+
+    answer = await case.provider.ask(case.prepared(), call_id=str(uuid.uuid4()), on_accepted=on_accepted)
+    assert [accepted.request_id for accepted in heard] == [answer.request_id]
+
+
+async def test_a_call_is_made_once(case: ProviderCase, truth: Truth) -> None:
+    await case.ask()
+    assert len(await truth.calls()) == 1
+
+
+async def test_preparing_asks_nothing_and_gives_the_same_each_time(case: ProviderCase, truth: Truth) -> None:
+    assert case.prepared(seed=7) == case.prepared(seed=7)
+    assert await truth.calls() == []
+
+
+async def test_a_mask_keeps_what_is_black_and_repaints_what_is_white(case: ProviderCase) -> None:
+    size = {"width": None, "height": None}
+    if case.other.sizes.told_by == "pixels" and case.name == "openai":
+        size = {"width": 64, "height": 64}
+    asked = {"task": "inpaint", "model": case.other.name, "images": (plain_image(),), "mask": mask_image(), **size}
+    request = GenerationRequest.model_validate({"prompt": "a red sun", **asked})
+    answer = await case.ask(case.provider.prepare(case.other, request))
+    with Image.open(BytesIO(await case.provider.fetch(answer.images[0]))) as made:
+        kept = made.convert("RGB").crop((48, 0, 64, 64)).getcolors()
+        painted = made.convert("RGB").crop((0, 0, 16, 64)).getcolors(maxcolors=4096)
+    assert kept == [(16 * 64, (40, 90, 160))]
+    assert painted != [(16 * 64, (40, 90, 160))]
+
+
+# -- what is refused before anything is sent ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"prompt": "  "}, "prompt"),
+        ({"prompt": "x" * 32_001}, "32000"),
+        ({"count": 99}, "99"),
+        ({"width": 64, "height": None}, "height"),
+        ({"width": 64, "height": 100_000}, "64x100000"),
+        ({"images": (plain_image(),)}, "images"),
+        ({"task": "inpaint"}, "image"),
+        ({"options": {"output_format": "bmp"}}, "output_format"),
+        ({"options": {"output_format": 7}}, "output_format"),
+    ],
+)
+async def test_a_wrong_request_is_refused_by_name_before_anything_is_sent(
+    case: ProviderCase, truth: Truth, wrong: dict[str, Any], named: str
+) -> None:
+    with pytest.raises((InvalidInput, UnsupportedTask), match=named):
+        case.prepared(**wrong)
+    assert await truth.calls() == []
+
+
+async def test_a_task_that_the_model_cannot_do_names_those_it_can(case: ProviderCase) -> None:
+    with pytest.raises(UnsupportedTask, match="text-to-image"):
+        case.prepared(task="text-to-video")
+
+
+async def test_a_mask_of_another_size_is_refused_with_both_sizes(case: ProviderCase) -> None:
+    request = GenerationRequest(
+        task="inpaint", model=case.other.name, prompt="x", images=(plain_image(),), mask=mask_image(32, 32)
+    )
+    with pytest.raises(InvalidInput, match="32x32.*64x64"):
+        case.provider.prepare(case.other, request)
+
+
+async def test_what_the_model_cannot_do_is_named_and_not_sent(case: ProviderCase, truth: Truth) -> None:
+    prepared = case.prepared(negative_prompt="blur", options={"no_such_option": 1, "output_format": None})
+    assert set(prepared.ignored) >= {"negative_prompt", "no_such_option"}
+    await case.ask(prepared)
+    (call,) = await truth.calls()
+    assert "no_such_option" not in json.dumps(call)
+    assert "blur" not in json.dumps(call)
+
+
+async def test_a_seed_is_folded_into_the_vendor_s_range_or_named_as_ignored(case: ProviderCase) -> None:
+    prepared = case.prepared(seed=2**64 - 1)
+    if case.model.seeds is None:
+        assert (prepared.seed, prepared.ignored) == (None, ("seed",))
+    else:
+        assert prepared.seed is not None
+        assert case.model.seeds.min <= prepared.seed <= case.model.seeds.max
+        assert prepared.fields["seed"] == prepared.seed
+        assert case.prepared(seed=prepared.seed).seed == prepared.seed
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "charged"),
+    [
+        (400, ProviderRefused, "no"),
+        (401, ProviderAuth, "no"),
+        (403, ProviderAuth, "no"),
+        (404, ProviderRefused, "no"),
+        (422, ProviderRefused, "no"),
+        (502, ProviderDown, "unknown"),
+        (504, ProviderDown, "unknown"),
+    ],
+)
+async def test_an_answer_that_refuses_is_told_with_what_it_cost(
+    case: ProviderCase, truth: Truth, status: int, kind: type[ProviderError], charged: str
+) -> None:
+    await truth.fail(case.fault("status", status=status, count=99))
+    with pytest.raises(kind) as told:
+        await case.ask()
+    assert type(told.value) is kind
+    assert (told.value.charged, told.value.status, told.value.provider) == (charged, status, case.name)
+    assert len(await truth.calls()) == 1, "a paid POST that was answered is not repeated"
+
+
+async def test_a_busy_server_is_not_charged(case: ProviderCase, truth: Truth) -> None:
+    await truth.fail(case.fault("status", status=503, count=99))
+    with pytest.raises(ProviderDown) as told:
+        await case.ask()
+    assert told.value.charged == "no"
+
+
+async def test_a_rate_limit_that_passes_is_waited_out(case: ProviderCase, truth: Truth, time: Time) -> None:
+    await truth.fail(case.fault("status", status=429, retry_after=20))
+    assert len((await case.ask()).images) == 1
+    assert max(time.slept) >= 20
+    assert len(await truth.bill()) == 1
+
+
+async def test_a_rate_limit_that_stays_is_told_with_its_wait(case: ProviderCase, truth: Truth) -> None:
+    await truth.fail(case.fault("status", status=429, retry_after=3600, count=99))
+    with pytest.raises(RateLimited) as told:
+        await case.ask()
+    assert (told.value.charged, told.value.retry_after) == ("no", 3600.0)
+
+
+async def test_a_blocked_prompt_is_the_provider_s_decision(case: ProviderCase, truth: Truth) -> None:
+    await truth.fail(case.fault("policy_input"))
+    with pytest.raises(ProviderBlocked) as told:
+        await case.ask()
+    assert told.value.charged in ("no", "unknown")
+    assert await truth.bill() == []
+
+
+async def test_a_blocked_output_is_an_error_or_a_marked_image(case: ProviderCase, truth: Truth) -> None:
+    await truth.fail(case.fault("policy_output"))
+    try:
+        answer = await case.ask()
+    except ProviderBlocked as told:
+        assert told.charged == "no"  # noqa: PT017 - either outcome is right, each with its own bill
+        assert await truth.bill() == []
+    else:
+        assert [image.blocked for image in answer.images] == [True]
+        assert len(await truth.bill()) == 1
+
+
+# -- broken connections and answers -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after", "truncated"])
+async def test_a_call_that_was_lost_is_unknown_and_not_made_again(case: ProviderCase, truth: Truth, kind: str) -> None:
+    await truth.fail(case.fault(kind))
+    with pytest.raises(ProviderDown) as told:
+        await case.ask()
+    assert told.value.charged == "unknown"
+    assert len(await truth.calls()) == 1
+
+
+async def test_an_answer_that_is_no_json_may_have_been_charged(case: ProviderCase, truth: Truth) -> None:
+    await truth.fail(case.fault("bad_json"))
+    with pytest.raises(BadAnswer) as told:
+        await case.ask()
+    assert told.value.charged in ("yes", "unknown")
+
+
+async def test_a_server_that_is_not_there_costs_nothing(case: ProviderCase, unused_tcp_port: int) -> None:
+    from mintmark.providers.registry import open_provider
+
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    gone = open_provider(case.name, case.http, key=Secret(case.key), sandbox_url=url)
+    with pytest.raises(ProviderDown) as told:
+        await gone.ask(case.prepared(), call_id="x", on_accepted=ignore)
+    assert told.value.charged == "no"
+
+
+async def test_a_broken_image_is_never_handed_on(case: ProviderCase, truth: Truth) -> None:
+    await truth.fail({"provider": case.name, "kind": "corrupt_image"})
+    with pytest.raises(BadAnswer) as told:
+        answer = await case.ask()
+        await case.provider.fetch(answer.images[0])
+    assert told.value.charged == "yes"
+
+
+async def test_an_image_from_nowhere_is_lost_and_not_fetched(case: ProviderCase) -> None:
+    for url in ("https://example.com/x.png", "http://169.254.169.254/", "file:///etc/passwd", "", None):
+        with pytest.raises(ResultLost) as told:
+            await case.provider.fetch(ResultImage(url=url))
+        assert told.value.charged == "yes"
+
+
+# -- secrets ------------------------------------------------------------------------------------------------------
+
+
+def forms(key: str) -> set[str]:
+    """The key as it might be written somewhere."""
+    return {key, base64.b64encode(key.encode()).decode(), urllib.parse.quote(key, safe=""), key[:8]}
+
+
+@pytest.mark.parametrize("kind", ["none", "status", "drop_after", "bad_json", "auth"])
+async def test_the_key_is_told_nowhere(
+    case: ProviderCase, truth: Truth, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    if kind == "status":
+        await truth.fail(case.fault("status", status=500))
+    elif kind not in ("none", "auth"):
+        await truth.fail(case.fault(kind))
+    key = "bad-0123456789abcdef" if kind == "auth" else case.key
+    provider = case.open(case.http, Secret(key))
+    shown = repr(provider) + repr(vars(provider)) + repr(case.prepared())
+    try:
+        shown += repr(await provider.ask(case.prepared(), call_id="call-1", on_accepted=ignore))
+    except ProviderError as error:
+        assert kind != "none"
+        seen: BaseException | None = error
+        while seen is not None:
+            shown += "".join(traceback.format_exception(seen)) + repr(seen) + repr(vars(seen))
+            seen = seen.__cause__ or seen.__context__
+    for form in forms(key):
+        assert form not in shown + caplog.text
+
+
+# -- cancel and resume --------------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_is_canceled_goes_on_being_canceled(case: ProviderCase) -> None:
+    accepted = asyncio.Event()
+
+    async def on_accepted(_: Accepted) -> None:
+        accepted.set()
+        await asyncio.sleep(30)
+
+    task = asyncio.create_task(
+        case.provider.ask(case.prepared(), call_id="call-1", on_accepted=on_accepted), name="asking"
+    )
+    await asyncio.wait_for(accepted.wait(), 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_accepted_call_is_finished_by_another_process(case: ProviderCase, truth: Truth) -> None:
+    if not case.provider.resumable:
+        pytest.skip(f"{case.name} cannot be asked about an earlier call")
+    accepted = await interrupted(case, lambda: asyncio.sleep(0))
+    async with case.client() as http:
+        other = case.open(http, Secret(case.key))
+        answer = await other.resume(case.model, Accepted(**json.loads(json.dumps(vars(accepted)))))
+        assert answer.request_id == accepted.request_id
+        assert (await other.fetch(answer.images[0])).startswith(b"\x89PNG")
+        again = await other.resume(case.model, accepted)
+    assert again.usage == answer.usage
+    assert len(await truth.bill()) == 1
+    assert len(await truth.calls()) == 1
+
+
+async def interrupted(case: ProviderCase, then: Callable[[], Awaitable[object]]) -> Accepted:
+    """A call that was accepted by a process that died at once."""
+    found: list[Accepted] = []
+
+    class Died(Exception):
+        pass
+
+    async def on_accepted(accepted: Accepted) -> None:
+        found.append(accepted)
+        await then()
+        raise Died
+
+    with pytest.raises(Died):
+        await case.provider.ask(case.prepared(), call_id="call-1", on_accepted=on_accepted)
+    return found[0]

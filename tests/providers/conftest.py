@@ -1,0 +1,105 @@
+"""What the provider tests share: time that does not pass, a client with it, small pictures, servers on real ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+
+import pytest
+from aiohttp import web
+from mintmark import log
+from mintmark.providers.http import HttpClient, Retries, Timeouts
+from mintmark.providers.request import SourceImage
+from mintmark.sandbox import Sandbox
+from PIL import Image
+
+KEY = "sk-test-0123456789abcdef"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class FakeTime:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.slept: list[float] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+        # A moment of real time lets a server on the same loop do its work.
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    return FakeTime()
+
+
+@pytest.fixture
+async def http(time: FakeTime) -> AsyncIterator[HttpClient]:
+    async with client(time) as made:
+        yield made
+
+
+def client(time: FakeTime, **more: object) -> HttpClient:
+    """A client whose waiting costs no time and whose jitter is the largest there is."""
+    given: dict[str, object] = {
+        "timeouts": Timeouts(connect_s=5, read_s=5, total_s=3000),
+        "retries": Retries(attempts=3, first_s=0.5, longest_s=8),
+        **more,
+    }
+    return HttpClient(sleep=time.sleep, clock=time.clock, random=lambda: 1.0, **given)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """A server on a real port that gives every request to ``handler``; yields its URL."""
+    app = web.Application(client_max_size=2**28)
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+def picture(width: int = 64, height: int = 64, color: object = (40, 90, 160), kind: str = "PNG") -> SourceImage:
+    """A plain image file."""
+    file = BytesIO()
+    Image.new("RGB", (width, height), color).save(file, kind)  # type: ignore[arg-type]
+    return SourceImage(data=file.getvalue(), media_type=f"image/{kind.lower()}")
+
+
+def half_mask(width: int = 64, height: int = 64) -> SourceImage:
+    """White (repaint) on the left half."""
+    mask = Image.new("L", (width, height), 0)
+    mask.paste(255, (0, 0, width // 2, height))
+    file = BytesIO()
+    mask.save(file, "PNG")
+    return SourceImage(data=file.getvalue(), media_type="image/png")
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> Iterator[None]:
+    """Secrets are remembered for a process; a test must not mask another one's text."""
+    before = set(log._secrets)
+    yield
+    log._secrets.clear()
+    log._secrets.update(before)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(latency_s=0) as running:
+        yield running

@@ -1,0 +1,160 @@
+"""The catalog's data, row by row, and the questions asked of it."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from mintmark.errors import ModelRetired, PriceUnknown, UnknownModel
+from mintmark.metering.prices import Quantities, quote
+from mintmark.providers import catalog
+from mintmark.providers.keys import VARIABLES
+from mintmark.providers.model import Model
+from mintmark.providers.models import Catalog
+from mintmark.providers.registry import names
+from pydantic import ValidationError
+
+TODAY = date(2026, 11, 21)
+ROWS = catalog.rows()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_every_row_is_a_model(row: dict[str, Any]) -> None:
+    model = Model.model_validate(row)
+    assert model.provider in VARIABLES
+    assert model.provider in names()
+    assert model.tasks
+    assert model.lifecycle.source
+    assert model.governance.source
+    assert model.licence.source
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_every_price_has_its_day_and_source_and_can_be_quoted(row: dict[str, Any]) -> None:
+    model = Model.model_validate(row)
+    if model.price is None:
+        # A model nobody can call any more, or one whose price nobody published.
+        assert model.retired(date(2026, 12, 1))
+        return
+    assert date(2026, 1, 1) <= model.price.as_of <= TODAY
+    assert model.price.source
+    one = Quantities(images=1, megapixels=1.048576)
+    assert quote(model.price, one, {}).at_most_microusd > 0
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_every_parameter_makes_sense(row: dict[str, Any]) -> None:
+    model = Model.model_validate(row)
+    for name, parameter in model.parameters.items():
+        assert parameter.help
+        assert (parameter.type == "choice") == bool(parameter.choices), name
+        assert parameter.default is None or not parameter.choices or parameter.default in parameter.choices
+        assert set(parameter.tasks or ()) <= set(model.tasks), name
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
+def test_a_replacement_exists_and_will_live_longer(row: dict[str, Any]) -> None:
+    model = Model.model_validate(row)
+    if model.lifecycle.state in ("retiring", "retired"):
+        assert model.lifecycle.retires_on
+        successor = Catalog.load().find(str(model.lifecycle.replaced_by))
+        assert successor is not None
+        assert successor.lifecycle.state == "live"
+        assert set(model.tasks) <= set(successor.tasks)
+
+
+def test_names_are_unique() -> None:
+    assert len({row["name"] for row in ROWS}) == len(ROWS)
+
+
+def test_the_issue_s_models_are_there() -> None:
+    assert {row["name"] for row in ROWS} == {
+        *("openai/gpt-image-2", "openai/gpt-image-2-2026-04-21", "openai/gpt-image-2.5-sunburst"),
+        *("openai/gpt-image-2.5-flare", "openai/gpt-image-2.6-sunburst", "openai/gpt-image-2.6-flare"),
+        *("openai/gpt-image-1.5", "openai/gpt-image-1-mini", "openai/chatgpt-image-latest"),
+        *("openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"),
+        *("fal/flux-schnell", "fal/flux-dev", "fal/flux-pro-1.1", "fal/flux-pro-1.1-ultra", "fal/flux-2-pro"),
+        *("fal/flux-pro-fill", "fal/nano-banana", "fal/ideogram-v3"),
+    }
+
+
+def test_a_misspelt_field_in_a_row_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        Model.model_validate({**ROWS[0], "licens": "MIT"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("gpt-image-2", "openai/gpt-image-2"),
+        ("openai/gpt-image-2.6-sunbrust", "openai/gpt-image-2.6-sunburst"),
+        ("bfl/flux-2-pro", "fal/flux-2-pro"),
+        ("fal/flux-shnell", "fal/flux-schnell"),
+    ],
+)
+def test_an_unknown_model_is_answered_with_what_was_probably_meant(asked: str, meant: str) -> None:
+    with pytest.raises(UnknownModel) as told:
+        Catalog.load().get(asked, TODAY)
+    assert meant in told.value.hint
+
+
+def test_a_retired_model_is_never_suggested() -> None:
+    with pytest.raises(UnknownModel) as told:
+        Catalog.load().get("openai/dall-e-4", TODAY)
+    assert "dall-e" not in told.value.hint
+
+
+def test_a_name_like_nothing_points_to_the_list() -> None:
+    with pytest.raises(UnknownModel, match="models list"):
+        Catalog.load().get("zzzzzzzzzzzz", TODAY)
+
+
+def test_a_retired_model_names_its_end_and_its_replacement() -> None:
+    with pytest.raises(ModelRetired) as told:
+        Catalog.load().get("openai/gpt-image-1", TODAY)
+    assert "2026-10-23" in told.value.message
+    assert "openai/gpt-image-2.5-sunburst" in told.value.hint
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-image-1.5", "openai/gpt-image-1-mini", "openai/chatgpt-image-latest"])
+def test_a_retiring_model_works_until_its_last_day(name: str) -> None:
+    assert Catalog.load().get(name, date(2026, 11, 30)).name == name
+    with pytest.raises(ModelRetired, match="2026-12-01"):
+        Catalog.load().get(name, date(2026, 12, 1))
+
+
+def test_models_are_listed_by_task_provider_family_and_day() -> None:
+    models = Catalog.load()
+    assert {model.name for model in models.list(task="inpaint", provider="fal")} == {"fal/flux-pro-fill"}
+    assert {model.name for model in models.list(family="open-weight")} == {"fal/flux-schnell", "fal/flux-dev"}
+    alive = models.list(today=date(2026, 12, 1), provider="openai")
+    assert len(alive) == 6
+    assert not any(model.retired(date(2026, 12, 1)) for model in alive)
+    assert len(models.list()) == len(ROWS)
+
+
+def test_an_unknown_price_is_refused_unless_it_is_allowed() -> None:
+    models = Catalog.load()
+    model = models.get("openai/chatgpt-image-latest", TODAY)
+    with pytest.raises(PriceUnknown, match="MINTMARK_ALLOW_UNKNOWN_PRICE"):
+        models.price_of(model)
+    assert models.price_of(model, allow_unknown=True) is None
+    known = models.get("fal/flux-schnell", TODAY)
+    assert models.price_of(known) is known.price
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "microusd"), [(1024, 1024, 25_000), (512, 512, 25_000), (1920, 1080, 50_000)]
+)
+def test_a_megapixel_is_what_its_vendor_counts_as_one(width: int, height: int, microusd: int) -> None:
+    price = Catalog.load().get("fal/flux-dev", TODAY).price
+    assert price is not None
+    assert quote(price, Quantities(megapixels=width * height / 1e6), {}).at_most_microusd == microusd
+
+
+def test_a_price_follows_the_parameter_it_depends_on() -> None:
+    price = Catalog.load().get("fal/ideogram-v3", TODAY).price
+    assert price is not None
+    speeds = [quote(price, Quantities(), {"rendering_speed": s}).at_most_microusd for s in ("TURBO", "x", "QUALITY")]
+    assert speeds == [30_000, 60_000, 90_000]
