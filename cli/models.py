@@ -42,7 +42,7 @@ def show(name: Annotated[str, typer.Argument(help="provider/model")], as_json: J
     """Everything the catalog says of one model."""
     from ..providers.models import Catalog
 
-    model = Catalog.load().find(name)
+    model = Catalog.load().known(name)
     if as_json:
         emit(model.model_dump(mode="json"))
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,8 @@ class Display:
             self._journal(event.entry)
 
     def _journal(self, entry: dict[str, Any]) -> None:
-        told = _TOLD.get(str(entry.get("kind")), lambda data: "")(entry.get("data", {}))
+        tell = _TOLD.get(str(entry.get("kind")))
+        told = tell(entry.get("data", {})) if tell else ""
         if told.endswith("…"):
             self._status.update(told)
         elif told:
@@ -56,7 +58,7 @@ def _verdict(data: dict[str, Any]) -> str:
     return f"[{colour}]•[/] {data.get('subject')} {data.get('decision')}"
 
 
-_TOLD = {
+_TOLD: dict[str, Callable[[dict[str, Any]], str]] = {
     "verdict": _verdict,
     "asking": lambda data: f"Asking {data.get('model')}, at most {usd(int(data.get('hold_microusd', 0)))} …",
     "accepted": lambda data: f"{data.get('provider')} is working on {data.get('request_id')} …",

@@ -70,7 +70,7 @@ class Caller:
         return await self._finish(provider, prepared.model, call, work)
 
     async def _resume(self, provider: Provider, call: Call) -> tuple[Call, Answer]:
-        model = self.catalog.find(call.model)
+        model = self.catalog.known(call.model)
         accepted = Accepted(request_id=call.request_id or "", handle=call.handle or {})
         return await self._finish(provider, model, call, provider.resume(model, accepted))
 

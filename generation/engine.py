@@ -27,6 +27,7 @@ from ..storage.spool import Spool
 from .books import LocalBooks
 from .call import Entry
 from .caller import Caller
+from .judging import Judge
 from .service import GenerationService
 from .sqlite_journal import SqliteJournal, utc_now
 
@@ -86,6 +87,7 @@ class Engine:
         self._http = await stack.enter_async_context(HttpClient(timeouts=timeouts))
         self.caller = Caller(journal=self.journal, catalog=self.catalog, spool=self.spool, provider=self.provider)
         stack.push_async_callback(self.caller.close)
+        self.judge = Judge(self.journal, self.moderator)
         self.service = self._service()
         await self._tidy()
 
@@ -103,7 +105,7 @@ class Engine:
             books=self.books,
             caller=self.caller,
             spool=self.spool,
-            moderators=self.moderator,
+            judge=self.judge,
             pack_version=self._pack_version,
         )
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
+from ..moderation.verdict import Verdict
 from .call import Call, Entry, Kind, NewCall, State
 from .context import JobContext, JobReport
 
@@ -67,6 +68,10 @@ class Journal(ABC):
     @abstractmethod
     def note(self, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None = None) -> Entry:
         """Add a fact that moves no money: a verdict, a signed file, a failure."""
+
+    @abstractmethod
+    def verdict(self, job_id: str, digest: str, policy: str) -> Verdict | None:
+        """The verdict this job already has on what has this digest, by this policy (name@version); or None."""
 
     @abstractmethod
     def call(self, call_id: str) -> Call | None:

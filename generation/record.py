@@ -13,9 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..moderation.verdict import Verdict
 from .context import Receipt, WorkflowRef
 
-RECORD_VERSION = 1
-
-
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -41,7 +38,8 @@ class Output(_Frozen):
 class Record(_Frozen):
     """How the images of one node execution were made."""
 
-    version: Literal[1] = RECORD_VERSION
+    version: Literal[1] = 1
+    """Of this format."""
     job_id: str
     node_id: str
     task: str

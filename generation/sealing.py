@@ -56,7 +56,7 @@ async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
 
     Raises OutputBlocked, ModerationUnavailable, SigningFailed: in each case there is no file.
     """
-    verdict = _known_verdict(draft) or await _judge(engine, job, draft)
+    verdict = _known_verdict(draft) or await engine.judge.image(job, draft.png, PNG)
     if verdict.decision == "blocked":
         raise verdict.error()
     return await asyncio.to_thread(_sign, engine, draft, verdict)
@@ -67,12 +67,6 @@ def _known_verdict(draft: Draft) -> Verdict | None:
         return None
     digest = draft.source.output.sha256
     return next((each for each in draft.record.verdicts if each.digest == digest), None)
-
-
-async def _judge(engine: Engine, job: JobContext, draft: Draft) -> Verdict:
-    verdict = await engine.moderator(job.policy).image(draft.png, PNG)
-    await asyncio.to_thread(engine.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
-    return verdict
 
 
 def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:

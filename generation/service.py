@@ -30,7 +30,6 @@ from ..errors import (
     UnsupportedTask,
 )
 from ..metering.prices import quote
-from ..moderation.moderator import Moderator
 from ..moderation.verdict import Verdict
 from ..providers.base import Prepared, Provider
 from ..providers.model import Model
@@ -42,6 +41,7 @@ from .call import Call, NewCall, call_key
 from .caller import Asked, Caller
 from .context import JobContext, Receipt, receipt_of
 from .journal import Journal
+from .judging import Judge
 from .pictures import describe
 from .record import Output, Record, Seed
 from .sqlite_journal import utc_now
@@ -66,10 +66,6 @@ class Generated:
     record: Record
 
 
-Moderators = Callable[[str], Moderator]
-"""The moderator of a policy, by its reference."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class GenerationService:
     """Its parts are given to it; it opens and closes nothing."""
@@ -80,7 +76,7 @@ class GenerationService:
     books: LocalBooks
     caller: Caller
     spool: Spool
-    moderators: Moderators
+    judge: Judge
     pack_version: str
     now: Callable[[], datetime] = utc_now
 
@@ -114,14 +110,10 @@ class GenerationService:
         return model
 
     async def _moderate_prompt(self, request: GenerationRequest, job: JobContext) -> Verdict:
-        verdict = await self.moderators(job.policy).prompt(request.prompt, request.negative_prompt)
-        await self._note_verdict(job, verdict)
+        verdict = await self.judge.text(job, request.prompt, request.negative_prompt)
         if verdict.decision == "blocked":
             raise verdict.error()
         return verdict
-
-    async def _note_verdict(self, job: JobContext, verdict: Verdict) -> None:
-        await asyncio.to_thread(self.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
 
     async def _call(
         self,
@@ -177,7 +169,7 @@ class GenerationService:
         """The pictures that may be seen, the verdicts on all of them, and how many were withheld."""
         refused = sum(asked.blocked for asked in calls)
         pictures = await asyncio.to_thread(self._pictures, [data for asked in calls for data in asked.images])
-        judged = await all_or_first_error(self._moderate_image(picture, job) for picture in pictures)
+        judged = await all_or_first_error(self.judge.image(job, p.data, p.output.media_type) for p in pictures)
         shown = [picture for picture, verdict in zip(pictures, judged, strict=True) if verdict.decision != "blocked"]
         if shown:
             return shown, judged, refused + len(pictures) - len(shown)
@@ -200,11 +192,6 @@ class GenerationService:
                 hint="It was charged. Run the job again: nothing is paid twice.",
                 charged="yes",
             ) from exc
-
-    async def _moderate_image(self, picture: Picture, job: JobContext) -> Verdict:
-        verdict = await self.moderators(job.policy).image(picture.data, picture.output.media_type)
-        await self._note_verdict(job, verdict)
-        return verdict
 
     def _record(self, facts: _Facts, elapsed_ms: int) -> Record:
         request, job = facts.request, facts.job

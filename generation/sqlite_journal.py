@@ -139,6 +139,14 @@ class SqliteJournal(Journal):
             self._append(db, call.job_id, "stored", {"sha256": sha256}, call_id)
             return self._get(db, call_id)
 
+    def verdict(self, job_id: str, digest: str, policy: str) -> Verdict | None:
+        row = self._db.row(
+            "SELECT data FROM entries WHERE job_id = ? AND kind = 'verdict' "
+            "AND json_extract(data, '$.digest') = ? AND json_extract(data, '$.policy') = ? ORDER BY seq LIMIT 1",
+            *(job_id, digest, policy),
+        )
+        return Verdict.model_validate_json(row["data"]) if row else None
+
     def call(self, call_id: str) -> Call | None:
         row = self._db.row("SELECT * FROM calls WHERE call_id = ?", call_id)
         return _call(row) if row else None

@@ -15,7 +15,7 @@ from .worker import current as current_worker
 NODES: list[type[io.ComfyNode]] = [TextToImage, ModeratePrompt, ModerateImage, ModerationGate, Receipt, SignAndSave]
 
 
-class MintmarkExtension(ComfyExtension):  # type: ignore[misc]
+class MintmarkExtension(ComfyExtension):
     """What ComfyUI and the runner load."""
 
     async def on_load(self) -> None:

@@ -43,7 +43,7 @@ class ModeratePrompt(io.ComfyNode):
 
     @classmethod
     async def execute(cls, text: str) -> Any:
-        verdict: Verdict = await current().job(lambda engine, job, node: _judge_text(engine, job, text))
+        verdict: Verdict = await current().job(lambda engine, job, node: engine.judge.text(job, text))
         if verdict.decision == "blocked":
             raise verdict.error()
         return io.NodeOutput(text, (verdict,), ui=ui.PreviewText(_told([verdict])))
@@ -120,12 +120,6 @@ class ModerationGate(io.ComfyNode):
         return io.NodeOutput(images)
 
 
-async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:
-    verdict = await engine.moderator(job.policy).prompt(text)
-    await asyncio.to_thread(engine.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
-    return verdict
-
-
 async def _judge_images(engine: Engine, job: JobContext, images: Any, record: Any) -> list[Verdict]:
     from .originals import original_of
     from .pixels import to_pixels, to_png
@@ -133,20 +127,10 @@ async def _judge_images(engine: Engine, job: JobContext, images: Any, record: An
     verdicts: list[Verdict] = []
     for pixels in await asyncio.to_thread(to_pixels, images):
         picture = original_of(record, pixels)
-        known = _known(record, picture.output.sha256) if picture else None
-        if known is not None:
-            verdicts.append(known)
-            continue
         data = picture.data if picture else await asyncio.to_thread(to_png, pixels)
         media_type = picture.output.media_type if picture else "image/png"
-        verdict = await engine.moderator(job.policy).image(data, media_type)
-        await asyncio.to_thread(engine.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
-        verdicts.append(verdict)
+        verdicts.append(await engine.judge.image(job, data, media_type))
     return verdicts
-
-
-def _known(record: Any, digest: str) -> Verdict | None:
-    return next((each for each in record.record.verdicts if each.digest == digest), None)
 
 
 def _told(verdicts: list[Verdict]) -> str:

@@ -163,7 +163,7 @@ _settings: config.Settings | None = None
 
 def current() -> Worker:
     """This process's worker; its settings are the environment's, with its data in the host's user folder."""
-    global _worker  # noqa: PLW0603 - one process is one worker
+    global _worker
     if _worker is None:
         from .host import current as current_host
 
@@ -174,5 +174,5 @@ def current() -> Worker:
 
 def configure(settings: config.Settings) -> None:
     """Before the pack is loaded: start afresh with these settings. The runner does; ComfyUI never."""
-    global _worker, _settings  # noqa: PLW0603
+    global _worker, _settings
     _worker, _settings = None, settings

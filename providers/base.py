@@ -113,7 +113,7 @@ class Provider(ABC):
     async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
         """Wait for the answer of a call that was accepted earlier, perhaps by a process that died since.
 
-        Only called where :attr:`resumable`. Raises ProviderError like :meth:`ask`.
+        Raises ProviderError like :meth:`ask`; ChargeUnknown where the vendor cannot be asked (not :attr:`resumable`).
         """
 
     @abstractmethod

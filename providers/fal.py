@@ -140,13 +140,13 @@ class Fal(Provider):
         url = self._url(accepted, "cancel_url")
         try:
             reply = await self._http.send("PUT", url, headers=self._headers(), repeat="idempotent")
-            if reply.status not in (200, 202):
-                return False
-            # 202 only says that the wish was heard: a call late in the queue may still be done. Its status tells.
+            # An answer of 202 only says that the wish was heard: late in the queue a call may still be done. And one
+            # that was canceled before is "already completed". So the call's status decides.
             status = await self._follow(accepted, "status_url", _STATUS_LIMIT)
         except (Failure, ProviderError):
             return False
-        return status.status == 404 or state_of(status) in ("CANCELED", "CANCELLED") or bool(completed_error(status))
+        forgotten = reply.status in (200, 202) and status.status == 404
+        return forgotten or completed_error(status) is not None
 
     # -- the steps of a call ------------------------------------------------------------------------------------
 

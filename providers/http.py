@@ -206,9 +206,9 @@ class HttpClient:
             await self.sleep(pause)
             attempt += 1
         # Raised here and not where aiohttp's own error was caught: that one would come along as the context, and it
-        # carries the request's headers.
+        # can carry the request's headers.
         if isinstance(outcome, Failure):
-            raise outcome
+            raise outcome from None
         return outcome
 
     async def download(self, url: str, *, allowed: Callable[[str], bool], max_bytes: int | None = None) -> Reply:

@@ -29,6 +29,12 @@ class Catalog:
         """The model, retired or not, or None."""
         return self._models.get(name)
 
+    def known(self, name: str) -> Model:
+        """The model, retired or not. Raises UnknownModel naming close matches."""
+        if (model := self._models.get(name)) is None:
+            raise UnknownModel(f"No model {name!r} is known.", hint=self._suggestion(name, None))
+        return model
+
     def get(self, name: str, today: date) -> Model:
         """The model, if it can be called ``today``.
 
@@ -68,7 +74,7 @@ class Catalog:
             )
         return model.price
 
-    def _suggestion(self, name: str, today: date) -> str:
+    def _suggestion(self, name: str, today: date | None) -> str:
         alive = [model.name for model in self.list(today=today)]
         # The part after the slash is what people remember, so a wrong or missing provider still finds it.
         short = {known.partition("/")[2]: known for known in alive}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NoReturn
 
 from typing_extensions import Self
 
-from ..errors import BadAnswer, Charged, InternalError, InvalidInput, ResultLost
+from ..errors import BadAnswer, Charged, ChargeUnknown, InternalError, InvalidInput, ResultLost
 from ..metering.prices import PerToken, Quantities, quote
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .http import Failure, HttpClient, Reply
@@ -90,7 +90,12 @@ class OpenAI(Provider):
         raise problem
 
     async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
-        raise InternalError("OpenAI cannot be asked about an earlier image call.")
+        raise ChargeUnknown(
+            "OpenAI cannot be asked about an earlier image call.",
+            provider=self.name,
+            charged="unknown",
+            request_id=accepted.request_id,
+        )
 
     async def fetch(self, image: ResultImage) -> bytes:
         if image.data is None:

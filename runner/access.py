@@ -15,9 +15,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 def same_site_only(*, loopback: bool) -> Middleware:
     """A middleware that answers 403 to browser requests from elsewhere.
 
-    Like ComfyUI it refuses a cross-site ``Sec-Fetch-Site`` and an ``Origin`` that is not the ``Host``. It is stricter in
-    two ways: the origin is compared whatever the host is, and while bound to loopback a browser must have asked for
-    a loopback host, or a foreign name that was made to point here (DNS rebinding) would be let in.
+    Like ComfyUI it refuses a cross-site ``Sec-Fetch-Site`` and an ``Origin`` that is not the ``Host``. It is stricter
+    in two ways: the origin is compared whatever the host is, and while bound to loopback a browser must have asked for
+    a loopback host. Else a foreign name that was made to point here (DNS rebinding) would be let in.
     """
 
     @web.middleware

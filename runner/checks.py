@@ -1,4 +1,4 @@
-"""The checks of one node's inputs, with ComfyUI's error shapes (as recorded from 0.33). Pure but for the node's own check."""
+"""The checks of one node's inputs, in ComfyUI's error shapes. Pure but for the node's own check."""
 
 from __future__ import annotations
 
@@ -119,8 +119,7 @@ def _not_in_list(name: str, value: Any, allowed: list[Any], extra: dict[str, Any
 
 async def _own_problems(node_type: NodeType, given: dict[str, Any], linked_types: dict[str, str]) -> list[Problem]:
     """What ``validate_inputs`` says: one problem for each input it was given."""
-    assert node_type.validates is not None
-    names, takes_all = node_type.validates
+    names, takes_all = node_type.validates or (set(), False)
     active = node_type.active(given)
     asked = [name for name in active if name in given]
     asked = [name for name in asked if takes_all or name in names or name.partition(".")[0] in names]

@@ -1,7 +1,7 @@
-"""Running one prompt: whatever is ready runs together, what is known is not run again, and the end is always one of three.
+"""Running one prompt: whatever is ready runs together, what is known is not run again, and there is always one end.
 
-A node is ready when what it is linked to is done. Work starts from the outputs, so a node that no output needs never runs,
-and a lazy input is only worked on when its node asks for it.
+A node is ready when what it is linked to is done. Work starts from the outputs, so a node that no output needs never
+runs, and a lazy input is only worked on when its node asks for it.
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ class PromptRun:
     def _types(self) -> dict[str, NodeType]:
         found = {}
         for node_id in graph.reachable(self.graph, self.outputs):
-            node_type = self.shop.registry.get(self.graph[node_id]["class_type"])
-            assert node_type is not None, "a graph is validated before it is run"
-            found[node_id] = node_type
+            found[node_id] = self.shop.registry[self.graph[node_id]["class_type"]]
         return found
 
     def _count_slots(self) -> dict[str, int]:

@@ -119,9 +119,10 @@ def _render(path: Path, preview: str, channel: str) -> tuple[bytes, str]:
 async def _read_form(request: web.Request) -> dict[str, Any]:
     """The multipart fields; the file under ``image`` as bytes, with its name under ``filename``."""
     found: dict[str, Any] = {}
-    async for part in await request.multipart():
+    reader = await request.multipart()
+    while (part := await reader.next()) is not None:
         if not isinstance(part, BodyPartReader):
-            raise ValueError("nested multipart")
+            raise ValueError("nested multipart")  # noqa: TRY004
         if part.name == "image":
             found["image"] = await _read_bounded(part, request.client_max_size)
             found["filename"] = part.filename or ""

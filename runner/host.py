@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 
@@ -16,7 +16,7 @@ from .socket import Fanout
 class RunnerHost:
     """The host of a pack in the runner. ``routes`` collects what the pack serves; it is read once, after loading."""
 
-    kind = "runner"
+    kind: Literal["comfyui", "runner"] = "runner"
 
     def __init__(self, paths: Paths, fanout: Fanout, loop: asyncio.AbstractEventLoop) -> None:
         self.output_dir: Path = paths.output
@@ -55,8 +55,10 @@ class RunnerHost:
         return bool(now is not None and now.stopped)
 
     def stop_node(self) -> None:
-        """Nothing to do: an interrupted node's task is canceled here."""
+        """End the calling node as interrupted, where it was; returns otherwise."""
+        if self.interrupted():
+            raise asyncio.CancelledError
 
     def prompt_thread_alive(self) -> bool | None:
-        """Always: there is no thread that could die; each prompt is a task of its own."""
+        """Always: prompts are worked on by the loop that would answer this question."""
         return True

@@ -1,7 +1,7 @@
 """Pixels: the one place that decides what an IMAGE is here, and that meets Pillow.
 
-An IMAGE is a float32 NumPy array ``[B, H, W, C]`` of sRGB values in 0..1, a MASK ``[B, H, W]``. A tensor from a node that
-uses torch is accepted wherever an image is, without importing torch here.
+An IMAGE is a float32 NumPy array ``[B, H, W, C]`` of sRGB values in 0..1, a MASK ``[B, H, W]``. A tensor from a node
+that uses torch is accepted wherever an image is, without importing torch here.
 """
 
 from __future__ import annotations

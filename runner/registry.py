@@ -133,6 +133,9 @@ class Registry:
     def get(self, name: Any) -> NodeType | None:
         return self._types.get(name) if isinstance(name, str) else None
 
+    def __getitem__(self, name: str) -> NodeType:
+        return self._types[name]
+
     def info(self) -> dict[str, Any]:
         """The whole of ``/object_info``."""
         return {name: node_type.info() for name, node_type in self._types.items()}

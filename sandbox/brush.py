@@ -39,7 +39,13 @@ def noise_line(width: int, cells: int, random: bytes) -> Line:
 def blend(part: Canvas, colour: NDArray[np.uint8] | Colour, share: NDArray[np.uint16]) -> None:
     """``share`` / 256 of the colour over a part of the canvas, in place; 255 * 256 still fits 16 bits."""
     ink = np.asarray(colour, np.uint16)
-    part[...] = (part * (256 - share)[..., None] + ink * share[..., None]) >> 8
+    rest = np.uint16(256) - share
+    # Channel by channel: an inner loop over rows of pixels is several times faster than one over three channels.
+    for channel in range(3):
+        mixed = part[..., channel] * rest
+        mixed += share * ink[..., channel]
+        mixed >>= 8
+        part[..., channel] = mixed
 
 
 def fill_below(canvas: Canvas, ridge: Line, top: Colour, bottom: Colour) -> None:
@@ -65,9 +71,9 @@ def ellipse(
     top, bottom = max(0, y - down), min(height, y + down + 1)
     if left >= right or top >= bottom:
         return
-    columns = (np.arange(left, right, dtype=np.int64) - x) ** 2 * 65536 // across**2
-    rows = (np.arange(top, bottom, dtype=np.int64) - y) ** 2 * 65536 // down**2
-    inside = np.maximum(65536 - columns[None, :] - rows[:, None], 0).astype(np.int32)
+    columns = ((np.arange(left, right, dtype=np.int64) - x) ** 2 * 65536 // across**2).astype(np.int32)
+    rows = ((np.arange(top, bottom, dtype=np.int64) - y) ** 2 * 65536 // down**2).astype(np.int32)
+    inside = np.maximum(65536 - columns[None, :] - rows[:, None], 0)
     if soft:
         amount = (inside >> 8) * (inside >> 8) * share >> 16
     else:

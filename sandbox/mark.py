@@ -1,7 +1,8 @@
 """The word SANDBOX over a picture, again and again, so that any crop of half its width and height still has one whole.
 
 The letters are a 5x7 bitmap font of our own (3x5 for pictures too small for it), turned by the rational rotation
-(12, 5, 13), which needs whole numbers only, and drawn with a shadow, light on dark ground and dark on light: readable on sky and soil.
+(12, 5, 13), which needs whole numbers only, and drawn with a shadow, light on dark ground and
+dark on light: readable on sky and soil.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def read(data: bytes) -> Source:
 def render(prompt: str, width: int, height: int, seed: int = 0, index: int = 0) -> bytes:
     """The PNG of a new picture; equal arguments give equal bytes everywhere.
 
-    "solid red" (or another colour word) gives a flat field instead of a scene, for tests that judge a mean colour (from 128
-    pixels on; on smaller pictures the mark outweighs it).
+    "solid red" (or another colour word) gives a flat field instead of a scene, for tests that judge a mean
+    colour (from 128 pixels on; on smaller pictures the mark outweighs it).
     """
     return png.encode(draw(prompt, width, height, seed, index))
 

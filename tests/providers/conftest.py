@@ -9,11 +9,12 @@ from io import BytesIO
 
 import pytest
 from aiohttp import web
+from PIL import Image
+
 from mintmark import log
 from mintmark.providers.http import HttpClient, Retries, Timeouts
 from mintmark.providers.request import SourceImage
 from mintmark.sandbox import Sandbox
-from PIL import Image
 
 KEY = "sk-test-0123456789abcdef"
 

@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from mintmark.errors import ModelRetired, PriceUnknown, UnknownModel
 from mintmark.metering.prices import Quantities, quote
 from mintmark.providers import catalog
@@ -13,7 +15,6 @@ from mintmark.providers.keys import VARIABLES
 from mintmark.providers.model import Model
 from mintmark.providers.models import Catalog
 from mintmark.providers.registry import names
-from pydantic import ValidationError
 
 TODAY = date(2026, 11, 21)
 ROWS = catalog.rows()

@@ -8,6 +8,7 @@ from datetime import date
 
 import aiohttp
 import pytest
+
 from mintmark.providers.base import Provider
 from mintmark.providers.http import HttpClient
 from mintmark.providers.models import Catalog

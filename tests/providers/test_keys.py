@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from mintmark.config import Settings
 from mintmark.errors import BadSetting, CannotWrite, InvalidInput, MissingKey
 from mintmark.providers.keyfile import KeyFile

@@ -7,6 +7,7 @@ import json
 import pickle
 
 import pytest
+
 from mintmark import log
 from mintmark.providers.secret import Secret
 

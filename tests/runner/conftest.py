@@ -21,9 +21,10 @@ surface.install()
 
 @pytest.fixture
 async def runner(tmp_path: Path) -> AsyncIterator[Runner]:
-    from runner_probe import nodes
+    from runner_probe import local, nodes
 
-    async with Runner(base_dir=tmp_path, extensions=[nodes.comfy_entrypoint], max_prompts=256) as opened:
+    packs = [nodes.comfy_entrypoint, local.LocalExtension()]
+    async with Runner(base_dir=tmp_path, extensions=packs, max_prompts=256) as opened:
         yield opened
 
 

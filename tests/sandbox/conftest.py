@@ -10,8 +10,9 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
-from mintmark.sandbox import Sandbox
 from PIL import Image
+
+from mintmark.sandbox import Sandbox
 
 OPENAI = {"Authorization": "Bearer test-key"}
 FAL = {"Authorization": "Key test-id:test-secret"}

@@ -1,8 +1,9 @@
 """A declared transport hook for fal's official client, which knows only fixed hosts.
 
-``with fal_hosts(sandbox.url): ...`` sends every httpx request for one of fal's hosts to the sandbox's prefix instead. It
-sits under httpx's own transports, so all of fal-client runs unchanged: its retries, its backup domains, its uploads.
-The backup domains are mapped nowhere: reaching for one means that the sandbox did not answer, and that must be seen.
+``with fal_hosts(sandbox.url): ...`` sends every httpx request for one of fal's hosts to the sandbox's prefix
+instead. It sits under httpx's own transports, so all of fal-client runs unchanged: its retries, its backup domains, its
+uploads. The backup domains are mapped nowhere: reaching for one means that the sandbox did not answer, which must be
+seen.
 """
 
 from __future__ import annotations

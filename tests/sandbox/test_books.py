@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
 from mintmark.errors import BadSetting
 from mintmark.sandbox import Sandbox
 from mintmark.sandbox.books import Books
@@ -164,3 +165,14 @@ async def test_many_requests_at_once_are_each_billed_once(probe: Probe) -> None:
     assert {status for status, _ in answers} == {200}
     lines = (await probe.bill())["lines"]
     assert len({line["request_id"] for line in lines}) == len(lines) == 60
+
+
+async def test_work_goes_on_and_is_billed_when_the_client_has_gone() -> None:
+    async with Sandbox(latency_s=0.2) as slow, aiohttp.ClientSession() as session:
+        probe = Probe(slow.url, session)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(probe.openai("/images/generations", BOAT), 0.05)
+        assert (await probe.bill())["lines"] == []
+        while not (bill := await probe.bill())["lines"]:
+            await asyncio.sleep(0.02)
+        assert bill["total_microusd"] == 2 * 5 + 2 * 30

@@ -8,6 +8,7 @@ from typing import Any
 
 import fal_client
 import pytest
+
 from mintmark.sandbox import Sandbox
 
 from .conftest import Probe, pixels_of, png_of, white_mask_of
@@ -140,7 +141,7 @@ def test_the_sync_client_works_too(mapped_thread: str) -> None:
         client = fal_client.SyncClient(key="a:b")
         result = client.subscribe("fal-ai/nano-banana", {"prompt": "a boat", "aspect_ratio": "16:9"}, interval=0.01)
         client._client.close()
-    assert (result["images"][0]["width"], result["images"][0]["height"]) == (1344, 768)
+    assert (result["images"][0]["width"], result["images"][0]["height"]) == (1344, 736)
 
 
 @pytest.fixture

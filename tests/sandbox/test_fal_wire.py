@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from mintmark.sandbox import Sandbox
 
 from .conftest import Probe, pixels_of, png_of, white_mask_of
@@ -171,7 +172,7 @@ async def test_pictures_differ_by_seed_and_without_one_follow_the_prompt(probe: 
 
 
 @pytest.mark.parametrize(
-    ("ratio", "width", "height"), [("16:9", 2688, 1512), ("1:1", 2048, 2048), ("9:21", 1344, 3136)]
+    ("ratio", "width", "height"), [("16:9", 2720, 1536), ("1:1", 2048, 2048), ("9:21", 1312, 3104)]
 )
 async def test_an_aspect_ratio_becomes_pixels(probe: Probe, ratio: str, width: int, height: int) -> None:
     _, told = await run(probe, "fal-ai/flux-pro/v1.1-ultra", aspect_ratio=ratio)

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+
 from mintmark.sandbox import picture
 from mintmark.sandbox.faults import Faults
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import openai
 import pytest
+
 from mintmark.sandbox import Sandbox, judge, picture
 
 from .conftest import Probe, mask_of, pixels_of, png_of

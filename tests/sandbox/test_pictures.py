@@ -5,8 +5,9 @@ import io
 
 import numpy as np
 import pytest
-from mintmark.sandbox import mark, picture, png, scene
 from PIL import Image
+
+from mintmark.sandbox import mark, picture, png, scene
 
 from .conftest import mask_of, pixels_of, png_of
 

@@ -1,4 +1,4 @@
-"""The entry points beside ``io`` and ``ui``: the extension a pack returns, and what a running node may ask of its host."""
+"""Beside ``io`` and ``ui``: the extension that a pack returns, and what a running node may ask of its host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .node import ComfyNode
 class ComfyExtension(ABC):
     """What ``comfy_entrypoint()`` returns: a pack's nodes."""
 
-    async def on_load(self) -> None:
+    async def on_load(self) -> None:  # noqa: B027
         """Called once, before the nodes are listed."""
 
     @abstractmethod

@@ -66,8 +66,8 @@ class Schema:
 class NodeOutput:
     """What ``execute`` returns: values in the order of the outputs, what the page shows, or a block.
 
-    ``ui`` is a dict of lists or an object of :mod:`comfy_api.latest.ui`. ``block_execution`` stops everything that needs
-    these values; give the values too, as ComfyUI 0.33 takes the number of outputs from them.
+    ``ui`` is a dict of lists or an object of :mod:`comfy_api.latest.ui`. ``block_execution`` stops everything that
+    needs these values; give the values too, as ComfyUI 0.33 takes the number of outputs from them.
     """
 
     def __init__(self, *args: Any, ui: Any = None, block_execution: str | None = None) -> None:

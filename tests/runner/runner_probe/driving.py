@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from PIL import Image
+
 from .cases import Case
 
 

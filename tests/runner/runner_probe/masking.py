@@ -12,6 +12,7 @@ from .cases import Case
 TEMP_NAME = re.compile(r"ComfyUI_temp_[a-z]+_(\d+)_")
 COUNTED = re.compile(r"_\d{5}_\.png")
 ARRAY = re.compile(r"^(tensor\(|\[\[\[).*", re.DOTALL)
+PATHS = re.compile(r"(?<![\w.])/(?:[\w.-]+/)*[\w.-]+")
 UNORDERED = ("current_outputs", "executed", "dependent_outputs")
 TIMES = ("timestamp", "create_time", "execution_start_time", "execution_end_time", "client_id", "python_module")
 
@@ -69,7 +70,9 @@ def _walk(value: Any) -> Any:
         return {name: _named(name, each) for name, each in value.items()}
     if isinstance(value, list):
         return [_walk(each) for each in value]
-    return ARRAY.sub("<array>", COUNTED.sub("_<number>_.png", value)) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    return PATHS.sub("<path>", ARRAY.sub("<array>", COUNTED.sub("_<number>_.png", value)))
 
 
 def _named(name: str, value: Any) -> Any:

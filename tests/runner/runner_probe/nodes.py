@@ -669,12 +669,12 @@ class Once(io.ComfyNode):
         return io.NodeOutput(text)
 
 
-NODES = [each for each in list(globals().values()) if isinstance(each, type) and issubclass(each, io.ComfyNode)]
+ALL = [each for each in list(globals().values()) if isinstance(each, type) and issubclass(each, io.ComfyNode)]
 
 
 class ProbeExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return NODES
+        return ALL
 
 
 async def comfy_entrypoint() -> ProbeExtension:

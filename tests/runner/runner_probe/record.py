@@ -1,7 +1,7 @@
 """Record a real ComfyUI's answers: ``PYTHONPATH=tests/runner python -m runner_probe.record URL``.
 
-That ComfyUI needs ``nodes.py`` of this folder as ``custom_nodes/probe_nodes.py``. Answers are written masked: nothing of
-its tracebacks is kept.
+That ComfyUI needs ``nodes.py`` of this folder as ``custom_nodes/probe_nodes.py``. Answers are written masked: nothing
+of its tracebacks is kept.
 """
 
 from __future__ import annotations

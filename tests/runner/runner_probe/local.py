@@ -1,0 +1,76 @@
+"""Probe nodes for what only the runner promises; a real ComfyUI never sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from comfy_api.latest import ComfyExtension, io
+
+from mintmark.runner.context import executing
+
+
+def _schema(node_id: str, *inputs: io.Input) -> io.Schema:
+    return io.Schema(node_id=node_id, inputs=list(inputs), outputs=[io.String.Output()])
+
+
+class Busy(io.ComfyNode):
+    """A plain node that keeps its thread."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema("ProbeBusy", io.Float.Input("seconds"))
+
+    @classmethod
+    def execute(cls, seconds: float) -> io.NodeOutput:
+        time.sleep(seconds)
+        return io.NodeOutput("busy")
+
+
+class Stubborn(io.ComfyNode):
+    """An async node that does not let itself be canceled."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema("ProbeStubborn", io.Float.Input("seconds"))
+
+    @classmethod
+    async def execute(cls, seconds: float) -> io.NodeOutput:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            try:
+                await asyncio.sleep(end - time.monotonic())
+            except asyncio.CancelledError:
+                continue
+        return io.NodeOutput("at last")
+
+
+class Context(io.ComfyNode):
+    """Tells what it executes for."""
+
+    fingerprinted: list[Any] = []  # noqa: RUF012
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema("ProbeContext")
+
+    @classmethod
+    def _now(cls) -> list[Any]:
+        now = executing.get()
+        return [now.prompt_id, now.node_id, now.client_id] if now else []
+
+    @classmethod
+    def fingerprint_inputs(cls) -> Any:
+        cls.fingerprinted[:] = cls._now()
+        return cls._now()
+
+    @classmethod
+    def execute(cls) -> io.NodeOutput:
+        return io.NodeOutput(json.dumps({"fingerprint": cls.fingerprinted, "execute": cls._now()}))
+
+
+class LocalExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [Busy, Stubborn, Context]
