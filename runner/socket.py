@@ -21,8 +21,10 @@ from .progress import node_names
 
 logger = log.get("runner")
 
-OUTBOX_MESSAGES = 4096
-OUTBOX_BYTES = 64 * 1024 * 1024
+OUTBOX_MESSAGES = 32_768
+OUTBOX_BYTES = 16 * 1024 * 1024
+CROWDED_BYTES = 256 * 1024
+"""From here on a newer ``progress_state`` of a prompt takes the place of one still waiting: each tells the whole state."""
 HEARTBEAT_S = 25.0
 PREVIEW_WITH_METADATA = 4  # the frame's type, a big-endian 32-bit word
 
@@ -35,16 +37,26 @@ class Peer:
         self.flags: dict[str, Any] = {}
         self._socket = socket
         self._abort = abort
-        self._outbox: deque[str | bytes] = deque()
+        self._outbox: deque[list[str | bytes]] = deque()
+        self._latest: dict[str, list[str | bytes]] = {}
         self._waiting_bytes = 0
         self._filled = asyncio.Event()
         self._cut = False
 
-    def push(self, message: str | bytes) -> None:
-        """Queue a message. A peer whose outbox is full is cut off: it can reconnect, and asks for what it missed."""
+    def push(self, message: str | bytes, replaces: str | None = None) -> None:
+        """Queue a message. A peer whose outbox is full is cut off: it can reconnect, and asks for what it missed.
+
+        ``replaces`` names a state of which only the latest matters to a peer that is behind.
+        """
         if self._cut:
             return
-        self._outbox.append(message)
+        cell = [message]
+        if replaces is not None:
+            old = self._latest.get(replaces)
+            if old and self._waiting_bytes > CROWDED_BYTES:
+                self._waiting_bytes -= len(old.pop())
+            self._latest[replaces] = cell
+        self._outbox.append(cell)
         self._waiting_bytes += len(message)
         self._filled.set()
         if len(self._outbox) > OUTBOX_MESSAGES or self._waiting_bytes > OUTBOX_BYTES:
@@ -58,9 +70,13 @@ class Peer:
         while True:
             await self._filled.wait()
             while self._outbox:
-                message = self._outbox.popleft()
+                cell = self._outbox.popleft()
+                if not cell:
+                    continue  # a newer state took its place
+                message = cell.pop()
                 self._waiting_bytes -= len(message)
                 await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
+            self._latest.clear()
             self._filled.clear()
 
     async def close(self) -> None:
@@ -92,8 +108,9 @@ class Fanout:
             peers = self._peers.get(client_id, [])
         if peers:
             text = json.dumps({"type": event, "data": data})
+            replaces = str(data.get("prompt_id")) if event == "progress_state" else None
             for peer in list(peers):
-                peer.push(text)
+                peer.push(text, replaces)
 
     def preview(self, jpeg: bytes, node_id: str, prompt_id: str, client_id: str) -> None:
         """Send a preview frame to the sockets that asked for previews with metadata. ComfyUI sends a V3 node's preview

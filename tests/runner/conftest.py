@@ -24,7 +24,7 @@ async def runner(tmp_path: Path) -> AsyncIterator[Runner]:
     from runner_probe import local, nodes
 
     packs = [nodes.comfy_entrypoint, local.LocalExtension()]
-    async with Runner(base_dir=tmp_path, extensions=packs, max_prompts=256) as opened:
+    async with Runner(base_dir=tmp_path / "base", extensions=packs, max_prompts=256) as opened:
         yield opened
 
 
