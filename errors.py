@@ -225,6 +225,7 @@ class ProviderError(MintmarkError):
     """A hosted API's failure, with what is known of the charge.
 
     ``charged``: ``no`` (surely a failure, may be repeated), ``yes``, or ``unknown`` (never repeated blindly).
+    ``microusd``: the charge where it is known to the micro-dollar; a ``yes`` without it counts as the whole hold.
     ``retry_after``: seconds the provider asked us to wait, where it did.
     """
 
@@ -237,6 +238,7 @@ class ProviderError(MintmarkError):
         hint: str = "",
         provider: str = "",
         charged: Charged = "no",
+        microusd: int | None = None,
         status: int | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
@@ -244,6 +246,7 @@ class ProviderError(MintmarkError):
         super().__init__(message, hint=hint, provider=provider, status=status, request_id=request_id)
         self.provider = provider
         self.charged: Charged = charged
+        self.microusd = microusd
         self.status = status
         self.request_id = request_id
         self.retry_after = retry_after

@@ -99,7 +99,13 @@ class Caller:
         if exc.charged == "no":
             return await self._move(call, "released", **facts)
         if exc.charged == "yes":
-            return await self._move(call, "settled", microusd=call.hold_microusd, request_id=exc.request_id, result={})
+            return await self._move(
+                call,
+                "settled",
+                microusd=call.hold_microusd if exc.microusd is None else exc.microusd,
+                request_id=exc.request_id,
+                result={},
+            )
         return await self._move(call, "unknown", **facts)
 
     async def _canceled(self, provider: Provider, call: Call) -> None:

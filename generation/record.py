@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..moderation.verdict import Verdict
 from .context import Receipt, WorkflowRef
 
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NoReturn
 from typing_extensions import Self
 
 from ..errors import BadAnswer, Charged, ChargeUnknown, InternalError, InvalidInput, ResultLost
-from ..metering.prices import PerToken, Quantities, quote
+from ..metering.prices import PerToken, Quantities, charge, quote
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .http import Failure, HttpClient, Reply
 from .imagefile import alpha_mask, is_whole, media_type
@@ -156,29 +156,27 @@ def _answer(prepared: Prepared, reply: Reply) -> Answer:
     except ValueError:
         _bad("OpenAI's answer is no JSON.", "unknown", request_id)
     usage = _usage(body)
-    charged: Charged = "yes" if usage else "unknown"
-    data = body.get("data")
-    if not isinstance(data, list) or not data:
-        _bad("OpenAI's answer has no image.", charged, request_id)
-    images = tuple(_image(item, charged, request_id) for item in data)
     price = prepared.model.price
+    paid = charge(price, usage, prepared.parameters) if price and usage else None
+    data = body.get("data")
+    found = [_decoded(item) for item in data] if isinstance(data, list) else []
+    if not (found and all(found)):
+        _bad("OpenAI's answer lacks a whole image.", "yes" if usage else "unknown", request_id, paid)
+    images = tuple(ResultImage(data=image, media_type=media_type(image) or "") for image in found)
     # Without a count of its own the call is settled at the most it can have cost, never at nothing.
     bound = quote(price, prepared.quantities, prepared.parameters).at_most_microusd if price and not usage else None
     counted = (usage or prepared.quantities).model_copy(update={"images": len(images)})
     return Answer(request_id=request_id, images=images, usage=counted, charge_microusd=bound)
 
 
-def _image(item: Any, charged: Charged, request_id: str | None) -> ResultImage:
+def _decoded(item: Any) -> bytes:
+    """The image's bytes; none where there is no whole image."""
     text = item.get("b64_json") if isinstance(item, dict) else None
-    if not isinstance(text, str):
-        _bad("OpenAI's answer has an image without data.", charged, request_id)
     try:
-        data = base64.b64decode(text, validate=True)
+        data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
     except (binascii.Error, ValueError):
-        _bad("OpenAI's answer has an image that is no base64.", charged, request_id)
-    if not is_whole(data):
-        _bad("OpenAI's answer has a broken image.", charged, request_id)
-    return ResultImage(data=data, media_type=media_type(data) or "")
+        return b""
+    return data if is_whole(data) else b""
 
 
 def _usage(body: Mapping[str, Any]) -> Quantities | None:
@@ -195,5 +193,7 @@ def _usage(body: Mapping[str, Any]) -> Quantities | None:
     )
 
 
-def _bad(message: str, charged: Charged, request_id: str | None) -> NoReturn:
-    raise BadAnswer(message, provider="openai", charged=charged, status=200, request_id=request_id) from None
+def _bad(message: str, charged: Charged, request_id: str | None, microusd: int | None = None) -> NoReturn:
+    raise BadAnswer(
+        message, provider="openai", charged=charged, microusd=microusd, status=200, request_id=request_id
+    ) from None

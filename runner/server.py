@@ -90,9 +90,9 @@ class Runner:
         shop = Workshop(self.registry, self.cache, Caller(slot), self.paths, fanout.preview)
         self.prompts = Prompts(shop, fanout.send, fanout.status_changed, **self._limits)
         fanout.executing = self._executing
-        host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
-        await self._load(host)
-        await self._listen(stack, host, fanout)
+        self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
+        await self._load(self.host)
+        await self._listen(stack, self.host, fanout)
         stack.push_async_callback(fanout.close)
         stack.push_async_callback(self._finish, shop)
         logger.info("the runner serves at %s", self.url, extra=log.action("runner_started"))
