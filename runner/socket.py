@@ -24,7 +24,7 @@ logger = log.get("runner")
 OUTBOX_MESSAGES = 32_768
 OUTBOX_BYTES = 16 * 1024 * 1024
 CROWDED_BYTES = 256 * 1024
-"""From here on a newer ``progress_state`` of a prompt takes the place of one still waiting: each tells the whole state."""
+"""From here on a newer ``progress_state`` of a prompt replaces one that still waits: each tells the whole state."""
 HEARTBEAT_S = 25.0
 PREVIEW_WITH_METADATA = 4  # the frame's type, a big-endian 32-bit word
 

@@ -47,9 +47,8 @@ async def test_an_upload_comes_back_from_view(http: aiohttp.ClientSession) -> No
 
 
 async def test_the_same_name_with_other_bytes_gets_a_new_name(http: aiohttp.ClientSession) -> None:
-    names = []
-    for data in (picture(), picture((1, 1, 1, 1)), picture(), picture((1, 1, 1, 1)), picture((2, 2, 2, 2))):
-        names.append((await upload(http, data))[1]["name"])
+    one, two, three = picture(), picture((1, 1, 1, 1)), picture((2, 2, 2, 2))
+    names = [(await upload(http, data))[1]["name"] for data in (one, two, one, two, three)]
     assert names == ["cat.png", "cat (1).png", "cat.png", "cat (1).png", "cat (2).png"]
     assert (await upload(http, picture((3, 3, 3, 3)), overwrite="true"))[1]["name"] == "cat.png"
 
@@ -69,9 +68,9 @@ async def test_the_same_name_with_other_bytes_gets_a_new_name(http: aiohttp.Clie
 async def test_an_upload_outside_the_folders_is_refused(
     name: str, fields: dict[str, str], runner: Runner, http: aiohttp.ClientSession
 ) -> None:
-    before = {path for path in runner.paths.base.parent.rglob("*.png")}
+    before = set(runner.paths.base.parent.rglob("*.png"))
     assert (await upload(http, picture(), name, **fields))[0] == 400
-    assert {path for path in runner.paths.base.parent.rglob("*.png")} == before
+    assert set(runner.paths.base.parent.rglob("*.png")) == before
 
 
 async def test_an_upload_named_from_the_root_stays_in_the_folder(runner: Runner, http: aiohttp.ClientSession) -> None:

@@ -26,8 +26,8 @@ def stalled(url: str, client_id: str) -> socket.socket:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect((at.host, at.port))
     raw.sendall(
-        f"GET /ws?clientId={client_id} HTTP/1.1\r\nHost: {at.host}:{at.port}\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        f"GET /ws?clientId={client_id} HTTP/1.1\r\nHost: {at.host}:{at.port}\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
     return raw
 
