@@ -22,6 +22,8 @@ MICRO = 1_000_000
 
 
 def _setting(env: str, help: str, default: Any, parse: Callable[[str], Any]) -> Any:  # noqa: A002
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"env": env, "help": help, "parse": parse})
     return field(default=default, metadata={"env": env, "help": help, "parse": parse})
 
 
@@ -36,6 +38,13 @@ def _path(text: str) -> Path:
 
 def _paths(text: str) -> tuple[Path, ...]:
     return tuple(_path(part) for part in text.split(os.pathsep) if part)
+
+
+def _urls(text: str) -> dict[str, str]:
+    pairs = dict(part.split("=", 1) for part in text.split(",") if part.strip())
+    if not all(url.startswith(("https://", "http://")) for url in pairs.values()):
+        raise ValueError(text)
+    return {name.strip(): url.strip() for name, url in pairs.items()}
 
 
 def _microusd(text: str) -> int:
@@ -84,6 +93,12 @@ class Settings:
     )
     sandbox_url: str | None = _setting(
         "MINTMARK_SANDBOX_URL", "A sandbox that already runs; else one is started when needed.", None, str
+    )
+    provider_urls: Mapping[str, str] = _setting(
+        "MINTMARK_PROVIDER_URLS",
+        "Other base URLs for live providers, such as your company's gateway: `openai=https://…/v1,fal=https://…`.",
+        {},
+        _urls,
     )
     policy: str = _setting(
         "MINTMARK_POLICY", "Moderation policy: a name, name@version or a JSON file.", "standard", str

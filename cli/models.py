@@ -25,9 +25,8 @@ def list_models(
     """List models with price and lifecycle."""
     from ..providers.models import Catalog
 
-    found = [
-        model for model in Catalog.load().list(task=task, provider=provider) if family is None or model.family == family
-    ]
+    every = Catalog.load().list(provider=provider)
+    found = [m for m in every if (task is None or task in m.tasks) and family in (None, m.family)]
     if as_json:
         emit([model.model_dump(mode="json") for model in found])
         return

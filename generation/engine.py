@@ -112,7 +112,7 @@ class Engine:
     def provider(self, name: str) -> Provider:
         """The adapter of this provider, with its key. Raises MissingKey."""
         if name not in self._providers:
-            self._providers[name] = open_provider(name, self._http, key=self._key(name), sandbox_url=self._sandbox_url)
+            self._providers[name] = open_provider(name, self._http, key=self._key(name), **self._place(name))
         return self._providers[name]
 
     def moderator(self, policy: str) -> Moderator:
@@ -134,9 +134,12 @@ class Engine:
     def _checkers(self) -> dict[str, Checker]:
         checkers: dict[str, Checker] = {"rules": RulesChecker()}
         if self._sandbox_url or self.keys.find("openai"):
-            client: Any = open_moderations(self._http, key=self._key("openai"), sandbox_url=self._sandbox_url)
+            client: Any = open_moderations(self._http, key=self._key("openai"), **self._place("openai"))
             checkers["openai"] = OpenAIChecker(client)
         return checkers
+
+    def _place(self, name: str) -> dict[str, Any]:
+        return {"sandbox_url": self._sandbox_url, "base_url": self.settings.provider_urls.get(name)}
 
     def _key(self, name: str) -> Secret:
         # The sandbox takes any key, and a real one must never be sent to it.

@@ -47,7 +47,6 @@ class Verdict(BaseModel):
     """A sentence or two for the person who asked."""
     at: AwareDatetime
 
-
     def error(self) -> PolicyError:
         """What to raise where this verdict stops the work."""
         kind, noun = (PromptBlocked, "prompt") if self.subject == "prompt" else (OutputBlocked, "image")

@@ -11,7 +11,9 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from .. import log
 from ..errors import (
@@ -26,9 +28,6 @@ from ..errors import (
 from ..generation.context import JobContext, JobReport, JournalPage, WorkerHealth
 from .protocol import Ended, History, OutputFile, WorkerEvent, parse_history, parse_message, refusal
 
-if TYPE_CHECKING:
-    pass
-
 logger = log.get("orchestrator.link")
 T = TypeVar("T")
 
@@ -36,6 +35,8 @@ POLL_S = 1.0
 """How often a job is looked up when nothing is heard, in seconds."""
 LOST_S = 60.0
 """How long a worker may be silent on HTTP before its job counts as lost, in seconds."""
+ANSWER_S = 30.0
+"""How long a worker may take over one small answer, in seconds; files have longer."""
 MAX_FILE = 512 * 1024 * 1024
 """The largest output that is fetched, in bytes."""
 
@@ -154,7 +155,10 @@ class WorkerLink:
         status, body = await self._json("GET", f"/api/jobs/{job_id}")
         if status == 404:
             return None
-        return str(body.get("status")) if isinstance(body, dict) else None
+        if status != 200 or not isinstance(body, dict) or "status" not in body:
+            # Neither "known" nor "not known": taking it for either would lose the job or run it twice.
+            raise WorkerUnreachable(f"The worker at {self.url} cannot say how the job stands (HTTP {status}).")
+        return str(body["status"])
 
     async def cancel(self, job_id: str) -> None:
         """Stop the job, pending or running. Harmless to repeat."""
@@ -188,32 +192,34 @@ class WorkerLink:
 
     def listen(self) -> Listening:
         """Open the websocket. Listen before submitting, or the first events are missed."""
-        return Listening(self.url, self.client_id, self._token)
+        return Listening(self.url, self.client_id)
 
     async def follow(self, job_id: str, listening: Listening, heard: Callable[[WorkerEvent], None]) -> History:
         """Wait until the job is over and say how. ``heard`` is told what happens meanwhile.
 
         Raises WorkerLost where the worker forgot the job or was silent for too long.
         """
-        silent_s = 0.0
+        now = asyncio.get_running_loop().time
+        answered = looked = now()
         while True:
             event = await listening.next(self._poll_s)
             parsed = parse_message(event, job_id) if event is not None else None
             if parsed is not None:
                 heard(parsed)
-            if event is not None and not isinstance(parsed, Ended):
+            # Others' messages may come without a pause (monitors broadcast), so the time decides as well.
+            if event is not None and not isinstance(parsed, Ended) and now() - looked < self._poll_s:
                 continue
+            looked = now()
             try:
                 history = await self.history(job_id)
                 if history is not None:
                     return history
                 if not isinstance(parsed, Ended) and await self._forgotten(job_id):
                     raise WorkerLost(f"The worker at {self.url} no longer knows the job; it was probably restarted.")
-                silent_s = 0.0
+                answered = now()
             except WorkerUnreachable:
-                silent_s += self._poll_s
-                if silent_s >= self._lost_s:
-                    raise WorkerLost(f"The worker at {self.url} has not answered for {self._lost_s:.0f} s.") from None
+                if now() - answered >= self._lost_s:
+                    raise WorkerLost(f"The worker at {self.url} has not answered for {self._lost_s:g} s.") from None
                 await asyncio.sleep(self._poll_s)
 
     async def _forgotten(self, job_id: str) -> bool:
@@ -230,6 +236,8 @@ class WorkerLink:
 
         headers = {"Authorization": f"Bearer {self._token}"} if self._token and "/mintmark/" in path else {}
         sent: dict[str, Any] = {"data": form} if form is not None else ({"json": body} if body is not None else {})
+        if form is None:
+            sent["timeout"] = aiohttp.ClientTimeout(total=ANSWER_S, connect=5)
         try:
             async with self._http.request(method, self.url + path, headers=headers, **sent) as answer:
                 text = await answer.text()
@@ -244,10 +252,9 @@ class WorkerLink:
 class Listening:
     """The websocket of one client id. Reconnects by itself, and never has two sockets open on its id."""
 
-    def __init__(self, url: str, client_id: str, token: str | None) -> None:
+    def __init__(self, url: str, client_id: str) -> None:
         scheme, _, rest = url.partition("://")
         self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws?clientId={client_id}"
-        self._token = token
         self._messages: asyncio.Queue[str | bytes] = asyncio.Queue()
         self._reader: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
@@ -299,7 +306,14 @@ def _parsed(text: str) -> Any:
 def _told(read: Callable[[Any], T], body: Any, status: int) -> T:
     """The worker route's answer as a value; its error as ours."""
     if status == 200:
-        return read(body)
+        try:
+            return read(body)
+        except ValidationError as exc:
+            where = ".".join(str(part) for part in exc.errors()[0]["loc"]) or "all of it"
+            raise WorkerWithoutPack(
+                f"The worker's Mintmark nodes answer in a way that is not known here ({where}).",
+                hint="Install the same version of Mintmark on both sides and restart the worker.",
+            ) from exc
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         error: MintmarkError = from_dict(body["error"])
         raise error

@@ -76,10 +76,12 @@ class Fal(Provider):
         self._http, self._key, self._hosts = http, key, hosts or Hosts()
 
     @classmethod
-    def open(cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None) -> Self:
-        """Against the live API, or a sandbox's."""
+    def open(
+        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+    ) -> Self:
+        """Against the live queue (behind ``base_url`` where that is given), or a sandbox's."""
         if sandbox_url is None:
-            return cls(http, key=key)
+            return cls(http, key=key, hosts=Hosts(queue=base_url.rstrip("/")) if base_url else None)
         return cls(http, key=key, hosts=Hosts(queue=f"{sandbox_url.rstrip('/')}/fal/queue", api=(), media=()))
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:

@@ -42,9 +42,11 @@ class OpenAI(Provider):
         self._http, self._key, self._base_url = http, key, base_url
 
     @classmethod
-    def open(cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None) -> Self:
-        """Against the live API, or a sandbox's."""
-        return cls(http, key=key, base_url=base_url(sandbox_url))
+    def open(
+        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+    ) -> Self:
+        """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
+        return cls(http, key=key, base_url=where(sandbox_url, base_url))
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
@@ -106,9 +108,9 @@ class OpenAI(Provider):
         return False
 
 
-def base_url(sandbox_url: str | None) -> str:
-    """Where the API is."""
-    return f"{sandbox_url.rstrip('/')}{SANDBOX_PREFIX}" if sandbox_url else BASE_URL
+def where(sandbox_url: str | None, base_url: str | None) -> str:
+    """Where the API is: the sandbox's, the user's own gateway, or OpenAI's."""
+    return f"{sandbox_url.rstrip('/')}{SANDBOX_PREFIX}" if sandbox_url else (base_url or BASE_URL).rstrip("/")
 
 
 def bearer(key: Secret) -> dict[str, str]:

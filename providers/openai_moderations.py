@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import BadAnswer, ProviderError
 from .http import Failure, HttpClient
-from .openai import BASE_URL, base_url, bearer
+from .openai import BASE_URL, bearer, where
 from .openai_errors import refusal, unreached
 from .secret import Secret
 
@@ -37,6 +37,8 @@ class ModerationsClient:
         raise problem
 
 
-def openai_moderations_client(http: HttpClient, *, key: Secret, sandbox_url: str | None = None) -> ModerationsClient:
-    """A client for OpenAI's moderations, live or a sandbox's."""
-    return ModerationsClient(http, key=key, base_url=base_url(sandbox_url))
+def openai_moderations_client(
+    http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+) -> ModerationsClient:
+    """A client for OpenAI's moderations: live, a sandbox's, or behind a gateway."""
+    return ModerationsClient(http, key=key, base_url=where(sandbox_url, base_url))

@@ -23,22 +23,26 @@ def open_provider(
     *,
     key: Secret,
     sandbox_url: str | None = None,
+    base_url: str | None = None,
     adapters: Sequence[Any] = ADAPTERS,
 ) -> Provider:
     """The provider's adapter, bound to its key and to the live API, or to the sandbox at ``sandbox_url``.
 
+    ``base_url`` is another place where the live API is reached: a gateway of the user's own.
     Raises UnknownModel where no adapter has this name, and InternalError naming a malformed member of the list.
     """
     known = by_name(adapters)
     if name not in known:
         raise UnknownModel(f"No provider {name!r} can be called here.", hint=f"Providers: {', '.join(known)}.")
-    opened: Provider = known[name].open(http, key=key, sandbox_url=sandbox_url)
+    opened: Provider = known[name].open(http, key=key, sandbox_url=sandbox_url, base_url=base_url)
     return opened
 
 
-def open_moderations(http: HttpClient, *, key: Secret, sandbox_url: str | None = None) -> ModerationsClient:
-    """A client for OpenAI's moderations, live or the sandbox's."""
-    return openai_moderations_client(http, key=key, sandbox_url=sandbox_url)
+def open_moderations(
+    http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+) -> ModerationsClient:
+    """A client for OpenAI's moderations: live, the sandbox's, or behind a gateway."""
+    return openai_moderations_client(http, key=key, sandbox_url=sandbox_url, base_url=base_url)
 
 
 def names() -> tuple[str, ...]:

@@ -7,16 +7,16 @@ runs, and a lazy input is only worked on when its node asks for it.
 from __future__ import annotations
 
 import asyncio
-import traceback
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import log
-from . import context, graph, images
+from . import context, failures, graph, images
 from .cache import OutputCache
 from .calling import Answer, Blocker, Caller, Lists, nested, own_class
 from .comfy_api.latest.node import HiddenValues
 from .context import Executing
+from .failures import NodeError
 from .graph import Graph
 from .paths import Paths
 from .progress import Story
@@ -26,7 +26,6 @@ from .signature import fingerprint, signature
 logger = log.get("runner")
 
 STOP_WITHIN = 0.4  # seconds that interrupted nodes get to clean up before the prompt ends without them
-REPR_LIMIT = 2000  # characters of one input in an error
 
 
 @dataclass
@@ -40,16 +39,6 @@ class Workshop:
     preview: Any
     flights: dict[str, asyncio.Future[Answer | None]] = field(default_factory=dict)
     stragglers: set[asyncio.Task[Any]] = field(default_factory=set)
-
-
-class NodeError(Exception):
-    """A node raised; carried to the prompt with what it was given."""
-
-    def __init__(self, node_id: str, error: BaseException, inputs: Lists) -> None:
-        super().__init__(node_id)
-        self.node_id = node_id
-        self.error = error
-        self.inputs = inputs
 
 
 class PromptRun:
@@ -98,7 +87,9 @@ class PromptRun:
             await self._work()
         except NodeError as failed:
             await self._stop_nodes()
-            self.story.note("execution_error", self._failure(failed))
+            node_type = self.types[failed.node_id].name
+            told = failures.of_node(failed, node_type, self.story.executed, list(self.graph))
+            self.story.note("execution_error", told)
             return "error"
         except asyncio.CancelledError:
             self._interrupted(await self._stop_nodes())
@@ -225,8 +216,9 @@ class PromptRun:
                     self.types[node_id], hidden, inputs, lambda blocker: self._blocked(node_id, blocker)
                 )
                 self._check_width(node_id, answer)
-        # One of the two places for a broad except: around one node, where the failure is recorded as that node's.
-        except Exception as error:
+        # One of the two places for a broad except: around one node, where the failure is recorded as that node's. A
+        # node that calls sys.exit() kills ComfyUI's prompt thread; here it has failed like any other.
+        except (Exception, SystemExit) as error:
             raise NodeError(node_id, error, inputs) from error
         self.answers[node_id] = answer
         self.shop.cache.put(self.signatures[node_id], answer)
@@ -279,16 +271,7 @@ class PromptRun:
         """Tell, without ending anything, that a node was not run because of what it was given."""
         if blocker.message is None:
             return
-        told = {
-            "node_id": node_id,
-            "node_type": self.types[node_id].name,
-            "executed": list(self.story.executed),
-            "exception_message": f"Execution Blocked: {blocker.message}",
-            "exception_type": "ExecutionBlocked",
-            "traceback": [],
-            "current_inputs": [],
-            "current_outputs": [],
-        }
+        told = failures.of_block(node_id, self.types[node_id].name, self.story.executed, blocker.message)
         self.story.tell("execution_error", told)
 
     def _hidden(self, node_id: str) -> HiddenValues:
@@ -336,19 +319,6 @@ class PromptRun:
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.debug("a stopped node ended with %r", error, extra=log.action("node_stopped"))
 
-    def _failure(self, failed: NodeError) -> dict[str, Any]:
-        error = failed.error
-        return {
-            "node_id": failed.node_id,
-            "node_type": self.types[failed.node_id].name,
-            "executed": list(self.story.executed),
-            "exception_message": log.redact(f"{error}\n"),
-            "exception_type": type_name(error),
-            "traceback": [log.redact(line) for line in traceback.format_tb(error.__traceback__)],
-            "current_inputs": {name: [shown(each) for each in values] for name, values in failed.inputs.items()},
-            "current_outputs": list(self.graph),
-        }
-
 
 class _Entered:
     """Marks what is executing for the length of a ``with``."""
@@ -361,18 +331,3 @@ class _Entered:
 
     def __exit__(self, *_: object) -> None:
         context.executing.reset(self._token)
-
-
-def type_name(error: BaseException) -> str:
-    """An exception's type as ComfyUI names it: bare for Python's own, with its module else."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def shown(value: Any) -> Any:
-    """An input as an error shows it: plain values as they are, all else as text, never long."""
-    if isinstance(value, str):
-        return log.redact(value[:REPR_LIMIT])
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    return log.redact(str(value)[:REPR_LIMIT])

@@ -36,7 +36,7 @@ async def fingerprint(node_type: NodeType, given: dict[str, Any]) -> str:
         if inspect.isawaitable(answer):
             answer = await answer
     # The pack's own code: whatever it raises means "run me", and the run will show the error if there is one.
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001
         logger.warning(
             "%s.fingerprint_inputs failed: %s", node_type.name, error, extra=log.action("fingerprint_failed")
         )

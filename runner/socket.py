@@ -41,6 +41,8 @@ class Peer:
         self._latest: dict[str, list[str | bytes]] = {}
         self._waiting_bytes = 0
         self._filled = asyncio.Event()
+        self._flushed = asyncio.Event()
+        self._flushed.set()
         self._cut = False
 
     def push(self, message: str | bytes, replaces: str | None = None) -> None:
@@ -59,6 +61,7 @@ class Peer:
         self._outbox.append(cell)
         self._waiting_bytes += len(message)
         self._filled.set()
+        self._flushed.clear()
         if len(self._outbox) > OUTBOX_MESSAGES or self._waiting_bytes > OUTBOX_BYTES:
             self._cut = True
             self._outbox.clear()
@@ -78,11 +81,13 @@ class Peer:
                 await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
             self._latest.clear()
             self._filled.clear()
+            self._flushed.set()
 
     async def close(self) -> None:
-        """Say goodbye, but wait for no answer from a peer that may not read."""
-        self._cut = True
+        """Send what is queued and say goodbye, without waiting long for a peer that may not read."""
         try:
+            await asyncio.wait_for(self._flushed.wait(), 0.5)
+            self._cut = True
             await asyncio.wait_for(self._socket.close(code=1001, message=b"the runner stops"), 0.5)
         except (asyncio.TimeoutError, ConnectionError):
             self._abort()

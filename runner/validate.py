@@ -55,7 +55,7 @@ def _missing_type(node_id: str, node: dict[str, Any]) -> Problem:
 async def _problems(graph: Graph, types: dict[str, NodeType], wanted: list[str]) -> dict[str, list[Problem]]:
     """Problems by node; what escapes from a node's check is one of them."""
     found = _cycles(graph, types, wanted)
-    crashed: dict[str, Exception] = {}
+    crashed: dict[str, BaseException] = {}
     order = graphs.reachable(graph, wanted)
     for node_id in order:
         if node_id in found:
@@ -63,7 +63,7 @@ async def _problems(graph: Graph, types: dict[str, NodeType], wanted: list[str])
         try:
             own = await node_problems(graph, node_id, types)
         # Whatever a pack's own check raises is an error of the graph, never of the server.
-        except Exception as error:  # noqa: BLE001
+        except (Exception, SystemExit) as error:  # noqa: BLE001
             crashed[node_id] = error
         else:
             found[node_id] = own
@@ -73,7 +73,7 @@ async def _problems(graph: Graph, types: dict[str, NodeType], wanted: list[str])
 
 
 def _told_crash(
-    graph: Graph, types: dict[str, NodeType], node_id: str, error: Exception, wanted: list[str], order: list[str]
+    graph: Graph, types: dict[str, NodeType], node_id: str, error: BaseException, wanted: list[str], order: list[str]
 ) -> Problem:
     """The crash of an output names itself; that of an inner node names the input that led to it."""
     links = ((other, name, link) for other in order for name, link in graphs.sources(graph[other]).items())
@@ -87,7 +87,7 @@ def _told_crash(
     return _crash("exception_during_validation", "node", error)
 
 
-def _crash(kind: str, where: str, error: Exception, **extra: Any) -> Problem:
+def _crash(kind: str, where: str, error: BaseException, **extra: Any) -> Problem:
     extra["exception_type"] = type(error).__name__
     extra["traceback"] = traceback.format_tb(error.__traceback__)
     return problem(kind, f"Exception when validating {where}", str(error), **extra)

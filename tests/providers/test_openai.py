@@ -30,7 +30,7 @@ from mintmark.providers.http import HttpClient
 from mintmark.providers.imagefile import alpha_mask, is_whole, media_type
 from mintmark.providers.model import Model
 from mintmark.providers.models import Catalog
-from mintmark.providers.openai import BASE_URL, OpenAI, base_url
+from mintmark.providers.openai import BASE_URL, OpenAI, where
 from mintmark.providers.openai_moderations import openai_moderations_client
 from mintmark.providers.request import GenerationRequest, SourceImage
 from mintmark.providers.secret import Secret
@@ -69,8 +69,8 @@ def error(code: str | None = None, kind: str = "invalid_request_error", message:
 
 
 def test_the_live_api_is_asked_unless_there_is_a_sandbox() -> None:
-    assert base_url(None) == BASE_URL == "https://api.openai.com/v1"
-    assert base_url("http://127.0.0.1:1/") == "http://127.0.0.1:1/openai/v1"
+    assert where(None, None) == BASE_URL == "https://api.openai.com/v1"
+    assert where("http://127.0.0.1:1/", None) == "http://127.0.0.1:1/openai/v1"
 
 
 @pytest.mark.parametrize(

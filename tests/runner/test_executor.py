@@ -202,3 +202,20 @@ async def test_a_prompt_without_a_client_tells_nobody(count: int, client: Any) -
         assert message["type"] == "status" or message["data"]["prompt_id"] == prompt_id
         if message["type"] == "execution_success":
             break
+
+
+@pytest.mark.parametrize(
+    ("where", "end"),
+    [("execute", "execution_error"), ("thread", "execution_error"), ("fingerprint", "execution_success")],
+)
+async def test_a_node_that_exits_the_process_only_fails_its_prompt(where: str, end: str, client: Any) -> None:
+    entry = await client.run(shown("ProbeExit", where=where))
+    assert entry["status"]["messages"][-1][0] == end
+    assert (await client.run(shown("ProbeText", text="still here")))["status"]["completed"]
+
+
+async def test_a_check_that_exits_the_process_only_refuses_its_graph(client: Any) -> None:
+    async with client.http.post("/prompt", json={"prompt": shown("ProbeExit", where="validate")}) as reply:
+        assert reply.status == 400
+        errors = (await reply.json())["node_errors"]["1"]["errors"]
+    assert errors[0]["extra_info"]["exception_type"] == "SystemExit"

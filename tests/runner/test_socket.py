@@ -25,10 +25,15 @@ def stalled(url: str, client_id: str) -> socket.socket:
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.connect((at.host, at.port))
-    raw.sendall(
-        f"GET /ws?clientId={client_id} HTTP/1.1\r\nHost: {at.host}:{at.port}\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
+    lines = [
+        f"GET /ws?clientId={client_id} HTTP/1.1",
+        f"Host: {at.host}:{at.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+    ]
+    raw.sendall("\r\n".join([*lines, "", ""]).encode())
     return raw
 
 

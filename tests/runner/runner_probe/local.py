@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import time
 from typing import Any
 
@@ -71,6 +72,30 @@ class Context(io.ComfyNode):
         return io.NodeOutput(json.dumps({"fingerprint": cls.fingerprinted, "execute": cls._now()}))
 
 
+class Exit(io.ComfyNode):
+    """Calls ``sys.exit()`` where it is told to."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema("ProbeExit", io.Combo.Input("where", options=["execute", "thread", "fingerprint", "validate"]))
+
+    @classmethod
+    def validate_inputs(cls, where: str) -> bool:
+        return sys.exit(1) if where == "validate" else True
+
+    @classmethod
+    def fingerprint_inputs(cls, where: str) -> Any:
+        return sys.exit(1) if where == "fingerprint" else where
+
+    @classmethod
+    def execute(cls, where: str) -> io.NodeOutput:
+        return sys.exit(1) if where == "thread" else cls.later(where)  # type: ignore[return-value]
+
+    @classmethod
+    async def later(cls, where: str) -> io.NodeOutput:
+        return sys.exit(1) if where == "execute" else io.NodeOutput("stayed")
+
+
 class LocalExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [Busy, Stubborn, Context]
+        return [Busy, Stubborn, Context, Exit]
