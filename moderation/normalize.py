@@ -31,7 +31,7 @@ _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 # What looks like a Latin letter but sounds like another, so that transliteration would miss it: Cyrillic, Greek,
 # Armenian, currency. Capitals have their own rows, as some look like another letter than the small one.
 _LOOK_ALIKE = str.maketrans(
-    "авсеёніјкморѕтухԁԛԝьгпи" + "АВСЕЁНІЈКМОРЅТУХ" + "αβγεηικμνορτυχω" + "ΑΒΕΗΙΚΜΝΟΡΤΥΧΖ" + "օսհո" + "€£¢¥",  # noqa: RUF001
+    "авсеёніјкморѕтухԁԛԝьгпи" + "АВСЕЁНІЈКМОРЅТУХ" + "αβγεηικμνορτυχω" + "ΑΒΕΗΙΚΜΝΟΡΤΥΧΖ" + "օսհո" + "€£¢¥",
     "abceehijkmopstyxdqwbrnu" + "abceehijkmopstyx" + "abyenikuvoptuxw" + "abehikmnoptyxz" + "ouhn" + "elcy",
 )
 

@@ -78,7 +78,7 @@ class Library:
             for _, paths in sorted(files.items()):
                 try:
                     versions.append(_same(paths))
-                except UsageError as exc:  # noqa: PERF203  one bad file must not hide the others
+                except UsageError as exc:
                     errors.append(exc)
         return versions, errors
 

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+
 from mintmark.errors import ProviderAuth, ProviderDown
 from mintmark.moderation.lexicon import Category, Lexicon, TermsFile
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from mintmark.errors import InternalError, ModerationUnavailable
 from mintmark.moderation.base import Outcome, Scores
 from mintmark.moderation.decision import decide

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+
 from mintmark.errors import InvalidInput, MissingKey, ModerationUnavailable
 from mintmark.moderation import Checker, Moderator, OpenAIChecker, Policy, Scores, image_digest, load, prompt_digest
 from mintmark.moderation.normalize import MAX_CHARS

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mintmark.errors import InvalidInput
 from mintmark.moderation.lexicon import Lexicon
 from mintmark.moderation.normalize import MAX_CHARS, MAX_FORMS, MAX_PER_CHAR, forms, words

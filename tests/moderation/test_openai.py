@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from mintmark.errors import BadAnswer, InvalidInput, ProviderDown
 from mintmark.moderation import OpenAIChecker
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mintmark.errors import BadSetting, FileMissing, UnknownPolicy
 from mintmark.moderation.policy import Policy, load
 

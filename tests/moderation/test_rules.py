@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mintmark.errors import InvalidInput
 from mintmark.moderation.lexicon import lexicon
 from mintmark.moderation.normalize import MAX_CHARS

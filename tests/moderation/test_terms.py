@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+
 from mintmark.moderation.base import Outcome
 from mintmark.moderation.decision import decide
 from mintmark.moderation.explain import TITLES

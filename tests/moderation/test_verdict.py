@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
+
 from mintmark.errors import InternalError
 from mintmark.moderation import Verdict, combine, image_digest, prompt_digest
-from pydantic import ValidationError
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
+
 from mintmark.provenance import CredentialSigner, ImageFacts
 from mintmark.provenance.keys import Identity, signing_identity
-from PIL import Image
 
 WHEN = datetime(2026, 11, 21, 6, 0, tzinfo=timezone.utc)
 

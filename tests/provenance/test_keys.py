@@ -10,6 +10,7 @@ import sys
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from mintmark.errors import BadKey, BadSetting, CannotWrite, DiskFull
 from mintmark.provenance.keys import signing_identity, trust_anchors
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+
 from mintmark.errors import InternalError
 from mintmark.provenance import Ingredient
 from mintmark.provenance.manifest import RECORD_LABEL, build

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from cryptography.x509.oid import NameOID
+
 from mintmark.errors import BadKey
 from mintmark.provenance import CredentialSigner, read
 from mintmark.provenance.keys import signing_identity

@@ -5,10 +5,11 @@ import struct
 import zlib
 
 import pytest
-from mintmark.errors import InternalError, NotAnImage
-from mintmark.provenance.png import damaged_chunks, has_credential, is_png, read_text, with_text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from mintmark.errors import InternalError, NotAnImage
+from mintmark.provenance.png import damaged_chunks, has_credential, is_png, read_text, with_text
 
 TEXTS = {"prompt": '{"3": {"class_type": "KSampler"}}', "workflow": '{"nodes": [], "note": "naïve"}'}
 END = struct.pack(">I4s", 0, b"IEND") + struct.pack(">I", zlib.crc32(b"IEND"))

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import c2pa
 import pytest
+
 from mintmark.errors import FileMissing, NotAnImage
 from mintmark.provenance import Ingredient, read
 from mintmark.provenance.contexts import for_signing

@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import c2pa
 import pytest
+from PIL import Image
+
 from mintmark.errors import InternalError, SigningFailed
 from mintmark.provenance import CredentialSigner, Ingredient, read
 from mintmark.provenance.png import read_text, with_text
-from PIL import Image
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 LARGEST_SEED = str(2**64 - 1)

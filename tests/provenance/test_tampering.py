@@ -7,11 +7,12 @@ import struct
 
 import c2pa
 import pytest
+from PIL import Image
+
 from mintmark.errors import NotAnImage
 from mintmark.provenance import Ingredient, read
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.png import with_text
-from PIL import Image
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 CHANGED = "assertion.dataHash.mismatch"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mintmark.workflows.format import WorkflowVersion
 
 RECORDED = Path(__file__).parent / "recorded"

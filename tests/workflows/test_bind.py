@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mintmark.errors import InvalidInput, MintmarkError, UnknownInput
 from mintmark.workflows.bind import bind, parse_cli, parse_cli_images
 from mintmark.workflows.format import WorkflowVersion

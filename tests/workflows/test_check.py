@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.validate import check
 

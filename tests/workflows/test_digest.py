@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mintmark.errors import InvalidWorkflow
 from mintmark.workflows.digest import canonical, digest
 

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+
 from mintmark.workflows.bind import bind, parse_cli
 from mintmark.workflows.check import check
 from mintmark.workflows.format import Bind, Input, Limits, ModelFile, Output, Pack, Requires, WorkflowVersion
 from mintmark.workflows.reading import parse
-from pydantic import BaseModel
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workflow-format.md").read_text(encoding="utf-8")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mintmark.errors import FileMissing, InvalidWorkflow, UnknownVersion, UnknownWorkflow
 from mintmark.workflows.check import check
 from mintmark.workflows.digest import digest

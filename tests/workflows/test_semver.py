@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mintmark.workflows.semver import Range, Version
 
 # semver.org 2.0.0, section 11, and its number-before-word rule.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mintmark.errors import InvalidWorkflow
 from mintmark.workflows.library import SHIPPED, Library
 from mintmark.workflows.reading import parse

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mintmark.workflows.bind import bind
 from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.library import Library
