@@ -19,6 +19,8 @@ Mode = Literal["live", "sandbox"]
 
 MICRO = 1_000_000
 """Micro-dollars in a dollar. Money is an integer count of micro-dollars everywhere."""
+MOST_USD = 1_000_000_000
+"""The largest amount a setting takes, in dollars: sums of such amounts still fit a database's integer."""
 
 
 def _setting(env: str, help: str, default: Any, parse: Callable[[str], Any]) -> Any:  # noqa: A002
@@ -48,10 +50,9 @@ def _urls(text: str) -> dict[str, str]:
 
 
 def _microusd(text: str) -> int:
-    amount = round(float(text) * MICRO)
-    if amount < 0:
+    if not 0 <= (dollars := float(text)) <= MOST_USD:
         raise ValueError(text)
-    return amount
+    return round(dollars * MICRO)
 
 
 def _positive(text: str) -> int:
@@ -187,7 +188,7 @@ def load(env: Mapping[str, str] | None = None, *, data_dir: Path | None = None) 
             continue
         try:
             values[each.name] = each.metadata["parse"](text)
-        except (ValueError, KeyError) as exc:
+        except (ValueError, KeyError, RuntimeError) as exc:
             shown = "its value" if each.name == "worker_token" else repr(text)
             raise BadSetting(
                 f"{each.metadata['env']}: {shown} cannot be used.", hint=str(each.metadata["help"])

@@ -230,6 +230,8 @@ class ProviderError(MintmarkError):
     """
 
     code = "provider_error"
+    usually: ClassVar[Charged] = "no"
+    """``charged`` where it is not given, as for an error that is read back from its text."""
 
     def __init__(
         self,
@@ -237,7 +239,7 @@ class ProviderError(MintmarkError):
         *,
         hint: str = "",
         provider: str = "",
-        charged: Charged = "no",
+        charged: Charged | None = None,
         microusd: int | None = None,
         status: int | None = None,
         request_id: str | None = None,
@@ -245,7 +247,7 @@ class ProviderError(MintmarkError):
     ) -> None:
         super().__init__(message, hint=hint, provider=provider, status=status, request_id=request_id)
         self.provider = provider
-        self.charged: Charged = charged
+        self.charged: Charged = charged or self.usually
         self.microusd = microusd
         self.status = status
         self.request_id = request_id
@@ -298,12 +300,14 @@ class ResultLost(ProviderError):
     """The call was paid for, but its result cannot be fetched (any more)."""
 
     code = "result_lost"
+    usually = "yes"
 
 
 class ChargeUnknown(ProviderError):
     """The call was asked and its outcome cannot be learned; it may have been charged."""
 
     code = "charge_unknown"
+    usually = "unknown"
 
 
 class WorkerError(MintmarkError):

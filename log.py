@@ -44,12 +44,19 @@ def hide(secret: str) -> None:
     """Remember a secret so that :func:`redact` takes it out, also in its base64 and URL-encoded forms."""
     if len(secret) < 8:
         return
-    _secrets.update({secret, urllib.parse.quote(secret, safe=""), base64.b64encode(secret.encode()).decode()})
+    raw = secret.encode()
+    forms = {urllib.parse.quote(secret, safe=""), urllib.parse.quote(secret), urllib.parse.quote_plus(secret)}
+    for encoded in (base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()):
+        forms |= {encoded, encoded.rstrip("=")}
+    _secrets.update({secret, *forms})
 
 
 def redact(text: str) -> str:
     """The text without any secret we know of; the first 8 characters of one are secret too."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, _MASK)
-        text = text.replace(secret[:8], _MASK)
+    forms = sorted(_secrets, key=len, reverse=True)
+    for form in forms:
+        text = text.replace(form, _MASK)
+    # Only now the beginnings: masked earlier, they would hide the rest of another form from the search for it.
+    for form in forms:
+        text = text.replace(form[:8], _MASK)
     return text

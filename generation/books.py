@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..errors import BudgetExceeded
 from ..metering.ledger import Account, Ledger, Posting
 from .call import Entry
 from .context import JobContext
@@ -49,7 +50,12 @@ class LocalBooks:
 
         The hold comes first: a crash between the two leaves a hold, which recovery releases, and no lost allowance.
         """
-        self._ledger.allow(context.job_id, microusd, account_of(context), call_id=call_id)
+        try:
+            self._ledger.allow(context.job_id, microusd, account_of(context), call_id=call_id)
+        except BudgetExceeded:
+            # Calls that are over may not be booked yet, and then more was set aside for them than they cost.
+            self.catch_up()
+            self._ledger.allow(context.job_id, microusd, account_of(context), call_id=call_id)
 
     def catch_up(self) -> None:
         """Book everything the journal knows and the ledger does not, for instance after a crash between the two."""

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import log
 from ..errors import ChargeUnknown, MintmarkError, ProviderBlocked, ProviderError, ResultLost, StorageError
-from ..metering.prices import Quantities, charge, usd
+from ..metering.prices import charge, measured, usd
 from ..providers.base import Accepted, Answer, Prepared, Provider, ResultImage
 from ..providers.model import Model
 from ..providers.models import Catalog
 from ..storage.spool import Spool
-from .call import Call
+from .call import Call, NewCall, State
 from .journal import Journal
+from .surely import surely, to_the_end
 
 logger = log.get("generation.calls")
+
+_OPEN = frozenset({"held", "asking", "accepted"})
+POLL_S = 0.2
+"""How often somebody waits for a call that another task or process is making, in seconds."""
+CANCEL_PATIENCE_S = 15.0
+"""How long a canceled call may take to learn from the provider what became of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +47,73 @@ class Caller:
     catalog: Catalog
     spool: Spool
     provider: Callable[[str], Provider]
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     _resuming: dict[str, asyncio.Task[Call]] = field(default_factory=dict)
+    _making: set[str] = field(default_factory=set)
 
-    async def run(self, provider: Provider, prepared: Prepared, call: Call) -> Asked:
-        """Take the call to its end and give its images.
+    @contextmanager
+    def making(self, calls: Iterable[NewCall]) -> Iterator[None]:
+        """While this lasts, a task of this process sees to these calls, and :meth:`join` waits for it."""
+        ids = {call.call_id for call in calls}
+        self._making |= ids
+        try:
+            yield
+        finally:
+            self._making -= ids
+
+    async def ask(self, provider: Provider, prepared: Prepared, call: Call) -> Asked:
+        """Make a call that the caller itself has just held, and give its images.
 
         Raises ProviderError with what is known of the charge; ChargeUnknown where nothing is.
         """
-        if call.call_id in self._resuming:
-            call = await asyncio.shield(self._resuming[call.call_id])
-        fresh: Answer | None = None
-        if call.state == "held":
-            call, fresh = await self._ask(provider, prepared, call)
-        elif call.state == "accepted":
-            call, fresh = await self._resume(provider, call)
+        call, answer = await self._ask(provider, prepared, call)
+        return await self._images(provider, call, answer)
+
+    async def join(self, provider: Provider, call: Call) -> Asked | None:
+        """What came of a call that somebody else holds or held: an earlier attempt, a dead process, a twin of this one.
+
+        It is never asked from here. None where it came to nothing and cost nothing, so that a new one may be held.
+        Raises like :meth:`ask`.
+        """
+        call = await self._decided(call)
+        answer: Answer | None = None
+        if call.state == "accepted" or (call.state == "unknown" and call.handle and provider.resumable):
+            call, answer = await self._resume(provider, call)
+        if call.state == "released":
+            return None
         if call.state != "settled":
             raise charge_unknown(call)
-        return await self._images(provider, call, fresh)
+        return await self._images(provider, call, answer)
+
+    async def _decided(self, call: Call) -> Call:
+        """The call once nobody is at it any more."""
+        while call.state in _OPEN:
+            if task := self._resuming.get(call.call_id):
+                return await asyncio.shield(task)
+            if call.owner == self.journal.owner and call.call_id not in self._making:
+                return await self._abandoned(call)
+            await self.sleep(POLL_S)
+            await self.recover()
+            call = await surely(self.journal.call, call.call_id) or call
+        return call
+
+    async def _abandoned(self, call: Call) -> Call:
+        """A call of this process that nobody makes: writing its outcome failed, for instance on a full disk."""
+        if call.state == "accepted":
+            return call
+        if call.state == "held" and await surely(self.journal.drop, call.call_id, "never asked"):
+            return call.model_copy(update={"state": "released"})
+        return await self._move(call, "unknown", reason="its outcome could not be written")
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
     async def _ask(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
         # From here on the POST may leave at any moment, so this is written, durably, before it can.
-        call = await self._move(call, "asking")
+        try:
+            call = await surely(self.journal.begin, call.call_id)
+        except asyncio.CancelledError:
+            await self._move(call, "released", reason="canceled before it was asked")
+            raise
 
         async def on_accepted(accepted: Accepted) -> None:
             await self._move(call, "accepted", request_id=accepted.request_id, handle=accepted.handle)
@@ -80,19 +132,18 @@ class Caller:
         try:
             answer = await work
         except ProviderError as exc:
-            after = await asyncio.shield(self._failed(call, exc))
+            after = await self._failed(call, exc)
             if after.state == "unknown" and not isinstance(exc, ProviderBlocked):
                 raise charge_unknown(after) from exc
             raise
         except asyncio.CancelledError:
-            await asyncio.shield(self._canceled(provider, call))
+            await to_the_end(asyncio.ensure_future(self._canceled(provider, model, call)))
             raise
         except BaseException:
             # A defect of ours between asking and understanding the answer: nobody knows, and nobody may forget.
-            await asyncio.shield(self._move(call, "unknown", reason="internal_error"))
+            await self._move(call, "unknown", reason="internal_error")
             raise
-        # Shielded: the money is spent, so its settlement is written even if the job is canceled at this very moment.
-        return await asyncio.shield(self._settle(model, call, answer)), answer
+        return await self._settle(model, call, answer), answer
 
     async def _failed(self, call: Call, exc: ProviderError) -> Call:
         facts = {"reason": exc.code, "request_id": exc.request_id}
@@ -108,35 +159,53 @@ class Caller:
             )
         return await self._move(call, "unknown", **facts)
 
-    async def _canceled(self, provider: Provider, call: Call) -> None:
-        """Canceled while waiting: surely not charged only where the provider says so."""
-        now = await self._write(self.journal.call, call.call_id)
-        if now is None or now.over or now.state == "unknown":
+    async def _canceled(self, provider: Provider, model: Model, call: Call) -> None:
+        """Canceled while waiting: the provider is asked to stop, and where it is too late, what came of it."""
+        now = await surely(self.journal.call, call.call_id)
+        if now is None or now.state not in ("asking", "accepted"):
             return
-        stopped = False
-        if now.state == "accepted":
-            stopped = await provider.cancel(Accepted(request_id=now.request_id or "", handle=now.handle or {}))
-        await self._move(now, "released" if stopped else "unknown", reason="canceled")
+        if now.state == "accepted" and provider.resumable:
+            try:
+                await asyncio.wait_for(self._stop(provider, model, now), CANCEL_PATIENCE_S)
+            except ProviderError as exc:
+                await self._failed(now, exc)
+            except asyncio.TimeoutError:
+                await self._move(now, "unknown", reason="canceled")
+            return
+        await self._move(now, "unknown", reason="canceled")
+
+    async def _stop(self, provider: Provider, model: Model, call: Call) -> None:
+        accepted = Accepted(request_id=call.request_id or "", handle=call.handle or {})
+        if await provider.cancel(accepted):
+            await self._move(call, "released", reason="canceled")
+        else:
+            # Too late to stop means that it is done, or nearly: its charge can be learned, so it need not be doubted.
+            await self._settle(model, call, await provider.resume(model, accepted))
 
     async def _settle(self, model: Model, call: Call, answer: Answer) -> Call:
+        """One blocking step: the money is spent, so its settlement is written even if the job is canceled just now."""
+        return await surely(self._settled, model, call, answer)
+
+    def _settled(self, model: Model, call: Call, answer: Answer) -> Call:
         # Images that came inside the answer exist nowhere else: they are kept before the call counts as settled.
-        kept = [await self._keep(image) for image in answer.images]
+        kept = [self._keep(image) for image in answer.images]
         result = {
             "model_version": answer.model_version,
             "usage": answer.usage.model_dump(exclude_none=True),
             "images": kept,
         }
         microusd = self._charge(model, call, answer)
-        return await self._move(call, "settled", microusd=microusd, request_id=answer.request_id, result=result)
+        facts = {"microusd": microusd, "request_id": answer.request_id, "result": result}
+        return self.journal.move(call.call_id, "settled", **facts)
 
-    async def _keep(self, image: ResultImage) -> dict[str, Any]:
-        digest = await self._spooled(image.data) if image.data is not None else None
+    def _keep(self, image: ResultImage) -> dict[str, Any]:
+        digest = self._spooled(image.data) if image.data is not None else None
         return {"sha256": digest, "url": image.url, "media_type": image.media_type, "blocked": image.blocked}
 
-    async def _spooled(self, data: bytes) -> str | None:
+    def _spooled(self, data: bytes) -> str | None:
         """The digest under which the bytes are safe; None where the disk refuses: what was paid for still goes on."""
         try:
-            return await asyncio.to_thread(self.spool.put, data)
+            return self.spool.put(data)
         except StorageError as exc:
             logger.warning("A result could not be spooled: %s", exc, extra=log.action("spool_failed"))
             return None
@@ -145,7 +214,7 @@ class Caller:
         if answer.charge_microusd is not None:
             return answer.charge_microusd
         price = self.catalog.price_of(model, allow_unknown=True)
-        if price is None or not _measured(answer.usage):
+        if price is None or not measured(price, answer.usage):
             return call.hold_microusd
         microusd = charge(price, answer.usage, call.parameters)
         if microusd > call.hold_microusd:
@@ -182,20 +251,30 @@ class Caller:
         if not name["url"]:
             raise _lost(call)
         data = await provider.fetch(ResultImage(url=name["url"], media_type=name["media_type"]))
-        await self._write(self.journal.store, call.call_id, name["url"], await self._spooled(data))
+        await surely(self._stored, call.call_id, name["url"], data)
         return data
+
+    def _stored(self, call_id: str, url: str, data: bytes) -> None:
+        digest = self._spooled(data)
+        if digest is None:
+            return
+        try:
+            self.journal.store(call_id, url, digest)
+        except StorageError as exc:
+            # The image is here; that it need not be fetched again is only a convenience.
+            logger.warning("Call %s: %s", call_id, exc, extra=log.action("store_failed", call_id=call_id))
 
     # -- after a crash --------------------------------------------------------------------------------------------
 
     async def recover(self) -> list[Call]:
         """Decide what a dead process left: release what was never asked, resume what was named, keep the rest unknown.
 
-        Returns the calls found. Those that can be resumed go on in the background; :meth:`run` waits for them.
+        Returns the calls found. Those that can be resumed go on in the background; :meth:`join` waits for them.
         """
-        orphans: list[Call] = await self._write(self.journal.adopt_orphans)
+        orphans = await surely(self.journal.adopt_orphans)
         for call in orphans:
             if call.state == "held":
-                await self._move(call, "released", reason="never asked")
+                await surely(self.journal.drop, call.call_id, "never asked")
             elif call.state == "accepted":
                 self._resuming[call.call_id] = asyncio.create_task(self._recover(call), name=f"resume {call.call_id}")
             else:
@@ -209,24 +288,18 @@ class Caller:
             await self._images(provider, call, answer)
         except MintmarkError as exc:
             logger.warning("Resuming call %s failed: %s", call.call_id, exc, extra=log.action("resume_failed"))
-        found = await self._write(self.journal.call, call.call_id)
-        return found or call
+        return await surely(self.journal.call, call.call_id) or call
 
     async def close(self) -> None:
         """Wait for calls being resumed, then let go."""
-        await asyncio.gather(*self._resuming.values(), return_exceptions=True)
+        ended = await asyncio.gather(*self._resuming.values(), return_exceptions=True)
+        for call_id, end in zip(self._resuming, ended, strict=True):
+            if isinstance(end, Exception):
+                logger.error("Resuming call %s broke", call_id, exc_info=end, extra=log.action("resume_broke"))
         self._resuming.clear()
 
-    async def _move(self, call: Call, state: Any, **facts: Any) -> Call:
-        moved: Call = await self._write(self.journal.move, call.call_id, state, **facts)
-        return moved
-
-    async def _write(self, method: Callable[..., Any], *values: Any, **named: Any) -> Any:
-        return await asyncio.to_thread(method, *values, **named)
-
-
-def _measured(usage: Quantities) -> bool:
-    return usage != Quantities()
+    async def _move(self, call: Call, state: State, **facts: Any) -> Call:
+        return await surely(self.journal.move, call.call_id, state, **facts)
 
 
 def charge_unknown(call: Call) -> ChargeUnknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -64,6 +65,7 @@ class Engine:
         self._providers: dict[str, Provider] = {}
         self._moderators: dict[str, Moderator] = {}
         self._signer: CredentialSigner | None = None
+        self._signer_lock = threading.Lock()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Engine:
@@ -86,6 +88,8 @@ class Engine:
         timeouts = Timeouts(total_s=self.settings.provider_timeout_s)
         self._http = await stack.enter_async_context(HttpClient(timeouts=timeouts))
         self.caller = Caller(journal=self.journal, catalog=self.catalog, spool=self.spool, provider=self.provider)
+        # The last in is the first out: calls still being resumed end first, then what they cost is booked.
+        stack.push_async_callback(asyncio.to_thread, self.books.catch_up)
         stack.push_async_callback(self.caller.close)
         self.judge = Judge(self.journal, self.moderator)
         self.service = self._service()
@@ -124,12 +128,14 @@ class Engine:
     @property
     def signer(self) -> CredentialSigner:
         """Signs this installation's files; its keys are made on first use. Raises BadKey and SigningFailed."""
-        if self._signer is None:
-            identity = signing_identity(self.settings)
-            self._signer = self._stack.enter_context(CredentialSigner(identity))
-            if identity.created_now:
-                logger.warning(SELF_MADE, extra=log.action("keys_made"))
-        return self._signer
+        # Files are signed in threads, and the first two may come at once.
+        with self._signer_lock:
+            if self._signer is None:
+                identity = signing_identity(self.settings)
+                self._signer = self._stack.enter_context(CredentialSigner(identity))
+                if identity.created_now:
+                    logger.warning(SELF_MADE, extra=log.action("keys_made"))
+            return self._signer
 
     def _checkers(self) -> dict[str, Checker]:
         checkers: dict[str, Checker] = {"rules": RulesChecker()}

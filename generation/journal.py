@@ -25,6 +25,11 @@ from .context import JobContext, JobReport
 class Journal(ABC):
     """See the module's text for what must hold."""
 
+    @property
+    @abstractmethod
+    def owner(self) -> str:
+        """This process in the journal: the ``owner`` of the calls it holds."""
+
     @abstractmethod
     def open_job(self, context: JobContext) -> None:
         """Grant the job its allowance. Repeating it is harmless; a different context for a known job is refused.
@@ -33,28 +38,34 @@ class Journal(ABC):
         """
 
     @abstractmethod
-    def extend(self, job_id: str, microusd: int) -> None:
-        """Grant more to an open job. Raises UnknownJob."""
-
-    @abstractmethod
     def job(self, job_id: str) -> JobContext | None:
         """The job's context (without its token), or None."""
 
     @abstractmethod
-    def hold(self, call: NewCall) -> Call:
+    def hold(self, call: NewCall, *, grow: bool = False) -> Call:
         """Set aside the call's share of the allowance and write down what is about to be asked: state ``held``.
 
+        ``grow`` (for jobs run by hand) grants what the allowance lacks for it, in the same transaction.
         Where the job already asked this key and the attempt was not released, that call is returned instead and
-        nothing is written. Raises AllowanceExhausted (with what is left and what was asked), UnknownJob, and
-        Canceled where the job was closed.
+        nothing is written: it belongs to whoever held it, and its id tells it from a new one. Raises AllowanceExhausted
+        (with what is left and what was asked), UnknownJob, and Canceled where the job was closed.
         """
+
+    @abstractmethod
+    def begin(self, call_id: str) -> Call:
+        """From ``held`` to ``asking``, once: only who has this call back may ask. Raises InternalError for a second."""
+
+    @abstractmethod
+    def drop(self, call_id: str, reason: str) -> bool:
+        """From ``held`` to ``released``; False, and nothing done, where it is not (any more) held."""
 
     @abstractmethod
     def move(self, call_id: str, state: State, **facts: Any) -> Call:
         """Take the call to its next state. Taking it where it already is, is harmless and changes nothing.
 
         Facts by state: ``accepted``: request_id, handle. ``settled``: microusd, request_id, result. ``released`` and
-        ``unknown``: reason. Raises InternalError for a step that :data:`~.call.STEPS` does not allow.
+        ``unknown``: reason. Raises InternalError for a step that :data:`~.call.STEPS` does not allow, and for
+        ``asking``, which is :meth:`begin`'s.
         """
 
     @abstractmethod

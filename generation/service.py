@@ -24,9 +24,9 @@ from ..errors import (
     BadAnswer,
     ChargeUnknown,
     ImageTooLarge,
-    MintmarkError,
     NotAnImage,
     ProviderBlocked,
+    StorageError,
     UnsupportedTask,
 )
 from ..metering.prices import quote
@@ -45,6 +45,7 @@ from .judging import Judge
 from .pictures import describe
 from .record import Output, Record, Seed
 from .sqlite_journal import utc_now
+from .surely import surely
 
 logger = log.get("generation")
 T = TypeVar("T")
@@ -91,14 +92,12 @@ class GenerationService:
         provider = self.caller.provider(model.provider)
         prepared = [(part, provider.prepare(model, part)) for part in split(request, model.max_count)]
         verdicts = [await self._moderate_prompt(request, job)]
-        calls = await all_or_first_error(
-            self._call(provider, part, ready, job, node_id, index) for index, (part, ready) in enumerate(prepared)
-        )
+        calls = await self._calls(provider, prepared, job, node_id)
         pictures, judged, withheld = await self._deliver(calls, job, model)
         verdicts += judged
         facts = _Facts(request, model, prepared[0][1], calls, pictures, verdicts, withheld, job, node_id)
         elapsed_ms = round((time.monotonic() - started) * 1000)
-        return Generated(pictures=tuple(pictures), record=self._record(facts, elapsed_ms))
+        return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(self._record, facts, elapsed_ms))
 
     def _model(self, request: GenerationRequest) -> Model:
         model = self.catalog.get(request.model, self.now().date())
@@ -115,53 +114,85 @@ class GenerationService:
             raise verdict.error()
         return verdict
 
-    async def _call(
-        self,
-        provider: Provider,
-        request: GenerationRequest,
-        prepared: Prepared,
-        job: JobContext,
-        node_id: str,
-        index: int,
-    ) -> Asked:
-        digest = request.digest()
-        new = NewCall(
+    async def _calls(
+        self, provider: Provider, prepared: list[tuple[GenerationRequest, Prepared]], job: JobContext, node_id: str
+    ) -> list[Asked]:
+        """All calls of a request. All are held before the first is asked: half of what was wanted is paid for in vain."""
+        news = [self._new(part, ready, job, node_id, index) for index, (part, ready) in enumerate(prepared)]
+        with self.caller.making(news):
+            try:
+                held = [await surely(self._hold, new, job) for new in news]
+                return await all_or_first_error(
+                    self._call(provider, ready, job, new, call)
+                    for (_, ready), new, call in zip(prepared, news, held, strict=True)
+                )
+            except BaseException:
+                await surely(self._give_back, news)
+                raise
+
+    def _new(self, part: GenerationRequest, ready: Prepared, job: JobContext, node_id: str, index: int) -> NewCall:
+        digest = part.digest()
+        return NewCall(
             call_id=str(uuid.uuid4()),
             job_id=job.job_id,
             key=call_key(job.job_id, node_id, digest, index),
             node_id=node_id,
-            provider=provider.name,
-            model=request.model,
+            provider=ready.model.provider,
+            model=part.model,
             request_digest=digest,
-            parameters=prepared.parameters,
-            hold_microusd=self._price(prepared),
+            parameters=ready.parameters,
+            hold_microusd=self._price(ready),
         )
+
+    async def _call(self, provider: Provider, prepared: Prepared, job: JobContext, new: NewCall, call: Call) -> Asked:
         try:
-            return await self.caller.run(provider, prepared, await asyncio.to_thread(self._hold, new, job))
+            return await self._outcome(provider, prepared, job, new, call)
         except ChargeUnknown:
             if job.on_unknown == "strict":
                 raise
         # The policy is to deliver even if that may mean paying twice; the doubtful call keeps its hold.
-        again = new.model_copy(update={"call_id": str(uuid.uuid4())})
-        await asyncio.to_thread(self.journal.forget_unknown, new.key)
         logger.warning("A call to %s may have been charged; asking again", new.model, extra=log.action("ask_again"))
-        return await self.caller.run(provider, prepared, await asyncio.to_thread(self._hold, again, job))
+        again = new.model_copy(update={"call_id": str(uuid.uuid4())})
+        with self.caller.making([again]):
+            try:
+                await surely(self.journal.forget_unknown, new.key)
+                return await self._outcome(provider, prepared, job, again, await surely(self._hold, again, job))
+            except BaseException:
+                await surely(self._give_back, [again])
+                raise
+
+    async def _outcome(
+        self, provider: Provider, prepared: Prepared, job: JobContext, new: NewCall, call: Call
+    ) -> Asked:
+        """Ask what was held; where an earlier attempt is alive, or a twin is at it, wait for that one instead."""
+        while call.call_id != new.call_id:
+            if (asked := await self.caller.join(provider, call)) is not None:
+                return asked
+            call = await surely(self._hold, new, job)
+        return await self.caller.ask(provider, prepared, call)
 
     def _price(self, prepared: Prepared) -> int:
         price = self.catalog.price_of(prepared.model, allow_unknown=self.settings.allow_unknown_price)
         return quote(price, prepared.quantities, prepared.parameters).at_most_microusd if price else 0
 
     def _hold(self, new: NewCall, job: JobContext) -> Call:
-        if job.local:
-            self.journal.extend(job.job_id, new.hold_microusd)
-        call = self.journal.hold(new)
+        call = self.journal.hold(new, grow=job.local)
         if job.local and call.call_id == new.call_id:
             try:
                 self.books.allow(job, call.call_id, call.hold_microusd)
-            except MintmarkError:
-                self.journal.move(call.call_id, "released", reason="refused by the budget")
+            except BaseException:
+                self.journal.drop(call.call_id, "refused by the budget")
                 raise
         return call
+
+    def _give_back(self, news: Iterable[NewCall]) -> None:
+        """Release what was held and never asked."""
+        for new in news:
+            try:
+                self.journal.drop(new.call_id, "never asked")
+            except StorageError as exc:
+                # It stays held until the next start, which releases it; the error that led here matters more.
+                logger.warning("Call %s stays held: %s", new.call_id, exc, extra=log.action("drop_failed"))
 
     async def _deliver(
         self, calls: list[Asked], job: JobContext, model: Model
@@ -189,7 +220,7 @@ class GenerationService:
         except (NotAnImage, ImageTooLarge) as exc:
             raise BadAnswer(
                 f"The provider sent an image that cannot be used: {exc.message}",
-                hint="It was charged. Run the job again: nothing is paid twice.",
+                hint=f"It was charged. {exc.hint} Run the same job again: nothing is paid twice.".replace("  ", " "),
                 charged="yes",
             ) from exc
 
@@ -233,7 +264,8 @@ class GenerationService:
             return record
         receipts = tuple(self._cached_receipt(receipt, record, job, node_id) for receipt in record.receipts)
         for verdict in record.verdicts:
-            self.journal.note(job.job_id, "verdict", verdict.model_dump(mode="json"))
+            if self.journal.verdict(job.job_id, verdict.digest, verdict.policy) is None:
+                self.journal.note(job.job_id, "verdict", verdict.model_dump(mode="json"))
         return record.model_copy(
             update={
                 "job_id": job.job_id,

@@ -11,7 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ..errors import AllowanceExhausted, Canceled, InvalidInput, UnknownJob
+from .. import log
+from ..errors import AllowanceExhausted, Canceled, InternalError, InvalidInput, UnknownJob
 from ..metering.prices import usd
 from ..moderation.verdict import Verdict
 from ..storage.database import Database
@@ -19,6 +20,8 @@ from ..storage.owners import Owner
 from .call import Call, Entry, Kind, NewCall, State, check_step
 from .context import Allowance, JobContext, JobReport, receipt_of
 from .journal import Journal
+
+logger = log.get("generation.journal")
 
 _SCHEMA = Path(__file__).with_name("journal.sql")
 _OPEN = "('held', 'asking', 'accepted')"
@@ -43,6 +46,10 @@ class SqliteJournal(Journal):
         self._fresh: list[Entry] = []
         self.journal_id = self._identity()
 
+    @property
+    def owner(self) -> str:
+        return self._owner.id
+
     # -- jobs ---------------------------------------------------------------------------------------------------
 
     def open_job(self, context: JobContext) -> None:
@@ -59,26 +66,20 @@ class SqliteJournal(Journal):
                     f"Job {context.job_id} is already known here with another context.", hint="Use a new job id."
                 )
 
-    def extend(self, job_id: str, microusd: int) -> None:
-        with self._db.transaction() as db:
-            done = db.execute("UPDATE jobs SET granted = granted + ? WHERE job_id = ?", (microusd, job_id))
-            if done.rowcount == 0:
-                raise _unknown_job(job_id)
-
     def job(self, job_id: str) -> JobContext | None:
         row = self._db.row("SELECT context FROM jobs WHERE job_id = ?", job_id)
         return JobContext.model_validate_json(row["context"]) if row else None
 
     # -- calls --------------------------------------------------------------------------------------------------
 
-    def hold(self, call: NewCall) -> Call:
+    def hold(self, call: NewCall, *, grow: bool = False) -> Call:
         with self._writing() as db:
             known = db.execute(
                 "SELECT * FROM calls WHERE key = ? AND state != 'released' AND NOT forgotten", (call.key,)
             ).fetchone()
             if known:
                 return _call(known)
-            self._check_allowance(db, call)
+            self._check_allowance(db, call, grow=grow)
             attempt = db.execute("SELECT count(*) FROM calls WHERE key = ?", (call.key,)).fetchone()[0] + 1
             db.execute(
                 "INSERT INTO calls (call_id, job_id, key, attempt, node_id, provider, model, request_digest, "
@@ -92,11 +93,15 @@ class SqliteJournal(Journal):
             self._append(db, call.job_id, "held", {**facts, "microusd": call.hold_microusd}, call.call_id)
             return self._get(db, call.call_id)
 
-    def _check_allowance(self, db: sqlite3.Connection, call: NewCall) -> None:
+    def _check_allowance(self, db: sqlite3.Connection, call: NewCall, *, grow: bool) -> None:
         allowance, closed = self._allowance(db, call.job_id)
         if closed:
             raise Canceled(f"Job {call.job_id} is closed; nothing more may be asked for it.")
-        if call.hold_microusd > allowance.left_microusd:
+        lacking = call.hold_microusd - allowance.left_microusd
+        if grow and lacking > 0:
+            db.execute("UPDATE jobs SET granted = granted + ? WHERE job_id = ?", (lacking, call.job_id))
+        # What costs nothing is never refused, also where a provider charged more than was granted.
+        elif lacking > 0 and call.hold_microusd > 0:
             raise AllowanceExhausted(
                 f"The job may still spend {usd(max(0, allowance.left_microusd))} of {usd(allowance.granted_microusd)}, "
                 f"and {call.model} asks for {usd(call.hold_microusd)}.",
@@ -105,24 +110,45 @@ class SqliteJournal(Journal):
                 asked_microusd=call.hold_microusd,
             )
 
+    def begin(self, call_id: str) -> Call:
+        with self._writing() as db:
+            before = self._get(db, call_id)
+            # Not "harmless where it already is": of two who hold the same call, only one may ask it.
+            check_step(call_id, before.state, "asking")
+            return self._step(db, before, "asking", {})
+
+    def drop(self, call_id: str, reason: str) -> bool:
+        with self._writing() as db:
+            row = db.execute("SELECT * FROM calls WHERE call_id = ? AND state = 'held'", (call_id,)).fetchone()
+            if row is None:
+                return False
+            self._step(db, _call(row), "released", {"reason": reason})
+            return True
+
     def move(self, call_id: str, state: State, **facts: Any) -> Call:
+        if state == "asking":
+            raise InternalError("A call is taken to asking by begin() alone.")
         with self._writing() as db:
             before = self._get(db, call_id)
             if before.state == state:
                 return before
             check_step(call_id, before.state, state)
-            columns: dict[str, Any] = {"state": state, "owner": self._owner.id}
-            if facts.get("request_id") is not None:
-                columns["request_id"] = facts["request_id"]
-            if state == "accepted":
-                columns["handle"] = json.dumps(facts["handle"])
-            if state == "settled":
-                columns |= {"charged": facts["microusd"], "result": json.dumps(facts.get("result", {}))}
-            _update(db, call_id, columns)
-            data = {**facts, "provider": before.provider, "model": before.model, "hold_microusd": before.hold_microusd}
-            data.setdefault("request_id", before.request_id)
-            self._append(db, before.job_id, state, data, call_id)
-            return self._get(db, call_id)
+            return self._step(db, before, state, facts)
+
+    def _step(self, db: sqlite3.Connection, before: Call, state: State, facts: dict[str, Any]) -> Call:
+        columns: dict[str, Any] = {"state": state, "owner": self._owner.id}
+        if facts.get("request_id") is not None:
+            columns["request_id"] = facts["request_id"]
+        if state == "accepted":
+            columns["handle"] = json.dumps(facts["handle"])
+        if state == "settled":
+            columns |= {"charged": facts["microusd"], "result": json.dumps(facts.get("result", {}))}
+        _update(db, before.call_id, columns)
+        data = {**facts, "provider": before.provider, "model": before.model, "hold_microusd": before.hold_microusd}
+        # A failure often has no id of its own; the one the provider gave when it accepted the call still names it.
+        data["request_id"] = facts.get("request_id") or before.request_id
+        self._append(db, before.job_id, state, data, before.call_id)
+        return self._get(db, before.call_id)
 
     def forget_unknown(self, key: str) -> None:
         with self._db.transaction() as db:
@@ -225,7 +251,11 @@ class SqliteJournal(Journal):
             yield db
             fresh = list(self._fresh)
         for entry in fresh:
-            self._listener(entry)
+            try:
+                self._listener(entry)
+            except Exception:
+                # What is written is written: whoever wrote it must not take a deaf listener for a failed write.
+                logger.exception("Telling of entry %d failed", entry.seq, extra=log.action("listener_failed"))
 
     def _identity(self) -> str:
         with self._db.transaction() as db:

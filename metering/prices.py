@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..errors import PriceUnknown
+
 Unit = Literal["image", "megapixel", "step", "second", "token"]
 MEGAPIXEL = 1_000_000
 
@@ -112,20 +114,41 @@ class PerToken(_Dated):
     """At most so many tokens for one input image."""
 
 
+_NEEDS: dict[Unit, tuple[str, ...]] = {
+    "megapixel": ("megapixels",),
+    "step": ("steps",),
+    "second": ("seconds",),
+    "token": ("output_tokens",),
+}
+"""What a rule cannot do without; all of them need ``images``."""
+
 Price = Annotated[PerImage | PerMegapixel | PerStep | PerSecond | PerToken, Field(discriminator="unit")]
 
 
 def quote(price: Price, asked: Quantities, parameters: dict[str, Any]) -> Quote:
-    """What a call that asks for ``asked`` with the model's own ``parameters`` costs at most."""
+    """What a call that asks for ``asked`` with the model's own ``parameters`` costs at most.
+
+    Raises PriceUnknown where the rule needs a quantity that is not known: nothing would be set aside for it.
+    """
     if isinstance(price, PerToken):
         asked = _bounded_tokens(price, asked, parameters)
     elif isinstance(price, PerSecond):
         asked = asked.model_copy(update={"seconds": price.at_most_seconds})
+    if not measured(price, asked):
+        raise PriceUnknown(
+            f"The price is by {price.unit}, and how many of them this call takes at most is not known.",
+            hint="Give the size of the image and the number of steps, where the model takes them.",
+        )
     amount = charge(price, asked, parameters)
     exact = price.unit not in ("token", "second")
     sign = "" if exact else "at most "
     many = "image" if asked.images == 1 else "images"
     return Quote(at_most_microusd=amount, exact=exact, basis=f"{asked.images} {many}, {sign}{usd(amount)}")
+
+
+def measured(price: Price, used: Quantities) -> bool:
+    """Whether these quantities say all that the rule asks for. An unknown one must never be charged as zero."""
+    return all(getattr(used, name) is not None for name in _NEEDS.get(price.unit, ()))
 
 
 def charge(price: Price, used: Quantities, parameters: dict[str, Any]) -> int:

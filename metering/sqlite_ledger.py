@@ -30,10 +30,17 @@ class SqliteLedger(Ledger):
 
     def allow(self, job_id: str, microusd: int, account: Account, *, call_id: str | None = None) -> None:
         with self._db.transaction() as db:
-            if db.execute("SELECT 1 FROM allowances WHERE allowance_id = ?", (call_id or job_id,)).fetchone():
-                return
-            self._check_budget(db, microusd)
-            _open(db, call_id or job_id, job_id, account, microusd)
+            allowance_id = call_id or job_id
+            known = db.execute(
+                "SELECT granted, closed FROM allowances WHERE allowance_id = ?", (allowance_id,)
+            ).fetchone()
+            if known is None:
+                self._check_budget(db, microusd)
+                _open(db, allowance_id, job_id, account, microusd)
+            elif known["granted"] == 0 and not known["closed"]:
+                # A posting came first and opened it with nothing: what it spent is counted already.
+                self._check_budget(db, max(0, microusd - _spent(db, allowance_id)))
+                _grant(db, allowance_id, account, microusd)
 
     def _check_budget(self, db: sqlite3.Connection, asked: int) -> None:
         if self._budget is None:
@@ -94,6 +101,18 @@ def _open(db: sqlite3.Connection, allowance_id: str, job_id: str, account: Accou
         "INSERT INTO allowances (allowance_id, job_id, project, user, workflow, granted) VALUES (?, ?, ?, ?, ?, ?)",
         (allowance_id, job_id, account.project, account.user, account.workflow, microusd),
     )
+
+
+def _grant(db: sqlite3.Connection, allowance_id: str, account: Account, microusd: int) -> None:
+    db.execute(
+        "UPDATE allowances SET project = ?, user = ?, workflow = ?, granted = ? WHERE allowance_id = ?",
+        (account.project, account.user, account.workflow, microusd, allowance_id),
+    )
+
+
+def _spent(db: sqlite3.Connection, allowance_id: str) -> int:
+    sql = "SELECT coalesce(sum(microusd), 0) FROM calls WHERE allowance_id = ?"
+    return int(db.execute(sql, (allowance_id,)).fetchone()[0])
 
 
 def _post(db: sqlite3.Connection, posting: Posting) -> None:

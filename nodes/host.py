@@ -7,10 +7,16 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
+from .. import log
+from ..errors import Canceled
+
 T = TypeVar("T")
+logger = log.get("nodes.host")
 
 POLL_S = 0.2
 """How often a waiting node looks whether somebody interrupted it, in seconds."""
+CLEAN_UP_S = 1.5
+"""How long a stopped call may take to tell its provider; then it goes on telling without its node, in seconds."""
 
 
 class Host(Protocol):
@@ -115,6 +121,7 @@ class ComfyHost:
 
 
 _host: Host | None = None
+_late: set[asyncio.Task[Any]] = set()
 
 
 def use(host: Host) -> None:
@@ -131,23 +138,36 @@ def current() -> Host:
 
 
 async def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work`` in the host's loop and wait for it; an interruption cancels it there and ends the node here."""
+    """Run ``work`` in the host's loop and wait for it; an interruption cancels it there and ends the node here.
+
+    The node's own cancellation does the same: ComfyUI cancels what still runs when another node of the prompt fails, or
+    is the one that noticed the interruption. Work that was done all the same is not thrown away: it may be paid for.
+    Raises whatever ``work`` raises, the host's own interruption, and Canceled where the host was closed meanwhile.
+    """
     host = current()
     if asyncio.get_running_loop() is host.loop:
         return await work
     stop = asyncio.Event()
     waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_until(stop, work), host.loop))
-    while not (await asyncio.wait([waiting], timeout=POLL_S))[0]:
-        if host.interrupted():
-            host.loop.call_soon_threadsafe(stop.set)
-            await asyncio.wait([waiting])
-    if waiting.cancelled():
+    interrupted = False
+    try:
+        while not (await asyncio.wait([waiting], timeout=POLL_S))[0]:
+            if not interrupted and host.interrupted():
+                interrupted = True
+                host.loop.call_soon_threadsafe(stop.set)
+    except asyncio.CancelledError:
+        host.loop.call_soon_threadsafe(stop.set)
+        await asyncio.wait([waiting])
+        raise
+    if waiting.cancelled() or (interrupted and waiting.exception()):
         host.stop_node()
+    if waiting.cancelled():
+        raise Canceled("The call was stopped.")
     return waiting.result()
 
 
 async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; once ``stop`` is set it is canceled, and its cleaning up is waited for.
+    """The work's result; once ``stop`` is set it is canceled, and its cleaning up is waited for, within a limit.
 
     Canceling the future of ``run_coroutine_threadsafe`` would not wait: the remote call and its hold would still be
     open when ComfyUI believes that the node is over.
@@ -158,5 +178,15 @@ async def _until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
     stopping.cancel()
     if not task.done():
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=CLEAN_UP_S)
+    if not task.done():
+        _late.add(task)
+        task.add_done_callback(_came_late)
+        raise asyncio.CancelledError
     return task.result()
+
+
+def _came_late(task: asyncio.Task[Any]) -> None:
+    _late.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.warning("A stopped call ended with %s", error, extra=log.action("stopped_late"))

@@ -11,6 +11,7 @@ from .sockets import RecordSocket, VerdictSocket
 from .worker import current
 
 if TYPE_CHECKING:
+    from ..errors import PolicyError
     from ..generation.context import JobContext
     from ..generation.engine import Engine
     from ..moderation.verdict import Verdict
@@ -94,7 +95,7 @@ class ModerationGate(io.ComfyNode):
             node_id="MintmarkModerationGate",
             display_name="Moderation Gate",
             category=CATEGORY,
-            description="Let images on only where the verdict allows it. Blocked images never pass.",
+            description="Let images on only where the verdict allows it. One blocked image stops them all.",
             search_aliases=["safety", "nsfw", "gate", "block", "moderation"],
             inputs=[
                 io.Image.Input("images", tooltip="The images that were checked."),
@@ -113,11 +114,18 @@ class ModerationGate(io.ComfyNode):
     def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str) -> Any:
         stopped = {"blocked"} | ({"flagged"} if on_flagged == "stop" else set())
         bad = [each for each in verdict if each.decision in stopped]
-        if bad:
-            from ..errors import OutputBlocked
-
-            raise OutputBlocked(f"The gate stopped {len(bad)} of {len(verdict)}: {_told(bad)}")
+        if bad or not verdict:
+            raise _stopped(bad, len(verdict))
         return io.NodeOutput(images)
+
+
+def _stopped(bad: list[Verdict], count: int) -> PolicyError:
+    """What the gate raises; with nothing judged it stays shut too."""
+    from ..errors import OutputBlocked, PromptBlocked
+
+    kind = PromptBlocked if any(each.subject == "prompt" for each in bad) else OutputBlocked
+    what = f"The gate stopped {len(bad)} of {count}: {_told(bad)}" if count else "The gate was given no verdict."
+    return kind(what)
 
 
 async def _judge_images(engine: Engine, job: JobContext, images: Any, record: Any) -> list[Verdict]:

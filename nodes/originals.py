@@ -4,17 +4,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..generation.pictures import pixels_digest
+from ..generation.pictures import decode, pixels_digest
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..generation.service import Generated, Picture
 
+THUMB = 16
+"""Side of the thumbnails that are compared to find where changed pixels came from."""
+
 
 def original_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture | None:
-    """The picture whose pixels these are, or None where they were changed (or there is no record)."""
-    if made is None:
+    """The picture whose pixels these are, or None where they were changed (or there is no record).
+
+    A smaller picture that was only centred on black, to share a batch with larger ones, is not changed.
+    """
+    return next((picture for picture in made.pictures if _is_same(picture, pixels)), None) if made else None
+
+
+def closest_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture | None:
+    """The picture that changed pixels were most likely made from; None without a record.
+
+    By likeness, not by place: nodes in between may have picked, dropped or reordered images of the batch.
+    """
+    if made is None or len(made.pictures) < 2:
+        return made.pictures[0] if made and made.pictures else None
+    wanted = _thumb(pixels)
+    return min(made.pictures, key=lambda picture: float(abs(_thumb(_pixels_of(picture)) - wanted).mean()))
+
+
+def _is_same(picture: Picture, pixels: np.ndarray[Any, Any]) -> bool:
+    if pixels.shape[-1] == 4:
+        # The digest tells of colours alone; an alpha channel is compared with the file's own.
+        own = _pixels_of(picture)
+        return own.shape == pixels.shape and bool((own == pixels).all())
+    inner = _inner(pixels, picture.output.width, picture.output.height)
+    return inner is not None and pixels_digest(inner) == picture.output.pixels_sha256
+
+
+def _inner(pixels: np.ndarray[Any, Any], width: int, height: int) -> np.ndarray[Any, Any] | None:
+    """The middle of this size, where all around it is black; None where it is not."""
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    if top < 0 or left < 0:
         return None
-    wanted = pixels_digest(pixels[..., :3])
-    return next((picture for picture in made.pictures if picture.output.pixels_sha256 == wanted), None)
+    inner = pixels[top : top + height, left : left + width]
+    whole = inner.size == pixels.size
+    return inner if whole or int(pixels.sum(dtype="int64")) == int(inner.sum(dtype="int64")) else None
+
+
+def _pixels_of(picture: Picture) -> np.ndarray[Any, Any]:
+    return decode(picture.data, max_pixels=picture.output.width * picture.output.height)
+
+
+def _thumb(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+    from PIL import Image
+
+    small = Image.fromarray(np.ascontiguousarray(pixels[..., :3])).resize((THUMB, THUMB), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32)

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InvalidInput
 from ..generation.pictures import decode
 
 if TYPE_CHECKING:
@@ -30,11 +31,18 @@ def to_image(pictures: Sequence[Picture], *, max_pixels: int) -> Any:
 
 
 def to_pixels(image: Any) -> list[np.ndarray[Any, Any]]:
-    """An IMAGE as uint8 [H,W,C] arrays, one a picture."""
+    """An IMAGE as uint8 [H,W,C] arrays, one a picture, C = 3 or 4. Raises InvalidInput where it holds none.
+
+    Grey becomes RGB; what is no number counts as black, as other nodes' arithmetic can leave it behind.
+    """
     import numpy as np
 
-    array = image.detach().cpu().numpy() if hasattr(image, "detach") else np.asarray(image)
-    return list(np.clip(np.rint(array * 255.0), 0, 255).astype(np.uint8))
+    array = np.asarray(image.detach().float().cpu() if hasattr(image, "detach") else image, dtype=np.float32)
+    if array.ndim != 4 or 0 in array.shape or array.shape[-1] not in (1, 3, 4):
+        raise InvalidInput(f"images: {list(array.shape)} is no batch of images.", hint="Connect an IMAGE output.")
+    if array.shape[-1] == 1:
+        array = np.repeat(array, 3, axis=-1)
+    return list((np.clip(np.nan_to_num(array), 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8))
 
 
 def to_png(pixels: np.ndarray[Any, Any]) -> bytes:

@@ -11,6 +11,7 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from .. import __version__, log
 from ..errors import InternalError, InvalidInput, MintmarkError, Unauthorized, UnknownJob, WorkerModeMismatch
@@ -23,6 +24,8 @@ logger = log.get("worker.route")
 _STATUS: dict[type[MintmarkError], int] = {Unauthorized: 403, UnknownJob: 404, WorkerModeMismatch: 409}
 PAGE = 1000
 """Entries of the journal in one answer, at most."""
+FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
+"""What a proxy says of itself: then the caller is not this machine, though the connection is."""
 
 
 def add_routes(routes: Any, worker: Callable[[], Worker]) -> None:
@@ -86,7 +89,7 @@ class _Handlers:
         from ..generation.context import JournalPage
 
         since = request.query.get("since", "0")
-        if not since.isdigit():
+        if not since.isdecimal() or len(since) > 18:
             raise InvalidInput(f"since: {since!r} is no entry number.", hint="Start from 0.")
         engine = await self._worker().engine()
         job_id = request.query.get("job_id")
@@ -122,22 +125,42 @@ def _json(result: Any) -> str:
 
 
 def _check_caller(request: web.Request, worker: Worker) -> None:
-    """Let in loopback programs, and whoever knows the token. A web page is neither, wherever it runs."""
+    """Let in programs of this machine, and whoever knows a token. A web page is neither, wherever it runs."""
     if request.headers.get("Origin") or request.headers.get("Sec-Fetch-Site", "none") != "none":
         raise Unauthorized("The worker route is not for web pages.")
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    tokens = [worker.settings.worker_token, worker.token_of(request.match_info.get("job_id", ""))]
-    if any(token and hmac.compare_digest(given.encode(), token.encode()) for token in tokens):
+    if any(token and hmac.compare_digest(_bytes(given), _bytes(token)) for token in _tokens(request, worker)):
         return
-    if not _is_loopback(request.remote) or request.headers.get("X-Forwarded-For"):
+    if not _is_local(request):
         raise Unauthorized(
             "This worker answers other machines only with its token.",
             hint="Set MINTMARK_WORKER_TOKEN there and here to the same value.",
         )
 
 
-def _is_loopback(remote: str | None) -> bool:
+def _tokens(request: web.Request, worker: Worker) -> list[str | None]:
+    """The worker's token opens everything, a job's only that job's report: it cannot prolong itself."""
+    own = worker.token_of(request.match_info.get("job_id", "")) if request.method == "GET" else None
+    return [worker.settings.worker_token, own]
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _is_local(request: web.Request) -> bool:
+    """Whether a program of this machine asks, for itself.
+
+    The Host counts too: a page of a foreign name that was made to point here (DNS rebinding) sends no Origin with its
+    GET, but it cannot send another Host than that name.
+    """
+    forwarded = any(request.headers.get(name) for name in FORWARDED)
+    host = urlsplit(f"//{request.host}").hostname or ""
+    return _is_loopback(request.remote) and not forwarded and (host == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(address: str | None) -> bool:
     try:
-        return ipaddress.ip_address(remote or "").is_loopback
+        return ipaddress.ip_address(address or "").is_loopback
     except ValueError:
         return False

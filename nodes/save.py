@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from ..generation.context import JobContext
     from ..generation.engine import Engine
     from ..generation.sealing import Draft, Sealed
+    from ..generation.service import Picture
 
+MAX_NAME = 200
+"""The longest part of a prefix, in bytes: file systems hold 255, and the number and a temporary ending come on top."""
 ORIGINS = {
     "AI, made in this graph": "local_ai",
     "photo or art, edited with AI": "ai_edited",
@@ -56,12 +60,22 @@ class SignAndSave(io.ComfyNode):
         keep_graph: bool = True,
         origin: str = "AI, made in this graph",
     ) -> Any:
-        texts = _graph_texts(cls.hidden) if keep_graph else {}
+        from ..generation.sealing import seal
+
+        texts = _graph_texts(cls.hidden) if keep_graph else None
         worker = current()
 
         async def save(engine: Engine, job: JobContext, node: str) -> list[dict[str, Any]]:
+            folder, stem = place(worker.host.output_dir, filename_prefix)
             drafts = await _drafts(engine, job, node, images, record, texts, ORIGINS[origin])
-            return [await _deliver(engine, job, node, draft, filename_prefix) for draft in drafts]
+            # All are judged and signed before the first is written: one that is blocked leaves no half of a batch.
+            sealed = [await seal(engine, job, draft) for draft in drafts]
+            paths = await asyncio.to_thread(_write_all, folder, stem, [each.data for each in sealed])
+            root = worker.host.output_dir
+            told = [_told(*each, root, node) for each in zip(sealed, paths, drafts, strict=True)]
+            for facts in told:
+                await asyncio.to_thread(engine.journal.note, job.job_id, "signed", facts)
+            return told
 
         saved: list[dict[str, Any]] = await worker.job(save)
         shown = [{key: each[key] for key in ("filename", "subfolder", "type")} for each in saved]
@@ -98,67 +112,93 @@ def _inputs() -> list[Any]:
 
 
 def _graph_texts(hidden: Any) -> dict[str, str]:
-    """What ComfyUI's own save node writes into a PNG, under the same names."""
+    """What ComfyUI's own save node writes into a PNG, under the same names; names a PNG cannot hold are left out."""
     texts = {"prompt": json.dumps(hidden.prompt)} if hidden.prompt else {}
-    return texts | {name: json.dumps(value) for name, value in (hidden.extra_pnginfo or {}).items()}
+    extra = hidden.extra_pnginfo if isinstance(hidden.extra_pnginfo, dict) else {}
+    return texts | {name: json.dumps(value) for name, value in extra.items() if _is_keyword(name)}
+
+
+def _is_keyword(name: str) -> bool:
+    return 1 <= len(name) <= 79 and name.isprintable() and name.isascii()
 
 
 async def _drafts(
-    engine: Engine, job: JobContext, node: str, images: Any, made: Any, texts: dict[str, str], origin: Any
+    engine: Engine, job: JobContext, node: str, images: Any, made: Any, texts: dict[str, str] | None, origin: Any
 ) -> list[Draft]:
     from .pixels import to_pixels
 
-    record = await asyncio.to_thread(engine.service.adopt_cached, made.record, job, node) if made else None
     every = await asyncio.to_thread(to_pixels, images)
+    record = await asyncio.to_thread(engine.service.adopt_cached, made.record, job, node) if made else None
     return [
         await asyncio.to_thread(_draft, made, record, index, pixels, texts, origin)
         for index, pixels in enumerate(every)
     ]
 
 
-def _draft(made: Any, record: Any, index: int, pixels: Any, texts: dict[str, str], origin: Any) -> Draft:
-    from ..generation.sealing import PNG, Draft
-    from .originals import original_of
+def _draft(made: Any, record: Any, index: int, pixels: Any, texts: dict[str, str] | None, origin: Any) -> Draft:
+    from ..generation.sealing import Draft
+    from .originals import closest_of, original_of
     from .pixels import to_png
 
-    source = original_of(made, pixels)
-    untouched = source is not None
-    if source is None and made and len(made.pictures) > index:
-        source = made.pictures[index]
-    # An untouched PNG keeps the provider's own bytes: nothing is lost, and no time goes into compressing it again.
-    png = source.data if source and untouched and source.output.media_type == PNG else to_png(pixels)
+    original = original_of(made, pixels)
+    source = original or closest_of(made, pixels)
     return Draft(
-        png=png,
+        png=_untouched(original, bare=texts is None) if original else to_png(pixels),
         title=f"image {index + 1}",
-        texts=texts,
+        texts=texts or {},
         record=record,
         source=source,
-        edited=source is not None and not untouched,
+        edited=source is not None and original is None,
         origin=origin,
     )
 
 
-async def _deliver(engine: Engine, job: JobContext, node: str, draft: Draft, prefix: str) -> dict[str, Any]:
-    from ..generation.sealing import seal
+def _untouched(picture: Picture, *, bare: bool) -> bytes:
+    """The picture as a PNG: the provider's own bytes where that is one, so nothing is lost or compressed again.
+
+    ``bare``: without text. Some providers write the prompt into their PNG.
+    """
+    from ..generation.pictures import decode
+    from ..generation.sealing import PNG
+    from ..provenance.png import read_text
+    from .pixels import to_png
+
+    if picture.output.media_type == PNG and not (bare and read_text(picture.data)):
+        return picture.data
+    return to_png(decode(picture.data, max_pixels=picture.output.width * picture.output.height))
+
+
+def _write_all(folder: Path, stem: str, files: list[bytes]) -> list[Path]:
+    """Each file under a name of its own; where one cannot be written, none stays. Raises DiskFull and CannotWrite."""
+    from ..errors import StorageError
     from ..storage.files import write_new
 
-    folder, stem = place(current().host.output_dir, prefix)
-    sealed = await seal(engine, job, draft)
-    path = await asyncio.to_thread(write_new, numbered(folder, stem), sealed.data)
-    facts = _told(sealed, path, current().host.output_dir, draft, node)
-    await asyncio.to_thread(engine.journal.note, job.job_id, "signed", facts)
-    return facts
+    paths: list[Path] = []
+    try:
+        for data in files:
+            paths.append(write_new(numbered(folder, stem), data))  # noqa: PERF401 - those before a failure are needed
+    except StorageError:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+    return paths
 
 
 def place(root: Path, prefix: str) -> tuple[Path, str]:
-    """The folder and start of the name for a prefix. Raises InvalidInput where it leads out of ``root``."""
+    """The folder and start of the name for a prefix. Raises InvalidInput where it leads out of ``root``.
+
+    Links are followed first: one that leads elsewhere is outside, too.
+    """
     from ..errors import InvalidInput
 
-    target = (root / prefix.strip()).resolve()
-    inside = target.is_relative_to(root.resolve()) and target != root.resolve()
-    if not inside or "\0" in prefix or not target.name.strip(". "):
+    home = target = root.resolve()
+    wanted = prefix.strip()
+    with suppress(OSError, ValueError, RuntimeError):  # too long, NUL or half a character, links in a circle
+        if all(len(part.encode()) <= MAX_NAME for part in Path(wanted).parts):
+            target = (root / wanted).resolve()
+    if target == home or not target.is_relative_to(home) or not target.name.strip(". "):
         raise InvalidInput(
-            f"filename_prefix: {prefix!r} does not name a file inside the output folder.",
+            f"filename_prefix: {prefix[:100]!r} does not name a file inside the output folder.",
             hint="Use a plain name such as mintmark/image.",
         )
     return target.parent, target.name
@@ -167,7 +207,7 @@ def place(root: Path, prefix: str) -> tuple[Path, str]:
 def numbered(folder: Path, stem: str) -> Iterator[Path]:
     """``stem_00001_.png`` and on, as ComfyUI numbers its files, from the first number that is free now."""
     taken = [path.name[len(stem) + 1 :].partition("_")[0] for path in folder.glob(f"{_literal(stem)}_*_.png")]
-    first = max((int(number) for number in taken if number.isdigit()), default=0) + 1
+    first = max((int(number) for number in taken if number.isdecimal()), default=0) + 1
     for number in range(first, first + 100_000):
         yield folder / f"{stem}_{number:05}_.png"
 
@@ -178,7 +218,7 @@ def _literal(stem: str) -> str:
     return escape(stem)
 
 
-def _told(sealed: Sealed, path: Path, root: Path, draft: Draft, node: str) -> dict[str, Any]:
+def _told(sealed: Sealed, path: Path, draft: Draft, root: Path, node: str) -> dict[str, Any]:
     subfolder = path.parent.relative_to(root.resolve()).as_posix()
     return {
         "filename": path.name,

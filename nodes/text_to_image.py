@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..errors import InvalidInput
 from .models import chosen, model_input
 from .sockets import RecordSocket
 from .worker import current
+
+if TYPE_CHECKING:
+    from ..generation.context import JobContext
+    from ..generation.engine import Engine
+    from ..generation.service import Generated
+    from ..providers.request import GenerationRequest
 
 DEFAULT_MODEL = "fal/flux-schnell"
 MAX_SIDE = 4096
@@ -42,25 +50,38 @@ class TextToImage(io.ComfyNode):
     async def execute(
         cls, prompt: str, model: Any, width: int, height: int, seed: int, count: int = 1, negative_prompt: str = ""
     ) -> Any:
-        from ..generation.service import Generated
-        from ..providers.request import GenerationRequest
         from .pixels import to_image
 
-        name, options = chosen(model)
-        request = GenerationRequest(
-            task="text-to-image",
-            model=name,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            width=width,
-            height=height,
-            count=count,
-            seed=seed,
-            options=options,
-        )
+        asked = {"width": width, "height": height, "seed": seed, "count": count}
+
+        async def make(engine: Engine, job: JobContext, node: str) -> Generated:
+            return await engine.service.generate(_request(prompt, negative_prompt, model, asked), job, node)
+
         worker = current()
-        made: Generated = await worker.job(lambda engine, job, node: engine.service.generate(request, job, node))
-        return io.NodeOutput(to_image(made.pictures, max_pixels=worker.settings.max_pixels), made)
+        made: Generated = await worker.job(make)
+        image = await asyncio.to_thread(to_image, made.pictures, max_pixels=worker.settings.max_pixels)
+        return io.NodeOutput(image, made)
+
+
+def _request(prompt: str, negative_prompt: str, model: Any, asked: dict[str, int]) -> GenerationRequest:
+    """The request of one execution. A value can come over a link, which no widget's limits hold: so it is checked."""
+    from pydantic import ValidationError
+
+    from ..providers.request import GenerationRequest
+
+    if not prompt.strip():
+        raise InvalidInput("prompt: is empty.", hint="Say what you want to see.")
+    if asked["count"] > MAX_COUNT:
+        raise InvalidInput(f"count: {asked['count']} is more than {MAX_COUNT}.", hint="Queue several prompts instead.")
+    name, options = chosen(model)
+    words = {"prompt": prompt, "negative_prompt": negative_prompt}
+    try:
+        return GenerationRequest.model_validate(
+            {"task": "text-to-image", "model": name, "options": options, **words, **asked}
+        )
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        raise InvalidInput(f"{first['loc'][0]}: {first['msg']}.") from exc
 
 
 def _inputs() -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from .. import config, log
-from ..errors import WorkerModeMismatch
+from ..errors import InvalidInput, UnknownPolicy, WorkerModeMismatch
 from .host import Host
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 logger = log.get("worker")
 
 MAX_CONTEXTS = 10_000
-"""Contexts kept in memory; older ones are in the journal, and nodes of jobs that old do not run any more."""
+"""Contexts kept in memory; older ones are looked up in the journal."""
 
 
 class Worker:
@@ -35,11 +36,12 @@ class Worker:
         self._contexts: OrderedDict[str, JobContext] = OrderedDict()
         self._clients: OrderedDict[str, str | None] = OrderedDict()
         self._opening: asyncio.Task[Engine] | None = None
+        self._opened: Engine | None = None
         self._stack = AsyncExitStack()
 
     async def engine(self) -> Engine:
         """The engine of this process; runs in the host's loop. The first caller opens it, everybody waits for that."""
-        if self._opening is None or (self._opening.done() and self._opening.exception()):
+        if self._opening is None or (self._opening.done() and self._opened is None):
             self._opening = asyncio.ensure_future(self._open())
         return await asyncio.shield(self._opening)
 
@@ -47,16 +49,19 @@ class Worker:
         from .. import __version__
         from ..generation.engine import Engine
 
-        url = await self._sandbox_url()
-        engine = Engine(self.settings, sandbox_url=url, listener=self._tell, pack_version=__version__)
-        return await self._stack.enter_async_context(engine)
+        async with AsyncExitStack() as stack:
+            url = await self._sandbox_url(stack)
+            engine = Engine(self.settings, sandbox_url=url, listener=self._tell, pack_version=__version__)
+            self._opened = await stack.enter_async_context(engine)
+            self._stack = stack.pop_all()
+        return engine
 
-    async def _sandbox_url(self) -> str | None:
+    async def _sandbox_url(self, stack: AsyncExitStack) -> str | None:
         if not self.settings.sandbox or self.settings.sandbox_url:
             return self.settings.sandbox_url if self.settings.sandbox else None
         from ..sandbox import Sandbox
 
-        sandbox = await self._stack.enter_async_context(Sandbox())
+        sandbox = await stack.enter_async_context(Sandbox())
         logger.info("The sandbox answers for every provider at %s", sandbox.url, extra=log.action("sandbox_started"))
         return sandbox.url
 
@@ -64,7 +69,7 @@ class Worker:
         """Close what was opened. The worker can be used again afterwards."""
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
-            self._opening = None
+        self._opening = self._opened = None
         await self._stack.aclose()
 
     # -- jobs -----------------------------------------------------------------------------------------------------
@@ -76,24 +81,36 @@ class Worker:
                 f"The job is {context.mode} and this worker is {self.settings.mode}.",
                 hint="Start the worker with MINTMARK_SANDBOX=1 for sandbox jobs, without it for live ones.",
             )
+        _check_token(context)
+        self._check_policy(context.policy)
         engine = await self.engine()
         engine.moderator(context.policy)
         await asyncio.to_thread(engine.journal.open_job, context)
         _remember(self._contexts, context.job_id, context)
 
+    def _check_policy(self, ref: str) -> None:
+        """A path from outside is not opened: it would tell a stranger what lies on this machine."""
+        if ref != self.settings.policy and (ref.endswith(".json") or "/" in ref or "\\" in ref):
+            raise UnknownPolicy(
+                f"policy: {ref!r} is a file, and only this worker's own setting may name one.",
+                hint="Name a policy the worker knows, or start it with MINTMARK_POLICY set to this file.",
+            )
+
     def token_of(self, job_id: str) -> str | None:
         """The token that opens this job's routes from afar, while it lasts."""
         context = self._contexts.get(job_id)
-        if context is None or context.token is None:
+        if context is None or context.token is None or context.expires_at is None:
             return None
-        if context.expires_at is not None and context.expires_at < datetime.now(timezone.utc):
-            return None
-        return context.token.get_secret_value()
+        return context.token.get_secret_value() if datetime.now(timezone.utc) < context.expires_at else None
 
     def context(self) -> JobContext:
         """The context of the executing prompt; for one run by hand, what the local settings say."""
         prompt_id, _ = self.host.executing() or ("", "")
-        return self._contexts.get(prompt_id) or self._local(prompt_id)
+        return self._contexts.get(prompt_id) or self._written_down(prompt_id) or self._local(prompt_id)
+
+    def _written_down(self, prompt_id: str) -> JobContext | None:
+        # A job whose context was pushed out of memory must not run on this machine's own money and policy.
+        return self._opened.journal.job(prompt_id) if self._opened and prompt_id else None
 
     def _local(self, prompt_id: str) -> JobContext:
         from ..generation.context import JobContext
@@ -113,7 +130,7 @@ class Worker:
     def scope(self) -> str:
         """Within which a worker's cache may hand a result on: project, policy and mode of the executing prompt."""
         context = self.context()
-        return f"{context.project}\n{context.policy}\n{context.mode}"
+        return json.dumps([context.project, context.policy, context.mode])
 
     async def job(self, call: Callable[[Engine, JobContext, str], Any]) -> Any:
         """Run ``call(engine, context, node id)`` in the host's loop for the executing node.
@@ -151,8 +168,16 @@ class Worker:
             self.host.send("mintmark.journal", data, client_id)
 
 
+def _check_token(context: JobContext) -> None:
+    if context.token is not None and context.expires_at is None:
+        raise InvalidInput("expires_at: is missing.", hint="A job's token is short-lived: say until when.")
+    if context.expires_at is not None and context.expires_at.utcoffset() is None:
+        raise InvalidInput("expires_at: has no time zone.", hint="Add one, such as Z for UTC.")
+
+
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:
     memory[key] = value
+    memory.move_to_end(key)
     while len(memory) > MAX_CONTEXTS:
         memory.popitem(last=False)
 

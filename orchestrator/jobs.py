@@ -70,14 +70,14 @@ class JobStore:
                 (outcome, error, self._now().isoformat(), job_id),
             )
 
-    def abandon_old(self) -> list[str]:
-        """End the open jobs of dead processes that nobody took over within a day; returns them."""
+    def old(self, worker: str) -> list[str]:
+        """Open jobs on this worker, of dead processes, that nobody took over within a day: to be abandoned."""
         before = (self._now() - ABANDONED_AFTER).isoformat()
-        rows = self._db.rows("SELECT job_id, owner FROM jobs WHERE state = 'open' AND submitted < ?", before)
-        old = [str(row["job_id"]) for row in rows if self._owner.is_dead(row["owner"])]
-        for job_id in old:
-            self.end(job_id, "abandoned")
-        return old
+        rows = self._db.rows(
+            "SELECT job_id, owner FROM jobs WHERE state = 'open' AND worker = ? AND submitted < ? ORDER BY submitted",
+            *(worker, before),
+        )
+        return [str(row["job_id"]) for row in rows if self._owner.is_dead(row["owner"])]
 
     def state(self, job_id: str) -> str | None:
         """``open`` or how the job ended; None where it is not known."""

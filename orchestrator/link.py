@@ -166,7 +166,9 @@ class WorkerLink:
 
     async def history(self, job_id: str) -> History | None:
         """How the job ended, or None while it has not."""
-        _, body = await self._json("GET", f"/history/{job_id}")
+        status, body = await self._json("GET", f"/history/{job_id}")
+        if status >= 500:
+            raise WorkerUnreachable(f"The worker at {self.url} cannot read its history (HTTP {status}).")
         entry = body.get(job_id) if isinstance(body, dict) else None
         return parse_history(entry) if entry else None
 

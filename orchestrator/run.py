@@ -14,11 +14,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
 
 from .. import log
 from ..config import Settings
-from ..errors import MintmarkError, WorkerModeMismatch, WorkerRefused, from_dict
+from ..errors import (
+    MintmarkError,
+    StorageError,
+    UnknownJob,
+    WorkerLost,
+    WorkerModeMismatch,
+    WorkerRefused,
+    WorkerUnreachable,
+    from_dict,
+)
 from ..generation.books import account_of, postings
 from ..generation.call import Entry
 from ..generation.context import JobContext, JobReport, Receipt, WorkflowRef
@@ -86,6 +95,7 @@ class JobRunner:
             request.workflow, {**request.values, **await self._upload(images)}, choices=await self._choices(request)
         )
         asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
+        await self._abandon_old(request.worker_name)
         job = self._start(request, asked, sandbox_url)
         context = self._context(job, request.workflow)
         try:
@@ -149,6 +159,12 @@ class JobRunner:
             named[name] = await self.link.upload(f"{digest[:32]}.{extension}", data, media_type)
         return named
 
+    async def _abandon_old(self, worker: str) -> None:
+        """End what nobody took over on this worker, with its money booked; what cannot be booked now waits."""
+        for job_id in await asyncio.to_thread(self.store.old, worker):
+            if await self._settled(job_id):
+                await asyncio.to_thread(self._end, job_id, "abandoned")
+
     def _start(self, request: RunRequest, asked: Mapping[str, Any], sandbox_url: str | None) -> Job:
         key = fingerprint(
             {
@@ -159,10 +175,9 @@ class JobRunner:
                 "sandbox": sandbox_url or "",
                 "account": [self.settings.project, self.settings.user, self.settings.policy],
                 "allowance": self.settings.allowance_microusd,
+                "promises": [self.settings.on_unknown, self.settings.keep_prompt],
             }
         )
-        for job_id in self.store.abandon_old():
-            self.ledger.close_job(job_id)
         return self.store.start(key, request.workflow.label, request.worker_name)
 
     def _context(self, job: Job, workflow: WorkflowVersion) -> JobContext:
@@ -188,23 +203,28 @@ class JobRunner:
     async def _on_worker(self, context: JobContext, graph: Mapping[str, Any], heard: Heard) -> History:
         async with self.link.listen() as listening:
             await self.link.open_job(context)
-            await self.link.submit(context.job_id, graph, {})
             try:
+                await self.link.submit(context.job_id, graph, {})
                 return await self._follow(context.job_id, listening, heard)
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, WorkerUnreachable, WorkerLost):
+                # A worker that broke off may run the prompt all the same; nobody would wait for it.
                 await asyncio.shield(self._stop(context.job_id, listening))
                 raise
 
     async def _follow(self, job_id: str, listening: Listening, heard: Heard) -> History:
         loop = asyncio.get_running_loop()
+        bookings: list[asyncio.Future[None]] = []
 
         def hear(event: WorkerEvent) -> None:
-            if isinstance(event, JournalGrew):
-                # Booked at once; what is missed here is booked from the whole journal at the end.
-                loop.run_in_executor(None, self._book, [Entry.model_validate(event.entry)])
+            # Booked at once; what is missed here is booked from the whole journal at the end.
+            if isinstance(event, JournalGrew) and (entry := _entry(event, job_id)) is not None:
+                bookings.append(loop.run_in_executor(None, self._book, [entry]))
             heard(event)
 
-        return await self.link.follow(job_id, listening, hear)
+        try:
+            return await self.link.follow(job_id, listening, hear)
+        finally:
+            await asyncio.gather(*bookings, return_exceptions=True)
 
     async def _stop(self, job_id: str, listening: Listening) -> None:
         """Cancel on the worker and wait a moment for it to give back what it can."""
@@ -236,11 +256,28 @@ class JobRunner:
             raise from_dict(report.failures[-1])
         raise history.error
 
-    async def _end_badly(self, job_id: str, exc: BaseException) -> None:
+    async def _settled(self, job_id: str) -> bool:
+        """Settle if that can be done now. A worker that does not know the job has spent nothing for it."""
         try:
             await self._settle(job_id)
+        except UnknownJob:
+            return True
         except MintmarkError as problem:
             logger.warning("Job %s could not be settled: %s", job_id, problem, extra=log.action("settle_failed"))
+            return False
+        return True
+
+    async def _end_badly(self, job_id: str, exc: BaseException) -> None:
+        """End the job, unless the same thing asked again must find it.
+
+        It must where the worker's books cannot be read now (its money stays set aside), and where the disk refused
+        what is paid for: the next run brings that home and asks nobody again.
+        """
+        if not await self._settled(job_id):
+            return
+        if isinstance(exc, StorageError):
+            await asyncio.to_thread(self.ledger.close_job, job_id)
+            return
         canceled = isinstance(exc, asyncio.CancelledError)
         outcome = "canceled" if canceled or getattr(exc, "code", "") == "canceled" else "failed"
         await asyncio.to_thread(self._end, job_id, outcome, getattr(exc, "code", type(exc).__name__))
@@ -248,6 +285,15 @@ class JobRunner:
     def _end(self, job_id: str, outcome: Any = "succeeded", error: str | None = None) -> None:
         self.ledger.close_job(job_id)
         self.store.end(job_id, outcome, error)
+
+
+def _entry(event: JournalGrew, job_id: str) -> Entry | None:
+    """The entry of an event; None for one this version cannot read, or that belongs to another job."""
+    try:
+        entry = Entry.model_validate(event.entry)
+    except ValidationError:
+        return None
+    return entry if entry.job_id == job_id else None
 
 
 class _Clock:

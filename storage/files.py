@@ -26,6 +26,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+        _sync_folder(path.parent)
 
 
 def write_new(paths: Iterable[Path], data: bytes) -> Path:
@@ -40,9 +41,9 @@ def write_new(paths: Iterable[Path], data: bytes) -> Path:
         temporary = _write_beside(path, data, 0o644)
         try:
             for candidate in chain([path], candidates):
-                # A hard link fails if the name is taken, which a rename would not: that is the whole point.
                 with suppress(FileExistsError):
-                    os.link(temporary, candidate)
+                    _take(temporary, candidate)
+                    _sync_folder(path.parent)
                     return candidate
         finally:
             temporary.unlink(missing_ok=True)
@@ -59,6 +60,33 @@ def translated(path: Path) -> Iterator[None]:
             raise DiskFull(f"{path.parent}: no room left on the disk.", hint="Free some space and run again.") from exc
         reason = (exc.strerror or "error").lower()
         raise CannotWrite(f"{path}: cannot be written ({reason}).", hint="Choose a folder you may write to.") from exc
+
+
+def _take(temporary: Path, name: Path) -> None:
+    """Give the finished file its name. Raises FileExistsError where the name is taken, which a rename would not."""
+    try:
+        os.link(temporary, name)
+    except FileExistsError:
+        raise
+    except OSError:
+        # exFAT and some network drives have no hard links. There an empty file takes the name first.
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        try:
+            temporary.replace(name)
+        except OSError:
+            name.unlink()
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable: a file's own sync does not cover its entry in the folder. Windows needs and has none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_beside(path: Path, data: bytes, mode: int) -> Path:

@@ -7,16 +7,20 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from .files import translated
+
 
 class Owner:
     """This process among those that share a folder. Its ``id`` is new with every start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         self.id = str(uuid.uuid4())
-        self._lock = FileLock(self._path(self.id))
-        self._lock.acquire(timeout=0)
+        # Not by thread: an engine is opened in one thread and closed in another.
+        self._lock = FileLock(self._path(self.id), thread_local=False)
+        with translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
 
     def is_dead(self, owner: str) -> bool:
         """Whether that process is surely gone. Our own id, and one that is alive, are not."""
@@ -28,6 +32,8 @@ class Owner:
         except Timeout:
             return False
         lock.release()
+        # No start ever takes this id again, so its file is of no use to anybody.
+        self._path(owner).unlink(missing_ok=True)
         return True
 
     def close(self) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 
-from .files import write_atomic
+from .files import translated, write_atomic
 
 
 class Spool:
@@ -18,15 +20,19 @@ class Spool:
         """Keep the bytes; durable when this returns. Returns their digest. Raises DiskFull or CannotWrite."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        if not path.exists():
+        if self.get(digest) is None:
             write_atomic(path, data, mode=0o600)
+        else:
+            # As young as a new one, so that pruning does not take it away from who relies on it now.
+            with translated(path):
+                os.utime(path)
         return digest
 
     def get(self, digest: str) -> bytes | None:
         """The bytes of this digest, or None where they are gone or no longer what they were."""
         try:
             data = self._path(digest).read_bytes()
-        except FileNotFoundError:
+        except OSError:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
@@ -34,9 +40,11 @@ class Spool:
         """Remove what is older (by file time, seconds since the epoch); returns how many files went."""
         removed = 0
         for path in self._folder.glob("*/*") if self._folder.exists() else ():
-            if now - path.stat().st_mtime > older_than_s:
-                path.unlink(missing_ok=True)
-                removed += 1
+            # Another process may prune too, and a file that cannot be removed is no reason not to start.
+            with suppress(OSError):
+                if now - path.stat().st_mtime > older_than_s:
+                    path.unlink()
+                    removed += 1
         return removed
 
     def _path(self, digest: str) -> Path:

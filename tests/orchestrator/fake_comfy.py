@@ -1,0 +1,128 @@
+"""A ComfyUI as it looks over the wire, on a real port, that misbehaves on request.
+
+It runs nothing: a test says what becomes of a prompt, with :meth:`FakeComfy.finish` or a hook on ``on_prompt``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from typing_extensions import Self
+
+OnPrompt = Callable[["FakeComfy", web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
+
+
+async def queue_it(comfy: FakeComfy, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    """What ComfyUI does with a prompt that validates."""
+    comfy.state[body["prompt_id"]] = "pending"
+    return web.json_response({"prompt_id": body["prompt_id"], "number": 1, "node_errors": {}})
+
+
+class FakeComfy:
+    """``async with FakeComfy() as comfy``; ``comfy.url`` is its address."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.speaks_comfy = True
+        self.health: Any = None
+        """The JSON of ``GET /mintmark/worker``; None: there is no such route."""
+        self.on_prompt: OnPrompt = queue_it
+        self.state: dict[str, str] = {}
+        self.jobs_status = 200
+        self.history: dict[str, dict[str, Any]] = {}
+        self.posted: list[str] = []
+        self.canceled: list[str] = []
+        self.looked_up: list[str] = []
+        self.files: dict[str, bytes] = {}
+        self.sockets: list[web.WebSocketResponse] = []
+        self.sockets_opened = 0
+        self.token: str | None = None
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        app = web.Application()
+        app.router.add_get("/system_stats", self._stats)
+        app.router.add_get("/mintmark/worker", self._health)
+        app.router.add_post("/prompt", self._prompt)
+        app.router.add_get("/api/jobs/{id}", self._job)
+        app.router.add_post("/api/jobs/{id}/cancel", self._cancel)
+        app.router.add_get("/history/{id}", self._history)
+        app.router.add_get("/view", self._view)
+        app.router.add_get("/ws", self._socket)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for socket in self.sockets:
+            await socket.close()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    def finish(self, job_id: str, *messages: list[Any], outputs: dict[str, Any] | None = None) -> None:
+        """The prompt is over; it is in the history and no longer in the queue."""
+        self.state[job_id] = "completed"
+        self.history[job_id] = {"outputs": outputs or {}, "status": {"status_str": "success", "messages": messages}}
+
+    def forget(self, job_id: str) -> None:
+        """What a restart does."""
+        self.state.pop(job_id, None)
+        self.history.pop(job_id, None)
+
+    async def tell(self, kind: str, **data: Any) -> None:
+        """A message to every open socket."""
+        for socket in self.sockets:
+            if not socket.closed:
+                await socket.send_json({"type": kind, "data": data})
+
+    async def _stats(self, request: web.Request) -> web.Response:
+        return web.json_response({"system": {"os": "linux"}, "devices": []} if self.speaks_comfy else {"hello": 1})
+
+    async def _health(self, request: web.Request) -> web.Response:
+        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+            error = {"code": "unauthorized", "message": "This worker answers only with its token.", "hint": "Set it."}
+            return web.json_response({"error": error}, status=403)
+        return web.json_response(self.health) if self.health is not None else web.Response(status=404, text="404")
+
+    async def _prompt(self, request: web.Request) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        self.posted.append(body["prompt_id"])
+        return await self.on_prompt(self, request, body)
+
+    async def _job(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["id"]
+        self.looked_up.append(job_id)
+        if self.jobs_status != 200:
+            return web.json_response({"error": "broken"}, status=self.jobs_status)
+        if job_id not in self.state:
+            return web.json_response({"error": "Job not found"}, status=404)
+        return web.json_response({"id": job_id, "status": self.state[job_id]})
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        self.canceled.append(request.match_info["id"])
+        self.state[request.match_info["id"]] = "cancelled"
+        return web.json_response({"cancelled": True})
+
+    async def _history(self, request: web.Request) -> web.Response:
+        found = self.history.get(request.match_info["id"])
+        return web.json_response({request.match_info["id"]: found} if found else {})
+
+    async def _view(self, request: web.Request) -> web.Response:
+        data = self.files.get(request.query["filename"])
+        return web.Response(body=data) if data is not None else web.Response(status=404)
+
+    async def _socket(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        self.sockets_opened += 1
+        await socket.send_json({"type": "status", "data": {"status": {}, "sid": request.query["clientId"]}})
+        async for _ in socket:
+            pass
+        return socket
