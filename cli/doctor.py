@@ -8,27 +8,44 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from ..errors import MintmarkError
 from .output import Json, console, emit
 from .settings import SandboxFlag, settings
 
 
 def doctor(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
-    """Look at this installation. Names keys, never shows them."""
+    """Look at this installation. Names keys, never shows them. Exit code 1 where something needs mending."""
     findings = [check() for check in (_python, _packages, _comfyui)]
     try:
         found, keyless = settings(sandbox=sandbox)
         findings += [_mode(found, keyless), _keys(found), _database(found), _signing(found)]
     except MintmarkError as exc:
         findings.append({"check": "settings", "ok": False, "found": exc.message, "fix": exc.hint})
+    sound = all(each["ok"] for each in findings)
     if as_json:
-        emit({"ok": all(each["ok"] for each in findings), "checks": findings})
-        return
+        emit({"ok": sound, "checks": findings})
+    else:
+        _show(findings)
+    if not sound:
+        raise typer.Exit(1)
+
+
+def _show(findings: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table.grid(padding=(0, 2, 0, 0))
+    shown.add_column()
+    shown.add_column(style="bold", no_wrap=True)
+    shown.add_column(overflow="fold")
     for each in findings:
-        mark = "[green]✓[/]" if each["ok"] else "[red]✗[/]"
-        console().print(f"{mark} [bold]{each['check']:<12}[/] {each['found']}")
+        mark = Text("✓", "green") if each["ok"] else Text("✗", "red")
+        shown.add_row(mark, each["check"], Text(each["found"]))
         if each["fix"]:
-            console().print(f"  {'':<12} {each['fix']}", style="dim")
+            shown.add_row("", "", Text(each["fix"], "dim"))
+    console().print(shown)
 
 
 def _finding(check: str, ok: bool, found: str, fix: str = "") -> dict[str, Any]:

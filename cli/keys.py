@@ -36,7 +36,7 @@ def list_keys(as_json: Json = False) -> None:
     if as_json:
         emit([{"provider": name, "source": present.get(name)} for name in VARIABLES])
         return
-    shown = table("Keys", "provider", "key", "environment variable")
+    shown = table("Keys", "!provider", "!key", "!environment variable")
     for name, variables in VARIABLES.items():
         shown.add_row(name, f"from {present[name]}" if name in present else "[dim]–[/]", variables[0])
     console().print(shown)

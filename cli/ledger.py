@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .output import Json, console, emit, table
+from .output import Json, console, emit, table, wide
 from .settings import SandboxFlag, settings
+
+if TYPE_CHECKING:
+    from ..metering.ledger import Line
 
 app = typer.Typer(help="What hosted calls cost.", no_args_is_help=True)
 
@@ -31,12 +34,18 @@ def list_lines(
     if as_json:
         emit([line.model_dump(mode="json") for line in lines])
         return
-    shown = table(f"Ledger ({found.mode})", "when (UTC)", "model", "state", ">cost", "request", "workflow", "project")
+    more = ("workflow", "project") if wide() else ()
+    shown = table(f"Ledger ({found.mode})", "!when (UTC)", "!model", "!state", ">cost", "!request", *more)
     for line in lines:
-        when = line.at.strftime("%Y-%m-%d %H:%M")
-        cells = (line.kind, usd(line.microusd), line.request_id or "", line.workflow or "by hand", line.project)
-        shown.add_row(when, line.model, *cells)
+        cells = (line.at.strftime("%Y-%m-%d %H:%M"), line.model, line.kind, usd(line.microusd), _request(line))
+        shown.add_row(*cells, *((line.workflow or "by hand", line.project) if more else ()))
     console().print(shown)
+
+
+def _request(line: Line) -> str:
+    """Enough of the id to tell calls apart; all of it where there is room, and with ``--json``."""
+    known = line.request_id or ""
+    return known if wide() or len(known) <= 9 else f"{known[:8]}…"
 
 
 @app.command("sum")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Json, console, emit, table
+from .output import Json, console, emit, facts, table, wide
 
 if TYPE_CHECKING:
     from ..providers.model import Model
@@ -30,10 +30,12 @@ def list_models(
     if as_json:
         emit([model.model_dump(mode="json") for model in found])
         return
-    shown = table("Models", "model", "tasks", "family", "price", "state")
+    shown = table("Models", "!model", "!price", "!state", *(("!family", "tasks") if wide() else ()))
     for model in found:
-        shown.add_row(model.name, ", ".join(model.tasks), model.family, _price(model), _state(model))
+        more = (model.family, ", ".join(model.tasks)) if wide() else ()
+        shown.add_row(model.name, _short_price(model), _short_state(model), *more)
     console().print(shown)
+    console().print("More of one: mintmark models show NAME", style="dim")
 
 
 @app.command()
@@ -47,10 +49,9 @@ def show(name: Annotated[str, typer.Argument(help="provider/model")], as_json: J
         return
     out = console()
     out.print(f"[bold]{model.name}[/]  {model.title}")
-    for label, value in _facts(model):
-        out.print(f"  [dim]{label:>12}[/]  {value}")
+    out.print(facts((label, str(value)) for label, value in _facts(model)))
     if model.parameters:
-        shown = table("Its own parameters", "parameter", "type", "limits", "what it does")
+        shown = table("Its own parameters", "!parameter", "type", "limits", "what it does")
         for parameter, spec in model.parameters.items():
             limits = ", ".join(spec.choices) or f"{_edge(spec.min)} … {_edge(spec.max)}"
             shown.add_row(parameter, spec.type, limits if spec.type != "boolean" else "", spec.help)
@@ -83,6 +84,17 @@ def _price(model: Model) -> str:
     first = getattr(price, "first_microusd", None)
     start = f"{usd(int(first))} first, then " if first is not None else ""
     return f"{start}{usd(int(price.microusd))} / {price.unit}"
+
+
+def _short_price(model: Model) -> str:
+    return _price(model).replace(" first, then ", ", then ").replace("megapixel", "MP").replace("1M output", "1M")
+
+
+def _short_state(model: Model) -> str:
+    if model.retired(datetime.now(timezone.utc).date()):
+        return "retired"
+    retires = model.lifecycle.retires_on
+    return f"until {retires}" if retires else model.lifecycle.state
 
 
 def _dated(model: Model) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,7 +23,10 @@ def console(*, stderr: bool = False) -> Console:
     """Where people read."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+    made = Console(stderr=stderr, highlight=False)
+    # Lines are broken between words for eyes, and left whole for files and pipes.
+    made.soft_wrap = not made.is_terminal
+    return made
 
 
 def emit(document: Any) -> None:
@@ -30,15 +34,37 @@ def emit(document: Any) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
+def wide() -> bool:
+    """Whether there is room for what is only nice to have."""
+    return console().width >= 110
+
+
 def table(title: str, *columns: str) -> Table:
-    """An empty table in the house's look; columns that hold amounts are named with a leading ``>``."""
+    """An empty table in the house's look.
+
+    A leading ``>`` marks a column of amounts, ``!`` one of names that are never broken apart; amounts are not either.
+    """
     from rich.box import SIMPLE
     from rich.table import Table
 
     made = Table(title=title, box=SIMPLE, title_justify="left", title_style="bold")
     for column in columns:
-        right = column.startswith(">")
-        made.add_column(column.lstrip(">"), justify="right" if right else "left", overflow="fold")
+        name = column.lstrip(">!")
+        justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
+        made.add_column(name, justify=justify, overflow="fold", no_wrap=name != column)
+    return made
+
+
+def facts(rows: Iterable[tuple[str, str]], *, style: str = "") -> Table:
+    """Names on the left, what is to be said of them on the right; long text goes on under itself."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 0, 0, 2))
+    made.add_column(justify="right", style="dim", no_wrap=True)
+    made.add_column(overflow="fold", style=style)
+    for name, value in rows:
+        made.add_row(name, Text(value))
     return made
 
 

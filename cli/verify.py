@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import FileMissing
-from .output import Json, console, emit
+from .output import Json, console, emit, facts
 
 if TYPE_CHECKING:
     from ..provenance.credential import Credential
@@ -55,13 +55,11 @@ def _show(file: Path, credential: Credential) -> None:
     rows += [("did", _action(action.as_dict())) for action in credential.actions]
     rows += [(item.relationship, f"{item.title} ({item.state})") for item in credential.ingredients]
     rows += list(_record(credential.record or {}))
-    for name, value in rows:
-        out.print(f"  [dim]{name:>12}[/]  {escape(str(value))}")
+    rows += [("note", note) for note in credential.notes]
+    out.print(facts((name, str(value)) for name, value in rows))
     for problem in credential.problems:
         where = f"[dim]({problem.code}, {escape(problem.where)})[/]"
-        out.print(f"  [red]{'problem':>12}[/]  {escape(problem.explanation)} {where}")
-    for note in credential.notes:
-        out.print(f"  [dim]{'note':>12}  {escape(note)}[/]")
+        out.print(f"[red]problem[/]  {escape(problem.explanation)} {where}")
 
 
 def _action(action: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Json, console, emit, table
+from .output import Json, console, emit, facts, table, wide
 
 if TYPE_CHECKING:
     from ..workflows.format import Input, WorkflowVersion
@@ -49,7 +49,7 @@ def list_workflows(as_json: Json = False) -> None:
             }
         )
         return
-    shown = table("Workflows", "name", "version", "lane", "title")
+    shown = table("Workflows", "!name", "!version", "lane", "title")
     for version in versions:
         shown.add_row(version.name, version.version, version.lane, version.title)
     console().print(shown)
@@ -64,12 +64,15 @@ def show(workflow: Reference, as_json: Json = False) -> None:
     if as_json:
         emit({**version.document(), "digest": version.digest})
         return
+    from rich.markup import escape
+
     out = console()
-    out.print(f"[bold]{version.label}[/]  {version.title}\n  {version.description}")
-    out.print(f"  digest {version.digest}", style="dim")
-    shown = table("Inputs", "input", "type", "default", "limits", "what it is")
+    out.print(f"[bold]{version.label}[/]  {escape(version.title)}")
+    out.print(facts([("about", version.description), ("digest", version.digest), ("lane", version.lane)]))
+    shown = table("Inputs", "!input", "!type", "default", "limits", *(("what it is",) if wide() else ()))
     for spec in version.inputs:
-        shown.add_row(spec.name, spec.type, _default(spec), _limits(spec), spec.description)
+        more = (escape(spec.description),) if wide() else ()
+        shown.add_row(spec.name, spec.type, _default(spec), _limits(spec), *more)
     out.print(shown)
 
 
@@ -134,10 +137,12 @@ def _brief(version: WorkflowVersion) -> dict[str, Any]:
 
 
 def _default(spec: Input) -> str:
+    from rich.markup import escape
+
     if spec.default is None:
         return "[red]required[/]" if spec.required else ""
     text = str(spec.default)
-    return text if len(text) <= 40 else text[:39] + "…"
+    return escape(text if len(text) <= 40 else text[:39] + "…")
 
 
 def _limits(spec: Input) -> str:

@@ -90,16 +90,23 @@ class Caller:
         while call.state in _OPEN:
             if task := self._resuming.get(call.call_id):
                 return await asyncio.shield(task)
-            if call.owner == self.journal.owner and call.call_id not in self._making:
+            made = call.owner != self.journal.owner or call.call_id in self._making
+            if made:
+                await self.sleep(POLL_S)
+                await self.recover()
+            # Read after looking who makes it: whoever does writes the outcome down before it lets go.
+            call = await self._now(call)
+            if not made:
                 return await self._abandoned(call)
-            await self.sleep(POLL_S)
-            await self.recover()
-            call = await surely(self.journal.call, call.call_id) or call
         return call
+
+    async def _now(self, call: Call) -> Call:
+        found = await surely(self.journal.call, call.call_id)
+        return found or call
 
     async def _abandoned(self, call: Call) -> Call:
         """A call of this process that nobody makes: writing its outcome failed, for instance on a full disk."""
-        if call.state == "accepted":
+        if call.state not in ("held", "asking"):
             return call
         if call.state == "held" and await surely(self.journal.drop, call.call_id, "never asked"):
             return call.model_copy(update={"state": "released"})
@@ -137,7 +144,7 @@ class Caller:
                 raise charge_unknown(after) from exc
             raise
         except asyncio.CancelledError:
-            await to_the_end(asyncio.ensure_future(self._canceled(provider, model, call)))
+            await to_the_end(asyncio.ensure_future(self._seen_off(provider, model, call)))
             raise
         except BaseException:
             # A defect of ours between asking and understanding the answer: nobody knows, and nobody may forget.
@@ -158,6 +165,13 @@ class Caller:
                 result={},
             )
         return await self._move(call, "unknown", **facts)
+
+    async def _seen_off(self, provider: Provider, model: Model, call: Call) -> None:
+        try:
+            await self._canceled(provider, model, call)
+        except MintmarkError as exc:
+            # The cancellation goes on whatever happens here; the call stays open and the next start decides it.
+            logger.warning("Call %s was canceled: %s", call.call_id, exc, extra=log.action("cancel_failed"))
 
     async def _canceled(self, provider: Provider, model: Model, call: Call) -> None:
         """Canceled while waiting: the provider is asked to stop, and where it is too late, what came of it."""
@@ -288,7 +302,7 @@ class Caller:
             await self._images(provider, call, answer)
         except MintmarkError as exc:
             logger.warning("Resuming call %s failed: %s", call.call_id, exc, extra=log.action("resume_failed"))
-        return await surely(self.journal.call, call.call_id) or call
+        return await self._now(call)
 
     async def close(self) -> None:
         """Wait for calls being resumed, then let go."""

@@ -117,7 +117,7 @@ class GenerationService:
     async def _calls(
         self, provider: Provider, prepared: list[tuple[GenerationRequest, Prepared]], job: JobContext, node_id: str
     ) -> list[Asked]:
-        """All calls of a request. All are held before the first is asked: half of what was wanted is paid for in vain."""
+        """All calls of a request. All are held before the first is asked: a half of what was wanted is paid in vain."""
         news = [self._new(part, ready, job, node_id, index) for index, (part, ready) in enumerate(prepared)]
         with self.caller.making(news):
             try:

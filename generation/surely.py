@@ -27,7 +27,7 @@ async def surely(method: Callable[P, T], *values: P.args, **named: P.kwargs) -> 
 
 
 async def to_the_end(running: asyncio.Future[T]) -> T:
-    """The result of the future; being canceled waits until it is there. What it raised then is the cancellation's cause."""
+    """The result of the future. Being canceled waits for it too; what it raised is then the cancellation's cause."""
     canceled: asyncio.CancelledError | None = None
     while not running.done():
         try:

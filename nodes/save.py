@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_NAME = 200
 """The longest part of a prefix, in bytes: file systems hold 255, and the number and a temporary ending come on top."""
+MAX_PATH = 1000
+"""The longest prefix, in bytes: systems allow 1024 to 4096, output folder included."""
 ORIGINS = {
     "AI, made in this graph": "local_ai",
     "photo or art, edited with AI": "ai_edited",
@@ -194,7 +196,8 @@ def place(root: Path, prefix: str) -> tuple[Path, str]:
     home = target = root.resolve()
     wanted = prefix.strip()
     with suppress(OSError, ValueError, RuntimeError):  # too long, NUL or half a character, links in a circle
-        if all(len(part.encode()) <= MAX_NAME for part in Path(wanted).parts):
+        parts = [len(part.encode()) for part in Path(wanted).parts]
+        if max(parts, default=0) <= MAX_NAME and sum(parts) <= MAX_PATH:
             target = (root / wanted).resolve()
     if target == home or not target.is_relative_to(home) or not target.name.strip(". "):
         raise InvalidInput(

@@ -141,7 +141,8 @@ class Worker:
 
         _, node_id = self.host.executing() or ("", "")
         context = self.context()
-        _remember(self._clients, context.job_id, self.host.client_id())
+        if not context.local:  # nobody follows the journal of a graph run by hand
+            _remember(self._clients, context.job_id, self.host.client_id())
         return await run(self._job(call, context, node_id))
 
     async def _job(self, call: Callable[[Engine, JobContext, str], Any], context: JobContext, node_id: str) -> Any:

@@ -73,7 +73,6 @@ def test_an_unknown_option_is_a_usage_error_in_the_form_asked_for(cli: Cli, comm
         (["ledger", "list", "--limit", "0"], "limit"),
         (["runner", "--port", "99999"], "port"),
         (["sandbox", "--latency", "-1"], "latency"),
-        (["run", "text-to-image", "--set"], "set"),
         (["moderate"], "text"),
         (["moderate", "a fox", "--image", "x.png"], "text"),
     ],

@@ -15,11 +15,12 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from PIL import Image
+
 from mintmark import config
 from mintmark.cli.worker import open_runner
 from mintmark.runner import Runner, surface
 from mintmark.sandbox import Sandbox
-from PIL import Image
 
 surface.install()
 
@@ -54,7 +55,9 @@ class Bench:
 
     async def ended(self, job_id: str) -> dict[str, Any]:
         """The history of a prompt, once it is there."""
-        while not any(e["type"] == "executing" and e["data"] == {"node": None, "prompt_id": job_id} for e in self.events):
+        while not any(
+            e["type"] == "executing" and e["data"] == {"node": None, "prompt_id": job_id} for e in self.events
+        ):
             self.events.append(await asyncio.wait_for(self.socket.receive_json(), 20))
         _, history = await self.json("GET", f"/history/{job_id}")
         return dict(history[job_id])

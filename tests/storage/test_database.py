@@ -1,0 +1,106 @@
+"""One way to open a SQLite file, safe for threads and processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mintmark.errors import CannotWrite, DiskFull
+from mintmark.storage.database import Database
+
+SCHEMA = "CREATE TABLE numbers (number INTEGER PRIMARY KEY CHECK (number >= 0))"
+
+
+@pytest.fixture
+def database(tmp_path: Path):
+    made = Database(tmp_path / "deep" / "a.sqlite3", SCHEMA)
+    yield made
+    made.close()
+
+
+def numbers(database: Database) -> list[int]:
+    return [row["number"] for row in database.rows("SELECT number FROM numbers ORDER BY number")]
+
+
+def test_a_transaction_is_all_or_nothing(database: Database) -> None:
+    with pytest.raises(sqlite3.IntegrityError), database.transaction() as db:
+        db.executemany("INSERT INTO numbers VALUES (?)", [(1,), (1,)])
+    assert numbers(database) == []
+    with database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (2)")
+    assert numbers(database) == [2]
+
+
+def test_what_is_read_first_is_still_true_when_written(tmp_path: Path) -> None:
+    views = [Database(tmp_path / "a.sqlite3", SCHEMA) for _ in range(4)]
+
+    def count_up(number: int) -> None:
+        with views[number % 4].transaction() as db:
+            most = db.execute("SELECT coalesce(max(number), 0) FROM numbers").fetchone()[0]
+            db.execute("INSERT INTO numbers VALUES (?)", (most + 1,))
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(count_up, range(64)))
+    assert numbers(views[0]) == list(range(1, 65))
+    for view in views:
+        view.close()
+
+
+def test_many_who_make_the_file_at_once_make_it_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: Database(tmp_path / "a.sqlite3", SCHEMA), range(8)))
+    assert [numbers(each) for each in made] == [[]] * 8
+    for each in made:
+        each.close()
+
+
+def test_commits_are_durable_and_readers_do_not_wait(database: Database) -> None:
+    assert database.rows("PRAGMA synchronous")[0][0] == 2
+    assert database.rows("PRAGMA journal_mode")[0][0] == "wal"
+
+
+def test_a_full_disk_is_told_and_the_next_write_can_work(database: Database) -> None:
+    database._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(DiskFull, match="deep"), database.transaction() as db:
+        db.execute("CREATE TABLE more AS SELECT zeroblob(100000)")
+    database._connection.execute("PRAGMA max_page_count = 100000")
+    with database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (3)")
+    assert numbers(database) == [3]
+
+
+def test_a_broken_rule_of_the_schema_is_no_trouble_with_the_file(database: Database) -> None:
+    with pytest.raises(sqlite3.IntegrityError), database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (-1)")
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    path.write_bytes(b"garbage " * 1000)
+    with pytest.raises(CannotWrite, match=r"a\.sqlite3"):
+        Database(path, SCHEMA)
+
+
+def test_a_locked_file_is_told_and_not_waited_for_without_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mintmark.storage.database.BUSY_S", 0.05)
+    other = Database(database.path, SCHEMA)
+    with database.transaction(), pytest.raises(CannotWrite, match="locked"), other.transaction():
+        raise AssertionError("nobody may come here")
+    other.close()
+
+
+def test_a_schema_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    Database(tmp_path / "a.sqlite3", SCHEMA, version=2).close()
+    with pytest.raises(CannotWrite, match="newer"):
+        Database(tmp_path / "a.sqlite3", SCHEMA, version=1)
+
+
+def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(CannotWrite, match="file"):
+        Database(tmp_path / "file" / "a.sqlite3", SCHEMA)
