@@ -12,6 +12,9 @@ from .settings import SandboxFlag, settings
 if TYPE_CHECKING:
     from ..metering.ledger import Line
 
+_ROOMY = 150
+"""Columns from which on a line has room for whole request ids, in characters."""
+
 app = typer.Typer(help="What hosted calls cost.", no_args_is_help=True)
 
 
@@ -34,7 +37,7 @@ def list_lines(
     if as_json:
         emit([line.model_dump(mode="json") for line in lines])
         return
-    more = ("workflow", "project") if wide() else ()
+    more = ("workflow", "project") if wide(_ROOMY) else ()
     shown = table(f"Ledger ({found.mode})", "!when (UTC)", "!model", "!state", ">cost", "!request", *more)
     for line in lines:
         cells = (line.at.strftime("%Y-%m-%d %H:%M"), line.model, line.kind, usd(line.microusd), _request(line))
@@ -45,7 +48,7 @@ def list_lines(
 def _request(line: Line) -> str:
     """Enough of the id to tell calls apart; all of it where there is room, and with ``--json``."""
     known = line.request_id or ""
-    return known if wide() or len(known) <= 9 else f"{known[:8]}…"
+    return known if wide(_ROOMY) or len(known) <= 9 else f"{known[:8]}…"
 
 
 @app.command("sum")

@@ -34,9 +34,9 @@ def emit(document: Any) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
-def wide() -> bool:
+def wide(columns: int = 110) -> bool:
     """Whether there is room for what is only nice to have."""
-    return console().width >= 110
+    return console().width >= columns
 
 
 def table(title: str, *columns: str) -> Table:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import log
-from . import context, failures, graph, images
+from . import context, failures, graph, pictures
 from .cache import OutputCache
 from .calling import Answer, Blocker, Caller, Lists, nested, own_class
 from .comfy_api.latest.node import HiddenValues
@@ -293,7 +293,7 @@ class PromptRun:
     async def _report(self, node_id: str, value: float, maximum: float, preview: Any) -> None:
         self.story.node_progressed(node_id, value, maximum)
         if preview is not None and self.story.client_id is not None:
-            data = await asyncio.get_running_loop().run_in_executor(None, images.jpeg_preview, preview)
+            data = await asyncio.get_running_loop().run_in_executor(None, pictures.jpeg_preview, preview)
             self.shop.preview(data, node_id, self.story.prompt_id, self.story.client_id)
 
     async def _stop_nodes(self) -> str | None:

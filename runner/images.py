@@ -1,107 +1,190 @@
-"""Pixels: the one place that decides what an IMAGE is here, and that meets Pillow.
+"""The one place that decides what an IMAGE is here.
 
-An IMAGE is a float32 NumPy array ``[B, H, W, C]`` of sRGB values in 0..1, a MASK ``[B, H, W]``. A tensor from a node
-that uses torch is accepted wherever an image is, without importing torch here.
+An IMAGE is a float32 NumPy array ``[B, H, W, C]`` of sRGB values in 0..1, a MASK ``[B, H, W]``. What a provider sent
+stays encoded in a :class:`LazyImage` until a node uses its pixels. In a runner with torch, nodes other than the core's
+are given tensors; a tensor from a node is accepted wherever an image is, without importing torch here.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import importlib
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ImageTooLarge, NotAnImage
+from ..errors import MissingExtra
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import TypeAlias
 
     import numpy as np
-    from PIL import Image
 
     Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.float32]]
 
-MAX_PIXELS = 178_956_970
-"""Pillow's own limit for one picture; more is taken for a bomb and not decoded."""
+DECODED_BYTES = 64 * 1024 * 1024
+"""Decoded pixels of lazy images that are kept for the next node, all runners of the process together."""
+
+
+def wants_tensors(asked: bool | None) -> bool:
+    """Whether nodes get tensors: as asked, or with None where a loaded pack has imported torch already.
+
+    Raises:
+        MissingExtra: tensors were asked for, but torch is not installed.
+    """
+    if not asked:
+        return asked is None and "torch" in sys.modules
+    try:
+        importlib.import_module("torch")
+    except ImportError as error:
+        raise MissingExtra("Tensors need torch.", hint="pip install 'mintmark[local]'") from error
+    return True
+
+
+def as_tensor(value: Any) -> Any:
+    """An array or lazy image as a torch tensor over the same memory; anything else as it is."""
+    numpy = sys.modules.get("numpy")
+    if isinstance(value, LazyImage):
+        value = value.decoded()
+    elif numpy is None or not isinstance(value, numpy.ndarray):
+        return value
+    # A tensor cannot be read-only: a view of somebody else's array is copied, so that no node changes another's.
+    return sys.modules["torch"].from_numpy(value if value.flags.writeable else value.copy())
+
+
+def as_plain(value: Any) -> Pixels:
+    """An array, a tensor or a lazy image as a float32 array of the same shape."""
+    import numpy as np
+
+    if isinstance(value, LazyImage):
+        return value.decoded()
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value, dtype=np.float32)
 
 
 def as_array(image: Any) -> Pixels:
-    """The image as float32 ``[B, H, W, C]``, from an array, a tensor, or one picture without its batch axis."""
-    import numpy as np
-
-    if hasattr(image, "detach"):
-        image = image.detach().cpu().numpy()
-    array = np.asarray(image, dtype=np.float32)
+    """The image as float32 ``[B, H, W, C]``; one picture without its batch axis gets one."""
+    array = as_plain(image)
     return array if array.ndim == 4 else array[None]
 
 
-def to_pillow(picture: Any) -> Image.Image:
-    """One picture ``[H, W, C]`` (or ``[H, W]``) as an 8-bit Pillow image."""
-    import numpy as np
-    from PIL import Image
-
-    # ComfyUI truncates instead of rounding; a file must have the same pixels wherever its graph ran.
-    eight_bit = np.clip(255.0 * np.asarray(picture), 0, 255).astype(np.uint8)
-    if eight_bit.ndim == 3 and eight_bit.shape[-1] == 1:
-        eight_bit = eight_bit[..., 0]
-    return Image.fromarray(eight_bit)
+def as_mask(mask: Any) -> Pixels:
+    """The mask as float32 ``[B, H, W]``; one without its batch axis gets one."""
+    array = as_plain(mask)
+    return array if array.ndim == 3 else array.reshape(-1, *array.shape[-2:])
 
 
-def png(picture: Any, chunks: dict[str, Any], *, compress_level: int = 4) -> bytes:
-    """One picture as a PNG with each chunk as JSON in a tEXt chunk of its name (``prompt``, ``workflow``)."""
-    from PIL.PngImagePlugin import PngInfo
+class _Decoded:
+    """The pixels used last, up to so many bytes, so that two nodes in a row do not decode one image twice."""
 
-    info = PngInfo()
-    for name, value in chunks.items():
-        info.add_text(name, json.dumps(value))
-    buffer = io.BytesIO()
-    to_pillow(picture).save(buffer, "PNG", pnginfo=info, compress_level=compress_level)
-    return buffer.getvalue()
+    def __init__(self, max_bytes: int) -> None:
+        self._max = max_bytes
+        self._kept: OrderedDict[int, Pixels] = OrderedDict()
+        self._turn = threading.Lock()
+        self.bytes = 0
+
+    def get(self, key: int) -> Pixels | None:
+        with self._turn:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def put(self, key: int, pixels: Pixels) -> None:
+        if pixels.nbytes > self._max:
+            return
+        with self._turn:
+            self._drop(key)
+            self._kept[key] = pixels
+            self.bytes += pixels.nbytes
+            while self.bytes > self._max:
+                self._drop(next(iter(self._kept)))
+
+    def forget(self, key: int) -> None:
+        with self._turn:
+            self._drop(key)
+
+    def _drop(self, key: int) -> None:
+        gone = self._kept.pop(key, None)
+        self.bytes -= 0 if gone is None else gone.nbytes
 
 
-def chunks_of(prompt: Any, extra_pnginfo: Any) -> dict[str, Any]:
-    """What ComfyUI writes into a PNG: the prompt, and each entry of ``extra_pnginfo``."""
-    found = {"prompt": prompt} if prompt is not None else {}
-    return {**found, **(extra_pnginfo if isinstance(extra_pnginfo, dict) else {})}
+_decoded = _Decoded(DECODED_BYTES)
 
 
-def load(path: Path) -> tuple[Pixels, Pixels]:
-    """An image file as IMAGE and MASK; the mask is what is transparent (1 = transparent), 64x64 zeros without alpha.
+class LazyImage:
+    """An IMAGE that is decoded when its pixels are used, and let go of again: it quacks like the array it stands for.
 
-    Raises:
-        NotAnImage: Pillow cannot read it.
-        ImageTooLarge: it has more pixels than the limit.
+    ``kept_bytes`` is what it holds until then, for the cache's budget. ``decode`` gives float32 of the ``shape``; it may
+    be called more than once, and in any thread.
     """
-    import numpy as np
-    from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ImageTooLarge(f"{path.name} is {opened.width}x{opened.height}, over {MAX_PIXELS} pixels.")
-            frames = [ImageOps.exif_transpose(frame.copy()) for frame in ImageSequence.Iterator(opened)]
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise NotAnImage(f"{path.name} is not an image that can be read.") from error
-    same = [frame for frame in frames if frame.size == frames[0].size]
-    pictures = [np.asarray(frame.convert("RGB"), dtype=np.float32) / 255 for frame in same]
-    return np.stack(pictures), np.stack([_mask(frame) for frame in same])
+    def __init__(self, shape: tuple[int, int, int, int], kept_bytes: int, decode: Callable[[], Pixels]) -> None:
+        self.shape = shape
+        self.kept_bytes = kept_bytes
+        self._decode = decode
+
+    def __del__(self) -> None:
+        _decoded.forget(id(self))
+
+    def decoded(self) -> Pixels:
+        """The pixels, read-only: other nodes see the same ones."""
+        found = _decoded.get(id(self))
+        if found is None:
+            found = self._decode()
+            found.flags.writeable = False
+            _decoded.put(id(self), found)
+        return found
+
+    @property
+    def ndim(self) -> int:
+        return 4
+
+    @property
+    def dtype(self) -> Any:
+        import numpy as np
+
+        return np.dtype(np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        batch, height, width, channels = self.shape
+        return 4 * batch * height * width * channels
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        import numpy as np
+
+        return np.array(self.decoded(), dtype=dtype) if copy else np.asarray(self.decoded(), dtype=dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, where: Any) -> Any:
+        return self.decoded()[where]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.decoded())
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked of the class first: a question such as hasattr(image, "detach") must not decode anything.
+        import numpy as np
+
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(name)
+        return getattr(self.decoded(), name)
+
+    def __repr__(self) -> str:
+        return f"<IMAGE {list(self.shape)}, {self.kept_bytes} bytes until its pixels are used>"
 
 
-def _mask(frame: Image.Image) -> Any:
-    import numpy as np
+def _forwarded(name: str) -> Callable[..., Any]:
+    def operator(self: LazyImage, *others: Any) -> Any:
+        return getattr(self.decoded(), name)(*others)
 
-    if "A" in frame.getbands() or "transparency" in frame.info:
-        return 1.0 - np.asarray(frame.convert("RGBA").getchannel("A"), dtype=np.float32) / 255
-    return np.zeros((64, 64), dtype=np.float32)
+    return operator
 
 
-def jpeg_preview(image: Any, max_size: int = 512) -> bytes:
-    """A small JPEG of a picture given as a Pillow image, an array or a tensor."""
-    from PIL import Image
-
-    picture = image if isinstance(image, Image.Image) else to_pillow(as_array(image)[0])
-    small = picture.convert("RGB")
-    small.thumbnail((max_size, max_size))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
+# Python looks operators up on the class, past __getattr__.
+for _name in ("add", "sub", "mul", "truediv", "pow", "radd", "rsub", "rmul", "rtruediv", "neg", "lt", "le", "gt", "ge"):
+    setattr(LazyImage, f"__{_name}__", _forwarded(f"__{_name}__"))

@@ -60,7 +60,7 @@ class NodeType:
     def info(self) -> dict[str, Any]:
         """The entry of ``/object_info``."""
         legacy: Callable[[], dict[str, Any]] | None = getattr(self.cls, "legacy_info", None)
-        return {**self._core_info(), "python_module": self.module} if legacy is None else legacy()
+        return {**(self._core_info() if legacy is None else legacy()), "python_module": self.module}
 
     def _core_info(self) -> dict[str, Any]:
         schema = self.schema

@@ -105,7 +105,8 @@ class Runner:
             await asyncio.wait(late, timeout=2.0)
 
     async def _load(self, host: RunnerHost) -> None:
-        self.registry.add(core.nodes(self.paths), core.MODULE)
+        for cls, module in core.nodes(self.paths):
+            self.registry.add([cls], module)
         if self._extensions is None:
             _use_host(host)
             self.registry.add(await _nodes_of(_pack()), f"custom_nodes.{PACK}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,10 @@ import pytest
 from mintmark.generation.call import Entry
 from mintmark.generation.journal import Journal
 from mintmark.generation.sqlite_journal import SqliteJournal
+from mintmark.sandbox import Sandbox
 from mintmark.tests.contracts.journal import Journals
+
+from .lab import Lab, open_lab
 
 
 class SqliteJournals(Journals):
@@ -39,3 +42,15 @@ def journals(tmp_path: Path) -> Iterator[SqliteJournals]:
     made = SqliteJournals(tmp_path / "books")
     yield made
     made.close()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(latency_s=0) as running:
+        yield running
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Lab]:
+    async with open_lab(tmp_path / "data", sandbox) as opened:
+        yield opened

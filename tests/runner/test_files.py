@@ -13,7 +13,7 @@ from PIL import Image
 from runner_probe.cases import node
 
 from mintmark.errors import CannotWrite, FileMissing, ImageTooLarge, NotAnImage
-from mintmark.runner import Runner, images
+from mintmark.runner import Runner, pictures
 from mintmark.runner.paths import Paths, annotated, inside, numbered
 
 
@@ -200,8 +200,8 @@ def test_numbers_go_on_after_the_highest(tmp_path: Path) -> None:
 
 def test_an_image_goes_through_a_file_unchanged(tmp_path: Path) -> None:
     pixels = np.arange(2 * 4 * 3, dtype=np.float32).reshape(1, 2, 4, 3) / 255
-    (tmp_path / "a.png").write_bytes(images.png(pixels[0], {}))
-    loaded, mask = images.load(tmp_path / "a.png")
+    (tmp_path / "a.png").write_bytes(pictures.png(pixels[0], {}))
+    loaded, mask = pictures.load(tmp_path / "a.png")
     assert np.array_equal(loaded, pixels)
     assert mask.shape == (1, 64, 64)
     assert not mask.any()
@@ -209,14 +209,14 @@ def test_an_image_goes_through_a_file_unchanged(tmp_path: Path) -> None:
 
 def test_alpha_becomes_a_mask_of_what_is_transparent(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture((0, 0, 0, 51)))
-    assert np.allclose(images.load(tmp_path / "a.png")[1], 0.8)
+    assert np.allclose(pictures.load(tmp_path / "a.png")[1], 0.8)
 
 
 def test_what_is_no_image_and_what_is_too_large_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.png").write_text("text")
     with pytest.raises(NotAnImage):
-        images.load(tmp_path / "t.png")
+        pictures.load(tmp_path / "t.png")
     (tmp_path / "a.png").write_bytes(picture())
-    monkeypatch.setattr(images, "MAX_PIXELS", 10)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 10)
     with pytest.raises(ImageTooLarge):
-        images.load(tmp_path / "a.png")
+        pictures.load(tmp_path / "a.png")

@@ -1,23 +1,20 @@
 // Shows on the canvas what Receipt and the moderation nodes found out. ComfyUI itself shows text on its own nodes only.
 import { app } from "../../scripts/app.js";
-import { ComfyWidgets } from "../../scripts/widgets.js";
 
 const SPEAKING = ["MintmarkReceipt", "MintmarkModeratePrompt", "MintmarkModerateImage"];
 const WIDGET = "mintmark_told";
+const LOOK = "overflow:auto; white-space:pre-wrap; overflow-wrap:anywhere; font:12px/1.4 monospace; padding:4px; opacity:.85;";
 
 function show(node, text) {
   let widget = node.widgets?.find((each) => each.name === WIDGET);
   if (!widget) {
-    widget = ComfyWidgets.STRING(node, WIDGET, ["STRING", { multiline: true }], app).widget;
-    widget.serialize = false; // it is no input: neither the graph nor a saved workflow holds it
-    widget.options.serialize = false;
-    widget.label = "";
-    if (widget.inputEl) {
-      widget.inputEl.readOnly = true;
-      widget.inputEl.style.opacity = 0.8;
-    }
+    const box = document.createElement("div");
+    box.style.cssText = LOOK;
+    // Not serialized: it is no input, so neither the graph nor a saved workflow holds it.
+    widget = node.addDOMWidget(WIDGET, "mintmark_text", box, { serialize: false, hideOnZoom: false, getMinHeight: () => 48 });
+    widget.serialize = false;
   }
-  widget.value = text;
+  widget.element.textContent = text;
   node.setDirtyCanvas?.(true, true);
 }
 

@@ -7,8 +7,9 @@ import string
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ... import images as pixels
+from ... import pictures
 from ...context import executing
+from ...images import as_array
 from .io import FolderType
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class PreviewImage:
         if now is None:
             raise RuntimeError("PreviewImage was made outside of an executing node")
         hidden = cls.hidden if cls is not None else None
-        chunks = pixels.chunks_of(hidden.prompt, hidden.extra_pnginfo) if hidden is not None else {}
+        chunks = pictures.chunks_of(hidden.prompt, hidden.extra_pnginfo) if hidden is not None else {}
         self.values = write_previews(now.paths.temp, image, chunks)
         self.animated = animated
 
@@ -79,8 +80,8 @@ def write_previews(folder: Path, image: Any, chunks: dict[str, Any]) -> list[Sav
     """Write each picture of an IMAGE to the folder under a name nobody has, quickly compressed."""
     tag = "".join(random.choices(string.ascii_lowercase, k=12))
     results = []
-    for number, picture in enumerate(pixels.as_array(image), 1):
+    for number, picture in enumerate(as_array(image), 1):
         name = f"ComfyUI_temp_{tag}_{number:05}_.png"
-        (folder / name).write_bytes(pixels.png(picture, chunks, compress_level=1))
+        (folder / name).write_bytes(pictures.png(picture, chunks, compress_level=1))
         results.append(SavedResult(name, "", FolderType.temp))
     return results

@@ -38,6 +38,15 @@ def _shown(name: str, **inputs: Any) -> Graph:
     return {"1": node(name, **inputs), "2": node("ProbeShow", value=["1", 0])}
 
 
+def _scaled(**inputs: Any) -> Graph:
+    asked = {"upscale_method": "area", "width": 8, "height": 8, "crop": "disabled", **inputs}
+    return {
+        "1": node("EmptyImage", width=8, height=8, batch_size=1, color=0),
+        "2": node("ImageScale", image=["1", 0], **asked),
+        "3": node("PreviewImage", images=["2", 0]),
+    }
+
+
 def _typed(**inputs: Any) -> Case:
     good = {"count": 1, "strength": 0.5, "flag": True, "choice": "a", "text": "t"}
     return _one(_shown("ProbeTyped", **{**good, **inputs}))
@@ -228,6 +237,70 @@ RUNS: dict[str, Case] = {
     "core_load": _one({"1": node("LoadImage", image="given.png"), "2": node("ProbePreview", image=["1", 0])}),
 }
 
+RUNS |= {
+    "core_values": _one(
+        {
+            "1": node("PrimitiveInt", value="12"),
+            "2": node("PrimitiveFloat", value=1),
+            "3": node("PrimitiveString", value=5),
+            "4": node("PrimitiveStringMultiline", value="a\nb"),
+            "5": node("PrimitiveBoolean", value="yes"),
+            **{f"show {n}": node("PixelTyped", value=[str(n), 0]) for n in range(1, 6)},
+        },
+    ),
+    **{
+        f"core_preview_any_{kind}": _one(
+            {
+                "1": node("PixelOdd", kind=kind),
+                "2": node("PreviewAny", source=["1", 0]),
+                "3": node("PixelTyped", value=["2", 0]),
+            }
+        )
+        for kind in ("none", "dict", "list", "tuple", "bool", "set", "unprintable", "dict of a set")
+    },
+    "core_preview_any_of_a_value": _one({"1": node("PreviewAny", source={"a": 1})}),
+    "core_preview_any_rerun": Case([{"prompt": {"1": node("PreviewAny", source=7)}}] * 2),
+    **{
+        f"core_save_{name}": _one(
+            {
+                "1": node("EmptyImage", width=7, height=5, batch_size=2, color=0xFF8000),
+                "2": node("ImageInvert", image=["1", 0]),
+                "3": node("SaveImage", images=["2", 0], filename_prefix=prefix),
+            }
+        )
+        for name, prefix in (
+            ("size", "size/%width%x%height%_%WIDTH%"),
+            ("batch_number", "n_%batch_num%_x"),
+            ("left_to_the_page", "p_%date:yyyy-MM-dd%_%Empty Image.width%"),
+            ("folder", "folder/"),
+            ("nothing", ""),
+            ("backslash", "back\\slash"),
+            ("dots", "a/./b/../c"),
+        )
+    },
+    "core_scale": _one(
+        {
+            "1": node("EmptyImage", width=8, height=8, batch_size=1, color=255),
+            "2": node("ImageScale", image=["1", 0], upscale_method="bicubic", width=4, height=0, crop="center"),
+            "3": node("PreviewImage", images=["2", 0]),
+        }
+    ),
+}
+
+TEN = (
+    "success",
+    "cached_rerun",
+    "lazy_left",
+    "list_mapping",
+    "blocked",
+    "error",
+    "interrupt",
+    "partial_targets",
+    "ui_preview",
+    "frames_with_metadata",
+)
+"""The graphs that every host must tell alike, come what may; the others of RUNS only add to them."""
+
 REFUSED: dict[str, Case] = {
     "no_prompt": Case([{"client_only": 1}]),
     "empty_prompt": _one({}),
@@ -308,6 +381,25 @@ REFUSED: dict[str, Case] = {
     ),
     "load_missing_file": _one({"1": node("LoadImage", image="nobody.png"), "2": node("ProbePreview", image=["1", 0])}),
     "load_outside": _one({"1": node("LoadImage", image="../../x.png"), "2": node("ProbePreview", image=["1", 0])}),
+}
+
+REFUSED |= {
+    "core_unknown_method": _one(_scaled(upscale_method="magic")),
+    "core_unknown_crop": _one(_scaled(crop="left")),
+    "core_too_large": _one(_scaled(width=16385)),
+    "core_not_a_number": _one(_scaled(height="tall")),
+    "core_missing": _one({"1": node("EmptyImage", width=8), "2": node("PreviewImage", images=["1", 0])}),
+    "core_mismatch": _one({"1": node("SolidMask", value=1, width=1, height=1), "2": node("PreviewImage", images=["1", 0])}),
+    "core_mask_channel": _one(
+        {"1": node("LoadImageMask", image="given.png", channel="hue"), "2": node("PixelDump", value=["1", 0])}
+    ),
+    "core_mask_missing_file": _one(
+        {"1": node("LoadImageMask", image="nobody.png", channel="red"), "2": node("PixelDump", value=["1", 0])}
+    ),
+    "core_int_too_big": _one({"1": node("PrimitiveInt", value=2**63), "2": node("PixelTyped", value=["1", 0])}),
+    "core_any_list": _one({"1": node("PreviewAny", source=[1, 2, 3])}),
+    "core_any_missing": _one({"1": node("PreviewAny")}),
+    "unknown_classes": _one({"1": node("NoSuchNode"), "2": node("KSamplerOfDreams"), "3": node("NoSuchNode")}),
 }
 
 BETTER: dict[str, str] = {

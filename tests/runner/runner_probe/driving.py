@@ -13,6 +13,8 @@ import aiohttp
 from PIL import Image
 
 from .cases import Case
+from .pictures import MAKERS
+from .pixel_cases import PixelCase
 
 
 class Tape:
@@ -42,6 +44,25 @@ async def give_image(url: str) -> None:
     form.add_field("image", buffer.getvalue(), filename="given.png", content_type="image/png")
     async with aiohttp.ClientSession(url) as http, http.post("/upload/image", data=form) as reply:
         assert (await reply.json())["name"] == "given.png"
+
+
+async def give_pictures(url: str) -> None:
+    """Upload every picture file that the pixel cases load."""
+    async with aiohttp.ClientSession(url) as http:
+        for name, make in MAKERS.items():
+            form = aiohttp.FormData({"overwrite": "true"})
+            form.add_field("image", make(), filename=name)
+            async with http.post("/upload/image", data=form) as reply:
+                assert (await reply.json())["name"] == name
+
+
+async def pixels(url: str, case: PixelCase) -> Any:
+    """What the case's node gives: its dumped arrays slot by slot, or the type of the exception it raises."""
+    answer = (await put(url, Case([{"prompt": case.graph()}])))[0]
+    if not answer["history"]["status"]["completed"]:
+        return answer["history"]["status"]["messages"][-1][1]["exception_type"]
+    outputs = answer["history"]["outputs"]
+    return [outputs[f"dump {slot}"]["array"][0] for slot in range(case.slots)]
 
 
 def _frame(data: bytes) -> dict[str, Any]:

@@ -60,6 +60,7 @@ MAKERS: dict[str, Callable[[], bytes]] = {
     "bit.png": lambda: _bytes(Image.fromarray(_ramp(1)[..., 0]).convert("1"), "PNG"),
     "turned.jpg": _turned,
     "frames.gif": lambda: _frames("GIF", SIZE, SIZE, SIZE),
+    "frames.png": lambda: _frames("PNG", SIZE, SIZE),
     "frames.webp": lambda: _frames("WEBP", SIZE, SIZE, lossless=True),
     "sizes.gif": lambda: _frames("GIF", SIZE, (18, 17)),
     "cmyk.jpg": lambda: _bytes(Image.new("CMYK", SIZE, (20, 40, 60, 80)), "JPEG", quality=95),

@@ -1,6 +1,6 @@
 """Record a real ComfyUI's answers: ``PYTHONPATH=tests/runner python -m runner_probe.record URL``.
 
-That ComfyUI needs ``nodes.py`` of this folder as ``custom_nodes/probe_nodes.py``. Answers are written masked: nothing
+That ComfyUI needs ``nodes.py`` and ``pixel_nodes.py`` of this folder in its ``custom_nodes``. Answers are written masked: nothing
 of its tracebacks is kept.
 """
 
@@ -15,25 +15,42 @@ from typing import Any
 import aiohttp
 
 from .cases import REFUSED, RUNS, Case
-from .driving import give_image, put
+from .driving import give_image, give_pictures, pixels, put
 from .masking import masked, without_module
+from .pixel_cases import PIXELS
 
 RECORDED = Path(__file__).parent.parent / "recorded"
-CORE = ("LoadImage", "SaveImage", "PreviewImage")
+CORE = (
+    *("LoadImage", "LoadImageMask", "SaveImage", "PreviewImage", "EmptyImage", "ImageScale", "ImageScaleBy"),
+    *("ImageBatch", "ImageInvert", "ImageCrop", "ImagePadForOutpaint", "MaskToImage", "ImageToMask", "InvertMask"),
+    *("GrowMask", "SolidMask", "PreviewAny", "PrimitiveInt", "PrimitiveFloat", "PrimitiveString"),
+    *("PrimitiveStringMultiline", "PrimitiveBoolean"),
+)
 
 
 async def record(url: str) -> None:
     async with aiohttp.ClientSession(url) as http:
         async with http.get("/system_stats") as reply:
             version = (await reply.json())["system"]["comfyui_version"]
-        async with http.get("/object_info") as reply:
-            info = await reply.json()
-    kept = {name: without_module(each) for name, each in info.items() if name.startswith("Probe") or name in CORE}
-    kept["LoadImage"]["input"]["required"]["image"][0] = []
-    write("object_info", version, kept)
+    write("object_info", version, await object_info(url))
     await give_image(url)
+    await give_pictures(url)
     for name, cases in (("runs", RUNS), ("refused", REFUSED)):
         write(name, version, {case_name: await _answers(url, case) for case_name, case in cases.items()})
+
+
+    write("pixels", version, {name: await pixels(url, case) for name, case in PIXELS.items()})
+
+
+async def object_info(url: str) -> dict[str, Any]:
+    """The entries of the probe and of the core nodes; of the input folder's files nothing is told."""
+    async with aiohttp.ClientSession(url) as http, http.get("/object_info") as reply:
+        info = await reply.json()
+    probed = ("Probe", "Pixel")
+    kept = {name: without_module(each) for name, each in info.items() if name.startswith(probed) or name in CORE}
+    for name in ("LoadImage", "LoadImageMask"):
+        kept[name]["input"]["required"]["image"][0] = []
+    return kept
 
 
 async def _answers(url: str, case: Case) -> list[dict[str, Any]]:

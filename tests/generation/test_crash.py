@@ -1,0 +1,99 @@
+"""SIGKILL at every step of a call: afterwards the books are the provider's, and nothing was asked twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+
+from mintmark.errors import ChargeUnknown
+from mintmark.generation.context import JobContext
+from mintmark.sandbox import Sandbox
+
+from .lab import MINI, ONE_BY_ONE, SCHNELL, Lab, open_lab
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
+
+
+async def generate(folder: Path, url: str, model: str, job_id: str, at: int, count: int) -> tuple[int, str]:
+    """(exit status, output) of a process that makes one generation and dies at this moment."""
+    arguments = [str(folder), url, model, job_id, str(at), str(count)]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "mintmark.tests.generation.crash", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    status = process.returncode
+    assert status in (0, -signal.SIGKILL), err.decode()
+    return status or 0, out.decode()
+
+
+async def again(lab: Lab, model: str, job_id: str, count: int) -> bool:
+    """The same job once more, in a new process; whether it gave its images."""
+    job = JobContext(job_id=job_id, allowance_microusd=0, mode="sandbox", local=True)
+    lab.engine.journal.open_job(job)
+    try:
+        made = await lab.generate(job, model, count=count, seed=1)
+    except ChargeUnknown:
+        return False
+    assert len(made.pictures) == count
+    return True
+
+
+async def check(folder: Path, sandbox: Sandbox, model: str, job_id: str, count: int, when: str) -> None:
+    async with open_lab(folder, sandbox) as lab:
+        delivered = await again(lab, model, job_id, count)
+        lab.engine.books.catch_up()
+        states = lab.states()
+        assert set(states) <= {"settled", "released", "unknown"}, when
+        settled, unknown = await lab.balanced()
+        bill = await lab.bill()
+        assert len(bill) <= count, f"{when}: a call was made twice"
+        assert await lab.asked() <= count, when
+        assert lab.engine.ledger.totals().set_aside_microusd == 0, f"{when}: an allowance was never given back"
+        assert delivered is (unknown == 0), when
+        if model != MINI:
+            named = [call for call in lab.calls() if call.state == "unknown" and call.request_id]
+            assert named == [], f"{when}: fal had named it"
+        if delivered:
+            assert settled == sum(line["microusd"] for line in bill), when
+
+
+async def moments(folder: Path, model: str, count: int) -> int:
+    """How many moments there are in one generation."""
+    async with Sandbox(latency_s=0.01) as sandbox:
+        status, out = await generate(folder, sandbox.url, model, str(uuid.uuid4()), 0, count)
+    assert status == 0
+    return int(out)
+
+
+@pytest.mark.parametrize(("model", "count"), [(SCHNELL, 1), (MINI, 1), (ONE_BY_ONE, 2)])
+async def test_killed_at_any_step_the_books_are_even_and_nothing_is_asked_twice(
+    tmp_path: Path, model: str, count: int
+) -> None:
+    every = await moments(tmp_path / "count", model, count)
+    assert every >= 12
+    gate = asyncio.Semaphore(2)
+
+    async def die_at(at: int) -> str:
+        job_id = str(uuid.uuid4())
+        folder = tmp_path / str(at)
+        async with gate, Sandbox(latency_s=0.01) as sandbox:
+            status, _ = await generate(folder, sandbox.url, model, job_id, at, count)
+            assert status == -signal.SIGKILL
+            when = f"moment {at} of {every}"
+            await check(folder, sandbox, model, job_id, count, when)
+            async with open_lab(folder, sandbox) as lab:
+                return "+".join(sorted(lab.states()))
+
+    # Of several calls at once every third moment is enough: each single step is in the cases before.
+    ends = await asyncio.gather(*(die_at(at) for at in range(1, every + 1, 3 if count > 1 else 1)))
+    if count == 1:
+        # The kills really hit different steps: before asking, while asked, and after the settlement.
+        assert {"settled", "released+settled", "unknown"} <= set(ends)
