@@ -19,6 +19,10 @@ class _Redacting(logging.Filter):
         if _secrets:
             record.msg = redact(record.getMessage())
             record.args = ()
+            # What ``extra`` brought along is printed by machines' formatters.
+            for name, value in vars(record).items():
+                if isinstance(value, str):
+                    setattr(record, name, redact(value))
             # A formatted traceback may quote a secret too, so it is rendered here and cleaned.
             if record.exc_info and record.exc_info[1] is not None:
                 text = logging.Formatter().formatException(record.exc_info)

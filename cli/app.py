@@ -32,6 +32,8 @@ app.command("sandbox")(servers.sandbox)
 
 # Typer brings its own copy of click in newer releases, so its error classes are reached through Typer's own names.
 _BadUsage: Any = typer.BadParameter.__mro__[1]
+_INTERRUPTED = 130
+"""What Typer makes of Ctrl-C: it catches KeyboardInterrupt itself."""
 
 
 @app.callback(invoke_without_command=True)
@@ -67,4 +69,6 @@ def _run() -> int:
     except Exception as exc:
         logging.getLogger("mintmark.cli").critical("This is a defect of Mintmark", exc_info=True)
         return fail(InternalError(f"{type(exc).__name__}: {exc}", hint="Please report this with the lines above."))
+    if code == _INTERRUPTED:
+        return fail(Canceled("Stopped."))
     return code if isinstance(code, int) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,8 @@ def runner(
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
             await started.serve_forever()
 
-    asyncio.run(serve())
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order
+        asyncio.run(serve())
 
 
 def sandbox(
@@ -45,7 +47,8 @@ def sandbox(
             _say("Sandbox", started.url, as_json=as_json, mode="sandbox")
             await started.serve_forever()
 
-    asyncio.run(serve())
+    with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order
+        asyncio.run(serve())
 
 
 def _say(name: str, url: str, *, as_json: bool, mode: str) -> None:

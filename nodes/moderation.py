@@ -44,9 +44,7 @@ class ModeratePrompt(io.ComfyNode):
 
     @classmethod
     async def execute(cls, text: str) -> Any:
-        verdict: Verdict = await current().job(lambda engine, job, node: engine.judge.text(job, text))
-        if verdict.decision == "blocked":
-            raise verdict.error()
+        verdict: Verdict = await current().job(lambda engine, job, node: _judge_text(engine, job, text))
         return io.NodeOutput(text, (verdict,), ui=ui.PreviewText(_told([verdict])))
 
 
@@ -111,12 +109,23 @@ class ModerationGate(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str) -> Any:
-        stopped = {"blocked"} | ({"flagged"} if on_flagged == "stop" else set())
-        bad = [each for each in verdict if each.decision in stopped]
-        if bad or not verdict:
-            raise _stopped(bad, len(verdict))
+    async def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str) -> Any:
+        await current().job(lambda engine, job, node: _pass_or_stop(verdict, on_flagged))
         return io.NodeOutput(images)
+
+
+async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:
+    verdict = await engine.judge.text(job, text)
+    if verdict.decision == "blocked":
+        raise verdict.error()
+    return verdict
+
+
+async def _pass_or_stop(verdict: tuple[Verdict, ...], on_flagged: str) -> None:
+    stopped = {"blocked"} | ({"flagged"} if on_flagged == "stop" else set())
+    bad = [each for each in verdict if each.decision in stopped]
+    if bad or not verdict:
+        raise _stopped(bad, len(verdict))
 
 
 def _stopped(bad: list[Verdict], count: int) -> PolicyError:

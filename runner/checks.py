@@ -37,10 +37,11 @@ async def node_problems(graph: Graph, node_id: str, types: dict[str, NodeType]) 
                 details = name[len(prefix) :]
                 found.append(problem("required_input_missing", "Required input is missing", details, input_name=name))
         elif isinstance(given[name], list):
-            found += _link_problems(given[name], name, spec, types, linked_types, "input_types" in own_checks)
+            config = node_type.config(spec)
+            found += _link_problems(given[name], name, spec, config, types, linked_types, "input_types" in own_checks)
         else:
             skip_limits = own_all or name in own_checks
-            found += _value_problems(given, name, spec, skip_limits)
+            found += _value_problems(given, name, spec, node_type.config(spec), skip_limits)
     missing = any(each["type"] == "required_input_missing" for each in found)
     return (
         found if missing or node_type.validates is None else found + await _own_problems(node_type, given, linked_types)
@@ -51,11 +52,11 @@ def _link_problems(
     link: list[Any],
     name: str,
     spec: Input,
+    config: list[Any],
     types: dict[str, NodeType],
     linked_types: dict[str, str],
     types_are_theirs: bool,
 ) -> list[Problem]:
-    config = [spec.get_io_type(), spec.as_dict()]
     if not is_link(link):
         message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
         return [problem("bad_linked_input", message, name, input_name=name, input_config=config, received_value=link)]
@@ -77,7 +78,9 @@ def fits(received: str, wanted: str) -> bool:
     return set(received.split(",")) <= set(wanted.split(","))
 
 
-def _value_problems(given: dict[str, Any], name: str, spec: Input, skip_limits: bool) -> list[Problem]:
+def _value_problems(
+    given: dict[str, Any], name: str, spec: Input, config: list[Any], skip_limits: bool
+) -> list[Problem]:
     value = given[name]
     # A list that is meant as a value travels in a box, so that it is not taken for a link.
     if isinstance(value, dict) and "__value__" in value:
@@ -88,16 +91,16 @@ def _value_problems(given: dict[str, Any], name: str, spec: Input, skip_limits: 
         try:
             value = given[name] = cast(value)
         except (ValueError, TypeError, OverflowError) as error:
-            extra = {"input_name": name, "input_config": [io_type, spec.as_dict()], "received_value": value}
+            extra = {"input_name": name, "input_config": config, "received_value": value}
             message = f"Failed to convert an input value to a {io_type} value"
             details = f"{name}, {value}, {error}"
             return [problem("invalid_input_type", message, details, **extra, exception_message=str(error))]
-    return [] if skip_limits else _limit_problems(name, value, spec)
+    return [] if skip_limits else _limit_problems(name, value, spec, config)
 
 
-def _limit_problems(name: str, value: Any, spec: Input) -> list[Problem]:
+def _limit_problems(name: str, value: Any, spec: Input, config: list[Any]) -> list[Problem]:
     options = spec.as_dict()
-    extra = {"input_name": name, "input_config": [spec.get_io_type(), options], "received_value": value}
+    extra = {"input_name": name, "input_config": config, "received_value": value}
     if "min" in options and value < options["min"]:
         message = f"Value {value} smaller than min of {options['min']}"
         return [problem("value_smaller_than_min", message, name, **extra)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CannotWrite, FileMissing
 from . import pictures
@@ -12,6 +12,9 @@ from .comfy_api.latest import io, ui
 from .core import MODULE, CoreNode, LegacyNode
 from .images import as_array
 from .paths import Paths, annotated, numbered
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PICTURES = (".avif", ".webp")  # picture files that not every system's table of types knows
 CHANNELS = ("alpha", "red", "green", "blue")
@@ -137,15 +140,21 @@ def save(paths: Paths, image: Any, prefix: str, hidden: Any) -> list[ui.SavedRes
     results = []
     for offset, picture in enumerate(array):
         start = stem.replace("%batch_num%", str(offset))
-        while (folder / (name := f"{start}_{number:05}_.png")).exists():
-            number += 1
         try:
+            name, number = _free(folder, start, number)
             (folder / name).write_bytes(pictures.png(picture, chunks))
         except OSError as error:
             raise CannotWrite(f"{prefix[:100]!r}: the file cannot be written.", hint=error.strerror) from error
         results.append(ui.SavedResult(name, subfolder, io.FolderType.output))
         number += 1
     return results
+
+
+def _free(folder: Path, stem: str, number: int) -> tuple[str, int]:
+    """The first free name from this number on: with ``%batch_num%`` in it the folder was searched for another stem."""
+    while (folder / (name := f"{stem}_{number:05}_.png")).exists():
+        number += 1
+    return name, number
 
 
 def filled(prefix: str, *, width: int, height: int, now: time.struct_time | None = None) -> str:
@@ -189,4 +198,6 @@ class PreviewImage(LegacyNode):
         return io.NodeOutput(images, ui={"images": shown.values})
 
 
-NODES: list[tuple[type[CoreNode], str]] = [(each, MODULE) for each in (LoadImage, LoadImageMask, SaveImage, PreviewImage)]
+NODES: list[tuple[type[CoreNode], str]] = [
+    (each, MODULE) for each in (LoadImage, LoadImageMask, SaveImage, PreviewImage)
+]

@@ -83,6 +83,7 @@ class ImageScaleBy(LegacyNode):
             node_id="ImageScaleBy",
             display_name="Upscale Image By",
             category="image/upscaling",
+            essentials_category="Image Tools",
             inputs=[
                 io.Image.Input("image"),
                 io.Combo.Input("upscale_method", options=METHODS),
@@ -225,9 +226,6 @@ def feathered(height: int, width: int, sides: tuple[int, int, int, int], feather
 
 
 NODES: list[tuple[type[CoreNode], str]] = [
-    *(
-        (each, MODULE)
-        for each in (EmptyImage, ImageScale, ImageScaleBy, ImageBatch, ImageInvert, ImagePadForOutpaint)
-    ),
+    *((each, MODULE) for each in (EmptyImage, ImageScale, ImageScaleBy, ImageBatch, ImageInvert, ImagePadForOutpaint)),
     (ImageCrop, "comfy_extras.nodes_images"),
 ]

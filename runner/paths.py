@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def annotated(paths: Paths, name: str) -> Path:
     """
     root, plain = paths.input, name
     for kind in ("input", "output", "temp"):
-        if name.endswith(f"[{kind}]"):
-            root, plain = paths.base / kind, name[: -len(kind) - 2].rstrip()
+        if name.endswith(f" [{kind}]"):
+            root, plain = paths.base / kind, name[: -len(kind) - 3]
     path = inside(root, plain)
     if path is None or not path.is_file():
         raise FileMissing(f"Invalid image file: {name}")
@@ -79,13 +80,17 @@ def numbered(root: Path, prefix: str) -> tuple[Path, str, str, int]:
     """Where files of a ``filename_prefix`` go: folder, stem, subfolder as on the wire, next free number.
 
     Raises:
-        CannotWrite: the prefix leads outside the folder.
+        CannotWrite: the prefix leads outside the folder, or its folder cannot be made.
     """
-    subfolder, _, stem = prefix.replace("\\", "/").rpartition("/")
-    folder = inside(root, subfolder)
-    if folder is None or stem in ("", ".", "..") or subfolder.startswith("/"):
-        raise CannotWrite(f"Saving outside the output folder is not allowed: {prefix!r}.")
-    folder.mkdir(parents=True, exist_ok=True)
+    subfolder, stem = os.path.split(os.path.normpath(prefix))
+    folder = inside(root, subfolder, stem)
+    if folder is None or stem in ("", "..") or Path(subfolder).is_absolute():
+        raise CannotWrite(f"Saving outside the output folder is not allowed: {prefix[:100]!r}.")
+    folder = root.resolve() / subfolder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotWrite(f"{prefix[:100]!r}: its folder cannot be made.", hint=error.strerror) from error
     taken = [_number(path.name, stem) for path in folder.iterdir()]
     return folder, stem, subfolder, max(taken, default=0) + 1
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import InternalError
 from .comfy_api.latest.inputs import Input, Output, info_of
-from .comfy_api.latest.io import DynamicCombo
+from .comfy_api.latest.io import Combo, DynamicCombo
 from .comfy_api.latest.node import ComfyNode, Hidden, Schema
 
 OBJECT_INFO_ALWAYS = {"output_matchtypes": None, "price_badge": None}
@@ -56,6 +56,13 @@ class NodeType:
         return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}, any(
             p.kind is p.VAR_KEYWORD for p in parameters
         )
+
+    def config(self, spec: Input) -> list[Any]:
+        """An input as errors tell of it: in the older shape a choice is its list of words."""
+        options = spec.as_dict()
+        if isinstance(spec, Combo.Input) and hasattr(self.cls, "legacy_info"):
+            return [options.pop("options"), {name: each for name, each in options.items() if name != "multiselect"}]
+        return [spec.get_io_type(), options]
 
     def info(self) -> dict[str, Any]:
         """The entry of ``/object_info``."""

@@ -63,7 +63,7 @@ def _bilinear(image: Pixels, axis: int, new: int) -> Pixels:
     at = np.maximum(_centers(size, new) - np.float32(0.5), np.float32(0))
     low = np.minimum(at.astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
-    share = _along(at - low, axis)
+    share = _along(at - low.astype(np.float32), axis)
     return image.take(low, axis=axis) * (1 - share) + image.take(high, axis=axis) * share
 
 

@@ -80,7 +80,7 @@ def _told_crash(
     for other, name, link in links:
         spec = types[other].active(graph[other]["inputs"]).get(name) if link[0] == node_id else None
         if spec is not None and node_id not in wanted:
-            config = [spec[0].get_io_type(), spec[0].as_dict()]
+            config = types[other].config(spec[0])
             extra = {"input_name": name, "input_config": config, "linked_node": list(link)}
             message = {"exception_message": str(error)}
             return _crash("exception_during_inner_validation", "inner node", error, **extra, **message)

@@ -76,7 +76,7 @@ class Live:
         }
         env = clean_environment(
             MINTMARK_SANDBOX="0",
-            MINTMARK_PROVIDER_URLS=f"openai={url}/openai/v1,fal={url}/fal",
+            MINTMARK_PROVIDER_URLS=f"openai={url}/openai/v1,fal={url}/fal/queue",
             **self.keys,
         )
         self.client_env = {**env, "MINTMARK_DATA_DIR": str(self.folder / "client")}
@@ -92,15 +92,17 @@ class Live:
 
     def run(self, model: str, *more: str) -> int:
         """One job by the command line; what it prints is kept."""
+        # Another seed each time, or the worker would answer from its cache.
+        wanted = (f"--set=model={model}", f"--set=seed={secrets.randbelow(10**9)}", "-o", "out", *more)
         ran = Place(self.folder, self.place.sandbox, self.client_env).run(
-            *("run", "text-to-image", f"--set=model={model}", "--worker", self.worker.url, "-o", "out", *more)
+            "run", "text-to-image", "--worker", self.worker.url, *wanted
         )
         self.told += [ran.stdout.encode(), ran.stderr.encode()]
         return ran.returncode
 
     async def by_hand(self, model: str) -> None:
         """The same graph as a person queues it, listening to every event and asking every route."""
-        graph = bind(Library(()).resolve("text-to-image"), {"model": model, "seed": secrets.randbelow(1000)}).graph
+        graph = bind(Library(()).resolve("text-to-image"), {"model": model, "seed": secrets.randbelow(10**9)}).graph
         prompt_id, client_id = str(uuid.uuid4()), uuid.uuid4().hex
         async with aiohttp.ClientSession() as http, http.ws_connect(f"{self.worker.url}/ws?clientId={client_id}") as ws:
             body = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id}

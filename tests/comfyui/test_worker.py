@@ -64,8 +64,8 @@ def test_a_prompt_block_comes_back_with_its_code(comfy: Any, tmp_path: Path) -> 
 
 async def test_a_provider_block_comes_back_with_its_code(page: Any, tmp_path: Path) -> None:
     await page.fault(provider="fal", kind="policy_input", count=1)
-    seed = ("--set", f"seed={uuid.uuid4().int % 2**31}")
-    code, answer = await asyncio.to_thread(run, page.comfy, tmp_path, "--worker", page.comfy.url, *seed)
+    prompt = ("--set", f"prompt=a paper boat {uuid.uuid4().hex}")
+    code, answer = await asyncio.to_thread(run, page.comfy, tmp_path, "--worker", page.comfy.url, *prompt)
     assert (code, answer["error"]["code"]) == (1, "provider_blocked")
 
 

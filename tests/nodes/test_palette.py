@@ -227,3 +227,11 @@ async def test_the_prompt_is_in_the_credential_only_where_the_job_may_keep_it(
     record = read_credential(path).record
     assert record is not None
     assert record["prompt"] == "a lighthouse made of amber glass"
+
+
+async def test_what_stopped_a_job_is_in_its_report_with_its_node(bench: Any, made: Any) -> None:
+    job = await bench.open_job()
+    name = await bench.upload(Image.new("RGB", (64, 64), (255, 0, 0)))
+    await bench.run(_gated(name, "pass"), job)
+    (failure,) = (await bench.report(job))["failures"]
+    assert (failure["code"], failure["node_id"]) == ("output_blocked", "4")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -215,15 +215,15 @@ def test_numbers_go_on_after_the_highest_and_odd_names_do_not_disturb(tmp_path: 
 async def test_a_full_disk_leaves_nothing_of_a_batch(
     bench: Any, made: Any, error_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, linked = os.link, list[bool]()
+    real, begun = tempfile.mkstemp, list[str]()
 
-    def full(source: Path, target: Path) -> None:
-        linked.append(bench.output in target.parents)
-        if linked[-1] and sum(linked) == 2:
+    def full(*, prefix: str, suffix: str, dir: Path) -> tuple[int, str]:
+        begun.extend([prefix] if bench.output in dir.parents else [])
+        if len(begun) == 2:
             raise OSError(28, "No space left on device")
-        real(source, target)
+        return real(prefix=prefix, suffix=suffix, dir=dir)
 
-    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
     assert f"[{DiskFull.code}]" in error_of(await bench.run(made(count=3)))
     assert [path for path in bench.output.rglob("*") if path.is_file()] == []
 

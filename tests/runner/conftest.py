@@ -21,9 +21,9 @@ surface.install()
 
 @pytest.fixture
 async def runner(tmp_path: Path) -> AsyncIterator[Runner]:
-    from runner_probe import local, nodes
+    from runner_probe import local, nodes, pixel_nodes
 
-    packs = [nodes.comfy_entrypoint, local.LocalExtension()]
+    packs = [nodes.comfy_entrypoint, pixel_nodes.comfy_entrypoint, local.LocalExtension()]
     async with Runner(base_dir=tmp_path / "base", extensions=packs, max_prompts=256) as opened:
         yield opened
 

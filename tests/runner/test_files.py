@@ -160,7 +160,9 @@ async def test_a_saved_image_has_the_graph_in_it_and_the_pixels_of_the_upload(
         assert saved.text["workflow"] == '{"id": "w"}'  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("prefix", ["../../evil", "/abs/evil", "a/../../evil", "..", "ok/.."])
+@pytest.mark.parametrize(
+    "prefix", ["../../evil", "/abs/evil", "a/../../evil", "..", "nul\x00evil", "evil" * 80, "evil" * 80 + "/x"]
+)
 async def test_a_prefix_that_leads_outside_fails_its_node_and_writes_nothing(
     prefix: str, runner: Runner, client: Any
 ) -> None:
@@ -194,8 +196,9 @@ def test_numbers_go_on_after_the_highest(tmp_path: Path) -> None:
     for name in ("x_00007_.png", "x_00002_.png", "xy_00009_.png", "x_bad_.png"):
         (tmp_path / name).touch()
     assert numbered(tmp_path, "x") == (tmp_path, "x", "", 8)
+    assert numbered(tmp_path, "x/") == (tmp_path, "x", "", 8)
     with pytest.raises(CannotWrite):
-        numbered(tmp_path, "")
+        numbered(tmp_path, "a/../..")
 
 
 def test_an_image_goes_through_a_file_unchanged(tmp_path: Path) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
-from runner_probe.cases import BETTER, REFUSED, RUNS, Case
-from runner_probe.driving import give_image, put
+import pytest_asyncio
+from runner_probe.cases import BETTER, REFUSED, RUNS, TEN, Case
+from runner_probe.driving import give_image, give_pictures, pixels, put
 from runner_probe.masking import masked, without_module
+from runner_probe.pixel_cases import PIXELS
+from runner_probe.record import array, object_info, packed
 
 from mintmark.runner import Runner
 
@@ -21,6 +26,17 @@ EQUAL_REFUSED = sorted(set(REFUSED) - set(BETTER))
 
 def recorded(name: str) -> dict[str, Any]:
     return dict(json.loads((RECORDED / f"{name}.json").read_text())["answers"])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Runner]:
+    """One runner with all picture files, for cases that leave nothing behind."""
+    from runner_probe import pixel_nodes
+
+    base = tmp_path_factory.mktemp("pixels")
+    async with Runner(base_dir=base, extensions=[pixel_nodes.comfy_entrypoint]) as opened:
+        await give_pictures(opened.url)
+        yield opened
 
 
 async def answers(runner: Runner, case: Case) -> Any:
@@ -44,11 +60,32 @@ async def test_a_deliberate_difference_is_still_one(name: str, runner: Runner) -
     assert await answers(runner, cases[name]) != recorded(file)[name], "no longer different: take it out of BETTER"
 
 
-async def test_object_info_tells_of_each_node_what_comfyui_tells(http: aiohttp.ClientSession) -> None:
-    async with http.get("/object_info") as reply:
-        told = {name: without_module(each) for name, each in (await reply.json()).items()}
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("name", PIXELS)
+async def test_a_core_node_gives_the_pixels_that_comfyui_gives(name: str, shared: Runner) -> None:
+    case, expected = PIXELS[name], recorded("pixels")[name]
+    given = packed(await pixels(shared.url, case))
+    if isinstance(expected, str):
+        assert isinstance(given, str), "ComfyUI cannot do this"
+        return
+    for got, wanted in zip(map(array, given), map(array, expected), strict=True):
+        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
+        if case.off == 0:
+            assert np.array_equal(got, wanted), float(abs(got - wanted).max())
+        else:
+            assert not got.size or float(abs(got - wanted).max()) <= case.off * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("name", TEN)
+def test_the_ten_graphs_are_recorded_and_told_alike(name: str) -> None:
+    assert recorded("runs")[name]
+    assert name not in BETTER
+
+
+async def test_object_info_tells_of_each_node_what_comfyui_tells(runner: Runner) -> None:
     expected = recorded("object_info")
-    assert len(expected) > 30
+    assert len(expected) > 50
+    told = json.loads(json.dumps(await object_info(runner.url)))
     assert {name: told.get(name) for name in expected} == expected
 
 

@@ -238,15 +238,20 @@ RUNS: dict[str, Case] = {
 }
 
 RUNS |= {
-    "core_values": _one(
-        {
-            "1": node("PrimitiveInt", value="12"),
-            "2": node("PrimitiveFloat", value=1),
-            "3": node("PrimitiveString", value=5),
-            "4": node("PrimitiveStringMultiline", value="a\nb"),
-            "5": node("PrimitiveBoolean", value="yes"),
-            **{f"show {n}": node("PixelTyped", value=[str(n), 0]) for n in range(1, 6)},
-        },
+    "core_values": Case(
+        [
+            {
+                "prompt": {
+                    "1": node("PrimitiveInt", value="12"),
+                    "2": node("PrimitiveFloat", value=1),
+                    "3": node("PrimitiveString", value=5),
+                    "4": node("PrimitiveStringMultiline", value="a\nb"),
+                    "5": node("PrimitiveBoolean", value="yes"),
+                    **{f"show {n}": node("PixelTyped", value=[str(n), 0]) for n in range(1, 6)},
+                }
+            }
+        ],
+        shuffles=True,
     ),
     **{
         f"core_preview_any_{kind}": _one(
@@ -263,19 +268,19 @@ RUNS |= {
     **{
         f"core_save_{name}": _one(
             {
-                "1": node("EmptyImage", width=7, height=5, batch_size=2, color=0xFF8000),
+                "1": node("EmptyImage", width=7, height=len(name), batch_size=2, color=0xFF8000),
                 "2": node("ImageInvert", image=["1", 0]),
                 "3": node("SaveImage", images=["2", 0], filename_prefix=prefix),
             }
         )
         for name, prefix in (
-            ("size", "size/%width%x%height%_%WIDTH%"),
+            ("its_size", "size/%width%x%height%_%WIDTH%"),
             ("batch_number", "n_%batch_num%_x"),
             ("left_to_the_page", "p_%date:yyyy-MM-dd%_%Empty Image.width%"),
             ("folder", "folder/"),
             ("nothing", ""),
-            ("backslash", "back\\slash"),
-            ("dots", "a/./b/../c"),
+            ("slash", "back\\slash"),
+            ("with_dots", "a/./b/../c"),
         )
     },
     "core_scale": _one(
@@ -389,7 +394,9 @@ REFUSED |= {
     "core_too_large": _one(_scaled(width=16385)),
     "core_not_a_number": _one(_scaled(height="tall")),
     "core_missing": _one({"1": node("EmptyImage", width=8), "2": node("PreviewImage", images=["1", 0])}),
-    "core_mismatch": _one({"1": node("SolidMask", value=1, width=1, height=1), "2": node("PreviewImage", images=["1", 0])}),
+    "core_mismatch": _one(
+        {"1": node("SolidMask", value=1, width=1, height=1), "2": node("PreviewImage", images=["1", 0])}
+    ),
     "core_mask_channel": _one(
         {"1": node("LoadImageMask", image="given.png", channel="hue"), "2": node("PixelDump", value=["1", 0])}
     ),

@@ -1,0 +1,135 @@
+"""Every setting once, from the environment, refused by name where it cannot be used."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from mintmark import config
+from mintmark.config import Settings, load
+from mintmark.errors import BadSetting
+
+PAGE = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+
+
+def test_without_an_environment_the_defaults_hold(tmp_path: Path) -> None:
+    found = load({}, data_dir=tmp_path)
+    assert found == Settings(data_dir=tmp_path)
+    assert (found.mode, found.on_unknown, found.allowance_microusd, found.budget_microusd) == (
+        "live",
+        "strict",
+        5_000_000,
+        None,
+    )
+
+
+def test_the_data_folder_is_the_user_s_own_by_default() -> None:
+    assert "mintmark" in load({}).data_dir.parts
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "setting", "value"),
+    [
+        ("MINTMARK_SANDBOX", "yes", "sandbox", True),
+        ("MINTMARK_SANDBOX", "0", "sandbox", False),
+        ("MINTMARK_ALLOWANCE_USD", "0.1", "allowance_microusd", 100_000),
+        ("MINTMARK_ALLOWANCE_USD", "0", "allowance_microusd", 0),
+        ("MINTMARK_BUDGET_USD", "12.345678", "budget_microusd", 12_345_678),
+        ("MINTMARK_ON_UNKNOWN", "available", "on_unknown", "available"),
+        ("MINTMARK_WORKFLOWS", "", "workflows", ()),
+        ("MINTMARK_MAX_PIXELS", "64", "max_pixels", 64),
+        ("MINTMARK_PROVIDER_TIMEOUT_S", "1.5", "provider_timeout_s", 1.5),
+        ("MINTMARK_PROVIDER_URLS", "fal=https://gate/x?a=b", "provider_urls", {"fal": "https://gate/x?a=b"}),
+    ],
+)
+def test_a_variable_sets_its_setting(variable: str, text: str, setting: str, value: object) -> None:
+    assert getattr(load({variable: text}), setting) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("MINTMARK_SANDBOX", "perhaps"),
+        ("MINTMARK_ALLOWANCE_USD", "five"),
+        ("MINTMARK_ALLOWANCE_USD", "-1"),
+        ("MINTMARK_ALLOWANCE_USD", "nan"),
+        ("MINTMARK_ALLOWANCE_USD", "inf"),
+        ("MINTMARK_BUDGET_USD", "1e300"),
+        ("MINTMARK_ON_UNKNOWN", "whatever"),
+        ("MINTMARK_MAX_PIXELS", "0"),
+        ("MINTMARK_MAX_PIXELS", "1.5"),
+        ("MINTMARK_PROVIDER_TIMEOUT_S", "0"),
+        ("MINTMARK_PROVIDER_TIMEOUT_S", "nan"),
+        ("MINTMARK_PROVIDER_URLS", "fal=ftp://gate"),
+        ("MINTMARK_PROVIDER_URLS", "no pair"),
+        ("MINTMARK_DATA_DIR", "~nobody-of-this-name/data"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name_and_with_its_meaning(variable: str, text: str) -> None:
+    with pytest.raises(BadSetting) as caught:
+        load({variable: text})
+    assert variable in caught.value.message
+    assert text in caught.value.message
+    assert caught.value.hint == next(row[3] for row in config.table() if row[0] == variable)
+
+
+def test_the_worker_s_token_is_never_shown() -> None:
+    found = load({"MINTMARK_WORKER_TOKEN": "a-secret-token"})
+    assert found.worker_token == "a-secret-token"
+    assert "a-secret-token" not in repr(found)
+
+
+def test_play_money_has_books_of_its_own(tmp_path: Path) -> None:
+    live = Settings(data_dir=tmp_path)
+    assert live.books_dir == tmp_path
+    assert live.with_(sandbox=True).books_dir == tmp_path / "sandbox"
+    assert live.with_(sandbox=True).mode == "sandbox"
+
+
+def test_a_flag_that_was_not_given_changes_nothing(tmp_path: Path) -> None:
+    found = Settings(data_dir=tmp_path, policy="strict")
+    assert found.with_(policy=None, project="posters") == Settings(
+        data_dir=tmp_path, policy="strict", project="posters"
+    )
+
+
+def test_every_setting_has_a_variable_of_its_own() -> None:
+    variables = [row[0] for row in config.table()]
+    assert len(set(variables)) == len(fields(Settings))
+    assert all(re.fullmatch(r"MINTMARK_[A-Z_]+", each) for each in variables)
+
+
+def documented() -> dict[str, tuple[str, str]]:
+    """(default, meaning) by variable, as the page's table has them."""
+    rows = re.findall(r"^\| `(MINTMARK_\w+)` \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
+    return {variable: (default, meaning) for variable, default, meaning in rows}
+
+
+def test_the_page_has_every_setting_and_no_other() -> None:
+    assert list(documented()) == [row[0] for row in config.table()]
+
+
+@pytest.mark.parametrize("row", config.table(), ids=lambda row: row[0])
+def test_the_page_says_what_the_code_says(row: tuple[str, str, object, str]) -> None:
+    variable, name, default, meaning = row
+    shown, said = documented()[variable]
+    assert said == meaning
+    if isinstance(default, (str, float)) and not isinstance(default, bool):
+        assert shown.strip("`").replace(",", "") == f"{default:g}" if isinstance(default, float) else default
+    if name.endswith("_microusd") and isinstance(default, int):
+        assert float(shown.strip("`")) * config.MICRO == default
+
+
+def test_no_setting_is_read_beside_the_table() -> None:
+    """A variable the code names is a setting, or one of those the page lists as belonging to development."""
+    known = {row[0] for row in config.table()} | set(re.findall(r"`(MINTMARK_\w+)`", PAGE))
+    named: set[str] = set()
+    for folder in ("cli", "generation", "metering", "moderation", "nodes", "orchestrator", "provenance", "providers"):
+        for path in (ROOT / folder).rglob("*.py"):
+            named |= set(re.findall(r"MINTMARK_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8")))
+    # The sockets' types are no variables.
+    assert named - known - {"MINTMARK_RECORD", "MINTMARK_VERDICT"} == set()
