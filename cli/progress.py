@@ -20,8 +20,9 @@ class Display:
     def __init__(self, workflow: WorkflowVersion, *, quiet: bool) -> None:
         self._quiet = quiet
         self._graph = workflow.graph
-        self._console = console()
-        self._status = self._console.status(f"Starting [bold]{workflow.label}[/]")
+        if not quiet:
+            self._console = console()
+            self._status = self._console.status(f"Starting [bold]{workflow.label}[/]")
 
     def __enter__(self) -> Display:
         if not self._quiet:
@@ -31,7 +32,8 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._status.stop()
+        if not self._quiet:
+            self._status.stop()
 
     def heard(self, event: WorkerEvent) -> None:
         """Show what an event means to a person, if anything."""

@@ -44,7 +44,7 @@ class JobContext(_Frozen):
     project: str = "default"
     user: str = "local"
     policy: str = "standard"
-    """Name, or name@version, of a moderation policy the worker knows."""
+    """Name, or name@version, of a policy the worker knows; a file only where it is the worker's own setting."""
     allowance_microusd: int = Field(ge=0)
     """The most this job may spend."""
     mode: Literal["live", "sandbox"]
@@ -54,8 +54,9 @@ class JobContext(_Frozen):
     """Whether the credential may hold the prompt itself."""
     workflow: WorkflowRef | None = None
     token: SecretStr | None = None
-    """Short-lived; opens this job's report from afar. Never stored."""
+    """Short-lived; opens this job's report from afar, and nothing else. Never stored."""
     expires_at: datetime | None = None
+    """When the token ends, with time zone. A token without an end is refused."""
     local: bool = False
     """Run by hand on this machine: the allowance grows with each call, out of the local ledger."""
 

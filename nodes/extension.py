@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .host import ComfyHost
 from .host import current as current_host
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
 from .money import Receipt
@@ -19,8 +20,11 @@ class MintmarkExtension(ComfyExtension):
     """What ComfyUI and the runner load."""
 
     async def on_load(self) -> None:
-        """Add the worker route while the host still takes routes."""
-        add_routes(current_host().routes, current_worker)
+        """Add the worker route while the host still takes routes, and keep its cache within projects."""
+        host = current_host()
+        add_routes(host.routes, current_worker)
+        if isinstance(host, ComfyHost):
+            host.guard_cache()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """The palette."""

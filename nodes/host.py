@@ -77,6 +77,11 @@ class ComfyHost:
     def routes(self) -> Any:
         return self._server.routes
 
+    def guard_cache(self) -> None:
+        """From now on drop ``is_changed`` from our nodes in prompts: who sends it chooses what the cache gives them, also another
+        project's result. The runner drops it by itself."""
+        self._server.add_on_prompt_handler(without_is_changed)
+
     @property
     def output_dir(self) -> Path:
         import folder_paths
@@ -118,6 +123,15 @@ class ComfyHost:
         names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
         workers = [name for name in names if "prompt_worker" in name]
         return bool(workers) if workers or len(names) > 1 else None
+
+
+def without_is_changed(body: dict[str, Any]) -> dict[str, Any]:
+    """The body of ``POST /prompt`` without ``is_changed`` in our nodes; what is no graph is ComfyUI's to refuse."""
+    graph = body.get("prompt")
+    for node in graph.values() if isinstance(graph, dict) else ():
+        if isinstance(node, dict) and str(node.get("class_type")).startswith("Mintmark"):
+            node.pop("is_changed", None)
+    return body
 
 
 _host: Host | None = None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from .naming import place, write_all
 from .sockets import RecordSocket
 from .worker import current
 
@@ -20,10 +19,6 @@ if TYPE_CHECKING:
     from ..generation.sealing import Draft, Sealed
     from ..generation.service import Picture
 
-MAX_NAME = 200
-"""The longest part of a prefix, in bytes: file systems hold 255, and the number and a temporary ending come on top."""
-MAX_PATH = 1000
-"""The longest prefix, in bytes: systems allow 1024 to 4096, output folder included."""
 ORIGINS = {
     "AI, made in this graph": "local_ai",
     "photo or art, edited with AI": "ai_edited",
@@ -72,7 +67,7 @@ class SignAndSave(io.ComfyNode):
             drafts = await _drafts(engine, job, node, images, record, texts, ORIGINS[origin])
             # All are judged and signed before the first is written: one that is blocked leaves no half of a batch.
             sealed = [await seal(engine, job, draft) for draft in drafts]
-            paths = await asyncio.to_thread(_write_all, folder, stem, [each.data for each in sealed])
+            paths = await asyncio.to_thread(write_all, folder, stem, [each.data for each in sealed])
             root = worker.host.output_dir
             told = [_told(*each, root, node) for each in zip(sealed, paths, drafts, strict=True)]
             for facts in told:
@@ -168,57 +163,6 @@ def _untouched(picture: Picture, *, bare: bool) -> bytes:
     if picture.output.media_type == PNG and not (bare and read_text(picture.data)):
         return picture.data
     return to_png(decode(picture.data, max_pixels=picture.output.width * picture.output.height))
-
-
-def _write_all(folder: Path, stem: str, files: list[bytes]) -> list[Path]:
-    """Each file under a name of its own; where one cannot be written, none stays. Raises DiskFull and CannotWrite."""
-    from ..errors import StorageError
-    from ..storage.files import write_new
-
-    paths: list[Path] = []
-    try:
-        for data in files:
-            paths.append(write_new(numbered(folder, stem), data))  # noqa: PERF401 - those before a failure are needed
-    except StorageError:
-        for path in paths:
-            path.unlink(missing_ok=True)
-        raise
-    return paths
-
-
-def place(root: Path, prefix: str) -> tuple[Path, str]:
-    """The folder and start of the name for a prefix. Raises InvalidInput where it leads out of ``root``.
-
-    Links are followed first: one that leads elsewhere is outside, too.
-    """
-    from ..errors import InvalidInput
-
-    home = target = root.resolve()
-    wanted = prefix.strip()
-    with suppress(OSError, ValueError, RuntimeError):  # too long, NUL or half a character, links in a circle
-        parts = [len(part.encode()) for part in Path(wanted).parts]
-        if max(parts, default=0) <= MAX_NAME and sum(parts) <= MAX_PATH:
-            target = (root / wanted).resolve()
-    if target == home or not target.is_relative_to(home) or not target.name.strip(". "):
-        raise InvalidInput(
-            f"filename_prefix: {prefix[:100]!r} does not name a file inside the output folder.",
-            hint="Use a plain name such as mintmark/image.",
-        )
-    return target.parent, target.name
-
-
-def numbered(folder: Path, stem: str) -> Iterator[Path]:
-    """``stem_00001_.png`` and on, as ComfyUI numbers its files, from the first number that is free now."""
-    taken = [path.name[len(stem) + 1 :].partition("_")[0] for path in folder.glob(f"{_literal(stem)}_*_.png")]
-    first = max((int(number) for number in taken if number.isdecimal()), default=0) + 1
-    for number in range(first, first + 100_000):
-        yield folder / f"{stem}_{number:05}_.png"
-
-
-def _literal(stem: str) -> str:
-    from glob import escape
-
-    return escape(stem)
 
 
 def _told(sealed: Sealed, path: Path, draft: Draft, root: Path, node: str) -> dict[str, Any]:

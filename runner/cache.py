@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .calling import Answer
+from .images import LazyImage
 
 DEFAULT_BYTES = 256 * 1024 * 1024
 
@@ -51,8 +52,8 @@ class OutputCache:
 
 
 def size_of(value: Any, depth: int = 8) -> int:
-    """About how many bytes a value keeps alive; arrays and tensors say it themselves."""
-    own = getattr(value, "nbytes", None)
+    """About how many bytes a value keeps alive; images, arrays and tensors say it themselves."""
+    own = value.kept_bytes if isinstance(value, LazyImage) else getattr(value, "nbytes", None)
     if isinstance(own, int):
         return own + 128
     size = sys.getsizeof(value, 512)

@@ -13,6 +13,7 @@ from typing import Any
 from .comfy_api.latest.inputs import Input
 from .comfy_api.latest.io import DynamicCombo
 from .comfy_api.latest.node import ComfyNode, HiddenValues, NodeOutput
+from .images import as_tensor
 from .registry import NodeType
 
 Lists = dict[str, list[Any]]
@@ -61,6 +62,8 @@ class Caller:
 
     def __init__(self, slot: Executor) -> None:
         self._slot = slot
+        self.tensors = False
+        """Whether a pack's nodes are given tensors; the core's nodes always work on arrays."""
 
     async def call(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """The method's answer. Canceling this leaves a plain method running on in its thread, unheard."""
@@ -80,6 +83,8 @@ class Caller:
         cls = own_class(node_type, hidden)
         active = node_type.active({name: values[0] for name, values in inputs.items() if values})
         answers = []
+        if self.tensors and not node_type.is_core:
+            inputs = {name: [as_tensor(each) for each in values] for name, values in inputs.items()}
         for values in calls(node_type, inputs):
             blocker = next((each for each in flat(node_type, values) if isinstance(each, Blocker)), None)
             if blocker is not None:

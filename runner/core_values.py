@@ -7,6 +7,7 @@ from typing import Any
 
 from .comfy_api.latest import io
 from .core import CoreNode, LegacyNode
+from .images import LazyImage
 
 MODULE = "comfy_extras.nodes_primitive"
 CATEGORY = "utilities/primitive"
@@ -113,6 +114,8 @@ def as_text(value: Any) -> str:
     """Any value as text: plain ones as they are, others as indented JSON, or else in Python's own words."""
     if value is None or isinstance(value, (str, int, float)):
         return str(value)
+    if isinstance(value, LazyImage):
+        value = value.decoded()
     try:
         return json.dumps(value, indent=4, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

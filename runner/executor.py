@@ -41,6 +41,15 @@ class Workshop:
     stragglers: set[asyncio.Task[Any]] = field(default_factory=set)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """How a prompt ended: ``success``, ``error`` or ``interrupted``, and the event that says so."""
+
+    outcome: str
+    event: str
+    data: dict[str, Any]
+
+
 class PromptRun:
     """One execution of a validated graph. ``run()`` never raises but for a defect of the runner itself."""
 
@@ -78,8 +87,8 @@ class PromptRun:
                 used[source] = max(used.get(source, 0), slot + 1)
         return used
 
-    async def run(self) -> str:
-        """Execute; the answer is ``success``, ``error`` or ``interrupted``, and the story has been told."""
+    async def run(self) -> Ending:
+        """Execute, and say how it ended; of everything before the end the story has been told."""
         self.story.note("execution_start", {})
         try:
             await self._look_up()
@@ -89,19 +98,16 @@ class PromptRun:
             await self._stop_nodes()
             node_type = self.types[failed.node_id].name
             told = failures.of_node(failed, node_type, self.story.executed, list(self.graph))
-            self.story.note("execution_error", told)
-            return "error"
+            return Ending("error", "execution_error", told)
         except asyncio.CancelledError:
-            self._interrupted(await self._stop_nodes())
-            return "interrupted"
-        self.story.note("execution_success", {})
-        return "success"
+            return self._interrupted(await self._stop_nodes())
+        return Ending("success", "execution_success", {})
 
-    def _interrupted(self, running: str | None) -> None:
+    def _interrupted(self, running: str | None) -> Ending:
         node_id = running or self.story.running or next(iter(self.types), "")
         node_type = self.types.get(node_id)
         told = {"node_id": node_id, "node_type": node_type.name if node_type else None}
-        self.story.note("execution_interrupted", {**told, "executed": list(self.story.executed)})
+        return Ending("interrupted", "execution_interrupted", {**told, "executed": list(self.story.executed)})
 
     async def _look_up(self) -> None:
         """Sign every node, and take from the cache what is there before anything can push it out."""

@@ -1,17 +1,13 @@
-"""Files in and out: ``/view`` and ``/upload/image``. Nothing outside the runner's folders is read or written."""
+"""Files out: ``/view``. Nothing outside the runner's folders is read."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import mimetypes
-import os
-import tempfile
 from pathlib import Path
-from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from .paths import Paths, inside
 
@@ -27,7 +23,7 @@ DANGEROUS = {
 
 
 class Files:
-    """The two routes, over the runner's folders."""
+    """The route, over the runner's folders."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
@@ -58,25 +54,6 @@ class Files:
             return web.Response(status=400)
         headers = {"Content-Disposition": _disposition(path), "X-Content-Type-Options": "nosniff"}
         return web.Response(body=body, content_type=kind, headers=headers)
-
-    async def upload(self, request: web.Request) -> web.Response:
-        """Keep an uploaded file. The same bytes under the same name are not kept twice; others get a new name."""
-        try:
-            form = await _read_form(request)
-        except (ValueError, AssertionError):
-            return web.Response(status=400)
-        root = self._paths.folder(form.get("type") or "input")
-        name = Path(form.get("filename", "")).name
-        if root is None or "image" not in form or not name or name != form["filename"] or name in (".", ".."):
-            return web.Response(status=400)
-        folder = inside(root, form.get("subfolder", ""))
-        if folder is None or inside(folder, name) is None:
-            return web.Response(status=400)
-        overwrite = form.get("overwrite") in ("true", "1")
-        loop = asyncio.get_running_loop()
-        kept = await loop.run_in_executor(None, _keep, folder, name, form["image"], overwrite)
-        shown = {"name": kept, "subfolder": form.get("subfolder", ""), "type": form.get("type") or "input"}
-        return web.json_response(shown)
 
 
 def _disposition(path: Path) -> str:
@@ -114,53 +91,3 @@ def _render(path: Path, preview: str, channel: str) -> tuple[bytes, str]:
     flat = picture.convert("RGB") if kind == "jpeg" or channel == "rgb" else picture
     flat.save(buffer, kind.upper(), quality=int(quality) if quality.isdigit() else 90)
     return buffer.getvalue(), f"image/{kind}"
-
-
-async def _read_form(request: web.Request) -> dict[str, Any]:
-    """The multipart fields; the file under ``image`` as bytes, with its name under ``filename``."""
-    found: dict[str, Any] = {}
-    reader = await request.multipart()
-    while (part := await reader.next()) is not None:
-        if not isinstance(part, BodyPartReader):
-            raise ValueError("nested multipart")  # noqa: TRY004
-        if part.name == "image":
-            found["image"] = await _read_bounded(part, request.client_max_size)
-            found["filename"] = part.filename or ""
-        elif part.name:
-            found[part.name] = (await _read_bounded(part, 64 * 1024)).decode()
-    return found
-
-
-async def _read_bounded(part: BodyPartReader, limit: int) -> bytes:
-    """A part's bytes.
-
-    Raises:
-        HTTPRequestEntityTooLarge: it is longer than the limit.
-    """
-    taken = bytearray()
-    while chunk := await part.read_chunk(256 * 1024):
-        taken += chunk
-        if len(taken) > limit:
-            raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=len(taken))
-    return bytes(taken)
-
-
-def _keep(folder: Path, name: str, data: bytes, overwrite: bool) -> str:
-    """Write the bytes whole or not at all; returns the name they are kept under."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stem, suffix = Path(name).stem, Path(name).suffix
-    digest, kept, count = hashlib.sha256(data).digest(), name, 1
-    while not overwrite and (folder / kept).exists():
-        if hashlib.sha256((folder / kept).read_bytes()).digest() == digest:
-            return kept
-        kept, count = f"{stem} ({count}){suffix}", count + 1
-    handle, draft = tempfile.mkstemp(dir=folder, prefix=".upload-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(folder / kept)
-    except OSError:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    return kept

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import web
 
 from . import context
+from .images import LazyImage
 from .paths import Paths
 from .socket import Fanout
+
+if TYPE_CHECKING:
+    from .images import Pixels
 
 
 class RunnerHost:
@@ -48,6 +53,13 @@ class RunnerHost:
             self._fanout.send(event, data, client_id)
         else:
             self.loop.call_soon_threadsafe(self._fanout.send, event, data, client_id)
+
+    def image(self, shape: tuple[int, int, int, int], kept_bytes: int, decode: Callable[[], Pixels]) -> LazyImage:
+        """An IMAGE of this shape ``[B, H, W, C]`` whose pixels are made by ``decode`` when a node uses them.
+
+        ``kept_bytes`` is what it holds until then; ``decode`` gives float32, in any thread, more than once.
+        """
+        return LazyImage(shape, kept_bytes, decode)
 
     def interrupted(self) -> bool:
         """Whether the prompt that executes here and now was stopped; for work that cannot be canceled."""

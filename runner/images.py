@@ -116,8 +116,8 @@ _decoded = _Decoded(DECODED_BYTES)
 class LazyImage:
     """An IMAGE that is decoded when its pixels are used, and let go of again: it quacks like the array it stands for.
 
-    ``kept_bytes`` is what it holds until then, for the cache's budget. ``decode`` gives float32 of the ``shape``; it may
-    be called more than once, and in any thread.
+    ``kept_bytes`` is what it holds until then, for the cache's budget. ``decode`` gives float32 of the ``shape``; it
+    may be called more than once, and in any thread.
     """
 
     def __init__(self, shape: tuple[int, int, int, int], kept_bytes: int, decode: Callable[[], Pixels]) -> None:

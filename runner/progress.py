@@ -37,11 +37,15 @@ class Story:
         if self.client_id is not None:
             self._emit(event, {**data, "prompt_id": self.prompt_id}, self.client_id)
 
-    def note(self, event: str, data: dict[str, Any]) -> None:
-        """An event that the history keeps, with its time in milliseconds."""
+    def keep(self, event: str, data: dict[str, Any]) -> dict[str, Any]:
+        """Put an event into the history, with its time in milliseconds, and return it so."""
         stamped = {**data, "prompt_id": self.prompt_id, "timestamp": now_ms()}
         self.messages.append([event, stamped])
-        self.tell(event, stamped)
+        return stamped
+
+    def note(self, event: str, data: dict[str, Any]) -> None:
+        """An event that the history keeps, and that is told at once."""
+        self.tell(event, self.keep(event, data))
 
     def node_started(self, node_id: str) -> None:
         self._state(node_id, 0.0, 1.0, "running")

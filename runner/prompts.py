@@ -9,15 +9,19 @@ import asyncio
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import log
-from ..errors import InternalError
-from .executor import PromptRun, Workshop
+from ..errors import InternalError, StorageError
+from .checks import Problem
+from .executor import Ending, PromptRun, Workshop
 from .graph import Graph
 from .progress import Emit, Story, now_ms
+
+if TYPE_CHECKING:
+    from .archive import Archive, Kept
 
 logger = log.get("runner")
 
@@ -38,10 +42,15 @@ class Prompt:
     task: asyncio.Task[None] | None = None
     started: int | None = None
     order: int = 0
+    canceled: bool = False
 
     @property
     def client_id(self) -> str | None:
         return self.story.client_id
+
+    def body(self) -> dict[str, Any]:
+        """What the archive keeps of it."""
+        return {"graph": self.graph, "extra_data": self.extra_data, "outputs": self.outputs}
 
     def row(self) -> list[Any]:
         """The five fields by which ComfyUI shows a prompt in its queue and history."""
@@ -76,11 +85,19 @@ class Prompts:
     """Queue, runs and history of one runner."""
 
     def __init__(
-        self, shop: Workshop, emit: Emit, changed: Callable[[], None], *, max_prompts: int, max_history: int
+        self,
+        shop: Workshop,
+        emit: Emit,
+        changed: Callable[[], None],
+        *,
+        max_prompts: int,
+        max_history: int,
+        archive: Archive | None = None,
     ) -> None:
         self._shop = shop
         self._emit = emit
         self._changed = changed
+        self._archive = archive
         self._max_prompts = max_prompts
         self._max_history = max_history
         self._counter = itertools.count()
@@ -123,53 +140,110 @@ class Prompts:
         number = next(self._counter)
         return -number if front else number
 
-    def put(self, number: float, prompt_id: str, graph: Graph, extra_data: dict[str, Any], outputs: list[str]) -> None:
-        """Accept a validated prompt. It starts at once where there is room."""
+    async def put(
+        self, number: float, prompt_id: str, graph: Graph, extra_data: dict[str, Any], outputs: list[str]
+    ) -> None:
+        """Accept a validated prompt. It starts at once where there is room.
+
+        Raises:
+            StorageError: it cannot be written to the archive, and so was not accepted.
+        """
+        prompt = self._prompt(number, prompt_id, graph, extra_data, outputs)
+        if self._archive is not None:
+            await self._archive.accept(prompt_id, number, prompt.body())
+        self._enqueue(prompt)
+
+    def _prompt(self, number: float, prompt_id: str, graph: Graph, extra_data: Any, outputs: list[str]) -> Prompt:
         story = Story(prompt_id, extra_data.get("client_id"), self._emit)
-        prompt = Prompt(number, prompt_id, graph, extra_data, outputs, story, order=next(self._order))
-        self._pending[prompt_id] = prompt
-        heapq.heappush(self._heap, (number, prompt.order, prompt))
+        return Prompt(number, prompt_id, graph, extra_data, outputs, story, order=next(self._order))
+
+    def _enqueue(self, prompt: Prompt) -> None:
+        self._pending[prompt.prompt_id] = prompt
+        heapq.heappush(self._heap, (prompt.number, prompt.order, prompt))
         self._changed()
         self._start_next()
+
+    async def restore(self, valid: Callable[[Graph, list[str]], Awaitable[Problem | None]]) -> None:
+        """Take up what the archive holds: the history as it was, and what has not ended to be run again.
+
+        ``valid`` says what is wrong with a graph by now: the nodes may be others than when it was accepted.
+        """
+        if self._archive is None:
+            return
+        self._known.update(dict.fromkeys(self._archive.known(KNOWN_IDS)))
+        self._counter = itertools.count(self._archive.next_number())
+        for kept in self._archive.finished(self._max_history):
+            self._remember(kept)
+        for kept in self._archive.unfinished():
+            prompt = self._prompt(kept.number, kept.prompt_id, **kept.body)
+            wrong = await valid(prompt.graph, prompt.outputs)
+            if wrong is None:
+                self._enqueue(prompt)
+            else:
+                told = {"exception_message": f"{wrong['message']}\n", "exception_type": wrong["type"], "traceback": []}
+                self._pending[prompt.prompt_id] = prompt
+                await self._finish(prompt, Ending("error", "execution_error", {**_nowhere(prompt.story), **told}), {})
+
+    def _remember(self, kept: Kept) -> None:
+        prompt = self._prompt(kept.number, kept.prompt_id, **kept.body)
+        ending = kept.ending or {}
+        prompt.story.messages = ending["messages"]
+        self.history[kept.prompt_id] = Finished(prompt, ending["outcome"], ending["outputs"])
 
     def _start_next(self) -> None:
         while self._heap and len(self.running) < self._max_prompts and not self.closed:
             prompt = heapq.heappop(self._heap)[2]
-            if self._pending.pop(prompt.prompt_id, None) is not prompt:
-                continue  # it was canceled while it waited
+            if prompt.canceled:
+                continue
+            del self._pending[prompt.prompt_id]
             self.running[prompt.prompt_id] = prompt
             prompt.started = now_ms()
             prompt.task = asyncio.create_task(self._run(prompt), name=f"runner:{prompt.prompt_id}")
 
     async def _run(self, prompt: Prompt) -> None:
         run: PromptRun | None = None
-        outcome = "error"
         try:
             run = PromptRun(self._shop, prompt.graph, prompt.outputs, prompt.story, prompt.extra_data)
-            outcome = await run.run()
+            ending = await run.run()
         except asyncio.CancelledError:
-            outcome = "interrupted"
-            if not _has_ended(prompt.story):
-                prompt.story.note("execution_interrupted", _nowhere(prompt.story))
+            ending = Ending("interrupted", "execution_interrupted", _nowhere(prompt.story))
         # The other place for a broad except: around one prompt. It must reach an end whatever is wrong with us.
         except Exception as error:
             logger.exception("prompt %s met a defect", prompt.prompt_id, extra=log.action("prompt_defect"))
-            defect = InternalError(f"The runner failed: {error}")
-            kind = type(error).__qualname__
-            told = {"exception_message": f"{defect}\n", "exception_type": kind, "traceback": []}
-            empty = {"current_inputs": {}, "current_outputs": list(prompt.graph)}
-            prompt.story.note("execution_error", {**_nowhere(prompt.story), **told, **empty})
-        self._finish(prompt, outcome, run.uis if run is not None else {})
+            ending = _defect(prompt, error)
+        if self.closed and self._archive is not None and ending.outcome == "interrupted":
+            return  # the stop ended it, nobody else: it is run again
+        await self._finish(prompt, ending, run.uis if run is not None else {})
 
-    def _finish(self, prompt: Prompt, outcome: str, outputs: dict[str, dict[str, Any]]) -> None:
-        """Record the end, then say so: whoever hears that it is over finds it in the history."""
+    async def _finish(self, prompt: Prompt, ending: Ending, outputs: dict[str, dict[str, Any]]) -> None:
+        """Record the end, then say so: whoever hears that it is over finds it in the history, also after a crash."""
+        told = prompt.story.keep(ending.event, ending.data)
+        if self._archive is not None:
+            await self._write_end(prompt, ending.outcome, outputs)
+        self._pending.pop(prompt.prompt_id, None)
         self.running.pop(prompt.prompt_id, None)
-        self.history[prompt.prompt_id] = Finished(prompt, outcome, outputs)
-        while len(self.history) > self._max_history:
-            self.history.popitem(last=False)
+        self.history[prompt.prompt_id] = Finished(prompt, ending.outcome, outputs)
+        prompt.story.tell(ending.event, told)
+        if len(self.history) > self._max_history:
+            await self.forget([next(iter(self.history))])
         self._changed()
         prompt.story.tell("executing", {"node": None})
         self._start_next()
+
+    async def _write_end(self, prompt: Prompt, outcome: str, outputs: dict[str, dict[str, Any]]) -> None:
+        ending = {"outcome": outcome, "messages": prompt.story.messages, "outputs": outputs}
+        try:
+            await self._archive.finish(prompt.prompt_id, ending)  # type: ignore[union-attr]
+        except asyncio.CancelledError:
+            pass  # it was written all the same; for an interruption it is too late
+        except StorageError as error:
+            logger.error("the end of %s is not kept: %s", prompt.prompt_id, error, extra=log.action("archive_failed"))
+
+    async def forget(self, prompt_ids: list[str]) -> None:
+        """Take finished prompts out of the history. Their ids stay taken."""
+        gone = [each for each in prompt_ids if self.history.pop(each, None) is not None]
+        if gone and self._archive is not None:
+            await self._archive.forget(gone, KNOWN_IDS)
 
     def interrupt(self, prompt_id: str | None) -> bool:
         """Stop one running prompt, or all of them. Whether any was."""
@@ -179,28 +253,30 @@ class Prompts:
                 prompt.task.cancel()
         return bool(found)
 
-    def drop(self, prompt_id: str) -> bool:
+    async def drop(self, prompt_id: str) -> bool:
         """Take a waiting prompt out of the queue. It stays in the history as canceled: ComfyUI forgets it, and then
         nobody can tell it from one that was lost."""
-        prompt = self._pending.pop(prompt_id, None)
-        if prompt is None:
+        prompt = self._pending.get(prompt_id)
+        if prompt is None or prompt.canceled:
             return False
-        prompt.story.note("execution_interrupted", _nowhere(prompt.story))
-        self._finish(prompt, "interrupted", {})
+        prompt.canceled = True
+        await self._finish(prompt, Ending("interrupted", "execution_interrupted", _nowhere(prompt.story)), {})
         return True
 
-    def drop_all(self) -> None:
+    async def drop_all(self) -> None:
         for prompt_id in list(self._pending):
-            self.drop(prompt_id)
+            await self.drop(prompt_id)
 
-    def cancel(self, prompt_id: str) -> bool:
+    async def cancel(self, prompt_id: str) -> bool:
         """Stop a prompt wherever it is. False where it is done or unknown."""
-        return self.drop(prompt_id) or self.interrupt(prompt_id)
+        return await self.drop(prompt_id) or self.interrupt(prompt_id)
 
     async def close(self, grace_s: float) -> None:
-        """Take nothing more, wait so long for what runs, then interrupt it."""
+        """Take nothing more, wait so long for what runs, then interrupt it. With an archive what has not ended is kept
+        for the next start."""
         self.closed = True
-        self.drop_all()
+        if self._archive is None:
+            await self.drop_all()
         tasks = [each.task for each in self.running.values() if each.task is not None]
         if tasks and grace_s > 0:
             await asyncio.wait(tasks, timeout=grace_s)
@@ -208,10 +284,15 @@ class Prompts:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _has_ended(story: Story) -> bool:
-    return any(
-        event in ("execution_success", "execution_error", "execution_interrupted") for event, _ in story.messages
-    )
+def _defect(prompt: Prompt, error: Exception) -> Ending:
+    told = {
+        "exception_message": f"{InternalError(f'The runner failed: {error}')}\n",
+        "exception_type": type(error).__qualname__,
+        "traceback": [],
+        "current_inputs": {},
+        "current_outputs": list(prompt.graph),
+    }
+    return Ending("error", "execution_error", {**_nowhere(prompt.story), **told})
 
 
 def _nowhere(story: Story) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ..errors import InternalError
 from .comfy_api.latest.inputs import Input, Output, info_of
 from .comfy_api.latest.io import Combo, DynamicCombo
 from .comfy_api.latest.node import ComfyNode, Hidden, Schema
+from .core import CoreNode
 
 OBJECT_INFO_ALWAYS = {"output_matchtypes": None, "price_badge": None}
 
@@ -35,6 +36,11 @@ class NodeType:
     @property
     def is_output(self) -> bool:
         return self.schema.is_output_node
+
+    @cached_property
+    def is_core(self) -> bool:
+        """Whether this is one of ComfyUI's own nodes, as the runner has them."""
+        return issubclass(self.cls, CoreNode)
 
     @property
     def per_node(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, StorageError
 from . import jobs, system
 from .cache import OutputCache
 from .checks import Problem, problem
@@ -18,6 +18,7 @@ from .progress import now_ms
 from .prompts import Prompts
 from .registry import Registry
 from .socket import Fanout
+from .uploads import Uploads
 from .validate import validate
 
 SENSITIVE = ("auth_token_comfy_org", "api_key_comfy_org")
@@ -28,12 +29,20 @@ class Routes:
     """All routes, over one runner's parts."""
 
     def __init__(
-        self, registry: Registry, prompts: Prompts, fanout: Fanout, files: Files, cache: OutputCache, features: Any
+        self,
+        registry: Registry,
+        prompts: Prompts,
+        fanout: Fanout,
+        files: Files,
+        uploads: Uploads,
+        cache: OutputCache,
+        features: Any,
     ) -> None:
         self._registry = registry
         self._prompts = prompts
         self._fanout = fanout
         self._files = files
+        self._uploads = uploads
         self._cache = cache
         self._features = features
 
@@ -50,7 +59,11 @@ class Routes:
             web.get("/history/{prompt_id}", self.get_history_entry),
             web.post("/history", self.post_history),
             web.get("/view", self._files.view),
-            web.post("/upload/image", self._files.upload),
+            web.post("/upload/image", self._uploads.image),
+            web.post("/upload/mask", self._uploads.mask),
+            web.get("/models", self.models),
+            web.get("/models/{folder}", self.models_in),
+            web.get("/embeddings", self.models),
             web.get("/object_info", self.object_info),
             web.get("/object_info/{node_class}", self.object_info_entry),
             web.get("/system_stats", self.system_stats),
@@ -92,8 +105,10 @@ class Routes:
             if verdict.error is not None:
                 return _refusal(verdict.error, verdict.node_errors)
             number = self._prompts.next_number(front=bool(body.get("front"))) if number is None else number
-            self._prompts.put(number, prompt_id, graph, _extra_data(body), verdict.outputs)
+            await self._prompts.put(number, prompt_id, graph, _extra_data(body), verdict.outputs)
             accepted = True
+        except StorageError as error:
+            return _refusal(problem(error.code, error.message, error.hint), status=503)
         finally:
             if not accepted:
                 self._prompts.release(prompt_id)
@@ -117,9 +132,9 @@ class Routes:
     async def post_queue(self, request: web.Request) -> web.Response:
         asked = await _optional_json(request)
         if asked.get("clear"):
-            self._prompts.drop_all()
+            await self._prompts.drop_all()
         for prompt_id in _ids(asked, "delete"):
-            self._prompts.drop(prompt_id)
+            await self._prompts.drop(prompt_id)
         return web.Response()
 
     async def interrupt(self, request: web.Request) -> web.Response:
@@ -147,9 +162,8 @@ class Routes:
     async def post_history(self, request: web.Request) -> web.Response:
         asked = await _optional_json(request)
         if asked.get("clear"):
-            self._prompts.history.clear()
-        for prompt_id in _ids(asked, "delete"):
-            self._prompts.history.pop(prompt_id, None)
+            await self._prompts.forget(list(self._prompts.history))
+        await self._prompts.forget(_ids(asked, "delete"))
         return web.Response()
 
     async def object_info(self, request: web.Request) -> web.Response:
@@ -164,6 +178,13 @@ class Routes:
 
     async def features(self, request: web.Request) -> web.Response:
         return web.json_response(self._features)
+
+    async def models(self, request: web.Request) -> web.Response:
+        """The kinds of model files, or the embeddings: there are none here."""
+        return web.json_response([])
+
+    async def models_in(self, request: web.Request) -> web.Response:
+        return web.Response(status=404)
 
     async def free(self, request: web.Request) -> web.Response:
         """Let go of memory. There are no models here, so both flags empty the cache."""
@@ -184,7 +205,7 @@ class Routes:
         return web.json_response({"error": "Job not found"}, status=404) if found is None else web.json_response(found)
 
     async def cancel_job(self, request: web.Request) -> web.Response:
-        return web.json_response({"cancelled": self._prompts.cancel(request.match_info["job_id"])})
+        return web.json_response({"cancelled": await self._prompts.cancel(request.match_info["job_id"])})
 
     async def cancel_jobs(self, request: web.Request) -> web.Response:
         asked = (await _optional_json(request)).get("job_ids")
@@ -194,7 +215,7 @@ class Routes:
         if wrong:
             answer = {"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}
             return web.json_response(answer, status=400)
-        canceled = [self._prompts.cancel(each) for each in asked]
+        canceled = [await self._prompts.cancel(each) for each in asked]
         return web.json_response({"cancelled": any(canceled)})
 
 

@@ -9,24 +9,31 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from typing_extensions import Self
 
 from .. import log
 from ..errors import CannotWrite
-from . import access, core, surface, system
+from . import access, core, images, surface, system
 from .cache import DEFAULT_BYTES, OutputCache
 from .calling import Caller
+from .checks import Problem
 from .executor import Workshop
 from .files import Files
+from .graph import Graph
 from .host import RunnerHost
 from .paths import Paths
 from .prompts import Prompts
 from .registry import Registry
 from .routes import Routes, prefixed
 from .socket import Fanout
+from .uploads import Uploads
+from .validate import validate
+
+if TYPE_CHECKING:
+    from .archive import Archive
 
 logger = log.get("runner")
 
@@ -38,7 +45,9 @@ class Runner:
     """One runner. ``url`` is known once it is entered.
 
     ``port`` 0 takes a free one. ``extensions`` are V3 extensions or their entry points; None loads the Mintmark pack.
-    ``max_prompts`` run at once, the rest wait. ``grace_s`` is how long a stop waits for running prompts.
+    ``max_prompts`` run at once, the rest wait. ``torch`` says whether nodes get tensors; None where a pack has imported
+    torch. ``db`` is a file that keeps queue and history over restarts. ``grace_s`` is how long a stop waits for running
+    prompts.
     """
 
     def __init__(
@@ -51,6 +60,8 @@ class Runner:
         max_prompts: int = 64,
         max_history: int = 10_000,
         cache_bytes: int = DEFAULT_BYTES,
+        torch: bool | None = None,
+        db: Path | None = None,
         grace_s: float = 0.0,
     ) -> None:
         self.paths = Paths(base_dir)
@@ -60,6 +71,8 @@ class Runner:
         self._address = (host, port)
         self._extensions = extensions
         self._limits = {"max_prompts": max_prompts, "max_history": max_history}
+        self._torch = torch
+        self._db = db
         self._grace_s = grace_s
         self._stack = AsyncExitStack()
         self._stopping = asyncio.Event()
@@ -88,13 +101,16 @@ class Runner:
         stack.callback(slot.shutdown, wait=False, cancel_futures=True)
         fanout = Fanout(system.FEATURES, self._status)
         shop = Workshop(self.registry, self.cache, Caller(slot), self.paths, fanout.preview)
-        self.prompts = Prompts(shop, fanout.send, fanout.status_changed, **self._limits)
+        archive = _open_archive(self._db, stack)
+        self.prompts = Prompts(shop, fanout.send, fanout.status_changed, **self._limits, archive=archive)
         fanout.executing = self._executing
         self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
         await self._load(self.host)
+        shop.caller.tensors = images.wants_tensors(self._torch)
         await self._listen(stack, self.host, fanout)
         stack.push_async_callback(fanout.close)
         stack.push_async_callback(self._finish, shop)
+        await self.prompts.restore(self._wrong_with)
         logger.info("the runner serves at %s", self.url, extra=log.action("runner_started"))
 
     async def _finish(self, shop: Workshop) -> None:
@@ -103,6 +119,10 @@ class Runner:
         if late:
             # Interrupted nodes that were still cleaning up get one more moment; then their tasks are let go.
             await asyncio.wait(late, timeout=2.0)
+
+    async def _wrong_with(self, graph: Graph, outputs: list[str]) -> Problem | None:
+        """Why a kept prompt cannot run any more."""
+        return (await validate(graph, self.registry, outputs)).error
 
     async def _load(self, host: RunnerHost) -> None:
         for cls, module in core.nodes(self.paths):
@@ -118,7 +138,9 @@ class Runner:
         name, port = self._address
         guard = access.same_site_only(loopback=access.is_loopback(name))
         app = web.Application(client_max_size=system.MAX_BODY, middlewares=[guard])
-        routes = Routes(self.registry, self.prompts, fanout, Files(self.paths), self.cache, system.FEATURES)
+        routes = Routes(
+            self.registry, self.prompts, fanout, Files(self.paths), Uploads(self.paths), self.cache, system.FEATURES
+        )
         pack_routes = [each for each in host.routes if isinstance(each, web.RouteDef)]
         app.router.add_routes([*routes.table(), *pack_routes, *(prefixed(each) for each in pack_routes)])
         server = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handle_signals=False)
@@ -138,6 +160,16 @@ class Runner:
         """The node that a client's prompt is at, for a client that comes back while it runs."""
         running = [each.story.running for each in self.prompts.running.values() if each.client_id == client_id]
         return running[-1] if running else None
+
+
+def _open_archive(path: Path | None, stack: AsyncExitStack) -> Archive | None:
+    if path is None:
+        return None
+    from .archive import Archive
+
+    archive = Archive(path)
+    stack.callback(archive.close)
+    return archive
 
 
 async def _nodes_of(extension: Any) -> list[Any]:

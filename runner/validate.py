@@ -26,30 +26,40 @@ async def validate(graph: Graph, registry: Registry, targets: list[str] | None =
 
     The graph's values are cast to their inputs' types in place, as ComfyUI does.
     """
-    types: dict[str, NodeType] = {}
-    for node_id, node in graph.items():
-        node_type = registry.get(node.get("class_type"))
-        if node_type is None:
-            return Verdict(error=_missing_type(node_id, node))
-        types[node_id] = node_type
+    types = {node_id: found for node_id, node in graph.items() if (found := registry.get(node.get("class_type")))}
+    if len(types) < len(graph):
+        return Verdict(error=_missing_types({each: node for each, node in graph.items() if each not in types}))
     wanted = [each for each in graph if types[each].is_output and (targets is None or each in targets)]
     if not wanted:
         return Verdict(error=problem("prompt_no_outputs", "Prompt has no outputs", ""))
     return _judge(graph, types, wanted, await _problems(graph, types, wanted))
 
 
-def _missing_type(node_id: str, node: dict[str, Any]) -> Problem:
-    class_type = node.get("class_type")
-    meta = node.get("_meta")
-    title = meta.get("title") if isinstance(meta, dict) else None
-    if class_type is None:
-        title = title or f"Node ID #{node_id}"
-        message = f"Node '{title}' has no class_type. The workflow may be corrupted or a custom node is missing."
+WHERE_IT_RUNS = "This is the light runner. The graph runs on a ComfyUI where these nodes are installed."
+
+
+def _missing_types(nodes: Graph) -> Problem:
+    """ComfyUI's error for the first of these nodes, with all of them besides."""
+    missing = [_missing(node_id, node) for node_id, node in nodes.items()]
+    first = missing[0]
+    if first["class_type"] is None:
+        why = "has no class_type. The workflow may be corrupted or a custom node is missing."
     else:
-        title = title or class_type
-        message = f"Node '{title}' not found. The custom node may not be installed."
-    extra = {"node_id": node_id, "class_type": class_type, "node_title": title}
-    return problem("missing_node_type", message, f"Node ID '#{node_id}'", **extra)
+        why = "not found. The custom node may not be installed."
+    classes = sorted({each["class_type"] for each in missing if isinstance(each["class_type"], str)})
+    extra = {**first, "missing": missing, "missing_classes": classes, "hint": WHERE_IT_RUNS}
+    message = f"Node '{first['node_title']}' {why}"
+    return problem("missing_node_type", message, f"Node ID '#{first['node_id']}'", **extra)
+
+
+def _missing(node_id: str, node: dict[str, Any]) -> dict[str, Any]:
+    class_type, meta = node.get("class_type"), node.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    return {
+        "node_id": node_id,
+        "class_type": class_type,
+        "node_title": title or class_type or f"Node ID #{node_id}",
+    }
 
 
 async def _problems(graph: Graph, types: dict[str, NodeType], wanted: list[str]) -> dict[str, list[Problem]]:

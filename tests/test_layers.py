@@ -18,7 +18,7 @@ LAYERS = (
     frozenset({"providers", "moderation", "metering", "provenance", "storage", "workflows"}),
     frozenset({"config", "errors", "log"}),
 )
-BESIDE = {("providers", "metering"), ("metering", "storage"), ("generation", "generation")}
+BESIDE = {("providers", "metering"), ("metering", "storage")}
 """Allowed within a layer: one way only, so that there is no circle."""
 OUTSIDE = frozenset({"sandbox"})
 """Stands beside the house: whoever runs it may start it."""
@@ -96,6 +96,22 @@ def test_every_folder_of_the_house_has_its_place() -> None:
 @pytest.mark.parametrize("part", sorted(set().union(*LAYERS)))
 def test_imports_go_down_only(part: str) -> None:
     assert [(file, module) for file, module in sorted(ours(part)) if not allowed(part, module)] == []
+
+
+@pytest.mark.parametrize(
+    ("part", "module"),
+    [
+        ("generation", "nodes.host"),
+        ("storage", "metering.prices"),
+        ("metering", "providers.model"),
+        ("orchestrator", "sandbox.Sandbox"),
+        ("runner", "nodes.worker"),
+        ("log", "generation.call"),
+        ("providers", "moderation.base"),
+    ],
+)
+def test_the_rule_refuses_what_goes_up_or_across(part: str, module: str) -> None:
+    assert not allowed(part, module)
 
 
 def test_the_orchestrator_knows_workers_by_their_wire_alone() -> None:

@@ -40,11 +40,12 @@ def test_two_runs_of_the_same_thing_at_once_are_two_jobs(place: Place) -> None:
     assert len(ledger) == 2
 
 
-@pytest.mark.parametrize("model", ["fal/flux-schnell", "openai/gpt-image-2.6-sunburst"])
-def test_an_interrupt_stops_the_job_and_holds_nothing(place: Place, model: str) -> None:
-    place.sandbox.ask(
-        "PUT", "/_sandbox/faults", {"faults": [{"provider": model.split("/")[0], "kind": "slow", "seconds": 20}]}
-    )
+@pytest.mark.parametrize(
+    ("model", "path"), [("fal/flux-schnell", "queue"), ("openai/gpt-image-2.6-sunburst", "images")]
+)
+def test_an_interrupt_stops_the_job_and_holds_nothing(place: Place, model: str, path: str) -> None:
+    slow = {"provider": model.split("/")[0], "kind": "slow", "seconds": 20, "path": path}
+    place.sandbox.ask("PUT", "/_sandbox/faults", {"faults": [slow]})
     running = place.start("run", "text-to-image", f"--set=model={model}", "--json")
     wait_for(lambda: bool(place.calls))
     wait_for(lambda: bool(place.rows("journal", "SELECT 1 FROM calls WHERE state IN ('asking', 'accepted')")))

@@ -89,7 +89,11 @@ def test_an_unsigned_file_carries_nothing(cli: Cli) -> None:
 
 @pytest.mark.parametrize(
     ("name", "content", "code"),
-    [("gone.png", None, "file_not_found"), ("noise.png", b"\x00\x01" * 500, "not_an_image"), ("e.png", b"", "not_an_image")],
+    [
+        ("gone.png", None, "file_not_found"),
+        ("noise.png", b"\x00\x01" * 500, "not_an_image"),
+        ("e.png", b"", "not_an_image"),
+    ],
 )
 def test_what_is_no_image_cannot_be_verified(cli: Cli, name: str, content: bytes | None, code: str) -> None:
     if content is not None:

@@ -77,9 +77,7 @@ def test_an_unknown_option_is_a_usage_error_in_the_form_asked_for(cli: Cli, comm
         (["moderate", "a fox", "--image", "x.png"], "text"),
     ],
 )
-def test_what_cannot_be_understood_exits_with_2_and_names_the_culprit(
-    cli: Cli, args: list[str], culprit: str
-) -> None:
+def test_what_cannot_be_understood_exits_with_2_and_names_the_culprit(cli: Cli, args: list[str], culprit: str) -> None:
     ran = cli(*args, "--json")
     assert (ran.code, ran.error["code"], ran.err) == (2, "usage_error", "")
     assert culprit in ran.error["message"].lower()

@@ -164,6 +164,16 @@ async def test_another_project_asks_again_on_the_same_worker(page: Any, graph: A
     assert len(await page.sandbox("calls")) == asked + 2
 
 
+async def test_nobody_gets_another_projects_result_by_naming_its_fingerprint(page: Any, graph: Any) -> None:
+    asked = len(await page.sandbox("calls"))
+    same = graph(seed=uuid.uuid4().int % 2**31)
+    await page.run(same, await page.open_job(project="one"))
+    same["1"]["is_changed"] = [json.dumps(["one", "standard", "sandbox"])]
+    history = await page.run(same, await page.open_job(project="two"))
+    assert len(await page.sandbox("calls")) == asked + 2
+    assert "cached_of" not in history["outputs"]["10"]["mintmark"][0]["record"]
+
+
 async def test_edited_pixels_are_told_as_edited_also_from_a_tensor(page: Any, graph: Any) -> None:
     edited = graph()
     edited["5"] = {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}}

@@ -44,6 +44,7 @@ class FaultProxy:
         self._target = (target_host, target_port)
         self._thrower = Thrower(seed)
         self._passed = 0
+        self._sockets = 0
         self._open: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -66,7 +67,9 @@ class FaultProxy:
 
     def told(self) -> str:
         """The log for people: the seed, how often each fault struck, then the last of them."""
-        counts = ", ".join(f"{fault} {count}" for fault, count in Counter(each.fault for each in self.log).most_common())
+        counts = ", ".join(
+            f"{fault} {count}" for fault, count in Counter(each.fault for each in self.log).most_common()
+        )
         last = "\n".join(f"  {each.number}: {each.key}: {each.fault}" for each in self.log[-40:])
         return f"seed {self.seed}, {self._passed} requests and messages, {counts or 'no faults'}\n{last}"
 
@@ -107,7 +110,8 @@ class FaultProxy:
     async def _socket(
         self, key: str, request: Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        stream = f" #{sum(each.words[1] == request.words[1] for each in self.asked)}"
+        self._sockets += 1
+        stream = f" #{self._sockets}"
         worker = await self._connect()
         try:
             worker[1].write(without_compression(request))

@@ -1,6 +1,7 @@
 """One of many processes that draw on one allowance and one budget at once. Run as a script by ``test_crowd.py``.
 
-Arguments: data folder, job id, budget, how often it tries. Prints how many calls it held and how many jobs it was allowed.
+Arguments: data folder, job id, budget, how often it tries. Prints how many calls it held
+and how many jobs it was allowed.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ def allow(ledger: SqliteLedger) -> bool:
 def main(folder: str, job_id: str, budget: str, times: str) -> None:
     journal = SqliteJournal(Path(folder))
     ledger = SqliteLedger(Path(folder), budget_microusd=int(budget))
-    print("ready", flush=True)
+    print("ready", flush=True)  # noqa: T201 - its answer
     sys.stdin.readline()
     held = sum(hold(journal, job_id) for _ in range(int(times)))
     allowed = sum(allow(ledger) for _ in range(int(times)))
-    print(held, allowed)
+    print(held, allowed)  # noqa: T201 - its answer
     journal.close()
     ledger.close()
 

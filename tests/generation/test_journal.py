@@ -9,6 +9,8 @@ import pytest
 
 from mintmark.errors import CannotWrite, DiskFull
 from mintmark.generation.call import STEPS, call_key
+from mintmark.generation.context import JobContext
+from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.tests.contracts.journal import *  # noqa: F403 - the contract's tests are this file's
 from mintmark.tests.contracts.journal import ALLOWED, at, context, new_call, numbers
 
@@ -29,11 +31,16 @@ def test_the_database_itself_forbids_a_second_live_attempt(journals: SqliteJourn
     job = context()
     journal.open_job(job)
     call = at(journal, job, "asking", key="k")
+    row = dict(journal._db.rows("SELECT * FROM calls WHERE call_id = ?", call.call_id)[0])
+    row |= {"call_id": "another", "attempt": 2}
+    insert = f"INSERT INTO calls ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
     with pytest.raises(sqlite3.IntegrityError), journal._db.transaction() as db:
-        row = dict(db.execute("SELECT * FROM calls WHERE call_id = ?", (call.call_id,)).fetchone())
-        row |= {"call_id": "another", "attempt": 2}
-        names = ", ".join(row)
-        db.execute(f"INSERT INTO calls ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+        db.execute(insert, tuple(row.values()))
+
+
+def hold_many(journal: SqliteJournal, job: JobContext) -> None:
+    for _ in range(500):
+        journal.hold(new_call(job, 10, parameters={"text": "x" * 4000}))
 
 
 def test_a_full_disk_changes_nothing_and_says_so(journals: SqliteJournals) -> None:
@@ -42,15 +49,14 @@ def test_a_full_disk_changes_nothing_and_says_so(journals: SqliteJournals) -> No
     journal.open_job(job)
     journal._db._connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(DiskFull):
-        for _ in range(500):
-            journal.hold(new_call(job, 10, parameters={"text": "x" * 4000}))
+        hold_many(journal, job)
     held = [entry for entry in journal.since(0) if entry.kind == "held"]
     assert numbers(journal.report(job.job_id))[1] == 10 * len(held)
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite3").write_bytes(b"not a database, but long enough to look" * 100)
-    with pytest.raises(CannotWrite, match="journal.sqlite3"):
+    with pytest.raises(CannotWrite, match=r"journal\.sqlite3"):
         SqliteJournals(tmp_path).open()
 
 

@@ -36,7 +36,6 @@ def test_the_database_itself_forbids_two_outcomes_of_one_call(ledgers: SqliteLed
     ledger = ledgers.open()
     ledger.allow("a", 10, Account())
     ledger.post([posting("a", "settled", 5, "c")])
+    columns = "allowance_id, 0, provider, model, request_id, at"
     with pytest.raises(sqlite3.IntegrityError), ledger._db.transaction() as db:
-        db.execute(
-            "INSERT INTO postings SELECT call_id, 'released', allowance_id, 0, provider, model, request_id, at FROM postings"
-        )
+        db.execute(f"INSERT INTO postings SELECT call_id, 'released', {columns} FROM postings")

@@ -14,9 +14,10 @@ from PIL import Image
 from mintmark.errors import DiskFull, InvalidInput
 from mintmark.generation.pictures import describe
 from mintmark.generation.service import Picture
+from mintmark.nodes.naming import numbered, place
 from mintmark.nodes.originals import closest_of, original_of
 from mintmark.nodes.pixels import to_image, to_pixels, to_png
-from mintmark.nodes.save import ORIGINS, numbered, place
+from mintmark.nodes.save import ORIGINS
 from mintmark.provenance.reading import read as read_credential
 
 
@@ -217,11 +218,11 @@ async def test_a_full_disk_leaves_nothing_of_a_batch(
 ) -> None:
     real, begun = tempfile.mkstemp, list[str]()
 
-    def full(*, prefix: str, suffix: str, dir: Path) -> tuple[int, str]:
-        begun.extend([prefix] if bench.output in dir.parents else [])
+    def full(**asked: Any) -> tuple[int, str]:
+        begun.extend([asked["prefix"]] if bench.output in asked["dir"].parents else [])
         if len(begun) == 2:
             raise OSError(28, "No space left on device")
-        return real(prefix=prefix, suffix=suffix, dir=dir)
+        return real(**asked)
 
     monkeypatch.setattr(tempfile, "mkstemp", full)
     assert f"[{DiskFull.code}]" in error_of(await bench.run(made(count=3)))

@@ -71,7 +71,11 @@ def test_a_blocked_branch_is_not_the_end_of_the_job() -> None:
 
 
 def test_messages_mean_the_same_in_any_order_and_as_often_as_they_come() -> None:
-    texts = [message("executing", node="1"), message("progress", node="1", value=1, max=2), message("execution_success")]
+    texts = [
+        message("executing", node="1"),
+        message("progress", node="1", value=1, max=2),
+        message("execution_success"),
+    ]
     alone = {text: parse_message(text, JOB) for text in texts}
     for order in itertools.permutations(texts + texts[:1]):
         assert [parse_message(text, JOB) for text in order] == [alone[text] for text in order]

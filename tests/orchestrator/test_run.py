@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ from mintmark.errors import (
     ProviderBlocked,
     ProviderDown,
     SigningFailed,
+    WorkerLost,
     WorkerModeMismatch,
+    WorkerUnreachable,
 )
+from mintmark.generation.sqlite_journal import utc_now
 from mintmark.metering.sqlite_ledger import SqliteLedger
+from mintmark.orchestrator.jobs import JobStore
 from mintmark.orchestrator.link import WorkerLink
 from mintmark.orchestrator.protocol import JournalGrew, OutputFile, WorkerEvent
 from mintmark.provenance.reading import read
@@ -278,3 +283,57 @@ async def test_a_folder_that_cannot_be_written_costs_nothing_more_when_it_is_men
     assert len(bill["lines"]) == 1
     assert result.total_microusd == house.ledger.totals().settled_microusd == bill["total_microusd"]
     assert len(house.written()) == 1
+
+
+# -- after a death --------------------------------------------------------------------------------------------------
+
+
+async def test_a_job_whose_worker_is_gone_stays_open_with_its_money_set_aside(slow_house: House) -> None:
+    house = slow_house
+    async with WorkerLink(house.runner.url, poll_s=0.05, lost_s=0.3) as link:
+        house.link = link
+        asked = asyncio.Event()
+        reached = journal_says("accepted")
+        task = asyncio.create_task(house.run(heard=lambda event: asked.set() if reached(event) else None))
+        await asyncio.wait_for(asked.wait(), 10)
+        await house.runner.__aexit__()
+        with pytest.raises((WorkerLost, WorkerUnreachable)):
+            await asyncio.wait_for(task, 20)
+    (job,) = house.store._db.rows("SELECT state FROM jobs")
+    assert job["state"] == "open"
+    # What the worker spent cannot be read now, so all it may have spent stays set aside.
+    assert house.ledger.totals().set_aside_microusd == house.settings.allowance_microusd
+
+
+async def test_the_money_of_a_job_nobody_took_over_is_booked_when_it_is_abandoned(house: House, tmp_path: Path) -> None:
+    house.out.write_text("a file where the folder should be")
+    mine, house.ledger = house.ledger, SqliteLedger(tmp_path / "lost")
+    with pytest.raises(CannotWrite):
+        await house.run(seed=5)
+    house.ledger.close()
+    house.ledger = mine
+    house.out.unlink()
+    house.store.close()
+    house.store = JobStore(house.settings.books_dir, now=lambda: utc_now() + timedelta(days=2))
+    await house.run(seed=6)
+    states = sorted(row["state"] for row in house.store._db.rows("SELECT state FROM jobs"))
+    assert states == ["abandoned", "succeeded"]
+    bill = await house.bill()
+    assert len(bill["lines"]) == 2
+    assert mine.totals().settled_microusd == bill["total_microusd"]
+    assert nothing_is_held(house)
+
+
+async def test_news_that_cannot_be_read_is_left_for_the_end(house: House) -> None:
+    async with Garbling(house.runner.url, poll_s=0.2) as link:
+        house.link = link
+        result = await house.run()
+    assert house.ledger.totals().settled_microusd == result.total_microusd > 0
+
+
+class Garbling(WorkerLink):
+    """A worker of another release, whose journal entries have a form that is not known here."""
+
+    async def follow(self, job_id: str, listening: Any, heard: Callable[[WorkerEvent], None]) -> Any:
+        heard(JournalGrew({"job_id": job_id, "kind": "something newer"}))
+        return await super().follow(job_id, listening, lambda event: None)

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from runner_probe.cases import BETTER, REFUSED, RUNS, TEN, Case
 from runner_probe.driving import give_image, give_pictures, pixels, put
-from runner_probe.masking import masked, without_module
+from runner_probe.masking import masked
 from runner_probe.pixel_cases import PIXELS
 from runner_probe.record import array, object_info, packed
 
@@ -21,6 +21,7 @@ from mintmark.runner import Runner
 
 RECORDED = Path(__file__).parent / "recorded"
 EQUAL_RUNS = sorted(set(RUNS) - set(BETTER))
+MISSING = ("missing_class_type", "unknown_class_2", "unknown_classes")
 EQUAL_REFUSED = sorted(set(REFUSED) - set(BETTER))
 
 
@@ -58,6 +59,21 @@ async def test_a_refusal_has_the_error_that_comfyui_gives(name: str, runner: Run
 async def test_a_deliberate_difference_is_still_one(name: str, runner: Runner) -> None:
     cases, file = (RUNS, "runs") if name in RUNS else (REFUSED, "refused")
     assert await answers(runner, cases[name]) != recorded(file)[name], "no longer different: take it out of BETTER"
+
+
+@pytest.mark.parametrize("name", MISSING)
+async def test_a_graph_with_unknown_nodes_is_refused_as_by_comfyui_and_all_of_them_are_named(
+    name: str, runner: Runner
+) -> None:
+    answer = await answers(runner, REFUSED[name])
+    extra = answer[0]["body"]["error"]["extra_info"]
+    graph = REFUSED[name].posts[0]["prompt"]
+    unknown = {node_id: each.get("class_type") for node_id, each in graph.items()}
+    unknown = {node_id: kind for node_id, kind in unknown.items() if kind not in ("ProbeText", "ProbeShow")}
+    assert {each["node_id"]: each["class_type"] for each in extra.pop("missing")} == unknown
+    assert extra.pop("missing_classes") == sorted({kind for kind in unknown.values() if kind})
+    assert "ComfyUI" in extra.pop("hint")
+    assert answer == recorded("refused")[name]
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -410,6 +410,10 @@ REFUSED |= {
 }
 
 BETTER: dict[str, str] = {
+    **dict.fromkeys(
+        ("unknown_class_2", "unknown_classes", "missing_class_type"),
+        "the error also lists every node that is missing and says where such a graph runs",
+    ),
     "blocked_bare": "the error says what is wrong with the node",
     "is_changed": "a client cannot steer the cache, and what it sent for that is not kept",
     "core_save_outside": "the error has a code and tells no path of the machine",

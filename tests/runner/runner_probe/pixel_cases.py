@@ -49,6 +49,8 @@ def _scale_by(method: str, factor: float) -> PixelCase:
 
 METHODS = ("nearest-exact", "bilinear", "area", "bicubic", "lanczos")
 
+SIDES = ("left", "top", "right", "bottom")
+
 PIXELS: dict[str, PixelCase] = {
     **{f"scale {m} up": _scale("image", m, 13, 11) for m in METHODS},
     **{f"scale {m} down": _scale("image", m, 3, 2) for m in METHODS},
@@ -102,9 +104,9 @@ PIXELS: dict[str, PixelCase] = {
     "grow flat": PixelCase(node("GrowMask", mask=["flat mask", 0], expand=1, tapered_corners=True)),
     **{
         name: PixelCase(
-            node("ImagePadForOutpaint", image=[source, 0], **dict(zip(SIDES, sides)), feathering=f), slots=2
+            node("ImagePadForOutpaint", image=[source, 0], **dict(zip(SIDES, sides, strict=True)), feathering=f),
+            slots=2,
         )
-        for SIDES in (("left", "top", "right", "bottom"),)
         for name, source, sides, f in (
             ("pad", "image", (8, 0, 0, 0), 0),
             ("pad all", "two", (8, 8, 16, 8), 0),

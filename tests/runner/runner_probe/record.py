@@ -1,7 +1,7 @@
 """Record a real ComfyUI's answers: ``PYTHONPATH=tests/runner python -m runner_probe.record URL``.
 
-That ComfyUI needs ``nodes.py`` and ``pixel_nodes.py`` of this folder in its ``custom_nodes``. Answers are written masked: nothing
-of its tracebacks is kept.
+That ComfyUI needs ``nodes.py`` and ``pixel_nodes.py`` of this folder in its ``custom_nodes``. Answers are written
+masked: nothing of its tracebacks is kept.
 """
 
 from __future__ import annotations
@@ -31,9 +31,8 @@ CORE = (
 
 
 async def record(url: str) -> None:
-    async with aiohttp.ClientSession(url) as http:
-        async with http.get("/system_stats") as reply:
-            version = (await reply.json())["system"]["comfyui_version"]
+    async with aiohttp.ClientSession(url) as http, http.get("/system_stats") as reply:
+        version = (await reply.json())["system"]["comfyui_version"]
     write("object_info", version, await object_info(url))
     await give_image(url)
     await give_pictures(url)

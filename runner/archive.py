@@ -1,0 +1,131 @@
+"""Queue and history in a file, so that they survive the process (``Runner(db=…)``).
+
+A prompt is written before its post is answered, and its end before anybody is told of it. So after a restart, however
+the process died, a prompt that nobody saw end is run again under its id, and one that ended never is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..errors import BadSetting
+from ..generation.surely import to_the_end
+from ..storage.database import Database
+
+SCHEMA = """
+CREATE TABLE prompts (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order they were accepted
+    prompt_id TEXT NOT NULL UNIQUE,
+    number REAL NOT NULL,
+    body TEXT,     -- JSON: graph, extra_data, outputs; NULL once the history has forgotten it
+    ending TEXT,   -- JSON: outcome, messages, outputs, meta; NULL while it has not ended
+    ended INTEGER  -- in the order they ended
+);
+CREATE INDEX prompts_ended ON prompts (ended);
+"""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One prompt as it was written. ``ending`` is None where it is to be run."""
+
+    prompt_id: str
+    number: float
+    body: dict[str, Any]
+    ending: dict[str, Any] | None
+
+
+class Archive:
+    """The file of one runner. Writes are made in the order they are asked for, in a thread of their own.
+
+    Raises:
+        BadSetting: another runner has this file open.
+        CannotWrite, DiskFull: the file cannot be made or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(f"{path}.runner", thread_local=False)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BadSetting(f"{path} belongs to another runner that is running.", hint="Give each its own.") from None
+        try:
+            self._database = Database(path, SCHEMA)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mintmark-runner-db")
+
+    def close(self) -> None:
+        """Finish what is being written and let go of the file."""
+        self._thread.shutdown(wait=True)
+        self._database.close()
+        self._lock.release()
+
+    def unfinished(self) -> list[Kept]:
+        """The prompts that have not ended, in the order they were accepted."""
+        return list(self._kept("ending IS NULL ORDER BY position"))
+
+    def finished(self, most: int) -> list[Kept]:
+        """The latest prompts that have ended, the oldest first."""
+        latest = "ending IS NOT NULL AND body IS NOT NULL ORDER BY ended DESC LIMIT ?"
+        return list(self._kept(latest, most))[::-1]
+
+    def _kept(self, which: str, *values: object) -> Iterator[Kept]:
+        for row in self._database.rows(f"SELECT * FROM prompts WHERE {which}", *values):  # noqa: S608 - our own words
+            ending = None if row["ending"] is None else json.loads(row["ending"])
+            yield Kept(row["prompt_id"], row["number"], json.loads(row["body"]), ending)
+
+    def known(self, most: int) -> list[str]:
+        """The latest ids that were ever taken, the oldest first."""
+        rows = self._database.rows("SELECT prompt_id FROM prompts ORDER BY position DESC LIMIT ?", most)
+        return [row["prompt_id"] for row in reversed(rows)]
+
+    def next_number(self) -> int:
+        """A number higher than all that were given."""
+        row = self._database.row("SELECT max(number) AS highest FROM prompts")
+        return 0 if row is None or row["highest"] is None else int(row["highest"]) + 1
+
+    async def accept(self, prompt_id: str, number: float, body: dict[str, Any]) -> None:
+        await self._write(
+            "INSERT INTO prompts (prompt_id, number, body) VALUES (?, ?, ?)", prompt_id, number, _text(body)
+        )
+
+    async def finish(self, prompt_id: str, ending: dict[str, Any]) -> None:
+        await self._write(
+            "UPDATE prompts SET ending = ?, ended = (SELECT coalesce(max(ended), 0) + 1 FROM prompts)"
+            " WHERE prompt_id = ?",
+            _text(ending),
+            prompt_id,
+        )
+
+    async def forget(self, prompt_ids: list[str], known: int) -> None:
+        """Let go of what these prompts were, but not of their ids, of which so many are kept."""
+        for prompt_id in prompt_ids:
+            await self._write("UPDATE prompts SET body = NULL, ending = '{}' WHERE prompt_id = ?", prompt_id)
+        await self._write(
+            "DELETE FROM prompts WHERE body IS NULL AND position <= (SELECT max(position) FROM prompts) - ?", known
+        )
+
+    async def _write(self, sql: str, *values: object) -> None:
+        loop = asyncio.get_running_loop()
+        await to_the_end(loop.run_in_executor(self._thread, partial(self._run, sql, values)))
+
+    def _run(self, sql: str, values: tuple[object, ...]) -> None:
+        with self._database.transaction() as connection:
+            connection.execute(sql, values)
+
+
+def _text(value: Any) -> str:
+    # A node may show what is no JSON; it must not keep its prompt from ending.
+    return json.dumps(value, default=str, separators=(",", ":"))
