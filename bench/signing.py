@@ -1,14 +1,11 @@
 """What signing costs over the bare library call: `python bench/signing.py [--json PATH]`.
 
-Both sign the same 1024x1024 noise PNG with the same key, in turns, so that a busy machine slows both. Budget: 1.15.
+Both sign the same 1024x1024 noise PNG with the same key, in turns, so that a busy machine slows both.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +15,7 @@ from types import SimpleNamespace
 
 import c2pa
 import numpy as np
+from mintmark.bench.harness.report import Report, main, measured
 from mintmark.provenance import CredentialSigner, ImageFacts
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.keys import Identity, signing_identity
@@ -28,17 +26,14 @@ ROUNDS = 20
 BUDGET = 1.15
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="write the numbers here, too")
-    path = parser.parse_args().json
+def measure(report: Report) -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = SimpleNamespace(data_dir=Path(folder), signing_cert=None, signing_key=None, trust_anchors=None)
-        found = measure(signing_identity(settings), noise())
-    for name, value in found.items():
-        print(f"{name:<12} {value:>10.3f}")
-    if path:
-        path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        bare, ours = sign(signing_identity(settings), png := noise())
+    ratios = [mine / base for base, mine in zip(bare, ours, strict=True)]
+    size = f"a PNG of {len(png) / 1e6:.1f} MB"
+    report.add(measured("bare library call", bare, "ms", note=size), measured("ours", ours, "ms"))
+    report.add(measured("ratio", ratios, "×", most=BUDGET))
 
 
 def noise() -> bytes:
@@ -48,7 +43,8 @@ def noise() -> bytes:
     return file.getvalue()
 
 
-def measure(identity: Identity, png: bytes) -> dict[str, float]:
+def sign(identity: Identity, png: bytes) -> tuple[list[float], ...]:
+    """Milliseconds of each signing: by the bare library, and by ours."""
     record = {"provider": "openai", "seed": "18446744073709551615", "microusd": 40_000}
     facts = ImageFacts("a.png", "image/png", "local_ai", record, datetime.now(timezone.utc), model="flux")
     with CredentialSigner(identity) as signer, c2pa.Context.from_dict(for_signing()) as context:
@@ -59,10 +55,7 @@ def measure(identity: Identity, png: bytes) -> dict[str, float]:
             def bare() -> None:
                 c2pa.Builder(definition, context=context).sign(bare_signer, "image/png", io.BytesIO(png), io.BytesIO())
 
-            times = alternate(bare, lambda: signer.sign(png, "image/png", facts))
-    bare_ms, ours_ms = (statistics.median(taken) for taken in times)
-    ratio = statistics.median(ours / base for base, ours in zip(*times, strict=True))
-    return {"png_mb": len(png) / 1e6, "bare_ms": bare_ms, "ours_ms": ours_ms, "ratio": ratio, "budget": BUDGET}
+            return alternate(bare, lambda: signer.sign(png, "image/png", facts))
 
 
 def alternate(*calls: Callable[[], object]) -> tuple[list[float], ...]:
@@ -77,4 +70,4 @@ def alternate(*calls: Callable[[], object]) -> tuple[list[float], ...]:
 
 
 if __name__ == "__main__":
-    main()
+    main("Signing a 1024² PNG", measure, __doc__)

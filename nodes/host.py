@@ -78,8 +78,10 @@ class ComfyHost:
         return self._server.routes
 
     def guard_cache(self) -> None:
-        """From now on drop ``is_changed`` from our nodes in prompts: who sends it chooses what the cache gives them, also another
-        project's result. The runner drops it by itself."""
+        """From now on drop ``is_changed`` from our nodes in prompts; the runner does so by itself.
+
+        Whoever sends it chooses what ComfyUI's cache gives them: another project's result, too.
+        """
         self._server.add_on_prompt_handler(without_is_changed)
 
     @property

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from ..generation.call import Entry
 from ..generation.context import JobContext, JobReport, Receipt, WorkflowRef
 from ..generation.sqlite_journal import utc_now
 from ..metering.ledger import Ledger
+from ..providers.models import Catalog
 from ..workflows.bind import bind
 from ..workflows.format import WorkflowVersion
 from ..workflows.validate import offered, validate
@@ -90,10 +91,10 @@ class JobRunner:
         """Run one job to its end. Raises MintmarkError; whatever was charged until then is in the ledger."""
         clock = _Clock()
         images = await asyncio.to_thread(self._read_images, request)
-        await self._check_worker(request.workflow)
-        bound = bind(
-            request.workflow, {**request.values, **await self._upload(images)}, choices=await self._choices(request)
-        )
+        info = await self._check_worker(request.workflow)
+        choices = offered(request.workflow, info)
+        check_models(request.workflow, request.values, choices, utc_now().date())
+        bound = bind(request.workflow, {**request.values, **await self._upload(images)}, choices=choices)
         asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
         await self._abandon_old(request.worker_name)
         job = self._start(request, asked, sandbox_url)
@@ -130,7 +131,8 @@ class JobRunner:
 
         return {name: read_image(name, path, self.settings.max_pixels) for name, path in request.images.items()}
 
-    async def _check_worker(self, workflow: WorkflowVersion) -> None:
+    async def _check_worker(self, workflow: WorkflowVersion) -> dict[str, Any]:
+        """What the worker says of the workflow's nodes. Raises WorkerModeMismatch and WorkerRefused."""
         health = await self.link.health()
         if health.mode != self.settings.mode:
             raise WorkerModeMismatch(
@@ -142,14 +144,12 @@ class JobRunner:
         if problems:
             text = "; ".join(str(problem) for problem in problems)
             raise WorkerRefused(f"{workflow.label} does not fit the worker at {self.link.url}: {text}")
+        return info
 
     async def _object_info(self, workflow: WorkflowVersion) -> dict[str, Any]:
         classes = sorted(set(workflow.requires.nodes))
         found = await asyncio.gather(*(self.link.object_info(name) for name in classes))
         return {name: info for name, info in zip(classes, found, strict=True) if info}
-
-    async def _choices(self, request: RunRequest) -> dict[str, Any]:
-        return dict(offered(request.workflow, await self._object_info(request.workflow)))
 
     async def _upload(self, images: Mapping[str, tuple[bytes, str, str]]) -> dict[str, str]:
         named = {}
@@ -285,6 +285,19 @@ class JobRunner:
     def _end(self, job_id: str, outcome: Any = "succeeded", error: str | None = None) -> None:
         self.ledger.close_job(job_id)
         self.store.end(job_id, outcome, error)
+
+
+def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: Mapping[str, Any], today: date) -> None:
+    """For a model that the worker does not offer, say what became of it, not only that it is none of the choices.
+
+    Raises ModelRetired naming the replacement, and UnknownModel naming close matches.
+    """
+    for spec in workflow.inputs:
+        value = values.get(spec.name)
+        if spec.choices_from is None or spec.choices_from.input != "model" or not isinstance(value, str):
+            continue
+        if value not in choices.get(spec.name, (value,)):
+            Catalog.load().get(value, today)
 
 
 def _entry(event: JournalGrew, job_id: str) -> Entry | None:

@@ -9,7 +9,7 @@ import asyncio
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +107,7 @@ class Prompts:
         self.running: dict[str, Prompt] = {}
         self.history: OrderedDict[str, Finished] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
-        self.closed = False
+        self.closed = True
 
     @property
     def remaining(self) -> int:
@@ -163,10 +163,10 @@ class Prompts:
         self._changed()
         self._start_next()
 
-    async def restore(self, valid: Callable[[Graph, list[str]], Awaitable[Problem | None]]) -> None:
+    async def restore(self, missing: Callable[[Graph], Problem | None]) -> None:
         """Take up what the archive holds: the history as it was, and what has not ended to be run again.
 
-        ``valid`` says what is wrong with a graph by now: the nodes may be others than when it was accepted.
+        ``missing`` says which nodes of a graph are not here: the packs may be others than when it was accepted.
         """
         if self._archive is None:
             return
@@ -176,13 +176,17 @@ class Prompts:
             self._remember(kept)
         for kept in self._archive.unfinished():
             prompt = self._prompt(kept.number, kept.prompt_id, **kept.body)
-            wrong = await valid(prompt.graph, prompt.outputs)
-            if wrong is None:
-                self._enqueue(prompt)
-            else:
+            wrong = missing(prompt.graph)
+            self._enqueue(prompt)
+            if wrong is not None:
+                prompt.canceled = True
                 told = {"exception_message": f"{wrong['message']}\n", "exception_type": wrong["type"], "traceback": []}
-                self._pending[prompt.prompt_id] = prompt
                 await self._finish(prompt, Ending("error", "execution_error", {**_nowhere(prompt.story), **told}), {})
+
+    def open(self) -> None:
+        """From here on prompts are taken and run."""
+        self.closed = False
+        self._start_next()
 
     def _remember(self, kept: Kept) -> None:
         prompt = self._prompt(kept.number, kept.prompt_id, **kept.body)
@@ -224,11 +228,12 @@ class Prompts:
         self.running.pop(prompt.prompt_id, None)
         self.history[prompt.prompt_id] = Finished(prompt, ending.outcome, outputs)
         prompt.story.tell(ending.event, told)
-        if len(self.history) > self._max_history:
-            await self.forget([next(iter(self.history))])
         self._changed()
         prompt.story.tell("executing", {"node": None})
         self._start_next()
+        # Last, as it may wait for the disk: whatever interrupts it then cuts off nothing of the above.
+        while len(self.history) > self._max_history:
+            await self.forget([next(iter(self.history))])
 
     async def _write_end(self, prompt: Prompt, outcome: str, outputs: dict[str, dict[str, Any]]) -> None:
         ending = {"outcome": outcome, "messages": prompt.story.messages, "outputs": outputs}
@@ -237,7 +242,7 @@ class Prompts:
         except asyncio.CancelledError:
             pass  # it was written all the same; for an interruption it is too late
         except StorageError as error:
-            logger.error("the end of %s is not kept: %s", prompt.prompt_id, error, extra=log.action("archive_failed"))
+            logger.warning("the end of %s is not kept: %s", prompt.prompt_id, error, extra=log.action("archive_failed"))
 
     async def forget(self, prompt_ids: list[str]) -> None:
         """Take finished prompts out of the history. Their ids stay taken."""

@@ -19,10 +19,8 @@ from ..errors import CannotWrite
 from . import access, core, images, surface, system
 from .cache import DEFAULT_BYTES, OutputCache
 from .calling import Caller
-from .checks import Problem
 from .executor import Workshop
 from .files import Files
-from .graph import Graph
 from .host import RunnerHost
 from .paths import Paths
 from .prompts import Prompts
@@ -30,7 +28,7 @@ from .registry import Registry
 from .routes import Routes, prefixed
 from .socket import Fanout
 from .uploads import Uploads
-from .validate import validate
+from .validate import missing_types
 
 if TYPE_CHECKING:
     from .archive import Archive
@@ -107,10 +105,11 @@ class Runner:
         self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
         await self._load(self.host)
         shop.caller.tensors = images.wants_tensors(self._torch)
+        await self.prompts.restore(lambda graph: missing_types(graph, self.registry))
         await self._listen(stack, self.host, fanout)
         stack.push_async_callback(fanout.close)
         stack.push_async_callback(self._finish, shop)
-        await self.prompts.restore(self._wrong_with)
+        self.prompts.open()
         logger.info("the runner serves at %s", self.url, extra=log.action("runner_started"))
 
     async def _finish(self, shop: Workshop) -> None:
@@ -119,10 +118,6 @@ class Runner:
         if late:
             # Interrupted nodes that were still cleaning up get one more moment; then their tasks are let go.
             await asyncio.wait(late, timeout=2.0)
-
-    async def _wrong_with(self, graph: Graph, outputs: list[str]) -> Problem | None:
-        """Why a kept prompt cannot run any more."""
-        return (await validate(graph, self.registry, outputs)).error
 
     async def _load(self, host: RunnerHost) -> None:
         for cls, module in core.nodes(self.paths):

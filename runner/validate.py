@@ -26,9 +26,10 @@ async def validate(graph: Graph, registry: Registry, targets: list[str] | None =
 
     The graph's values are cast to their inputs' types in place, as ComfyUI does.
     """
-    types = {node_id: found for node_id, node in graph.items() if (found := registry.get(node.get("class_type")))}
-    if len(types) < len(graph):
-        return Verdict(error=_missing_types({each: node for each, node in graph.items() if each not in types}))
+    missing = missing_types(graph, registry)
+    if missing is not None:
+        return Verdict(error=missing)
+    types = {node_id: registry[node["class_type"]] for node_id, node in graph.items()}
     wanted = [each for each in graph if types[each].is_output and (targets is None or each in targets)]
     if not wanted:
         return Verdict(error=problem("prompt_no_outputs", "Prompt has no outputs", ""))
@@ -38,9 +39,12 @@ async def validate(graph: Graph, registry: Registry, targets: list[str] | None =
 WHERE_IT_RUNS = "This is the light runner. The graph runs on a ComfyUI where these nodes are installed."
 
 
-def _missing_types(nodes: Graph) -> Problem:
-    """ComfyUI's error for the first of these nodes, with all of them besides."""
-    missing = [_missing(node_id, node) for node_id, node in nodes.items()]
+def missing_types(graph: Graph, registry: Registry) -> Problem | None:
+    """ComfyUI's error for the first node whose class is not here, with all such nodes besides; None without any."""
+    unknown = {node_id: node for node_id, node in graph.items() if registry.get(node.get("class_type")) is None}
+    if not unknown:
+        return None
+    missing = [_missing(node_id, node) for node_id, node in unknown.items()]
     first = missing[0]
     if first["class_type"] is None:
         why = "has no class_type. The workflow may be corrupted or a custom node is missing."

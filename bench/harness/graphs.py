@@ -16,10 +16,10 @@ def trivial(number: int) -> Graph:
     }
 
 
-def hosted(number: int, side: int = 64) -> Graph:
+def hosted(number: int, side: int = 64, model: str = MODEL) -> Graph:
     """One hosted image and its receipt: the protocol and the books, with no pixel touched."""
     return {
-        "1": _image(number, side),
+        "1": _image(number, side, model),
         "2": {"class_type": "MintmarkReceipt", "inputs": {"record": ["1", 1]}},
     }
 
@@ -46,6 +46,6 @@ def words(number: int) -> str:
     return f"a paper boat on a pond, morning light, number {number}"
 
 
-def _image(number: int, side: int) -> Graph:
-    asked = {"prompt": words(number), "model": MODEL, "width": side, "height": side, "seed": number, "count": 1}
+def _image(number: int, side: int, model: str = MODEL) -> Graph:
+    asked = {"prompt": words(number), "model": model, "width": side, "height": side, "seed": number, "count": 1}
     return {"class_type": "MintmarkTextToImage", "inputs": asked}

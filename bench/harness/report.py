@@ -106,6 +106,8 @@ def main(title: str, measure: Callable[[Report], object], about: str | None) -> 
     started, load = time.monotonic(), _load()
     try:
         measure(report)
+    except NotRun as error:
+        report.add(not_run("the rest", error))
     finally:
         Console(width=None if os.environ.get("COLUMNS") else 140).print(report.table())
     if path is not None:

@@ -52,7 +52,11 @@ def comfyui(folder: Path, sandbox_url: str) -> Iterator[Server]:
     flags = f"--cpu --listen 127.0.0.1 --port {url_port} --disable-auto-launch --preview-method none"
     folders = ["--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
     env = environment(
-        MINTMARK_SANDBOX="1", MINTMARK_SANDBOX_URL=sandbox_url, HF_HUB_OFFLINE="1", DO_NOT_TRACK="1", PYTHONUNBUFFERED="1"
+        MINTMARK_SANDBOX="1",
+        MINTMARK_SANDBOX_URL=sandbox_url,
+        HF_HUB_OFFLINE="1",
+        DO_NOT_TRACK="1",
+        PYTHONUNBUFFERED="1",
     )
     command = [interpreter(checkout), "main.py", *flags.split(), *folders]
     url = f"http://127.0.0.1:{url_port}"

@@ -65,7 +65,8 @@ def nothing_was_spent(cli: Cli, books: Books) -> None:
         (["text-to-image", "--set", "width"], "invalid_input", ["width", "NAME=VALUE"]),
         (["text-to-image", "--set", "seed=1", "--set", "seed=2"], "invalid_input", ["seed", "twice"]),
         (["text-to-image", "--image", "prompt=a.png"], "invalid_input", ["prompt", "--set"]),
-        (["text-to-image", "--set", "model=foo/bar"], "invalid_input", ["foo/bar", "fal/flux-schnell"]),
+        (["text-to-image", "--set", "model=foo/bar"], "unknown_model", ["foo/bar"]),
+        (["text-to-image", "--set", "model=fal/flux-schnel"], "unknown_model", ["fal/flux-schnell"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -113,6 +114,14 @@ def edit_workflow(home: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "1.0.0.json").write_text(json.dumps(document))
     monkeypatch.setenv("MINTMARK_WORKFLOWS", str(home / "library"))
     return "with-image"
+
+
+def test_a_retired_model_is_refused_before_any_money_moves_and_its_replacement_is_named(
+    cli: Cli, sandboxed: Books
+) -> None:
+    ran = cli("run", "text-to-image", "--set", "model=openai/gpt-image-1", "--json")
+    refused(ran, "model_retired", "openai/gpt-image-1", "2026-10-23", "openai/gpt-image-2", exit_code=1)
+    nothing_was_spent(cli, sandboxed)
 
 
 @pytest.mark.parametrize(

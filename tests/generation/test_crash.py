@@ -46,7 +46,8 @@ async def again(lab: Lab, model: str, job_id: str, count: int) -> bool:
     return True
 
 
-async def check(folder: Path, sandbox: Sandbox, model: str, job_id: str, count: int, when: str) -> None:
+async def check(folder: Path, sandbox: Sandbox, model: str, job_id: str, count: int, when: str) -> str:
+    """The states of its calls in the end, after all that must hold then was checked."""
     async with open_lab(folder, sandbox) as lab:
         delivered = await again(lab, model, job_id, count)
         lab.engine.books.catch_up()
@@ -63,6 +64,7 @@ async def check(folder: Path, sandbox: Sandbox, model: str, job_id: str, count: 
             assert named == [], f"{when}: fal had named it"
         if delivered:
             assert settled == sum(line["microusd"] for line in bill), when
+        return "+".join(sorted(states))
 
 
 async def moments(folder: Path, model: str, count: int) -> int:
@@ -87,10 +89,7 @@ async def test_killed_at_any_step_the_books_are_even_and_nothing_is_asked_twice(
         async with gate, Sandbox(latency_s=0.01) as sandbox:
             status, _ = await generate(folder, sandbox.url, model, job_id, at, count)
             assert status == -signal.SIGKILL
-            when = f"moment {at} of {every}"
-            await check(folder, sandbox, model, job_id, count, when)
-            async with open_lab(folder, sandbox) as lab:
-                return "+".join(sorted(lab.states()))
+            return await check(folder, sandbox, model, job_id, count, f"moment {at} of {every}")
 
     # Of several calls at once every third moment is enough: each single step is in the cases before.
     ends = await asyncio.gather(*(die_at(at) for at in range(1, every + 1, 3 if count > 1 else 1)))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import ComfyExtension, io
@@ -96,6 +97,29 @@ class Exit(io.ComfyNode):
         return sys.exit(1) if where == "execute" else io.NodeOutput("stayed")
 
 
+class Noted(io.ComfyNode):
+    """Notes in a file when it begins and when it ends, and ends only once another file is there."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return _schema(
+            "ProbeNoted", io.String.Input("file"), io.String.Input("name"), io.String.Input("gate", optional=True)
+        )
+
+    @classmethod
+    async def execute(cls, file: str, name: str, gate: str = "") -> io.NodeOutput:
+        cls.note(file, f"{name} began")
+        while gate and not Path(gate).exists():
+            await asyncio.sleep(0.01)
+        cls.note(file, f"{name} ended")
+        return io.NodeOutput(name)
+
+    @staticmethod
+    def note(file: str, line: str) -> None:
+        with Path(file).open("a") as opened:
+            opened.write(f"{line}\n")
+
+
 class LocalExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [Busy, Stubborn, Context, Exit]
+        return [Busy, Stubborn, Context, Exit, Noted]

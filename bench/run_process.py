@@ -1,0 +1,74 @@
+"""What a person waits for at the prompt: `python bench/run_process.py [--json PATH]`.
+
+Whole processes, from start to exit, against a sandbox of zero latency that runs already. The first run, which makes the
+signing keys, is not counted. Then how long the node pack's import takes by ComfyUI's own log.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
+
+from mintmark.bench.harness.processes import environment, mintmark, tail, timed
+from mintmark.bench.harness.report import NotRun, Report, main, measured, not_run
+from mintmark.bench.harness.workers import LINK, comfyui, sandbox
+
+ROUNDS = 9
+STARTS = 2
+
+
+def measure(report: Report) -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        providers = stack.enter_context(sandbox(folder, 0)).url
+        env = environment(MINTMARK_DATA_DIR=str(folder / "data"), MINTMARK_SANDBOX_URL=providers)
+        commands(report, folder, env)
+        try:
+            imports = [pack_import_ms(folder / str(turn), providers) for turn in range(STARTS)]
+        except NotRun as error:
+            report.add(not_run("import of the pack in ComfyUI", error))
+            return
+        note = "ComfyUI's log tells tenths of a second"
+        report.add(measured("import of the pack in ComfyUI, by its log", imports, "ms", most=50, note=note))
+
+
+def commands(report: Report, folder: Path, env: dict[str, str]) -> None:
+    """Each in turns with the others, so that a busy machine slows all."""
+    run = mintmark("run", "text-to-image", "--sandbox", "-o", folder / "out", "--json")
+    asked: dict[str, tuple[list[str], float | None]] = {
+        "python -c pass": ([sys.executable, "-c", "pass"], None),
+        "mintmark --help": (mintmark("--help"), None),
+        "mintmark run at 64²": ([*run, "--set", "width=64", "--set", "height=64"], None),
+        "mintmark run at 1024²": (run, 600),
+    }
+    timed(run, env, folder)
+    found: dict[str, list[float]] = {name: [] for name in asked}
+    for _ in range(ROUNDS):
+        for name, (command, _goal) in asked.items():
+            found[name].append(timed(command, env, folder))
+    report.add(*(measured(name, found[name], "ms", most=goal) for name, (_, goal) in asked.items()))
+
+
+def pack_import_ms(folder: Path, providers: str) -> float:
+    """What ComfyUI says of the pack under "Import times for custom nodes"."""
+    folder.mkdir()
+    with comfyui(folder, providers) as server:
+        read(f"{server.url}/object_info/MintmarkTextToImage")
+        said = server.log.read_text(encoding="utf-8", errors="replace")
+    found = re.search(rf"([0-9.]+) seconds( \(IMPORT FAILED\))?:.*{re.escape(LINK)}", said)
+    if found is None or found[2]:
+        raise NotRun(f"ComfyUI did not load the pack: {tail(server.log)}")
+    return float(found[1]) * 1000
+
+
+def read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return bytes(answer.read())
+
+
+if __name__ == "__main__":
+    main("Whole processes", measure, __doc__)
