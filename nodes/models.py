@@ -11,6 +11,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from ..errors import InvalidInput
 from ..providers.catalog import rows
 
 AUTO = "auto"
@@ -40,6 +41,18 @@ def chosen(model: dict[str, Any] | str) -> tuple[str, dict[str, Any]]:
         for key, value in given.items()
         if key not in specs or value != _idle(specs[key])
     }
+
+
+def model_in_graph(hidden: Any) -> str:
+    """The model that the graph names where the combo does not offer it: ComfyUI leaves the input out, unasked.
+
+    The service then says what became of it (retired, and replaced by what). Raises InvalidInput where none is named.
+    """
+    node = (hidden.prompt or {}).get(str(hidden.unique_id)) or {}
+    name = (node.get("inputs") or {}).get("model")
+    if not isinstance(name, str) or not name:
+        raise InvalidInput("model: none is chosen.", hint="Choose one on the node.")
+    return name
 
 
 @lru_cache(maxsize=256)

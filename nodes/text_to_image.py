@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..errors import InvalidInput
-from .models import chosen, model_input
+from .models import chosen, model_in_graph, model_input
 from .sockets import RecordSocket
 from .worker import current
 
@@ -39,6 +39,7 @@ class TextToImage(io.ComfyNode):
                 io.Image.Output("images", tooltip="The images, in the order they were asked for."),
                 RecordSocket.Output("record", tooltip="How they were made. Connect it to Sign and Save and Receipt."),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
         )
 
     @classmethod
@@ -48,10 +49,19 @@ class TextToImage(io.ComfyNode):
 
     @classmethod
     async def execute(
-        cls, prompt: str, model: Any, width: int, height: int, seed: int, count: int = 1, negative_prompt: str = ""
+        cls,
+        prompt: str,
+        width: int,
+        height: int,
+        seed: int,
+        model: Any = None,
+        count: int = 1,
+        negative_prompt: str = "",
     ) -> Any:
         from .pixels import to_image
 
+        if model is None:
+            model = model_in_graph(cls.hidden)
         asked = {"width": width, "height": height, "seed": seed, "count": count}
 
         async def make(engine: Engine, job: JobContext, node: str) -> Generated:

@@ -1,4 +1,4 @@
-"""Hazards of ComfyUI's server and of the line to it that need a wire which misbehaves; docs/hazards.md lists them all."""
+"""Hazards of ComfyUI and of the line to it that need a wire which misbehaves; docs/hazards.md lists them all."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_prompt_over_the_workers_limit_is_a_refusal(comfy: FakeComfy, th
 
     comfy.on_prompt = too_large
     _, link = await through()
-    with pytest.raises(WorkerRefused, match="413.*104857600"):
+    with pytest.raises(WorkerRefused, match=r"413.*104857600"):
         await link.submit(job_id, GRAPH, {})
     assert comfy.posted == [job_id]
 
