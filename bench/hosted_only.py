@@ -1,4 +1,4 @@
-"""Many hosted-only prompts at 2 s provider latency, runner against ComfyUI: `python bench/hosted_only.py [--json PATH]`.
+"""Many hosted-only prompts at once, runner against ComfyUI: `python bench/hosted_only.py [--json PATH]`.
 
 ComfyUI runs prompts one by one, so 200 take it some seven minutes: its time is measured on a few and told for as many
 as the runner ran. The client, the graphs and the sandbox are the same for both. At 64 pixels nearly all is protocol and

@@ -15,12 +15,13 @@ from types import SimpleNamespace
 
 import c2pa
 import numpy as np
+from PIL import Image
+
 from mintmark.bench.harness.report import Report, main, measured
 from mintmark.provenance import CredentialSigner, ImageFacts
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.keys import Identity, signing_identity
 from mintmark.provenance.manifest import build
-from PIL import Image
 
 ROUNDS = 20
 BUDGET = 1.15

@@ -40,7 +40,7 @@ def account_of(context: JobContext) -> Account:
 
 
 class LocalBooks:
-    """The local ledger behind graphs that are run by hand, fed from the local journal."""
+    """The local ledger, fed from the local journal: for graphs run by hand, and for jobs that this machine granted."""
 
     def __init__(self, ledger: Ledger, journal: Journal, journal_id: str) -> None:
         self._ledger, self._journal, self._journal_id = ledger, journal, journal_id
@@ -60,9 +60,10 @@ class LocalBooks:
     def catch_up(self) -> None:
         """Book everything the journal knows and the ledger does not, for instance after a crash between the two."""
         while entries := self._journal.since(cursor := self._ledger.cursor(self._journal_id)):
-            local = [entry for entry in entries if self._is_local(entry.job_id)]
-            self._ledger.post_page(self._journal_id, postings(local), max(cursor, entries[-1].seq))
+            ours = [entry for entry in entries if self._is_ours(entry.job_id)]
+            self._ledger.post_page(self._journal_id, postings(ours), max(cursor, entries[-1].seq))
 
-    def _is_local(self, job_id: str) -> bool:
+    def _is_ours(self, job_id: str) -> bool:
+        """Whether this ledger keeps the job's money: run by hand here, or granted here, perhaps by a dead process."""
         context = self._journal.job(job_id)
-        return context is not None and context.local
+        return context is not None and (context.local or self._ledger.knows(job_id))

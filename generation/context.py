@@ -6,10 +6,9 @@ The context never goes into the graph or into ``extra_pnginfo``: save nodes writ
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from ..moderation.verdict import Verdict
 from .call import Call, Entry
@@ -55,7 +54,7 @@ class JobContext(_Frozen):
     workflow: WorkflowRef | None = None
     token: SecretStr | None = None
     """Short-lived; opens this job's report from afar, and nothing else. Never stored."""
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
     """When the token ends, with time zone. A token without an end is refused."""
     local: bool = False
     """Run by hand on this machine: the allowance grows with each call, out of the local ledger."""

@@ -79,6 +79,10 @@ class Ledger(ABC):
         """
 
     @abstractmethod
+    def knows(self, job_id: str) -> bool:
+        """Whether money was set aside here for this job."""
+
+    @abstractmethod
     def post(self, postings: Iterable[Posting]) -> None:
         """Book outcomes of calls. A job that is not known gets an allowance of zero: money spent is never ignored.
 

@@ -55,6 +55,9 @@ class SqliteLedger(Ledger):
                 asked_microusd=asked,
             )
 
+    def knows(self, job_id: str) -> bool:
+        return self._db.row("SELECT 1 FROM allowances WHERE job_id = ? LIMIT 1", job_id) is not None
+
     def post(self, postings: Iterable[Posting]) -> None:
         with self._db.transaction() as db:
             for posting in postings:

@@ -60,6 +60,8 @@ class Combination(_Data):
     second: tuple[str, ...]
     words_between: int | None = None
     """At most so many words between the two; None: anywhere in the prompt."""
+    uncounted: tuple[str, ...] = ()
+    """Words that do not count towards ``words_between``: they only tie the two together, as in "art of a"."""
     second_in: Literal["prompt", "negative"] = "prompt"
     """``negative``: the second is an item of the negative prompt, which takes it out of the image."""
 
@@ -137,12 +139,17 @@ def lexicon() -> Lexicon:
 
 
 def spellings(phrase: str) -> set[str]:
-    """The ways a phrase of the file is searched: folded, also in the plural, also in one word, for each age."""
+    """The ways a phrase of the file is searched: folded, also in the plural, with each gap open or closed, for each age.
+
+    Closed gaps are not only a writer's ("highschool student"): a reading that takes hyphens out closes some of them.
+    """
     found: set[str] = set()
     for aged in _with_ages(phrase):
-        spaced = words(fold(aged)).strip()
-        for written in (spaced, spaced.replace(" ", "")):
-            found |= {written, f"{written}s"}
+        first, *rest = words(fold(aged)).split()
+        written = [first]
+        for word in rest:
+            written = [f"{begun}{gap}{word}" for begun in written for gap in (" ", "")]
+        found |= {*written, *(f"{spelling}s" for spelling in written)}
     return found
 
 

@@ -24,6 +24,7 @@ SEVERITY_SCORE: dict[Severity, float] = {"low": 0.3, "medium": 0.6, "high": 0.9,
 # Where one item of a negative prompt ends and the next begins, and what may stand around an item: weights, brackets.
 _ITEM_END = re.compile(r"[,;|\n]")
 _WEIGHT = " 0123456789"
+_FAR = 200  # characters between two words that nothing ties together any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +98,25 @@ def _applies(combination: Combination, found: _Found, negative: str, terms: Lexi
 
 def _near(combination: Combination, form: Form, hits: Iterable[Hit]) -> bool:
     """Whether both kinds of words stand close enough together; one pass, however many hits there are."""
-    spaces = (combination.words_between or 0) + 1
     end_of_first = end_of_second = -1
     for hit in sorted(hits, key=lambda hit: hit.start):
         if hit.label in combination.first:
-            if end_of_second >= 0 and form.text.count(" ", end_of_second, hit.start) <= spaces:
+            if end_of_second >= 0 and _close(combination, form.text[end_of_second : hit.start]):
                 return True
             end_of_first = max(end_of_first, hit.end)
         elif hit.label in combination.second:
-            if end_of_first >= 0 and form.text.count(" ", end_of_first, hit.start) <= spaces:
+            if end_of_first >= 0 and _close(combination, form.text[end_of_first : hit.start]):
                 return True
             end_of_second = max(end_of_second, hit.end)
     return False
+
+
+def _close(combination: Combination, between: str) -> bool:
+    # Far apart is told by the length alone, so that a text full of hits is not split over and over again.
+    if len(between) > _FAR:
+        return False
+    counted = [word for word in between.split() if word not in combination.uncounted]
+    return len(counted) <= (combination.words_between or 0)
 
 
 def _taken_out(negative: str, terms: Lexicon) -> Iterator[str]:

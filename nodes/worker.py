@@ -172,8 +172,6 @@ class Worker:
 def _check_token(context: JobContext) -> None:
     if context.token is not None and context.expires_at is None:
         raise InvalidInput("expires_at: is missing.", hint="A job's token is short-lived: say until when.")
-    if context.expires_at is not None and context.expires_at.utcoffset() is None:
-        raise InvalidInput("expires_at: has no time zone.", hint="Add one, such as Z for UTC.")
 
 
 def _remember(memory: OrderedDict[str, Any], key: str, value: Any) -> None:

@@ -15,11 +15,26 @@ from .http import Reply
 
 @dataclass(frozen=True)
 class Details:
-    """An error body in fal's words. ``known``: it has fal's shape at all."""
+    """An error body in fal's words. ``known``: it has fal's shape at all. ``unworked``: it was found by looking at the
+    input, so surely no runner worked for it."""
 
     message: str
     blocked: bool = False
     known: bool = False
+    unworked: bool = False
+
+
+# What fal's apps find before they run: pydantic's kinds (beside the ``_type`` and ``_parsing`` ones) and those that
+# fal's page of model errors lists for input files.
+_FOUND_IN_INPUT = frozenset(
+    {
+        *("missing", "extra_forbidden", "value_error", "literal_error", "enum", "one_of", "json_invalid"),
+        *("less_than", "less_than_equal", "greater_than", "greater_than_equal", "multiple_of", "finite_number"),
+        *("too_short", "too_long", "string_too_short", "string_too_long", "string_pattern_mismatch"),
+        *("sequence_too_short", "sequence_too_long", "image_too_small", "image_too_large", "image_load_error"),
+        *("file_download_error", "file_too_large", "unsupported_image_format"),
+    }
+)
 
 
 def details(reply: Reply) -> Details:
@@ -33,7 +48,11 @@ def details(reply: Reply) -> Details:
         items = [item for item in detail if isinstance(item, dict)]
         message = "; ".join(_one(item) for item in items)
         blocked = any(item.get("type") == "content_policy_violation" for item in items)
-        return Details(message=_clean(message), blocked=blocked, known=True)
+        kinds = [str(item.get("type", "")) for item in items]
+        unworked = bool(kinds) and all(
+            kind in _FOUND_IN_INPUT or kind.endswith(("_type", "_parsing")) for kind in kinds
+        )
+        return Details(message=_clean(message), blocked=blocked, known=True, unworked=unworked)
     if "detail" in body or "error_type" in body:
         return Details(message=_clean(str(detail or body.get("error_type"))), known=True)
     return Details(message=f"status {reply.status}")

@@ -77,7 +77,8 @@ def failed(reply: Reply, accepted: Accepted, error: str | None) -> ProviderError
     if reply.status in (401, 402, 403):
         return ProviderAuth(f"fal refuses the key ({reply.status}).", charged="unknown", **told)
     if 400 <= reply.status < 500 and reply.status not in (408, 429):
-        return ProviderRefused(f"fal refuses the request: {found.message}", **told)
+        refused: Charged = "unknown" if reply.status == 422 and not found.unworked else "no"
+        return ProviderRefused(f"fal refuses the request: {found.message}", charged=refused, **told)
     # A failure in fal's own words is one of a runner, which is never charged; a gateway's may hide a good result.
     surely = error is not None or _is_fals_word(reply)
     charged: Charged = "no" if surely else "unknown"

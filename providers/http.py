@@ -110,8 +110,12 @@ def passing(reply: Reply) -> bool:
 
 def place(url: str) -> str:
     """Host and path of a URL, for messages: queries and credentials can be secrets."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        # A provider's answer may hold anything where a URL should be, and this is called to report just that.
+        return "what is no URL"
     return f"{parts.hostname or '?'}{port}{parts.path}"
 
 
@@ -219,7 +223,7 @@ class HttpClient:
             reply = await self.send("GET", url, headers={}, max_bytes=max_bytes, repeat="idempotent")
             if reply.status not in _REDIRECTS or "location" not in reply.headers:
                 return reply
-            url = urljoin(url, reply.headers["location"])
+            url = _next(url, reply.headers["location"])
         raise Forbidden("GET", url, f"more than {_MOST_REDIRECTS} redirects")
 
     def _pause(self, outcome: Reply | Failure, attempt: int, repeat: Repeat, again: Again) -> float | None:
@@ -282,6 +286,13 @@ class HttpClient:
         )
         self._stack.push_async_callback(session.close)
         return session
+
+
+def _next(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        raise Forbidden("GET", url, "it redirects to what is no URL") from None
 
 
 def _body(json: Any, form: Sequence[Part] | None) -> tuple[dict[str, str], bytes | None]:

@@ -93,10 +93,11 @@ class Keys:
         for variable in VARIABLES[provider]:
             if value := self._env.get(variable, "").strip():
                 return "environment", _checked(provider, value, variable)
-        if value := self._keyring.get(provider) or "":
-            return "keyring", value
-        if value := self._file.read().get(provider, ""):
-            return "file", value
+        # Other tools and hands write to these two as well: a stray line break must not reach a header.
+        if value := (self._keyring.get(provider) or "").strip():
+            return "keyring", _checked(provider, value, "in the keyring")
+        if value := self._file.read().get(provider, "").strip():
+            return "file", _checked(provider, value, "in the key file")
         return None
 
 

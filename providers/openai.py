@@ -184,15 +184,15 @@ def _decoded(item: Any) -> bytes:
 def _usage(body: Mapping[str, Any]) -> Quantities | None:
     """OpenAI's own count of tokens, or None where it gives none that can be used."""
     usage = body.get("usage")
-    if not isinstance(usage, dict) or not isinstance(usage.get("output_tokens"), int):
+    if not isinstance(usage, dict):
         return None
     details = usage.get("input_tokens_details")
-    details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens", 0)}
-    return Quantities(
-        text_tokens=int(details.get("text_tokens") or 0),
-        image_tokens=int(details.get("image_tokens") or 0),
-        output_tokens=usage["output_tokens"],
-    )
+    details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens")}
+    counts = (details.get("text_tokens") or 0, details.get("image_tokens") or 0, usage.get("output_tokens"))
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        return None
+    text, image, output = counts
+    return Quantities(text_tokens=text, image_tokens=image, output_tokens=output)
 
 
 def _bad(message: str, charged: Charged, request_id: str | None, microusd: int | None = None) -> NoReturn:

@@ -82,7 +82,8 @@ class _Decoded:
     def __init__(self, max_bytes: int) -> None:
         self._max = max_bytes
         self._kept: OrderedDict[int, Pixels] = OrderedDict()
-        self._turn = threading.Lock()
+        # Reentrant: a garbage collection within may end another image, which then forgets its pixels here.
+        self._turn = threading.RLock()
         self.bytes = 0
 
     def get(self, key: int) -> Pixels | None:

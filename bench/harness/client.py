@@ -1,7 +1,7 @@
-"""The client of every worker: prompts in over HTTP, their ends heard on one websocket. Lean, so that it is not measured.
+"""The client of every worker: prompts in over HTTP, their ends heard on one websocket.
 
-One process and two connections' worth of work a prompt: posts go over a few kept connections with no more HTTP than
-they need, and of the events only those that end a prompt are read.
+Lean, so that it is the worker that is measured: posts go over a few kept connections with no more HTTP than they need,
+and of the events only those that end a prompt are parsed.
 """
 
 from __future__ import annotations

@@ -51,13 +51,8 @@ def comfyui(folder: Path, sandbox_url: str) -> Iterator[Server]:
         link.symlink_to(ROOT, target_is_directory=True)
     flags = f"--cpu --listen 127.0.0.1 --port {url_port} --disable-auto-launch --preview-method none"
     folders = ["--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
-    env = environment(
-        MINTMARK_SANDBOX="1",
-        MINTMARK_SANDBOX_URL=sandbox_url,
-        HF_HUB_OFFLINE="1",
-        DO_NOT_TRACK="1",
-        PYTHONUNBUFFERED="1",
-    )
+    quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    env = environment(MINTMARK_SANDBOX="1", MINTMARK_SANDBOX_URL=sandbox_url, **quiet)
     command = [interpreter(checkout), "main.py", *flags.split(), *folders]
     url = f"http://127.0.0.1:{url_port}"
     with serving(command, url, "/system_stats", folder / "comfyui.log", env, cwd=checkout) as server:

@@ -15,6 +15,7 @@ from mintmark.tests.faultproxy.plan import Plan
 from mintmark.tests.faultproxy.storm import (
     COMFY_STORM,
     STORM,
+    Storm,
     ask,
     check_money,
     check_once,
@@ -28,8 +29,6 @@ pytestmark = pytest.mark.acceptance
 SEEDS = range(10)
 JOBS = 30
 """By seed: 300 in all."""
-COMFY_JOBS = int(os.environ.get("MINTMARK_TEST_COMFY_JOBS", "30"))
-"""By seed, on a real ComfyUI."""
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def comfy(tmp_path: Path, sandbox: Server) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-async def weather(folder: Path, worker_url: str, sandbox: Server, plan: Plan, jobs: int, at_once: int) -> None:
+async def weather(folder: Path, worker_url: str, sandbox: Server, plan: Plan, at_once: int) -> None:
     """Every seed's jobs one after another, then all books side by side."""
     async with AsyncExitStack() as stack:
         storms = []
@@ -74,16 +73,16 @@ async def weather(folder: Path, worker_url: str, sandbox: Server, plan: Plan, jo
             each = await stack.enter_async_context(
                 storm(folder / f"client {seed}", worker_url, sandbox.url, seed=seed, plan=plan)
             )
-            await each.run(jobs, at_once, f"teapot {seed}")
+            await each.run(JOBS, at_once, f"teapot {seed}")
             storms.append(each)
         report(storms)
-        check_results(storms, jobs * len(SEEDS))
+        check_results(storms, JOBS * len(SEEDS))
         check_once(storms, worker_url, sandbox.url, sorted((folder / "base" / "output").rglob("*.png")))
         check_money(storms, sandbox.url)
         assert ask(f"{worker_url}/queue") == {"queue_running": [], "queue_pending": []}
 
 
-def report(storms: list) -> None:
+def report(storms: list[Storm]) -> None:
     """What the weather was, for whoever runs this with ``-s``."""
     for each in storms:
         told = each.proxy.told().partition("\n")[0]
@@ -91,10 +90,10 @@ def report(storms: list) -> None:
 
 
 async def test_300_jobs_come_through_a_storm_to_the_runner(tmp_path: Path, runner: Server, sandbox: Server) -> None:
-    await weather(tmp_path, runner.url, sandbox, STORM, JOBS, at_once=12)
+    await weather(tmp_path, runner.url, sandbox, STORM, at_once=12)
 
 
 @pytest.mark.comfyui
 @pytest.mark.skipif(not os.environ.get("COMFYUI_PATH"), reason="not run: COMFYUI_PATH is not set")
 async def test_300_jobs_come_through_a_storm_to_a_real_comfyui(tmp_path: Path, comfy: str, sandbox: Server) -> None:
-    await weather(tmp_path, comfy, sandbox, COMFY_STORM, COMFY_JOBS, at_once=12)
+    await weather(tmp_path, comfy, sandbox, COMFY_STORM, at_once=12)

@@ -93,6 +93,14 @@ def test_what_is_charged_over_the_allowance_counts_in_full(ledger: Ledger) -> No
         ledger.allow("b", 6, Account())
 
 
+def test_a_job_is_known_once_money_was_set_aside_for_it(ledger: Ledger) -> None:
+    assert not ledger.knows("job")
+    ledger.allow("job", 10, Account())
+    ledger.allow("by hand", 10, Account(), call_id="call")
+    assert ledger.knows("job") and ledger.knows("by hand")
+    assert not ledger.knows("call")
+
+
 def test_closing_a_job_gives_the_rest_back(ledger: Ledger) -> None:
     ledger.allow("a", 100, Account())
     ledger.post([posting("a", microusd=30), posting("a", "unknown", 20)])

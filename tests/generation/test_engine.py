@@ -10,7 +10,7 @@ import pytest
 
 from mintmark.config import Settings
 from mintmark.errors import CannotWrite, MissingKey, UnknownPolicy
-from mintmark.generation.books import posting, postings
+from mintmark.generation.books import account_of, posting, postings
 from mintmark.generation.engine import Engine
 from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.sandbox import Sandbox
@@ -76,6 +76,18 @@ async def test_at_the_start_what_a_dead_process_left_is_decided_and_booked(tmp_p
     async with open_lab(tmp_path, sandbox) as lab:
         assert lab.states() == ["released", "unknown"]
         assert lab.engine.ledger.totals().unknown_microusd == 10
+
+
+async def test_what_a_granted_job_of_a_dead_submitter_spent_is_booked_at_the_next_start(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with open_lab(tmp_path, sandbox) as lab:
+        ours, strangers = lab.job(), lab.job()
+        lab.engine.ledger.allow(ours.job_id, ours.allowance_microusd, account_of(ours))
+        await lab.generate(ours)
+        await lab.generate(strangers)
+    async with open_lab(tmp_path, sandbox) as lab:
+        assert [line.job_id for line in lab.engine.ledger.lines()] == [ours.job_id]
 
 
 async def test_what_is_resumed_in_the_background_is_booked_before_the_end(tmp_path: Path) -> None:

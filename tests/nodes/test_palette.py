@@ -55,6 +55,23 @@ async def test_a_value_left_over_from_another_model_is_reported_and_not_sent(ben
 
 
 @pytest.mark.parametrize(
+    ("model", "code", "told"),
+    [
+        ("openai/gpt-image-1", "model_retired", "openai/gpt-image-2"),
+        ("fal/flux-schnel", "unknown_model", "fal/flux-schnell"),
+        ("", "invalid_input", "none is chosen"),
+    ],
+)
+async def test_a_model_that_is_not_offered_is_refused_by_name_before_anything_is_asked(
+    model: str, code: str, told: str, bench: Any, made: Any, error_of: Any
+) -> None:
+    error = error_of(await bench.run(made(model=model)))
+    assert error.strip().endswith(f"[{code}]")
+    assert told in error
+    assert await bench.calls() == []
+
+
+@pytest.mark.parametrize(
     ("inputs", "named"),
     [
         ({"prompt": " \n"}, "prompt: is empty"),

@@ -255,7 +255,15 @@ async def test_a_result_that_fails_for_a_moment_is_asked_again(fal: Fal, truth: 
     [
         ({"detail": "runner died", "error_type": "runner_disconnected"}, 500, ProviderDown, "no"),
         ({"oops": 1}, 502, ProviderDown, "unknown"),
-        ({"detail": [{"loc": ["body", "seed"], "msg": "too big", "type": "le"}]}, 422, ProviderRefused, "no"),
+        ({"detail": [{"loc": ["body"], "msg": "big", "type": "less_than_equal"}]}, 422, ProviderRefused, "no"),
+        ({"detail": [{"loc": ["body"], "msg": "5", "type": "int_parsing"}]}, 422, ProviderRefused, "no"),
+        (
+            {"detail": [{"loc": ["body"], "msg": "empty", "type": "no_media_generated"}]},
+            422,
+            ProviderRefused,
+            "unknown",
+        ),
+        ({"detail": "could not be processed"}, 422, ProviderRefused, "unknown"),
         (
             {"detail": [{"loc": ["body", "prompt"], "msg": "flagged", "type": "content_policy_violation"}]},
             422,
@@ -326,6 +334,13 @@ async def test_an_expired_file_is_lost_though_it_was_paid_for(http: HttpClient, 
         fal = Fal.open(http, key=Secret(KEY), sandbox_url=url)
         with pytest.raises(ResultLost) as told:
             await fal.fetch(ResultImage(url=f"{url}/fal/media/x.png"))
+    assert told.value.charged == "yes"
+
+
+@pytest.mark.parametrize("url", ["https://fal.media:99999/x.png", "https://[fal.media", "https://fal\uff0fmedia/x", ""])
+async def test_a_file_whose_place_is_no_url_is_lost_though_it_was_paid_for(http: HttpClient, url: str) -> None:
+    with pytest.raises(ResultLost) as told:
+        await Fal.open(http, key=Secret(KEY)).fetch(ResultImage(url=url))
     assert told.value.charged == "yes"
 
 

@@ -261,6 +261,15 @@ async def test_a_download_checks_the_host_of_every_redirect(http: HttpClient) ->
                 await http.download(f"{url}/start", allowed=lambda target: origin(target) == origin(url))
 
 
+async def test_a_redirect_to_what_is_no_url_is_refused(http: HttpClient) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "https://[nowhere"})
+
+    async with serving(handler) as url:
+        with pytest.raises(Forbidden, match="no URL"):
+            await http.download(f"{url}/start", allowed=lambda _: True)
+
+
 async def test_a_download_gives_up_after_three_redirects(http: HttpClient) -> None:
     seen: list[str] = []
 

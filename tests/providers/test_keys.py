@@ -53,6 +53,17 @@ def test_without_a_keyring_a_key_rests_in_a_file_that_only_its_owner_reads(tmp_p
     assert found.reveal() == VALUE
 
 
+def test_a_line_break_that_came_along_with_a_kept_key_never_reaches_a_header(tmp_path: Path) -> None:
+    backend = MemoryKeyring()
+    backend.kept["mintmark", "fal"] = f"{VALUE}\n"
+    (tmp_path / "keys.json").write_text(json.dumps({"openai": f" {VALUE}\n", "bfl": "two\nlines"}))
+    kept = keys(tmp_path, backend=backend)
+    assert [kept.require(name).reveal() for name in ("fal", "openai")] == [VALUE, VALUE]
+    with pytest.raises(InvalidInput, match="key file") as told:
+        kept.find("bfl")
+    assert "lines" not in str(told.value).replace("line breaks", "")
+
+
 def test_with_a_keyring_nothing_is_written_to_disk(tmp_path: Path) -> None:
     backend = MemoryKeyring()
     assert keys(tmp_path, backend=backend).set("fal", VALUE) == "keyring"

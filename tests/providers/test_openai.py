@@ -142,7 +142,13 @@ async def test_the_vendor_s_own_count_of_tokens_is_what_is_used(http: HttpClient
     assert answer.charge_microusd is None
 
 
-@pytest.mark.parametrize("usage", [None, {}, {"output_tokens": "many"}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        *(None, {}, {"output_tokens": "many"}, {"output_tokens": -1}, {"output_tokens": 9, "input_tokens": [2]}),
+        {"output_tokens": 9, "input_tokens_details": {"text_tokens": "two", "image_tokens": 3}},
+    ],
+)
 async def test_an_answer_without_a_count_is_settled_at_the_most_it_can_have_cost(http: HttpClient, usage: Any) -> None:
     answer = await ask(http, {"data": [{"b64_json": GOOD_IMAGE}], "usage": usage})
     ready = prepared(http)

@@ -230,7 +230,7 @@ RUNS: dict[str, Case] = {
     ),
     "core_save_outside": _one(
         {
-            "1": node("ProbePicture", width=8, height=8, batch=1),
+            "1": node("ProbePicture", width=9, height=8, batch=1),
             "2": node("SaveImage", images=["1", 0], filename_prefix="../../evil"),
         }
     ),
