@@ -41,7 +41,7 @@ def starts(report: Report, folder: Path) -> None:
     """Of the command as people start it, and of Python alone beside it."""
     ready, idle, bare = [], [], []
     for _ in range(STARTS):
-        bare.append(timed([sys.executable, "-c", "pass"], environment()) / 1000)
+        bare.append(timed([sys.executable, "-c", "pass"], environment()).clock / 1000)
         with runner(folder, "http://127.0.0.1:1", max_prompts=None) as light:
             ready.append(light.ready_s)
             idle.append(usage(light.pid).rss / MIB)

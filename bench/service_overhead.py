@@ -16,12 +16,12 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 
 from mintmark.bench.harness.graphs import words
+from mintmark.bench.harness.processes import Taken
 from mintmark.bench.harness.report import Report, Sample, main, measured
 from mintmark.bench.harness.workers import sandbox
 from mintmark.config import Settings
@@ -37,15 +37,6 @@ LEVELS = {1: 12, 32: 64, 256: 256}
 """Calls side by side, and calls in a round."""
 
 Call = Callable[[int], Awaitable[object]]
-
-
-@dataclass(frozen=True)
-class Taken:
-    """Milliseconds a call: of the clock, and of this process's processor time."""
-
-    clock: float
-    own: float
-
 
 Found = dict[str, dict[int, list[Taken]]]
 

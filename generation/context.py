@@ -124,7 +124,7 @@ class WorkerHealth(_Frozen):
     mode: Literal["live", "sandbox"]
     policy: str
     providers: tuple[str, ...]
-    """Providers with a key here, by name only."""
+    """Providers that can be called here, by name: those with a key, or all of them in the sandbox."""
     prompt_thread_alive: bool | None
     models_in_memory: tuple[str, ...] = ()
     devices: tuple[Device, ...] = ()

@@ -23,7 +23,7 @@ from ..providers.base import Provider
 from ..providers.http import HttpClient, Secret, Timeouts
 from ..providers.keys import Keys
 from ..providers.models import Catalog
-from ..providers.registry import open_moderations, open_provider
+from ..providers.registry import names, open_moderations, open_provider
 from ..storage.spool import Spool
 from .books import LocalBooks
 from .call import Entry
@@ -112,6 +112,11 @@ class Engine:
             judge=self.judge,
             pack_version=self._pack_version,
         )
+
+    def reachable(self) -> tuple[str, ...]:
+        """The providers that can be called here, by name: those with a key, or all in the sandbox. May block."""
+        known = self.keys.present() if not self._sandbox_url else names()
+        return tuple(sorted(set(known) & set(names())))
 
     def provider(self, name: str) -> Provider:
         """The adapter of this provider, with its key. Raises MissingKey."""

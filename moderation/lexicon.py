@@ -139,7 +139,7 @@ def lexicon() -> Lexicon:
 
 
 def spellings(phrase: str) -> set[str]:
-    """The ways a phrase of the file is searched: folded, also in the plural, with each gap open or closed, for each age.
+    """The ways a phrase of the file is searched: folded, also in the plural, each gap open or closed, for each age.
 
     Closed gaps are not only a writer's ("highschool student"): a reading that takes hyphens out closes some of them.
     """

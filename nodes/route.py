@@ -55,7 +55,7 @@ class _Handlers:
             pack_version=__version__,
             mode=worker.settings.mode,
             policy=worker.settings.policy,
-            providers=tuple(sorted(engine.keys.present())),
+            providers=await asyncio.to_thread(engine.reachable),
             prompt_thread_alive=worker.host.prompt_thread_alive(),
         )
 

@@ -1,15 +1,17 @@
 """The link to one worker: ComfyUI's HTTP and websocket, and the pack's worker route beside them.
 
 The stream is a hint and the worker's own books are the truth: every wait also polls, so a deaf socket only costs time.
-What a worker is asked to do is looked up before it is asked again: ComfyUI runs a prompt id posted twice, twice.
+A prompt is looked up before it is posted again: ComfyUI runs a prompt id posted twice, twice. Everything else is safe
+to repeat, and is repeated for a while when the line breaks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import random
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
@@ -37,6 +39,14 @@ LOST_S = 60.0
 """How long a worker may be silent on HTTP before its job counts as lost, in seconds."""
 ANSWER_S = 30.0
 """How long a worker may take over one small answer, in seconds; files have longer."""
+QUIET_LOOKS = 10
+"""After how many looks at a job of which nothing is heard the worker's prompt thread is asked after."""
+PATIENCE_S = 10.0
+"""How long a question that broke off is asked again, in seconds; never longer than the worker may be silent."""
+POSTS = 4
+"""How often a prompt is posted at most: each time but the first after the worker was seen not to know it."""
+GATEWAY = (502, 503, 504)
+"""What something between us and the worker answers where the worker did not."""
 MAX_FILE = 512 * 1024 * 1024
 """The largest output that is fetched, in bytes."""
 
@@ -50,6 +60,7 @@ class WorkerLink:
         self._poll_s = poll_s
         self._lost_s = lost_s
         self.client_id = uuid.uuid4().hex
+        self._met = False
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> WorkerLink:
@@ -117,10 +128,13 @@ class WorkerLink:
         """Put an input image on the worker; the name under which a node finds it there."""
         import aiohttp
 
-        form = aiohttp.FormData()
-        form.add_field("image", data, filename=name, content_type=media_type)
-        form.add_field("type", "input")
-        form.add_field("subfolder", "mintmark")
+        def form() -> aiohttp.FormData:
+            made = aiohttp.FormData()
+            made.add_field("image", data, filename=name, content_type=media_type)
+            made.add_field("type", "input")
+            made.add_field("subfolder", "mintmark")
+            return made
+
         status, body = await self._json("POST", "/upload/image", form=form)
         if status != 200 or not isinstance(body, dict):
             raise WorkerUnreachable(f"The worker at {self.url} did not take {name} (HTTP {status}).")
@@ -129,20 +143,38 @@ class WorkerLink:
     async def submit(self, job_id: str, graph: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
         """Post the prompt under our own id, once.
 
-        After a broken connection or a 5xx the id is looked up: ComfyUI may have queued it all the same. Raises
-        WorkerRefused where the graph does not validate, in part or whole; nothing is left running then.
+        After a broken connection or a 5xx the id is looked up: ComfyUI may have queued it all the same. Only where it
+        is not known is it posted again. Raises WorkerRefused where the graph does not validate, in part or whole;
+        nothing is left running then.
         """
         if await self.state(job_id) is not None:
             return
         body = {"prompt": graph, "prompt_id": job_id, "client_id": self.client_id, "extra_data": extra}
-        try:
-            status, answer = await self._json("POST", "/prompt", body)
-        except WorkerUnreachable:
-            if await self.state(job_id) is None:
-                raise
-            return
-        if status >= 500 and await self.state(job_id) is not None:
-            return
+        for post in range(1, POSTS + 1):
+            try:
+                status, answer = await self._once("POST", "/prompt", body)
+            except WorkerUnreachable:
+                if await self._arrived(job_id):
+                    return
+                if post == POSTS:
+                    raise
+                continue
+            # A later post may be refused because the one before did arrive: the runner takes an id once.
+            if (status >= 500 or (post > 1 and status != 200)) and await self._arrived(job_id):
+                return
+            if status not in GATEWAY or post == POSTS:
+                await self._check_accepted(job_id, status, answer)
+                return
+
+    async def _arrived(self, job_id: str) -> bool:
+        # Looked up more than once: a prompt whose line was cut may still be on its way, or be validated.
+        for wait_s in (0.0, self._poll_s, self._poll_s):
+            await asyncio.sleep(wait_s)
+            if await self.state(job_id) is not None:
+                return True
+        return False
+
+    async def _check_accepted(self, job_id: str, status: int, answer: Any) -> None:
         if status != 200 or not isinstance(answer, dict):
             raise refusal(answer if isinstance(answer, dict) else {"error": {"message": f"HTTP {status}: {answer}"}})
         if answer.get("node_errors"):
@@ -174,11 +206,15 @@ class WorkerLink:
 
     async def fetch(self, file: OutputFile) -> bytes:
         """The bytes of an output. Raises WorkerLost where the worker no longer has it."""
-        query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
+        return await self._again(lambda: self._fetch(file))
+
+    async def _fetch(self, file: OutputFile) -> bytes:
         import aiohttp
 
+        query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
         try:
             async with self._http.get(f"{self.url}/view", params=query) as answer:
+                self._check_met(answer.status)
                 if answer.status != 200:
                     raise WorkerLost(f"The worker no longer has {file.filename} (HTTP {answer.status}).")
                 data = await answer.content.read(MAX_FILE + 1)
@@ -203,6 +239,7 @@ class WorkerLink:
         """
         now = asyncio.get_running_loop().time
         answered = looked = now()
+        quiet = 0
         while True:
             event = await listening.next(self._poll_s)
             parsed = parse_message(event, job_id) if event is not None else None
@@ -219,10 +256,25 @@ class WorkerLink:
                 if not isinstance(parsed, Ended) and await self._forgotten(job_id):
                     raise WorkerLost(f"The worker at {self.url} no longer knows the job; it was probably restarted.")
                 answered = now()
+                quiet = quiet + 1 if parsed is None else 0
+                if quiet % QUIET_LOOKS == QUIET_LOOKS - 1:
+                    await self._check_thread()
             except WorkerUnreachable:
                 if now() - answered >= self._lost_s:
                     raise WorkerLost(f"The worker at {self.url} has not answered for {self._lost_s:g} s.") from None
                 await asyncio.sleep(self._poll_s)
+
+    async def _check_thread(self) -> None:
+        """Raises WorkerLost where the pack on the worker says that nothing runs prompts any more.
+
+        ComfyUI's prompt thread dies of a SystemExit in a node; its job then runs for ever, while HTTP stays healthy.
+        """
+        try:
+            health = await self.health()
+        except (WorkerWithoutPack, Unauthorized):
+            return
+        if health.prompt_thread_alive is False:
+            raise WorkerLost(f"The worker at {self.url} no longer runs prompts; restart it.")
 
     async def _forgotten(self, job_id: str) -> bool:
         # Looked up twice: between leaving the queue and entering the history a job is nowhere for a moment.
@@ -233,11 +285,54 @@ class WorkerLink:
 
     # -- HTTP -----------------------------------------------------------------------------------------------------
 
-    async def _json(self, method: str, path: str, body: Any = None, form: Any = None) -> tuple[int, Any]:
+    async def _json(
+        self, method: str, path: str, body: Any = None, form: Callable[[], Any] | None = None
+    ) -> tuple[int, Any]:
+        """Status and answer of a request that is safe to repeat."""
+
+        async def ask() -> tuple[int, Any]:
+            status, answer = await self._once(method, path, body, form)
+            self._check_met(status)
+            return status, answer
+
+        return await self._again(ask)
+
+    async def _again(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer, for as long as a line may take to come back."""
+        now = asyncio.get_running_loop().time
+        until, delay = now() + min(PATIENCE_S, self._lost_s), 0.05
+        while True:
+            try:
+                return await ask()
+            except WorkerUnreachable as exc:
+                if now() + delay > until or not self._worth_repeating(exc):
+                    raise
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, 1.0)
+
+    def _check_met(self, status: int) -> None:
+        if status in GATEWAY:
+            raise WorkerUnreachable(
+                f"Something before the worker at {self.url} answers HTTP {status}.", hint="Is the worker running?"
+            )
+        self._met = True
+
+    def _worth_repeating(self, exc: WorkerUnreachable) -> bool:
+        """A line that broke is; an address where nobody ever answered is not: whoever mistyped it wants to know now."""
+        import aiohttp
+
+        nobody = (aiohttp.ClientConnectorError, asyncio.TimeoutError)
+        broke = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, asyncio.TimeoutError)
+        cause = exc.__cause__
+        return cause is None or (isinstance(cause, broke) and (self._met or not isinstance(cause, nobody)))
+
+    async def _once(
+        self, method: str, path: str, body: Any = None, form: Callable[[], Any] | None = None
+    ) -> tuple[int, Any]:
         import aiohttp
 
         headers = {"Authorization": f"Bearer {self._token}"} if self._token and "/mintmark/" in path else {}
-        sent: dict[str, Any] = {"data": form} if form is not None else ({"json": body} if body is not None else {})
+        sent: dict[str, Any] = {"data": form()} if form is not None else ({"json": body} if body is not None else {})
         if form is None:
             sent["timeout"] = aiohttp.ClientTimeout(total=ANSWER_S, connect=5)
         try:
@@ -287,7 +382,10 @@ class Listening:
         while True:
             try:
                 # The old socket is closed before the next one opens: ComfyUI makes the newer one deaf otherwise.
-                async with connect(self._url, max_size=MAX_FILE, ping_interval=20, proxy=None) as socket:
+                # A stalled worker does not say goodbye, and a job that is over does not wait for it.
+                async with connect(
+                    self._url, max_size=MAX_FILE, ping_interval=20, close_timeout=0.5, proxy=None
+                ) as socket:
                     self._connected.set()
                     delay = 0.1
                     async for message in socket:

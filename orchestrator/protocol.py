@@ -1,4 +1,4 @@
-"""ComfyUI's websocket and history as plain values: no sockets, no clock. See docs of the server in ``link.py``.
+"""ComfyUI's websocket and history as plain values: no sockets, no clock. ``events.py`` has the events themselves.
 
 Messages may be missing, doubled or out of order (a socket can go deaf, comfyui-server section 4.4), so nothing here
 decides that a job is over except its history; messages only say that it is worth looking.
@@ -7,42 +7,43 @@ decides that a job is over except its history; messages only say that it is wort
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import Canceled, MintmarkError, NodeFailed, WorkerRefused, from_text
+from .events import (
+    Ended,
+    JournalGrew,
+    NodeExecuted,
+    NodeProgress,
+    NodesCached,
+    NodesProgressed,
+    NodeStarted,
+    NodeState,
+    PromptStarted,
+    WorkerEvent,
+)
+from .frames import parse_frame
 
+__all__ = [
+    "Ended",
+    "History",
+    "JournalGrew",
+    "NodeProgress",
+    "NodeStarted",
+    "OutputFile",
+    "Stream",
+    "WorkerEvent",
+    "node_error",
+    "parse_history",
+    "parse_message",
+    "refusal",
+    "without_is_changed",
+]
 
-@dataclass(frozen=True)
-class NodeStarted:
-    """A node began to run."""
-
-    node: str
-
-
-@dataclass(frozen=True)
-class NodeProgress:
-    """A node is ``value`` of ``max`` done."""
-
-    node: str
-    value: float
-    max: float
-
-
-@dataclass(frozen=True)
-class JournalGrew:
-    """The worker's journal has a new entry of this job."""
-
-    entry: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The worker says that the prompt is over; its history tells how."""
-
-
-WorkerEvent = NodeStarted | NodeProgress | JournalGrew | Ended
+FEATURE_FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
+"""The first message of a socket. With it previews say whose they are; ComfyUI takes it as the first message only."""
 
 
 @dataclass(frozen=True)
@@ -68,31 +69,124 @@ class History:
     error: MintmarkError | None = None
 
 
+class Stream:
+    """A socket's messages as one job's events.
+
+    It remembers which prompt the worker runs for our client, because older frames do not say whose they are: those
+    count as this job's only while its prompt is the one that runs.
+    """
+
+    def __init__(self, job_id: str) -> None:
+        self._job_id = job_id
+        self._running: str | None = None
+
+    def read(self, message: str | bytes) -> WorkerEvent | None:
+        """What a message means for this job, or None: another job's, or nothing we follow."""
+        if isinstance(message, bytes):
+            return self._frame(message)
+        found = _told(message)
+        if found is None:
+            return None
+        kind, data = found
+        self._note(kind, data)
+        return _event(kind, data) if data.get("prompt_id") == self._job_id else None
+
+    def _frame(self, message: bytes) -> WorkerEvent | None:
+        frame = parse_frame(message)
+        whose = (frame.prompt_id or self._running) if frame else None
+        return frame.event if frame and whose == self._job_id else None
+
+    def _note(self, kind: str, data: dict[str, Any]) -> None:
+        prompt_id = data.get("prompt_id")
+        if not isinstance(prompt_id, str):
+            return
+        over = kind in _ENDS or (kind == "executing" and data.get("node") is None)
+        if over and self._running == prompt_id:
+            self._running = None
+        elif kind in ("execution_start", "executing", "progress", "progress_state") and not over:
+            self._running = prompt_id
+
+
 def parse_message(text: str | bytes, job_id: str) -> WorkerEvent | None:
-    """What a websocket message means for this job, or None: another job's, or nothing we follow."""
-    if isinstance(text, bytes):
-        return None
+    """:meth:`Stream.read` of one message alone."""
+    return Stream(job_id).read(text)
+
+
+def _told(text: str) -> tuple[str, dict[str, Any]] | None:
     try:
         message = json.loads(text)
         kind, data = message["type"], message["data"]
     except (ValueError, KeyError, TypeError):
         return None
-    if not isinstance(data, dict) or data.get("prompt_id") != job_id:
-        return None
-    return _event(kind, data)
+    return (kind, data) if isinstance(kind, str) and isinstance(data, dict) else None
+
+
+_ENDS = ("execution_success", "execution_interrupted", "execution_error")
 
 
 def _event(kind: str, data: dict[str, Any]) -> WorkerEvent | None:
-    if kind == "executing":
-        return NodeStarted(str(data["node"])) if data.get("node") is not None else Ended()
-    if kind in ("execution_success", "execution_interrupted"):
-        return Ended()
-    if kind == "execution_error":
+    """One handler a kind of message; what has no handler is not followed."""
+    if kind in _ENDS:
         # An ExecutionBlocked error is not the end: the rest of the graph goes on.
         return None if data.get("exception_type") == "ExecutionBlocked" else Ended()
-    if kind == "progress":
-        return NodeProgress(str(data.get("node")), float(data.get("value", 0)), float(data.get("max", 1) or 1))
-    return JournalGrew(data["entry"]) if kind == "mintmark.journal" and isinstance(data.get("entry"), dict) else None
+    handler = _HANDLERS.get(kind)
+    return handler(data) if handler else None
+
+
+def _executing(data: dict[str, Any]) -> WorkerEvent:
+    return NodeStarted(str(data["node"])) if data.get("node") is not None else Ended()
+
+
+def _progress(data: dict[str, Any]) -> WorkerEvent:
+    return NodeProgress(str(data.get("node")), _number(data.get("value")), _number(data.get("max")) or 1.0)
+
+
+def _progress_state(data: dict[str, Any]) -> WorkerEvent:
+    nodes = data.get("nodes")
+    return NodesProgressed(
+        {
+            str(name): NodeState(_number(node.get("value")), _number(node.get("max")) or 1.0, node["state"])
+            for name, node in (nodes.items() if isinstance(nodes, dict) else ())
+            if isinstance(node, dict) and node.get("state") in ("pending", "running", "finished", "error")
+        }
+    )
+
+
+def _cached(data: dict[str, Any]) -> WorkerEvent:
+    nodes = data.get("nodes")
+    return NodesCached(tuple(map(str, nodes)) if isinstance(nodes, list) else ())
+
+
+def _executed(data: dict[str, Any]) -> WorkerEvent:
+    output = data.get("output")
+    return NodeExecuted(str(data.get("node")), output if isinstance(output, dict) else {})
+
+
+def _journal(data: dict[str, Any]) -> WorkerEvent | None:
+    return JournalGrew(data["entry"]) if isinstance(data.get("entry"), dict) else None
+
+
+_HANDLERS: dict[str, Callable[[dict[str, Any]], WorkerEvent | None]] = {
+    "execution_start": lambda data: PromptStarted(),
+    "execution_cached": _cached,
+    "executing": _executing,
+    "progress": _progress,
+    "progress_state": _progress_state,
+    "executed": _executed,
+    "mintmark.journal": _journal,
+}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def without_is_changed(graph: Mapping[str, Any]) -> dict[str, Any]:
+    """The graph as it is posted: whoever sends ``is_changed`` chooses what a worker's cache gives them."""
+    return {
+        name: {key: value for key, value in node.items() if key != "is_changed"} if isinstance(node, dict) else node
+        for name, node in graph.items()
+    }
 
 
 def parse_history(entry: dict[str, Any]) -> History:

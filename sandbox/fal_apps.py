@@ -84,10 +84,10 @@ class App:
 APPS: dict[str, App] = {
     app.endpoint: app
     for app in (
-        App("fal-ai/flux/schnell", 3_000, most_steps=12),
+        App("fal-ai/flux/schnell", 3_000, by_area=True, most_steps=12),
         App("fal-ai/flux/dev", 25_000, by_area=True),
         App("fal-ai/flux/dev/image-to-image", 25_000, by_area=True, sized_by="source", source="image_url"),
-        App("fal-ai/flux-pro/v1.1", 40_000),
+        App("fal-ai/flux-pro/v1.1", 40_000, by_area=True),
         App("fal-ai/flux-pro/v1.1-ultra", 60_000, sized_by="aspect_ratio", default_size="16:9", megapixels=4),
         App("fal-ai/flux-pro/v1/fill", 50_000, by_area=True, sized_by="source", source="image_url", mask=True),
         App("fal-ai/flux-2-pro", 15_000, by_area=True, first_microusd=30_000, most_images=1),

@@ -40,7 +40,7 @@ def runner(folder: Path, sandbox_url: str, max_prompts: int | None = MANY) -> It
 
 
 @contextmanager
-def comfyui(folder: Path, sandbox_url: str) -> Iterator[Server]:
+def comfyui(folder: Path, sandbox_url: str, **more: str) -> Iterator[Server]:
     """A ComfyUI of its own on an empty folder. Raises NotRun where COMFYUI_PATH names none."""
     checkout = _checkout()
     base, url_port = folder / "comfyui", free_port()
@@ -51,7 +51,7 @@ def comfyui(folder: Path, sandbox_url: str) -> Iterator[Server]:
         link.symlink_to(ROOT, target_is_directory=True)
     flags = f"--cpu --listen 127.0.0.1 --port {url_port} --disable-auto-launch --preview-method none"
     folders = ["--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
-    quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1"}
+    quiet = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "PYTHONUNBUFFERED": "1", **more}
     env = environment(MINTMARK_SANDBOX="1", MINTMARK_SANDBOX_URL=sandbox_url, **quiet)
     command = [interpreter(checkout), "main.py", *flags.split(), *folders]
     url = f"http://127.0.0.1:{url_port}"

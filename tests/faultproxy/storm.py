@@ -129,7 +129,8 @@ def check_once(storms: list[Storm], worker_url: str, sandbox_url: str, signed: l
     history = ask(f"{worker_url}/history?max_items=100000")
     assert history.keys() == ids
     assert {entry["status"]["status_str"] for entry in history.values()} == {"success"}
-    # A second run of a prompt would sign a second file: a save node is never answered from the cache.
+    # A worker numbers what it takes: a prompt taken twice leaves a gap, for the history keeps its last run alone.
+    assert sorted(entry["prompt"][0] for entry in history.values()) == list(range(len(ids)))
     assert len(signed) == len(ids)
 
 

@@ -99,6 +99,25 @@ async def test_a_prompt_that_never_arrived_is_posted_again(
     assert comfy.posted == [job_id]
 
 
+async def test_a_second_post_refused_because_the_first_arrived_is_a_success(
+    comfy: FakeComfy, through: Any, job_id: str
+) -> None:
+    async def once(fake: FakeComfy, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if len(fake.posted) == 1:
+            await soon(lambda: len(fake.posted) == 2)  # validated so slowly that the link gives the first one up
+            return await queue_it(fake, request, body)
+        error = {"type": "duplicate_prompt_id", "message": "This prompt_id was posted before"}
+        return web.json_response({"error": error, "node_errors": {}}, status=400)
+
+    comfy.on_prompt = once
+    proxy, link = await through(Rule("POST /prompt", {"hang_up": 1.0}))
+    task = asyncio.create_task(link.submit(job_id, GRAPH, {}))
+    await soon(lambda: comfy.posted)
+    proxy.plan = Plan()
+    await task
+    assert comfy.posted == [job_id, job_id]
+
+
 async def test_a_line_that_never_comes_back_ends_the_submission(comfy: FakeComfy, through: Any, job_id: str) -> None:
     _, link = await through(Rule("POST /prompt", {"reset": 1.0}))
     with pytest.raises(WorkerUnreachable):

@@ -146,10 +146,18 @@ def test_an_unknown_price_is_refused_unless_it_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "height", "microusd"), [(1024, 1024, 25_000), (512, 512, 25_000), (1920, 1080, 50_000)]
+    ("name", "width", "height", "microusd"),
+    [
+        ("fal/flux-dev", 1024, 1024, 25_000),
+        ("fal/flux-dev", 512, 512, 25_000),
+        ("fal/flux-dev", 1920, 1080, 50_000),
+        ("fal/flux-schnell", 1024, 1024, 3_000),
+        ("fal/flux-schnell", 2048, 2048, 12_000),
+        ("fal/flux-pro-1.1", 1920, 1080, 80_000),
+    ],
 )
-def test_a_megapixel_is_what_its_vendor_counts_as_one(width: int, height: int, microusd: int) -> None:
-    price = Catalog.load().get("fal/flux-dev", TODAY).price
+def test_a_megapixel_is_what_its_vendor_counts_as_one(name: str, width: int, height: int, microusd: int) -> None:
+    price = Catalog.load().get(name, TODAY).price
     assert price is not None
     assert quote(price, Quantities(megapixels=width * height / 1e6), {}).at_most_microusd == microusd
 

@@ -22,6 +22,7 @@ async def run(probe: Probe, app: str, **body: Any) -> tuple[int, Any]:
     ("app", "body", "microusd"),
     [
         ("fal-ai/flux/schnell", {"num_images": 3, "image_size": SMALL}, 9_000),
+        ("fal-ai/flux/schnell", {"image_size": {"width": 1920, "height": 1088}}, 6_000),
         ("fal-ai/flux/dev", {"image_size": {"width": 1024, "height": 1024}}, 25_000),
         ("fal-ai/flux/dev", {"image_size": {"width": 1024, "height": 1040}}, 50_000),
         ("fal-ai/flux-pro/v1.1", {"image_size": SMALL}, 40_000),

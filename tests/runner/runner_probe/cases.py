@@ -14,12 +14,14 @@ class Case:
 
     ``interrupt_at``: the node whose ``executing`` event triggers ``POST /interrupt``. ``flags``: the feature flags the
     client sends first. ``shuffles``: nodes of the graph may run in any order, so events are compared as a bag.
+    ``twins``: nodes of which either may be first, so that which one it was is not compared.
     """
 
     posts: list[dict[str, Any]]
     interrupt_at: str | None = None
     flags: dict[str, Any] | None = None
     shuffles: bool = False
+    twins: tuple[str, ...] = ()
 
 
 def node(class_type: str, **inputs: Any) -> dict[str, Any]:
@@ -113,6 +115,7 @@ RUNS: dict[str, Case] = {
             }
         ],
         shuffles=True,
+        twins=("2", "3"),
     ),
     "blocked_in_silence": _one(
         {"1": node("ProbeBlock", message="", bare=False), "2": node("ProbeShow", value=["1", 0])}
@@ -218,6 +221,7 @@ RUNS: dict[str, Case] = {
             }
         ],
         shuffles=True,
+        twins=("2", "3"),
     ),
     "core_save": _one(
         {

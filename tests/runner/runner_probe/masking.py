@@ -57,9 +57,19 @@ def _nowhere(value: Any) -> Any:
 def _events(events: list[dict[str, Any]], case: Case) -> list[Any]:
     if case.interrupt_at is not None:
         events = [each for each in events if each["type"] not in ("progress_state", "executing")]
+    for each in events if case.twins else ():
+        _hide_twin(each, case.twins)
     if case.shuffles:
         events = sorted((each for each in events if each["type"] != "progress_state"), key=json.dumps)
     return events
+
+
+def _hide_twin(event: dict[str, Any], twins: tuple[str, ...]) -> None:
+    data = event["data"]
+    if event["type"] == "executing" and data["node"] in twins:
+        data["node"] = data["display_node"] = "<either>"
+    if "executed" in data:
+        data["executed"] = "<what came before>"
 
 
 WHERE = ("node_id", "node_type", "executed")
