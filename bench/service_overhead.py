@@ -22,7 +22,7 @@ import aiohttp
 
 from mintmark.bench.harness.graphs import words
 from mintmark.bench.harness.processes import Taken
-from mintmark.bench.harness.report import Report, Sample, main, measured
+from mintmark.bench.harness.report import Report, Sample, main, measured, rounds
 from mintmark.bench.harness.workers import sandbox
 from mintmark.config import Settings
 from mintmark.generation.context import JobContext
@@ -32,7 +32,8 @@ from mintmark.providers.base import Accepted
 from mintmark.providers.request import GenerationRequest
 
 MODEL = "openai/gpt-image-2"
-ROUNDS = 3
+ROUNDS = 5
+WITHIN_S = 35.0
 LEVELS = {1: 12, 32: 64, 256: 256}
 """Calls side by side, and calls in a round."""
 
@@ -81,7 +82,7 @@ async def measured_calls(folder: Path, url: str, rules: str) -> Found:
         for call in calls.values():
             await timed(call, 1, 3)
         found: Found = {name: {level: [] for level in LEVELS} for name in calls}
-        for _ in range(ROUNDS):
+        for _ in rounds(ROUNDS, WITHIN_S):
             for level, count in LEVELS.items():
                 for name, call in calls.items():
                     found[name][level].append(await timed(call, level, count))

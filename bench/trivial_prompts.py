@@ -15,11 +15,12 @@ from pathlib import Path
 from mintmark.bench.harness.client import drive
 from mintmark.bench.harness.graphs import Graph, trivial
 from mintmark.bench.harness.processes import Server, usage
-from mintmark.bench.harness.report import NotRun, Report, main, measured, not_run
+from mintmark.bench.harness.report import NotRun, Report, main, measured, not_run, rounds
 from mintmark.bench.harness.workers import comfyui, runner, sandbox
 
 PROMPTS = 600
 TURNS = 3
+WITHIN_S = 25.0
 GOAL = 1000.0
 
 
@@ -60,7 +61,7 @@ def rates(workers: dict[str, Server]) -> tuple[Found, Found]:
     cached: Found = {name: Rates() for name in workers}
     for server in workers.values():
         drive(server.url, [trivial(-number) for number in range(1, 51)])
-    for turn in range(TURNS):
+    for turn in rounds(TURNS, WITHIN_S):
         first = 1 + turn * PROMPTS
         for name, server in workers.items():
             uncached[name].take(server, [trivial(first + number) for number in range(PROMPTS)])

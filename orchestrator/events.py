@@ -1,4 +1,4 @@
-"""What is heard of a job while it runs: one stream of facts, whether they came as text, as a binary frame or from us."""
+"""What is heard of a job while it runs: one stream of facts, whether they came as text or as a binary frame."""
 
 from __future__ import annotations
 

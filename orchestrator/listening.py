@@ -1,4 +1,4 @@
-"""The websocket of one client id, shared by all jobs of a link: ComfyUI makes the newer of two sockets on one id deaf."""
+"""The websocket of one client id, shared by all jobs of a link: of two on one id, ComfyUI makes the newer one deaf."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class Socket:
         self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws?clientId={client_id}"
         self._listeners: set[Listening] = set()
         self._reader: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._lock = asyncio.Lock()
         self._connected = asyncio.Event()
         self._open: ClientConnection | None = None
         self.heard_at = float("-inf")
@@ -42,19 +44,31 @@ class Socket:
 
     async def add(self, listener: Listening) -> None:
         self._listeners.add(listener)
-        if self._reader is None:
-            self._reader = asyncio.create_task(self._read(), name="worker websocket")
+        async with self._lock:
+            if self._stopping:
+                await self._stopped()
+            if self._reader is None:
+                self._reader = asyncio.create_task(self._read(), name="worker websocket")
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._connected.wait(), CONNECT_S)
 
     async def remove(self, listener: Listening) -> None:
         self._listeners.discard(listener)
-        if self._listeners or self._reader is None:
-            return
-        reader, self._reader = self._reader, None
+        async with self._lock:
+            if self._reader is not None and not self._listeners:
+                # Remembered: whoever waits here may be canceled, and the next one must not open a second socket.
+                self._stopping = True
+                self._reader.cancel()
+                await self._stopped()
+
+    async def _stopped(self) -> None:
+        """Wait until the reader has closed its socket."""
+        if self._reader is not None:
+            await asyncio.wait([self._reader])
+            if not self._reader.cancelled() and (error := self._reader.exception()) is not None:
+                logger.error("Reading the worker's websocket failed: %s", error, extra=log.action("socket_failed"))
         self._connected.clear()
-        reader.cancel()
-        await asyncio.gather(reader, return_exceptions=True)
+        self._reader, self._stopping = None, False
 
     async def reopen(self) -> None:
         """Close what is open; the reader opens the next one once that is done."""

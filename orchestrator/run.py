@@ -39,8 +39,10 @@ from ..workflows.format import WorkflowVersion
 from ..workflows.validate import offered, validate
 from .delivery import Delivered, Delivery
 from .jobs import Job, JobStore, fingerprint
-from .link import Listening, WorkerLink
-from .protocol import History, JournalGrew, WorkerEvent
+from .events import FilesArrived, JournalGrew, WorkerEvent
+from .link import WorkerLink
+from .listening import Listening
+from .protocol import History
 
 logger = log.get("orchestrator.run")
 
@@ -69,6 +71,10 @@ class RunRequest:
     workflow: WorkflowVersion
     values: Mapping[str, Any] = field(default_factory=dict)
     images: Mapping[str, Path] = field(default_factory=dict)
+    previews: bool = False
+    """Whether a ComfyUI is asked for pictures of what it samples; they come as ``Preview`` events."""
+    allow_unchecked: bool = False
+    """Whether files are delivered that nobody here can judge (video, audio, 3D, text); see ``delivery.py``."""
     worker_name: str
     """How the worker is called in results: its URL, or ``runner`` for one that was started for this run."""
     out_dir: Path
@@ -102,11 +108,12 @@ class JobRunner:
         try:
             await asyncio.to_thread(self._allow, context)
             clock.lap("prepare")
-            history = await self._on_worker(context, bound.graph, heard)
+            history = await self._on_worker(context, bound.graph, heard, _extra(request))
             clock.lap("run")
             report = await self._settle(context.job_id)
             self._check(history, report)
             outputs = await self.delivery.deliver(self.link, history, report, context, request)
+            heard(FilesArrived(len(outputs)))
             clock.lap("deliver")
         except BaseException as exc:
             await asyncio.shield(self._end_badly(context.job_id, exc))
@@ -200,18 +207,51 @@ class JobRunner:
 
     # -- on the worker --------------------------------------------------------------------------------------------
 
-    async def _on_worker(self, context: JobContext, graph: Mapping[str, Any], heard: Heard) -> History:
-        async with self.link.listen() as listening:
-            await self.link.open_job(context)
+    async def _on_worker(
+        self, context: JobContext, graph: Mapping[str, Any], heard: Heard, extra: Mapping[str, Any]
+    ) -> History:
+        async with self.link.gate.place(), self.link.listen() as listening:
             try:
-                await self.link.submit(context.job_id, graph, {})
-                return await self._follow(context.job_id, listening, heard)
+                try:
+                    return await self._once(context, graph, listening, heard, extra)
+                except WorkerLost as lost:
+                    if not await self._can_repeat(context.job_id, lost):
+                        raise
+                logger.warning("Job %s is posted again", context.job_id, extra=log.action("job_repeated"))
+                return await self._once(context, graph, listening, heard, extra)
             except (asyncio.CancelledError, WorkerUnreachable, WorkerLost):
                 # A worker that broke off may run the prompt all the same; nobody would wait for it.
                 await asyncio.shield(self._stop(context.job_id, listening))
                 raise
 
-    async def _follow(self, job_id: str, listening: Listening, heard: Heard) -> History:
+    async def _once(
+        self,
+        context: JobContext,
+        graph: Mapping[str, Any],
+        listening: Listening,
+        heard: Heard,
+        extra: Mapping[str, Any],
+    ) -> History:
+        if await self.link.state(context.job_id) is None:
+            await self.link.wait_for_room()
+        health = await self.link.open_job(context)
+        await self.link.submit(context.job_id, graph, extra)
+        return await self._follow(context.job_id, health.boot_id, listening, heard)
+
+    async def _can_repeat(self, job_id: str, lost: WorkerLost) -> bool:
+        """Whether the prompt may be posted once more, under the same id: nothing may be paid for twice.
+
+        Only after a restart that is known for one, and only where the worker's journal outlived it: it knows the job,
+        so every hosted call of the first try is found there instead of being made again.
+        """
+        if lost.data.get("restarted") is not True:
+            return False
+        try:
+            return (await self.link.report(job_id)).open
+        except MintmarkError:
+            return False
+
+    async def _follow(self, job_id: str, boot_id: str, listening: Listening, heard: Heard) -> History:
         loop = asyncio.get_running_loop()
         bookings: list[asyncio.Future[None]] = []
 
@@ -222,7 +262,7 @@ class JobRunner:
             heard(event)
 
         try:
-            return await self.link.follow(job_id, listening, hear)
+            return await self.link.follow(job_id, listening, hear, boot_id=boot_id)
         finally:
             await asyncio.gather(*bookings, return_exceptions=True)
 
@@ -285,6 +325,11 @@ class JobRunner:
     def _end(self, job_id: str, outcome: Any = "succeeded", error: str | None = None) -> None:
         self.ledger.close_job(job_id)
         self.store.end(job_id, outcome, error)
+
+
+def _extra(request: RunRequest) -> dict[str, Any]:
+    """The prompt's ``extra_data``. Never ``extra_pnginfo``: save nodes write that into files."""
+    return {"preview_method": "auto"} if request.previews else {}
 
 
 def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: Mapping[str, Any], today: date) -> None:

@@ -41,7 +41,7 @@ class _Loader(LegacyNode):
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, image: Any, **_: Any) -> Any:
+    def fingerprint_inputs(cls, image: Any, **_: Any) -> Any:  # type: ignore[override]
         stat = annotated(cls.paths, str(image)).stat()
         return [stat.st_mtime_ns, stat.st_size]
 
@@ -144,7 +144,7 @@ def save(paths: Paths, image: Any, prefix: str, hidden: Any) -> list[ui.SavedRes
             name, number = _free(folder, start, number)
             (folder / name).write_bytes(pictures.png(picture, chunks))
         except OSError as error:
-            raise CannotWrite(f"{prefix[:100]!r}: the file cannot be written.", hint=error.strerror) from error
+            raise CannotWrite(f"{prefix[:100]!r}: the file cannot be written.", hint=str(error.strerror)) from error
         results.append(ui.SavedResult(name, subfolder, io.FolderType.output))
         number += 1
     return results

@@ -90,7 +90,7 @@ def numbered(root: Path, prefix: str) -> tuple[Path, str, str, int]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotWrite(f"{prefix[:100]!r}: its folder cannot be made.", hint=error.strerror) from error
+        raise CannotWrite(f"{prefix[:100]!r}: its folder cannot be made.", hint=str(error.strerror)) from error
     taken = [_number(path.name, stem) for path in folder.iterdir()]
     return folder, stem, subfolder, max(taken, default=0) + 1
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .images import Pixels
 
 MAX_PIXELS = 178_956_970
-"""Pillow's own limit for one picture; more is taken for a bomb and not decoded."""
+"""Pillow's own limit for one picture, here for all its frames together; more is taken for a bomb."""
 
 ANIMATED = ("PNG", "WEBP")
 """Formats whose frames become a batch; of any other only the first picture is read, as in ComfyUI 0.33."""
@@ -69,8 +69,10 @@ def load(path: Path) -> tuple[Pixels, Pixels]:
 
     try:
         with Image.open(path) as opened:
-            if opened.width * opened.height > MAX_PIXELS:
-                raise ImageTooLarge(f"{path.name} is {opened.width}x{opened.height}, over {MAX_PIXELS} pixels.")
+            frames_told = getattr(opened, "n_frames", 1) if opened.format in ANIMATED else 1
+            if opened.width * opened.height * frames_told > MAX_PIXELS:
+                size = f"{frames_told} x {opened.width}x{opened.height}"
+                raise ImageTooLarge(f"{path.name} is {size}, over {MAX_PIXELS} pixels.")
             layered = opened.mode in LAYERED or opened.format == "GIF"
             every = ImageSequence.Iterator(opened) if opened.format in ANIMATED else [opened]
             frames = [ImageOps.exif_transpose(frame.copy()) for frame in every]

@@ -9,7 +9,7 @@ from typing import Any
 Emit = Callable[[str, dict[str, Any], "str | None"], None]
 """Hand an event to whoever listens: name, data, client id."""
 
-SHOWN_NODES = 128
+SHOWN_NODES = 64
 """A progress_state names about so many nodes: the running ones and the latest. ComfyUI names all, which for a graph
 of thousands makes each event larger than its images."""
 

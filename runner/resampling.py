@@ -53,7 +53,8 @@ def _nearest(image: Pixels, axis: int, new: int) -> Pixels:
     import numpy as np
 
     size = image.shape[axis]
-    return image.take(np.minimum(_centers(size, new).astype(np.int64), size - 1), axis=axis)
+    made: Pixels = image.take(np.minimum(_centers(size, new).astype(np.int64), size - 1), axis=axis)
+    return made
 
 
 def _bilinear(image: Pixels, axis: int, new: int) -> Pixels:
@@ -64,7 +65,8 @@ def _bilinear(image: Pixels, axis: int, new: int) -> Pixels:
     low = np.minimum(at.astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
     share = _along(at - low.astype(np.float32), axis)
-    return image.take(low, axis=axis) * (1 - share) + image.take(high, axis=axis) * share
+    made: Pixels = image.take(low, axis=axis) * (1 - share) + image.take(high, axis=axis) * share
+    return made
 
 
 def _bicubic(image: Pixels, axis: int, new: int) -> Pixels:

@@ -8,7 +8,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -95,6 +95,15 @@ class Report:
     def as_dict(self) -> dict[str, object]:
         rows = [{**asdict(row), "verdict": row.verdict} for row in self.rows]
         return {"benchmark": self.title, "rows": rows}
+
+
+def rounds(most: int, within_s: float) -> Iterator[int]:
+    """Round after round while there is time, and at least two: on a busy machine a benchmark ends all the same."""
+    until = time.monotonic() + within_s
+    for turn in range(most):
+        if turn >= 2 and time.monotonic() > until:
+            return
+        yield turn
 
 
 def main(title: str, measure: Callable[[Report], object], about: str | None) -> None:

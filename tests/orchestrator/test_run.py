@@ -334,6 +334,6 @@ async def test_news_that_cannot_be_read_is_left_for_the_end(house: House) -> Non
 class Garbling(WorkerLink):
     """A worker of another release, whose journal entries have a form that is not known here."""
 
-    async def follow(self, job_id: str, listening: Any, heard: Callable[[WorkerEvent], None]) -> Any:
+    async def follow(self, job_id: str, listening: Any, heard: Callable[[WorkerEvent], None], **known: Any) -> Any:
         heard(JournalGrew({"job_id": job_id, "kind": "something newer"}))
-        return await super().follow(job_id, listening, lambda event: None)
+        return await super().follow(job_id, listening, lambda event: None, **known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import aiohttp
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from runner_probe.cases import node
 
 from mintmark.errors import CannotWrite, FileMissing, ImageTooLarge, NotAnImage
@@ -23,7 +25,9 @@ def picture(color: tuple[int, ...] = (10, 20, 30, 128)) -> bytes:
     return buffer.getvalue()
 
 
-async def upload(http: aiohttp.ClientSession, data: bytes, name: str = "cat.png", **fields: str) -> tuple[int, Any]:
+async def upload(
+    http: aiohttp.ClientSession, data: bytes, name: str = "cat.png", path: str = "/upload/image", **fields: str
+) -> tuple[int, Any]:
     # Written by hand: a client library would make the hostile names harmless before they are sent.
     body = b"".join(
         f'--edge\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'.encode()
@@ -31,7 +35,7 @@ async def upload(http: aiohttp.ClientSession, data: bytes, name: str = "cat.png"
     )
     body += f'--edge\r\nContent-Disposition: form-data; name="image"; filename="{name}"\r\n\r\n'.encode()
     headers = {"Content-Type": "multipart/form-data; boundary=edge"}
-    async with http.post("/upload/image", data=body + data + b"\r\n--edge--\r\n", headers=headers) as reply:
+    async with http.post(path, data=body + data + b"\r\n--edge--\r\n", headers=headers) as reply:
         return reply.status, await reply.json() if reply.status == 200 else None
 
 
@@ -76,6 +80,79 @@ async def test_an_upload_outside_the_folders_is_refused(
 async def test_an_upload_named_from_the_root_stays_in_the_folder(runner: Runner, http: aiohttp.ClientSession) -> None:
     assert (await upload(http, picture(), "/cat.png"))[1]["name"] == "cat.png"
     assert (runner.paths.input / "cat.png").is_file()
+
+
+def drawn(size: tuple[int, int] = (6, 4)) -> bytes:
+    """A mask as the page's editor sends it: what counts is its alpha."""
+    buffer = io.BytesIO()
+    alpha = (np.arange(size[0] * size[1], dtype=np.uint8) * 9).reshape(size[1], size[0])
+    mask = Image.new("RGBA", size, (255, 0, 0, 0))
+    mask.putalpha(Image.fromarray(alpha))
+    mask.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+async def masked(http: aiohttp.ClientSession, mask: bytes, reference: Any, name: str = "mask.png") -> tuple[int, Any]:
+    return await upload(http, mask, name, "/upload/mask", original_ref=json.dumps(reference))
+
+
+async def test_a_mask_becomes_the_alpha_of_its_picture_and_keeps_its_text(http: aiohttp.ClientSession) -> None:
+    buffer, text = io.BytesIO(), PngInfo()
+    text.add_text("workflow", '{"id": "w"}')
+    Image.new("RGB", (6, 4), (10, 20, 30)).save(buffer, "PNG", pnginfo=text)
+    await upload(http, buffer.getvalue(), "orig.png", subfolder="deep")
+    reference = {"filename": "orig.png", "subfolder": "deep", "type": "input"}
+    assert await masked(http, drawn(), reference) == (200, {"name": "mask.png", "subfolder": "", "type": "input"})
+    async with http.get("/view?filename=mask.png&type=input") as reply:
+        made = Image.open(io.BytesIO(await reply.read()))
+    assert made.getpixel((1, 0)) == (10, 20, 30, 9)
+    assert made.getchannel("A").tobytes() == Image.open(io.BytesIO(drawn())).getchannel("A").tobytes()
+    assert made.text == {"workflow": '{"id": "w"}'}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {},
+        [],
+        None,
+        "cat.png",
+        {"filename": "nobody.png", "type": "input"},
+        {"filename": "cat.png"},
+        {"filename": "cat.png", "type": "bogus"},
+        {"filename": ["cat.png"], "type": "input"},
+        {"filename": "../secret.png", "type": "input"},
+        {"filename": "secret.png", "subfolder": "..", "type": "input"},
+        {"filename": "wide.png", "type": "input"},
+        {"filename": "text.png", "type": "input"},
+    ],
+)
+async def test_a_mask_for_no_such_picture_is_refused_and_nothing_is_written(
+    reference: Any, runner: Runner, http: aiohttp.ClientSession
+) -> None:
+    (runner.paths.base / "secret.png").write_bytes(picture())
+    (runner.paths.input / "text.png").write_text("no picture")
+    Image.new("RGB", (9, 9)).save(runner.paths.input / "wide.png")
+    await upload(http, picture())
+    assert (await masked(http, drawn(), reference))[0] == 400
+    assert not (runner.paths.input / "mask.png").exists()
+
+
+async def test_a_mask_that_is_no_picture_or_leads_outside_is_refused(
+    runner: Runner, http: aiohttp.ClientSession
+) -> None:
+    await upload(http, picture())
+    reference = {"filename": "cat.png", "type": "input"}
+    assert (await masked(http, b"junk", reference))[0] == 400
+    assert (await masked(http, drawn(), reference, "../mask.png"))[0] == 400
+    assert not list(runner.paths.base.rglob("mask.png"))
+
+
+async def test_there_are_no_models(http: aiohttp.ClientSession) -> None:
+    for path, expected in (("/models", 200), ("/api/embeddings", 200), ("/models/checkpoints", 404)):
+        async with http.get(path) as reply:
+            assert reply.status == expected
+            assert expected == 404 or await reply.json() == []
 
 
 async def test_an_upload_that_is_no_form_is_refused(http: aiohttp.ClientSession) -> None:
