@@ -143,6 +143,12 @@ class Settings:
     provider_timeout_s: float = _setting(
         "MINTMARK_PROVIDER_TIMEOUT_S", "How long one hosted call may take in all, in seconds.", 600.0, _seconds
     )
+    stuck_s: float = _setting(
+        "MINTMARK_STUCK_S",
+        "How long a job may show no progress on its worker before it counts as lost, in seconds.",
+        1800.0,
+        _seconds,
+    )
     worker_token: str | None = field(
         default=None,
         repr=False,

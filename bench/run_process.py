@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
-from mintmark.bench.harness.processes import Taken, environment, mintmark, tail, timed
+from mintmark.bench.harness.processes import Taken, environment, mintmark, read, tail, timed
 from mintmark.bench.harness.report import NotRun, Report, Sample, main, measured, not_run, rounds
 from mintmark.bench.harness.workers import LINK, comfyui, sandbox
 
@@ -84,11 +83,6 @@ def counted_ms(said: str) -> float:
     if not total_us:
         raise NotRun("Python counted no import of the pack")
     return total_us / 1000
-
-
-def read(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return bytes(answer.read())
 
 
 if __name__ == "__main__":

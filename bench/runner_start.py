@@ -11,13 +11,12 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from mintmark.bench.harness.client import drive
 from mintmark.bench.harness.graphs import hosted
-from mintmark.bench.harness.processes import Server, environment, timed, usage
+from mintmark.bench.harness.processes import Server, environment, read, timed, usage
 from mintmark.bench.harness.report import NotRun, Report, Row, main, measured, rounds
 from mintmark.bench.harness.workers import runner, sandbox
 
@@ -86,9 +85,7 @@ def _drive(url: str, trouble: list[NotRun]) -> None:
 
 def asked(providers: Server) -> int:
     """How many generations have reached the sandbox."""
-    with suppress(OSError), urllib.request.urlopen(f"{providers.url}/_sandbox/calls", timeout=10) as answer:
-        return len(json.load(answer))
-    return 0
+    return len(json.loads(read(f"{providers.url}/_sandbox/calls") or "[]"))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ async def _run(found: Settings, request: RunRequest, worker: str | None, display
         ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
         store = JobStore(found.books_dir)
         try:
-            async with WorkerLink(url, token=found.worker_token) as link:
+            async with WorkerLink(url, token=found.worker_token, stuck_s=found.stuck_s) as link:
                 runner = JobRunner(
                     settings=found, link=link, ledger=ledger, store=store, delivery=_delivery(found, sandbox_url)
                 )

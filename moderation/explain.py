@@ -44,12 +44,12 @@ def found(decision: Decision, subject: Subject, category: str, score: float, hin
     about = TITLES.get(category, category)
     if category == "sexual/minors":
         if decision == "blocked":
-            return f"Blocked: this {subject} reads as {about}. No policy allows that."
-        return f"Flagged: this {subject} may read as {about}. A person should look at it."
+            return f"This {subject} reads as {about}. No policy allows that."
+        return f"This {subject} may read as {about}. A person should look at it."
     where = f" It was found by a word that begins with “{hint}”." if hint else f" The score is {score:.2f}."
     if decision == "blocked":
-        return f"Blocked: this {subject} reads as {about}.{where} {_WAY_OUT[subject]}"
-    return f"Flagged, not stopped: this {subject} may show {about}.{where}"
+        return f"This {subject} reads as {about}.{where} {_WAY_OUT[subject]}"
+    return f"This {subject} may show {about}.{where}"
 
 
 _WAY_OUT: dict[Subject, str] = {

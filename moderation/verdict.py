@@ -50,7 +50,7 @@ class Verdict(BaseModel):
     def error(self) -> PolicyError:
         """What to raise where this verdict stops the work."""
         kind, noun = (PromptBlocked, "prompt") if self.subject == "prompt" else (OutputBlocked, "image")
-        return kind(f"The {noun} was {self.decision}: {self.explanation} (rule {self.rule}, policy {self.policy})")
+        return kind(f"The {noun} was {self.decision}. {self.explanation} (rule {self.rule}, policy {self.policy})")
 
 
 def prompt_digest(text: str, negative: str = "") -> str:

@@ -115,13 +115,13 @@ class WorkerLink:
         jobs = body.get("jobs") if isinstance(body, dict) else None
         return tuple(str(job["id"]) for job in jobs or () if isinstance(job, dict) and "id" in job)
 
-    async def wait_for_room(self) -> None:
-        """Wait while a ComfyUI has all it should have, counting what other processes sent.
+    async def wait_for_room(self, job_id: str) -> None:
+        """Wait while a ComfyUI has all it should have, counting what other processes sent, unless it has the job.
 
         The best that can be done without talking to them: two that see the same room both take it. Raises WorkerLost
         where the queue does not move for too long.
         """
-        if self.gate.capacity > COMFYUI:
+        if self.gate.capacity > COMFYUI or await self.state(job_id) is not None:
             return
         now = asyncio.get_running_loop().time
         watchdog = Watchdog(self._pace.stuck_s, now())

@@ -38,8 +38,8 @@ from ..workflows.bind import bind
 from ..workflows.format import WorkflowVersion
 from ..workflows.validate import offered, validate
 from .delivery import Delivered, Delivery
-from .jobs import Job, JobStore, fingerprint
 from .events import FilesArrived, JournalGrew, WorkerEvent
+from .jobs import Job, JobStore, fingerprint
 from .link import WorkerLink
 from .listening import Listening
 from .protocol import History
@@ -232,8 +232,7 @@ class JobRunner:
         heard: Heard,
         extra: Mapping[str, Any],
     ) -> History:
-        if await self.link.state(context.job_id) is None:
-            await self.link.wait_for_room()
+        await self.link.wait_for_room(context.job_id)
         health = await self.link.open_job(context)
         await self.link.submit(context.job_id, graph, extra)
         return await self._follow(context.job_id, health.boot_id, listening, heard)

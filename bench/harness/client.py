@@ -10,9 +10,10 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -39,21 +40,22 @@ class Run:
 def drive(url: str, graphs: Sequence[Graph], *, limit_s: float = 80.0) -> Run:
     """Post every graph at once, wait until all are over. Raises NotRun where one fails or the time is up."""
     run = asyncio.run(_drive(url, graphs, limit_s))
-    failed = [end for end in run.ends.values() if end != "execution_success"]
-    if failed:
-        raise NotRun(f"{len(failed)} of {len(graphs)} prompts ended as {failed[0]}: {run.trouble}")
+    good = list(run.ends.values()).count("execution_success")
+    if good != len(graphs):
+        raise NotRun(f"{good} of {len(graphs)} prompts succeeded: {run.trouble}")
     return run
 
 
 async def _drive(url: str, graphs: Sequence[Graph], limit_s: float) -> Run:
     client_id = uuid.uuid4().hex
+    prompts = {str(uuid.uuid4()): graph for graph in graphs}
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         socket = await stack.enter_async_context(http.ws_connect(f"{url}/ws?clientId={client_id}", max_msg_size=0))
-        heard = asyncio.ensure_future(_hear(socket, len(graphs)))
+        heard = asyncio.ensure_future(_hear(socket, set(prompts)))
         started = time.perf_counter()
         try:
-            await _post_all(url, client_id, graphs)
+            await _post_all(url, client_id, prompts)
             posted = time.perf_counter() - started
             ends, trouble = await asyncio.wait_for(heard, limit_s)
         except asyncio.TimeoutError as error:
@@ -63,10 +65,9 @@ async def _drive(url: str, graphs: Sequence[Graph], limit_s: float) -> Run:
         return Run(time.perf_counter() - started, posted, ends, trouble)
 
 
-async def _hear(socket: aiohttp.ClientWebSocketResponse, count: int) -> tuple[dict[str, str], str]:
+async def _hear(socket: aiohttp.ClientWebSocketResponse[Any], waited: set[str]) -> tuple[dict[str, str], str]:
     """How each prompt ended, once the worker has said of all of them that nothing runs any more."""
     ends: dict[str, str] = {}
-    over: set[str] = set()
     trouble = ""
     async for message in socket:
         text = message.data
@@ -79,22 +80,22 @@ async def _hear(socket: aiohttp.ClientWebSocketResponse, count: int) -> tuple[di
             ends[prompt_id] = told["type"]
             trouble = trouble or str(data.get("exception_message", ""))
         elif told["type"] == "executing" and data.get("node") is None:
-            over.add(prompt_id)
-        if len(over) >= count:
+            waited.discard(prompt_id)
+        if not waited:
             break
     return ends, trouble
 
 
-async def _post_all(url: str, client_id: str, graphs: Sequence[Graph]) -> None:
-    waiting = iter(graphs)
+async def _post_all(url: str, client_id: str, prompts: Mapping[str, Graph]) -> None:
+    waiting = iter(prompts.items())
 
     async def post() -> None:
         async with _Posts(url) as posts:
-            for graph in waiting:
-                body = {"prompt": graph, "prompt_id": str(uuid.uuid4()), "client_id": client_id}
+            for prompt_id, graph in waiting:
+                body = {"prompt": graph, "prompt_id": prompt_id, "client_id": client_id}
                 await posts.post("/prompt", json.dumps(body).encode())
 
-    await asyncio.gather(*(post() for _ in range(min(POSTERS, len(graphs)))))
+    await asyncio.gather(*(post() for _ in range(min(POSTERS, len(prompts)))))
 
 
 class _Posts:

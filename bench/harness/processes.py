@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,10 +64,15 @@ def _is_neutral(name: str) -> bool:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago; for servers that cannot be told to take any."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that was free a moment ago; for servers that cannot be told to take any.
+
+    Below the range from which systems give out ports by themselves, so that nobody gets it before a slow server does.
+    """
+    while True:
+        port = random.randrange(12_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def mintmark(*arguments: object) -> list[str]:
@@ -87,34 +93,34 @@ def telling(command: Sequence[str], log: Path, env: Mapping[str, str]) -> Iterat
                 raise NotRun(f"{command[-1]} did not start: {tail(log)}")
             told += line
         url = str(json.loads(told)["url"])
-        answers(url + "/")
+        read(url + "/")
         yield Server(url, running.pid, time.monotonic() - started, log)
 
 
 @contextmanager
 def serving(
-    command: Sequence[str], url: str, ask: str, log: Path, env: Mapping[str, str], cwd: Path | None = None
+    command: Sequence[str], url: str, proof: tuple[str, str], log: Path, env: Mapping[str, str], cwd: Path | None = None
 ) -> Iterator[Server]:
-    """A server that is asked for ``ask`` until it answers."""
+    """A server that is asked for the first of ``proof`` until its answer holds the second: then it is this one."""
     started = time.monotonic()
     with _process(command, log, env, cwd=cwd) as running:
-        while not answers(url + ask):
+        while proof[1] not in read(url + proof[0]):
             if running.poll() is not None or time.monotonic() - started > START_S:
                 raise NotRun(f"the server did not start: {tail(log)}")
             time.sleep(0.05)
         yield Server(url, running.pid, time.monotonic() - started, log)
 
 
-def answers(url: str) -> bool:
-    """Whether anything answers there at all, be it with an error."""
+def read(url: str) -> str:
+    """What is answered there, be it an error; empty where nothing is."""
     try:
-        with urllib.request.urlopen(url, timeout=5):
-            return True
-    except urllib.error.HTTPError as answered:
-        answered.close()
-        return True
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode(errors="replace"))
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.read().decode(errors="replace")
     except OSError:
-        return False
+        return ""
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def comfyui(folder: Path, sandbox_url: str, **more: str) -> Iterator[Server]:
     env = environment(MINTMARK_SANDBOX="1", MINTMARK_SANDBOX_URL=sandbox_url, **quiet)
     command = [interpreter(checkout), "main.py", *flags.split(), *folders]
     url = f"http://127.0.0.1:{url_port}"
-    with serving(command, url, "/system_stats", folder / "comfyui.log", env, cwd=checkout) as server:
+    with serving(command, url, ("/system_stats", str(base)), folder / "comfyui.log", env, cwd=checkout) as server:
         yield server
 
 
