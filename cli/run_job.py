@@ -30,6 +30,9 @@ def run(
     image: Annotated[list[str] | None, typer.Option("--image", help="input=path; may be repeated.")] = None,
     worker: Annotated[str | None, typer.Option(help="URL of a worker; without it one is started for this run.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the files go.")] = Path("out"),
+    allow_unchecked: Annotated[
+        bool, typer.Option("--allow-unchecked", help="Also take files that nobody can judge: video, audio, 3D, text.")
+    ] = False,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
@@ -93,13 +96,23 @@ def _delivery(found: Settings, sandbox_url: str | None) -> Delivery:
     from ..orchestrator.delivery import Delivery
     from ..provenance.keys import trust_anchors
 
+    ready = found.with_(sandbox_url=sandbox_url)
+
     async def seal(context: JobContext, data: bytes, name: str) -> Sealed:
-        from ..generation.sealing import Draft
+        from ..generation.sealing import PNG, Draft
         from ..generation.sealing import seal as seal_draft
+        from ..provenance.sniffing import media_type
         from .engine import open_engine
 
-        async with open_engine(found.with_(sandbox_url=sandbox_url)) as engine:
+        async with open_engine(ready) as engine:
             engine.journal.open_job(context)
-            return await seal_draft(engine, context, Draft(png=data, title=name))
+            return await seal_draft(engine, context, Draft(data=data, title=name, media_type=media_type(data) or PNG))
 
-    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_anchors(found), seal=seal)
+    async def sign(data: bytes, media_type: str, name: str) -> bytes:
+        from ..generation.sealing import Draft, sign_unjudged
+        from .engine import open_engine
+
+        async with open_engine(ready) as engine:
+            return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
+
+    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_anchors(found), seal=seal, sign=sign)

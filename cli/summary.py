@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..metering.prices import usd
 from .output import console
@@ -33,15 +33,21 @@ def show(result: JobResult, settings: Settings) -> None:
 
 
 def _file(output: Delivered) -> list[Text]:
-    verdict = output.verdict
-    why = "" if verdict["decision"] == "allowed" else f" (rule {verdict['rule']})"
-    credential = f"{output.credential.state}, signed by {output.credential.issuer}"
+    size = f"{output.width} × {output.height}  " if output.width else ""
+    signed = f", signed by {output.credential.issuer}" if output.credential.issuer else ""
     return [
         _row("file", output.path, "bold"),
-        _row("size", f"{output.width} × {output.height}  {output.media_type}"),
-        _row("verdict", f"{verdict['decision']}{why}, policy {verdict['policy']}"),
-        _row("credential", credential),
+        _row("size", f"{size}{output.media_type}"),
+        _row("verdict", _verdict(output.verdict)),
+        _row("credential", output.credential.state + signed),
     ]
+
+
+def _verdict(verdict: dict[str, Any] | None) -> str:
+    if verdict is None:
+        return "not judged: no checker for this kind"
+    why = "" if verdict["decision"] == "allowed" else f" (rule {verdict['rule']})"
+    return f"{verdict['decision']}{why}, policy {verdict['policy']}"
 
 
 def _cost(result: JobResult, settings: Settings) -> str:

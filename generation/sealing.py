@@ -23,12 +23,14 @@ PNG = "image/png"
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A PNG that is not signed yet, and where its pixels come from."""
+    """A file that is not signed yet, and where its content comes from."""
 
-    png: bytes = field(repr=False)
+    data: bytes = field(repr=False)
     title: str
+    media_type: str = PNG
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """PNG text chunks (``prompt``, ``workflow``); they are written first, because the credential covers them."""
+    """PNG text chunks (``prompt``, ``workflow``); they are written first, because the credential covers them. Other
+    formats have no place for them."""
     record: Record | None = None
     source: Picture | None = None
     """The provider's picture it was made from."""
@@ -56,10 +58,16 @@ async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
 
     Raises OutputBlocked, ModerationUnavailable, SigningFailed: in each case there is no file.
     """
-    verdict = _known_verdict(draft) or await engine.judge.image(job, draft.png, PNG)
+    verdict = _known_verdict(draft) or await engine.judge.image(job, draft.data, draft.media_type)
     if verdict.decision == "blocked":
         raise verdict.error()
     return await asyncio.to_thread(_sign, engine, draft, verdict)
+
+
+async def sign_unjudged(engine: Engine, draft: Draft) -> bytes:
+    """Sign what no policy can judge, such as a video. Its credential holds no verdict. Raises SigningFailed."""
+    facts = _plain_facts(draft, draft.record.public() if draft.record else {})
+    return await asyncio.to_thread(engine.signer.sign, draft.data, draft.media_type, facts)
 
 
 def _known_verdict(draft: Draft) -> Verdict | None:
@@ -70,13 +78,13 @@ def _known_verdict(draft: Draft) -> Verdict | None:
 
 
 def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
-    unsigned = with_text(draft.png, draft.texts)
-    data = engine.signer.sign(unsigned, PNG, _facts(draft, verdict))
+    unsigned = with_text(draft.data, draft.texts) if draft.media_type == PNG else draft.data
+    data = engine.signer.sign(unsigned, draft.media_type, _facts(draft, verdict))
     _, width, height = inspect(data, max_pixels=engine.settings.max_pixels)
     return Sealed(
         data=data,
         sha256=hashlib.sha256(data).hexdigest(),
-        media_type=PNG,
+        media_type=draft.media_type,
         width=width,
         height=height,
         verdict=verdict,
@@ -88,14 +96,11 @@ def _facts(draft: Draft, verdict: Verdict) -> ImageFacts:
     record, source = draft.record, draft.source
     if record is None or source is None:
         known: dict[str, Any] = {"verdict": {"decision": verdict.decision, "rule": verdict.rule}}
-        public = record.public() if record else known
-        return ImageFacts(
-            title=draft.title, media_type=PNG, origin=draft.origin, record=public, when=utc_now(), edited=draft.edited
-        )
+        return _plain_facts(draft, record.public() if record else known)
     parent = Ingredient(title=f"{record.model} result", media_type=source.output.media_type, data=source.data)
     return ImageFacts(
         title=draft.title,
-        media_type=PNG,
+        media_type=draft.media_type,
         origin="provider",
         record=record.public(),
         when=utc_now(),
@@ -103,5 +108,17 @@ def _facts(draft: Draft, verdict: Verdict) -> ImageFacts:
         model=record.model,
         model_version=record.model_version or "",
         parent=parent,
+        edited=draft.edited,
+    )
+
+
+def _plain_facts(draft: Draft, record: dict[str, Any]) -> ImageFacts:
+    """Of what no provider made."""
+    return ImageFacts(
+        title=draft.title,
+        media_type=draft.media_type,
+        origin=draft.origin,
+        record=record,
+        when=utc_now(),
         edited=draft.edited,
     )

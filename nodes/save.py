@@ -140,7 +140,7 @@ def _draft(made: Any, record: Any, index: int, pixels: Any, texts: dict[str, str
     original = original_of(made, pixels)
     source = original or closest_of(made, pixels)
     return Draft(
-        png=_untouched(original, bare=texts is None) if original else to_png(pixels),
+        data=_untouched(original, bare=texts is None) if original else to_png(pixels),
         title=f"image {index + 1}",
         texts=texts or {},
         record=record,

@@ -1,21 +1,30 @@
-"""Bringing a job's files home: nothing is delivered without a verdict and a whole credential."""
+"""Bringing a job's files home: an image is not delivered without a verdict and a whole credential.
+
+Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG and WebP are
+judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
+``allow_unchecked`` asks for it; then what can carry a credential is signed, and the rest is delivered as it is. A
+worker's temporary files (previews) are no results and stay there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from ..errors import OutputBlocked, SigningFailed, WorkerLost
+from ..errors import NotAnImage, OutputBlocked, SigningFailed, WorkerLost
 from ..generation.context import JobContext, JobReport
 from ..generation.pictures import inspect
 from ..moderation.verdict import Verdict
+from ..provenance.credential import Credential
 from ..provenance.reading import read as read_credential
 from ..storage.files import write_new
+from . import kinds
 from .link import WorkerLink
 from .protocol import History, OutputFile
 
@@ -25,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class Seen(BaseModel):
-    """Who a credential says signed, and whether it holds."""
+    """Who a credential says signed, and whether it holds. ``none``: the file cannot carry one, or has none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,68 +49,114 @@ class Delivered(BaseModel):
 
     path: str
     media_type: str
-    width: int
-    height: int
+    width: int | None
+    """In pixels; None for what is no image, or one of a kind that is not looked into here."""
+    height: int | None
     sha256: str
-    verdict: dict[str, Any]
+    verdict: dict[str, Any] | None
+    """None for what nobody here can judge."""
     credential: Seen
 
 
 Seal = Callable[[JobContext, bytes, str], Awaitable["Sealed"]]
-"""Judges and signs a file that a worker left unsigned."""
+"""Judges and signs an image that a worker left unsigned: job, bytes, title."""
+Sign = Callable[[bytes, str, str], Awaitable[bytes]]
+"""Signs a file that nobody can judge: bytes, media type, title."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Checked:
+    name: str
+    data: bytes
+    media_type: str
+    verdict: Mapping[str, Any] | None
 
 
 class Delivery:
-    """Fetches, checks and writes a job's files; ``seal`` is only asked where a worker's file has no credential."""
+    """Fetches, checks and writes a job's files; ``seal`` and ``sign`` are asked where a file has no credential."""
 
-    def __init__(self, *, max_pixels: int, anchors_pem: str | None, seal: Seal) -> None:
+    def __init__(self, *, max_pixels: int, anchors_pem: str | None, seal: Seal, sign: Sign | None = None) -> None:
         self._max_pixels = max_pixels
         self._anchors = anchors_pem
         self._seal = seal
+        self._sign = sign
 
     async def deliver(
         self, link: WorkerLink, history: History, report: JobReport, context: JobContext, request: RunRequest
     ) -> list[Delivered]:
-        """The job's files, written to its folder. All are fetched and checked before the first one is written."""
+        """The job's files, written to its folder. All are fetched and checked before the first one is written.
+
+        Raises SigningFailed and OutputBlocked naming the file, and WorkerLost where there is none.
+        """
         wanted = [file for file in history.files if file.type == "output"]
-        checked = [await self._checked(link, file, report, context) for file in wanted]
+        checked = [await self._checked(link, file, report, context, request) for file in wanted]
         if not checked:
             raise WorkerLost("The job ended without a file.", hint="Does the workflow end in Sign and Save?")
         stem = f"{request.workflow.name}-{context.job_id[:8]}"
         return [await asyncio.to_thread(self._write, each, request.out_dir, stem) for each in checked]
 
     async def _checked(
-        self, link: WorkerLink, file: OutputFile, report: JobReport, context: JobContext
-    ) -> tuple[bytes, dict[str, Any]]:
+        self, link: WorkerLink, file: OutputFile, report: JobReport, context: JobContext, request: RunRequest
+    ) -> _Checked:
         data = await link.fetch(file)
-        credential = await asyncio.to_thread(read_credential, data, None, self._anchors)
-        verdict = _verdict_of(report, hashlib.sha256(data).hexdigest())
+        media_type = kinds.media_type(data, file.filename)
+        credential = await asyncio.to_thread(self._read, data, media_type)
         if credential.state == "invalid":
             raise SigningFailed(
                 f"The credential of {file.filename} does not hold: {credential.problems[0].explanation}",
                 hint="It was damaged or changed on its way; run the job again.",
             )
-        if credential.state == "none" or verdict is None:
-            sealed = await self._seal(context, data, file.filename)
-            return sealed.data, sealed.verdict.model_dump(mode="json")
-        if verdict["decision"] == "blocked":
+        verdict = _verdict_of(report, hashlib.sha256(data).hexdigest())
+        if verdict is not None and verdict["decision"] == "blocked":
             raise OutputBlocked(f"{file.filename} was blocked (rule {verdict['rule']}).")
-        return data, verdict
+        unsigned = credential.state == "none"
+        if media_type in kinds.JUDGED and (unsigned or verdict is None):
+            sealed = await self._seal(context, data, file.filename)
+            data, verdict = sealed.data, sealed.verdict.model_dump(mode="json")
+        elif verdict is None:
+            _check_allowed(file, media_type, request)
+            if self._sign is not None and unsigned and media_type in kinds.SIGNABLE:
+                data = await self._sign(data, media_type, file.filename)
+        return _Checked(name=file.filename, data=data, media_type=media_type, verdict=verdict)
 
-    def _write(self, checked: tuple[bytes, dict[str, Any]], folder: Path, stem: str) -> Delivered:
-        data, verdict = checked
-        media_type, width, height = inspect(data, max_pixels=self._max_pixels)
-        credential = read_credential(data, None, self._anchors)
-        path = write_new(_names(folder, stem, media_type), data)
+    def _read(self, data: bytes, media_type: str) -> Credential:
+        if media_type not in kinds.SIGNABLE:
+            return Credential("none")
+        try:
+            return read_credential(data, media_type, self._anchors)
+        except NotAnImage:
+            if media_type in kinds.JUDGED:
+                raise
+            return Credential("none")
+
+    def _write(self, checked: _Checked, folder: Path, stem: str) -> Delivered:
+        width, height = None, None
+        if checked.media_type in kinds.JUDGED:
+            _, width, height = inspect(checked.data, max_pixels=self._max_pixels)
+        credential = self._read(checked.data, checked.media_type)
+        path = write_new(_names(folder, stem, kinds.ending(checked.media_type, checked.name)), checked.data)
         return Delivered(
             path=str(path),
-            media_type=media_type,
+            media_type=checked.media_type,
             width=width,
             height=height,
-            sha256=hashlib.sha256(data).hexdigest(),
-            verdict=told(verdict),
+            sha256=hashlib.sha256(checked.data).hexdigest(),
+            verdict=told(checked.verdict) if checked.verdict is not None else None,
             credential=Seen(state=credential.state, issuer=credential.issuer),
         )
+
+
+def _check_allowed(file: OutputFile, media_type: str, request: RunRequest) -> None:
+    """Raises SigningFailed for what nobody can judge, unless it is wanted so."""
+    if request.allow_unchecked:
+        return
+    way = "signed, but not judged" if media_type in kinds.SIGNABLE else "neither signed nor judged"
+    # The job stays open: it is paid for, and asked again with the flag its files are only fetched.
+    raise SigningFailed(
+        f"{file.filename} is {media_type}, which can be {way}, so it was not delivered.",
+        hint="To take it all the same, run the same thing again with --allow-unchecked: nothing is paid twice.",
+        keep_open=True,
+    )
 
 
 def told(verdict: Mapping[str, Any] | Verdict) -> dict[str, Any]:
@@ -115,8 +170,7 @@ def _verdict_of(report: JobReport, digest: str) -> dict[str, Any] | None:
     return next((dict(each["verdict"]) for each in report.signed if each["sha256"] == digest), None)
 
 
-def _names(folder: Path, stem: str, media_type: str) -> Iterator[Path]:
-    extension = {"image/jpeg": "jpg"}.get(media_type, media_type.removeprefix("image/"))
-    yield folder / f"{stem}.{extension}"
+def _names(folder: Path, stem: str, ending: str) -> Iterator[Path]:
+    yield folder / f"{stem}{ending}"
     for number in range(2, 100_000):
-        yield folder / f"{stem}-{number}.{extension}"
+        yield folder / f"{stem}-{number}{ending}"

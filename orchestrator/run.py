@@ -309,12 +309,12 @@ class JobRunner:
     async def _end_badly(self, job_id: str, exc: BaseException) -> None:
         """End the job, unless the same thing asked again must find it.
 
-        It must where the worker's books cannot be read now (its money stays set aside), and where the disk refused
-        what is paid for: the next run brings that home and asks nobody again.
+        It must where the worker's books cannot be read now (its money stays set aside), and where what is paid for was
+        refused by the disk or for want of a flag: the next run brings that home and asks nobody again.
         """
         if not await self._settled(job_id):
             return
-        if isinstance(exc, StorageError):
+        if isinstance(exc, StorageError) or (isinstance(exc, MintmarkError) and exc.data.get("keep_open")):
             await asyncio.to_thread(self.ledger.close_job, job_id)
             return
         canceled = isinstance(exc, asyncio.CancelledError)

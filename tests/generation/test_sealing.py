@@ -46,7 +46,7 @@ async def test_an_image_that_was_judged_when_it_was_made_is_not_judged_again(lab
     job = lab.job()
     made = await lab.generate(job)
     (picture,) = made.pictures
-    sealed = await seal(lab.engine, job, Draft(png=image(), title="a", record=made.record, source=picture))
+    sealed = await seal(lab.engine, job, Draft(data=image(), title="a", record=made.record, source=picture))
     assert checker.asked == 1
     assert sealed.verdict.digest == picture.output.sha256
     assert (sealed.width, sealed.height, sealed.media_type) == (20, 10, "image/png")
@@ -56,7 +56,7 @@ async def test_an_image_that_was_changed_since_is_judged_anew(lab: Lab) -> None:
     checker = use(lab, 0.0)
     job = lab.job()
     made = await lab.generate(job)
-    draft = Draft(png=image(), title="a", record=made.record, source=made.pictures[0], edited=True)
+    draft = Draft(data=image(), title="a", record=made.record, source=made.pictures[0], edited=True)
     await seal(lab.engine, job, draft)
     await seal(lab.engine, job, draft)
     assert checker.asked == 2
@@ -65,10 +65,10 @@ async def test_an_image_that_was_changed_since_is_judged_anew(lab: Lab) -> None:
 async def test_a_blocked_image_is_no_file(lab: Lab) -> None:
     use(lab, 0.99)
     with pytest.raises(OutputBlocked):
-        await seal(lab.engine, lab.job(), Draft(png=image(), title="a"))
+        await seal(lab.engine, lab.job(), Draft(data=image(), title="a"))
 
 
 async def test_texts_are_in_the_file_before_it_is_signed(lab: Lab) -> None:
     use(lab, 0.0)
-    sealed = await seal(lab.engine, lab.job(), Draft(png=image(), title="a", texts={"prompt": '{"1": {}}'}))
+    sealed = await seal(lab.engine, lab.job(), Draft(data=image(), title="a", texts={"prompt": '{"1": {}}'}))
     assert b'{"1": {}}' in sealed.data

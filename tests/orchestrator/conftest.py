@@ -22,6 +22,7 @@ from mintmark.orchestrator.jobs import JobStore
 from mintmark.orchestrator.link import WorkerLink
 from mintmark.orchestrator.protocol import WorkerEvent
 from mintmark.orchestrator.run import JobResult, JobRunner, RunRequest
+from mintmark.provenance.sniffing import media_type as sniff
 from mintmark.runner import Runner, surface
 from mintmark.sandbox import Sandbox
 from mintmark.workflows.format import WorkflowVersion
@@ -52,7 +53,7 @@ class House:
     async def seal(self, context: JobContext, data: bytes, name: str) -> Sealed:
         async with Engine(self.settings, sandbox_url=self.sandbox.url, pack_version="test") as engine:
             engine.journal.open_job(context)
-            return await seal(engine, context, Draft(png=data, title=name))
+            return await seal(engine, context, Draft(data=data, title=name, media_type=sniff(data) or "image/png"))
 
     async def run(
         self,
