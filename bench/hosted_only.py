@@ -22,7 +22,7 @@ from mintmark.bench.harness.workers import comfyui, runner, sandbox
 Shape = Callable[[int, int], Graph]
 
 PROMPTS = 200
-LARGE = 50
+LARGE = 30
 LATENCY_S = 2.0
 COMFY_PROMPTS = 5
 GOAL = 100.0

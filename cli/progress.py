@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
+
 from ..metering.prices import usd
-from ..orchestrator.protocol import JournalGrew, NodeStarted, WorkerEvent
+from ..orchestrator.events import JournalGrew, NodeStarted, NodeText, WorkerEvent
+from ..orchestrator.progress import Progress
 from .output import console
 
 if TYPE_CHECKING:
@@ -15,14 +18,16 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """``with Display(workflow) as display:`` and hand it each event. Quiet: shows nothing."""
+    """``with Display(label) as display:``, tell it what runs, and hand it each event. Quiet: shows nothing."""
 
-    def __init__(self, workflow: WorkflowVersion, *, quiet: bool) -> None:
+    def __init__(self, label: str, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._graph = workflow.graph
+        self._graph: Mapping[str, Any] = {}
+        self._progress = Progress({})
+        self._doing = "Starting"
         if not quiet:
             self._console = console()
-            self._status = self._console.status(f"Starting [bold]{workflow.label}[/]")
+            self._status = self._console.status(f"Starting [bold]{escape(label)}[/]")
 
     def __enter__(self) -> Display:
         if not self._quiet:
@@ -35,22 +40,31 @@ class Display:
         if not self._quiet:
             self._status.stop()
 
+    def watch(self, workflow: WorkflowVersion) -> None:
+        """From now on this is what runs."""
+        self._graph = workflow.graph
+        self._progress = Progress(workflow.graph)
+
     def heard(self, event: WorkerEvent) -> None:
         """Show what an event means to a person, if anything."""
         if self._quiet:
             return
+        self._progress.hear(event)
         if isinstance(event, NodeStarted):
             node = self._graph.get(event.node, {})
             title = node.get("_meta", {}).get("title") or node.get("class_type", event.node)
-            self._status.update(f"{title} …")
+            self._doing = f"{escape(title)} …"
+        elif isinstance(event, NodeText):
+            self._doing = escape(event.text)
         elif isinstance(event, JournalGrew):
             self._journal(event.entry)
+        self._status.update(f"[dim]{self._progress.fraction:4.0%}[/] {self._doing}")
 
     def _journal(self, entry: dict[str, Any]) -> None:
         tell = _TOLD.get(str(entry.get("kind")))
         told = tell(entry.get("data", {})) if tell else ""
         if told.endswith("…"):
-            self._status.update(told)
+            self._doing = told
         elif told:
             self._console.print(f"  {told}")
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import UsageError
 from .engine import sandbox_for
 from .output import Json, console, emit
 from .settings import NO_KEYS, SandboxFlag, settings
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
     from ..config import Settings
     from ..generation.context import JobContext
     from ..generation.sealing import Sealed
+    from ..orchestrator.adhoc import GraphFile
     from ..orchestrator.delivery import Delivery
+    from ..orchestrator.link import WorkerLink
     from ..orchestrator.run import JobResult, RunRequest
+    from ..workflows.format import WorkflowVersion
     from .progress import Display
+
+    Ask = Callable[[WorkerLink], Awaitable[RunRequest]]
 
 
 def run(
-    workflow: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, or a workflow file.")],
+    workflow: Annotated[str, typer.Argument(help="NAME, NAME@VERSION, a workflow file, or a bare graph.")],
     set_: Annotated[list[str] | None, typer.Option("--set", help="input=value; may be repeated.")] = None,
     image: Annotated[list[str] | None, typer.Option("--image", help="input=path; may be repeated.")] = None,
     worker: Annotated[str | None, typer.Option(help="URL of a worker; without it one is started for this run.")] = None,
@@ -42,23 +48,64 @@ def run(
     from .summary import show
 
     found, keyless = settings(sandbox=sandbox)
-    version = resolve(workflow)
-    values = parse_cli(version, set_ or [])
-    images = parse_cli_images(version, image or [])
+    graph = _graph_file(workflow, [*(set_ or []), *(image or [])])
+    version = None if graph else resolve(workflow)
+    values = parse_cli(version, set_ or []) if version else {}
+    images = parse_cli_images(version, image or []) if version else {}
     if keyless and not as_json:
         console().print(NO_KEYS, style="yellow")
-    from ..orchestrator.run import RunRequest
 
-    request = RunRequest(workflow=version, values=values, images=images, worker_name=worker or "runner", out_dir=out)
-    with Display(version, quiet=as_json) as display:
-        result = asyncio.run(_run(found, request, worker, display))
+    async def ask(link: WorkerLink) -> RunRequest:
+        from ..orchestrator.run import RunRequest
+
+        ready = version or await _adhoc(graph, link, found)
+        display.watch(ready)
+        return RunRequest(
+            workflow=ready,
+            values=values,
+            images=images,
+            worker_name=worker or "runner",
+            out_dir=out,
+            allow_unchecked=allow_unchecked,
+        )
+
+    with Display(version.label if version else workflow, quiet=as_json) as display:
+        result = asyncio.run(_run(found, ask, worker, display))
     if as_json:
         emit(result.model_dump(mode="json"))
     else:
         show(result, found)
 
 
-async def _run(found: Settings, request: RunRequest, worker: str | None, display: Display) -> JobResult:
+def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
+    """The bare graph that was named; None where it is a workflow. Raises UsageError where it was given inputs."""
+    path = Path(reference)
+    if path.suffix != ".json" and not path.is_file():
+        return None
+    from ..orchestrator.adhoc import graph_file
+
+    graph = graph_file(path)
+    if graph is not None and given:
+        raise UsageError(
+            f"{reference} is a bare graph, which has no inputs to set.",
+            hint="Set the values in the file, or make it a workflow file that names its inputs: docs/workflow-format.md.",
+        )
+    return graph
+
+
+async def _adhoc(file: GraphFile | None, link: WorkerLink, found: Settings) -> WorkflowVersion:
+    from ..orchestrator.adhoc import as_workflow
+    from ..orchestrator.convert import convert
+
+    assert file is not None
+    classes = sorted(file.classes())
+    answers = await asyncio.gather(*(link.object_info(name) for name in classes))
+    info = {name: each for name, each in zip(classes, answers, strict=True) if each}
+    graph = await convert(file, link.url, info, found.data_dir) if file.ui else file.document
+    return as_workflow(file, graph, info)
+
+
+async def _run(found: Settings, ask: Ask, worker: str | None, display: Display) -> JobResult:
     from ..metering.sqlite_ledger import SqliteLedger
     from ..orchestrator.jobs import JobStore
     from ..orchestrator.link import WorkerLink
@@ -72,7 +119,7 @@ async def _run(found: Settings, request: RunRequest, worker: str | None, display
                 runner = JobRunner(
                     settings=found, link=link, ledger=ledger, store=store, delivery=_delivery(found, sandbox_url)
                 )
-                return await runner.run(request, display.heard, sandbox_url=sandbox_url)
+                return await runner.run(await ask(link), display.heard, sandbox_url=sandbox_url)
         finally:
             store.close()
             ledger.close()

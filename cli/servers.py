@@ -17,6 +17,8 @@ def runner(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free port.")] = 8188,
     host: Annotated[str, typer.Option(help="Beyond loopback, set MINTMARK_WORKER_TOKEN.")] = "127.0.0.1",
     base_dir: Annotated[Path | None, typer.Option(help="Folder of inputs and outputs.")] = None,
+    db: Annotated[Path | None, typer.Option(help="File that keeps queue and history over restarts.")] = None,
+    torch: Annotated[bool, typer.Option("--torch", help="Hand images to nodes as torch tensors.")] = False,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
@@ -25,7 +27,7 @@ def runner(
 
     async def serve() -> None:
         found, _ = settings(sandbox=sandbox)
-        async with open_runner(found, host=host, port=port, base_dir=base_dir) as started:
+        async with open_runner(found, host=host, port=port, base_dir=base_dir, db=db, torch=torch or None) as started:
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
             await started.serve_forever()
 

@@ -14,15 +14,21 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_runner(
-    settings: Settings, *, port: int, host: str = "127.0.0.1", base_dir: Path | None = None
+    settings: Settings,
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    base_dir: Path | None = None,
+    db: Path | None = None,
+    torch: bool | None = None,
 ) -> AsyncIterator[Runner]:
-    """Start the light worker in this process and stop it in order."""
+    """Start the light worker in this process and stop it in order; its other settings are :class:`Runner`'s."""
     from ..nodes import worker
     from ..runner import Runner
 
     worker.configure(settings)
     folder = base_dir or settings.books_dir / "runner"
-    async with Runner(port=port, host=host, base_dir=folder) as runner:
+    async with Runner(port=port, host=host, base_dir=folder, db=db, torch=torch) as runner:
         try:
             yield runner
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -48,6 +48,12 @@ class Host(Protocol):
 
     def send(self, event: str, data: dict[str, Any], client_id: str | None) -> None:
         """Send a websocket event to one client. Callable from any thread."""
+
+    def image(self, shape: tuple[int, int, int, int], kept_bytes: int, decode: Callable[[], Any]) -> Any:
+        """An IMAGE of this shape [B,H,W,C] as this host's nodes know it; ``decode`` makes its float32 pixels.
+
+        ``kept_bytes`` is what it holds until then, where the host decodes only when a node looks at pixels.
+        """
 
     def interrupted(self) -> bool:
         """Whether somebody asked to stop the executing prompt."""
@@ -107,6 +113,11 @@ class ComfyHost:
 
     def send(self, event: str, data: dict[str, Any], client_id: str | None) -> None:
         self._server.send_sync(event, data, client_id)
+
+    def image(self, shape: tuple[int, int, int, int], kept_bytes: int, decode: Callable[[], Any]) -> Any:
+        import torch
+
+        return torch.from_numpy(decode())
 
     def interrupted(self) -> bool:
         from comfy.model_management import processing_interrupted

@@ -1,4 +1,4 @@
-"""Between a provider's bytes and IMAGE: float32 [B,H,W,C] in 0..1, sRGB; a torch tensor where ComfyUI runs."""
+"""Between a provider's bytes and IMAGE: float32 [B,H,W,C] in 0..1, sRGB, in whatever form the host has for it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput
 from ..generation.pictures import decode
+from .host import current
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,17 +18,23 @@ if TYPE_CHECKING:
 
 def to_image(pictures: Sequence[Picture], *, max_pixels: int) -> Any:
     """The pictures as one IMAGE. Where their sizes differ, smaller ones are centred on black: a batch has one size."""
+    height = max(picture.output.height for picture in pictures)
+    width = max(picture.output.width for picture in pictures)
+    kept = sum(len(picture.data) for picture in pictures)
+    shape = (len(pictures), height, width, 3)
+    return current().image(shape, kept, lambda: _batch(pictures, shape, max_pixels))
+
+
+def _batch(pictures: Sequence[Picture], shape: tuple[int, ...], max_pixels: int) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    arrays = [decode(picture.data, max_pixels=max_pixels)[..., :3] for picture in pictures]
-    height = max(array.shape[0] for array in arrays)
-    width = max(array.shape[1] for array in arrays)
-    batch = np.zeros((len(arrays), height, width, 3), dtype=np.float32)
-    for place, array in zip(batch, arrays, strict=True):
-        top, left = (height - array.shape[0]) // 2, (width - array.shape[1]) // 2
+    batch = np.zeros(shape, dtype=np.float32)
+    for place, picture in zip(batch, pictures, strict=True):
+        array = decode(picture.data, max_pixels=max_pixels)[..., :3]
+        top, left = (shape[1] - array.shape[0]) // 2, (shape[2] - array.shape[1]) // 2
         place[top : top + array.shape[0], left : left + array.shape[1]] = array
     batch /= 255.0
-    return _as_host_image(batch)
+    return batch
 
 
 def to_pixels(image: Any) -> list[np.ndarray[Any, Any]]:
@@ -53,11 +60,3 @@ def to_png(pixels: np.ndarray[Any, Any]) -> bytes:
     # Level 4 is what ComfyUI's own save node uses: near the best size for a third of the time.
     Image.fromarray(pixels).save(buffer, format="PNG", compress_level=4)
     return buffer.getvalue()
-
-
-def _as_host_image(batch: np.ndarray[Any, Any]) -> Any:
-    import sys
-
-    # Only where the host already has torch: importing it here would cost the runner seconds and 200 MB.
-    torch = sys.modules.get("torch")
-    return torch.from_numpy(batch) if torch is not None else batch
