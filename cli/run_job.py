@@ -58,7 +58,7 @@ def run(
     async def ask(link: WorkerLink) -> RunRequest:
         from ..orchestrator.run import RunRequest
 
-        ready = version or await _adhoc(graph, link, found)
+        ready = await _adhoc(graph, link, found) if graph else (version or resolve(workflow))
         display.watch(ready)
         return RunRequest(
             workflow=ready,
@@ -88,16 +88,15 @@ def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
     if graph is not None and given:
         raise UsageError(
             f"{reference} is a bare graph, which has no inputs to set.",
-            hint="Set the values in the file, or make it a workflow file that names its inputs: docs/workflow-format.md.",
+            hint="Set the values in the file, or write a workflow file with named inputs: docs/workflow-format.md.",
         )
     return graph
 
 
-async def _adhoc(file: GraphFile | None, link: WorkerLink, found: Settings) -> WorkflowVersion:
+async def _adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> WorkflowVersion:
     from ..orchestrator.adhoc import as_workflow
     from ..orchestrator.convert import convert
 
-    assert file is not None
     classes = sorted(file.classes())
     answers = await asyncio.gather(*(link.object_info(name) for name in classes))
     info = {name: each for name, each in zip(classes, answers, strict=True) if each}

@@ -1,4 +1,4 @@
-"""From the canvas's graph format to the API format, through comfy-cli as a subprocess: it is GPL, so it is not imported.
+"""From the canvas's graph format to the API format, by comfy-cli as a subprocess: it is GPL, so it is not imported.
 
 It asks a live worker for its node definitions. What it answered is kept under the data folder, by the digest of file
 and definitions; so is its choice where a prompt holds alternatives ({a|b}), and a repeated run is the same run.
@@ -78,8 +78,10 @@ def _command(path: Path, url: str, timeout_s: float) -> list[str]:
 
 async def _run(command: list[str], timeout_s: float) -> bytes:
     env = {**{name: os.environ[name] for name in _PASSED_ON if name in os.environ}, **_QUIET}
-    pipes = {"stdin": asyncio.subprocess.DEVNULL, "stdout": asyncio.subprocess.PIPE}
-    process = await asyncio.create_subprocess_exec(*command, **pipes, stderr=asyncio.subprocess.DEVNULL, env=env)
+    nothing = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=nothing, stdout=asyncio.subprocess.PIPE, stderr=nothing, env=env
+    )
     try:
         out, _ = await asyncio.wait_for(process.communicate(), timeout_s)
     except asyncio.TimeoutError as exc:

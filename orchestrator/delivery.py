@@ -1,7 +1,7 @@
 """Bringing a job's files home: an image is not delivered without a verdict and a whole credential.
 
-Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG and WebP are
-judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
+Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG and WebP
+are judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
 ``allow_unchecked`` asks for it; then what can carry a credential is signed, and the rest is delivered as it is. A
 worker's temporary files (previews) are no results and stay there.
 """

@@ -34,12 +34,22 @@ class FakeComfy:
         self.jobs_status = 200
         self.history: dict[str, dict[str, Any]] = {}
         self.posted: list[str] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.others = 0
+        """Prompts that other clients have in the queue."""
+        self.running: list[str] = []
+        self.deaf = 0
+        """So many of the next sockets hear nothing at all after they opened."""
+        self.hellos: list[Any] = []
+        """The first message of each socket."""
+        self.most_at_once = 0
         self.canceled: list[str] = []
         self.looked_up: list[str] = []
         self.files: dict[str, bytes] = {}
         self.sockets: list[web.WebSocketResponse] = []
         self.sockets_opened = 0
         self.token: str | None = None
+        self._deaf: list[web.WebSocketResponse] = []
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -47,6 +57,8 @@ class FakeComfy:
         app.router.add_get("/system_stats", self._stats)
         app.router.add_get("/mintmark/worker", self._health)
         app.router.add_post("/prompt", self._prompt)
+        app.router.add_get("/prompt", self._remaining)
+        app.router.add_get("/api/jobs", self._jobs)
         app.router.add_get("/api/jobs/{id}", self._job)
         app.router.add_post("/api/jobs/{id}/cancel", self._cancel)
         app.router.add_get("/history/{id}", self._history)
@@ -77,9 +89,16 @@ class FakeComfy:
 
     async def tell(self, kind: str, **data: Any) -> None:
         """A message to every open socket."""
-        for socket in self.sockets:
-            if not socket.closed:
-                await socket.send_json({"type": kind, "data": data})
+        for socket in self._open():
+            await socket.send_json({"type": kind, "data": data})
+
+    async def show(self, frame: bytes) -> None:
+        """A binary frame to every open socket."""
+        for socket in self._open():
+            await socket.send_bytes(frame)
+
+    def _open(self) -> list[web.WebSocketResponse]:
+        return [each for each in self.sockets if not each.closed and each not in self._deaf]
 
     async def _stats(self, request: web.Request) -> web.Response:
         return web.json_response({"system": {"os": "linux"}, "devices": []} if self.speaks_comfy else {"hello": 1})
@@ -93,7 +112,16 @@ class FakeComfy:
     async def _prompt(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read())
         self.posted.append(body["prompt_id"])
+        self.bodies.append(body)
+        await self.tell("status", status={"exec_info": {"queue_remaining": 1}})
         return await self.on_prompt(self, request, body)
+
+    async def _remaining(self, request: web.Request) -> web.Response:
+        mine = sum(state in ("pending", "in_progress") for state in self.state.values())
+        return web.json_response({"exec_info": {"queue_remaining": self.others + mine}})
+
+    async def _jobs(self, request: web.Request) -> web.Response:
+        return web.json_response({"jobs": [{"id": each} for each in self.running]})
 
     async def _job(self, request: web.Request) -> web.Response:
         job_id = request.match_info["id"]
@@ -122,7 +150,14 @@ class FakeComfy:
         await socket.prepare(request)
         self.sockets.append(socket)
         self.sockets_opened += 1
+        self.most_at_once = max(self.most_at_once, sum(not each.closed for each in self.sockets))
+        if self.deaf:
+            self.deaf -= 1
+            self._deaf.append(socket)
         await socket.send_json({"type": "status", "data": {"status": {}, "sid": request.query["clientId"]}})
-        async for _ in socket:
-            pass
+        first = True
+        async for message in socket:
+            if first:
+                self.hellos.append(json.loads(message.data))
+            first = False
         return socket

@@ -1,0 +1,150 @@
+"""A worker that is killed in the middle of a job and comes back: real processes, one bill."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from mintmark.config import Settings
+from mintmark.errors import WorkerLost
+from mintmark.generation.context import JobContext
+from mintmark.generation.sealing import Sealed
+from mintmark.metering.sqlite_ledger import SqliteLedger
+from mintmark.orchestrator.delivery import Delivery
+from mintmark.orchestrator.events import JournalGrew, WorkerEvent
+from mintmark.orchestrator.jobs import JobStore
+from mintmark.orchestrator.link import WorkerLink
+from mintmark.orchestrator.run import JobResult, JobRunner, RunRequest
+from mintmark.providers.keys import VARIABLES
+from mintmark.sandbox import Sandbox
+
+from .conftest import text_to_image
+
+MAIN = "from mintmark.cli import main; main()"
+
+
+@dataclass
+class Mortal:
+    """``mintmark runner`` on one port, as often as it is started."""
+
+    folder: Path
+    sandbox_url: str
+    port: int
+    process: asyncio.subprocess.Process | None = field(default=None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self, data: str = "worker") -> None:
+        keys = {each for names in VARIABLES.values() for each in names}
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MINTMARK_") and k not in keys}
+        env |= {"MINTMARK_DATA_DIR": str(self.folder / data), "MINTMARK_SANDBOX_URL": self.sandbox_url}
+        where = ("--port", str(self.port), "--base-dir", str(self.folder / "base"))
+        self.process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", MAIN, "runner", "--sandbox", "--json", *where),
+            stdout=asyncio.subprocess.PIPE,
+            env=env,
+        )
+        assert self.process.stdout is not None
+        assert await self.process.stdout.readuntil(b"}")
+
+    async def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            await self.process.communicate()
+            self.process = None
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox(latency_s=1.0) as running:
+        yield running
+
+
+@pytest.fixture
+async def mortal(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Mortal]:
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    runner = Mortal(tmp_path, sandbox.url, port)
+    await runner.start()
+    yield runner
+    await runner.kill()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Any:
+    with closing(SqliteLedger(tmp_path / "books")) as opened:
+        yield opened
+
+
+async def submit(mortal: Mortal, ledger: SqliteLedger, accepted: asyncio.Event) -> JobResult:
+    """One job; ``accepted`` is set when the provider has taken the call."""
+    settings = Settings(data_dir=mortal.folder / "mine", sandbox=True, sandbox_url=mortal.sandbox_url)
+
+    def heard(event: WorkerEvent) -> None:
+        if isinstance(event, JournalGrew) and event.entry["kind"] == "accepted":
+            accepted.set()
+
+    async def seal(context: JobContext, data: bytes, name: str) -> Sealed:
+        raise AssertionError(f"the worker left {name} unsigned")
+
+    request = RunRequest(
+        workflow=text_to_image(),
+        values={"width": 256, "height": 256},
+        worker_name=mortal.url,
+        out_dir=mortal.folder / "out",
+    )
+    delivery = Delivery(max_pixels=settings.max_pixels, anchors_pem=None, seal=seal)
+    with closing(JobStore(mortal.folder / "books")) as store:
+        async with WorkerLink(mortal.url, poll_s=0.2) as link:
+            runner = JobRunner(settings=settings, link=link, ledger=ledger, store=store, delivery=delivery)
+            return await runner.run(request, heard, sandbox_url=mortal.sandbox_url)
+
+
+async def billed(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """What the provider charges, call by call."""
+    async with aiohttp.ClientSession() as session, session.get(f"{sandbox.url}/_sandbox/bill") as answer:
+        return list((await answer.json())["lines"])
+
+
+async def test_a_job_outlives_its_worker_and_is_paid_once(
+    mortal: Mortal, sandbox: Sandbox, ledger: SqliteLedger
+) -> None:
+    accepted = asyncio.Event()
+    task = asyncio.create_task(submit(mortal, ledger, accepted))
+    await asyncio.wait_for(accepted.wait(), 20)
+    await mortal.kill()
+    await mortal.start()
+    result = await asyncio.wait_for(task, 30)
+    assert result.status == "succeeded"
+    assert [output.credential.state for output in result.outputs] == ["valid"]
+    (line,) = await billed(sandbox)
+    assert result.total_microusd == line["microusd"] == ledger.totals().settled_microusd
+    assert [receipt.request_id for receipt in result.receipts] == [line["request_id"]]
+    assert (ledger.totals().unknown_microusd, ledger.totals().set_aside_microusd) == (0, 0)
+
+
+async def test_a_worker_that_came_back_without_its_journal_is_not_given_the_job_again(
+    mortal: Mortal, sandbox: Sandbox, ledger: SqliteLedger
+) -> None:
+    accepted = asyncio.Event()
+    task = asyncio.create_task(submit(mortal, ledger, accepted))
+    await asyncio.wait_for(accepted.wait(), 20)
+    await mortal.kill()
+    await mortal.start(data="another")
+    with pytest.raises(WorkerLost, match="it was restarted"):
+        await asyncio.wait_for(task, 30)
+    assert len(await billed(sandbox)) == 1
+    print("TOTALS", ledger.totals())
