@@ -8,6 +8,7 @@ sexual/minors come back for an image without having been looked at, so they are 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Mapping
 from typing import Annotated, Any, Protocol
@@ -68,7 +69,7 @@ class OpenAIChecker(Checker):
     async def check_image(self, data: bytes, media_type: str) -> Scores:
         if not media_type.startswith("image/"):
             raise InvalidInput(f"Only images can be checked, not {media_type}.")
-        url = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+        url = await asyncio.to_thread(_data_uri, data, media_type)
         return await self._ask("image", [{"type": "image_url", "image_url": {"url": url}}])
 
     async def _ask(self, subject: Subject, content: str | list[dict[str, Any]]) -> Scores:
@@ -82,6 +83,10 @@ class OpenAIChecker(Checker):
                 f"OpenAI's moderation answer is wrong at {where}: {first['msg']}.", provider="openai"
             ) from error
         return Scores(scores=_scores(parsed.results[0], subject), model=parsed.model)
+
+
+def _data_uri(data: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
 def _scores(result: _Result, subject: Subject) -> dict[str, float]:

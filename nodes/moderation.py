@@ -143,7 +143,7 @@ async def _judge_images(engine: Engine, job: JobContext, images: Any, record: An
 
     verdicts: list[Verdict] = []
     for pixels in await asyncio.to_thread(to_pixels, images):
-        picture = original_of(record, pixels)
+        picture = await asyncio.to_thread(original_of, record, pixels)
         data = picture.data if picture else await asyncio.to_thread(to_png, pixels)
         media_type = picture.output.media_type if picture else "image/png"
         verdicts.append(await engine.judge.image(job, data, media_type))

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, SecretStr
 
 from .. import log
 from ..config import Settings
@@ -22,14 +22,11 @@ from ..errors import (
     MintmarkError,
     StorageError,
     UnknownJob,
-    WorkerLost,
     WorkerModeMismatch,
     WorkerRefused,
-    WorkerUnreachable,
     from_dict,
 )
 from ..generation.books import account_of, postings
-from ..generation.call import Entry
 from ..generation.context import JobContext, JobReport, Receipt, WorkflowRef
 from ..generation.sqlite_journal import utc_now
 from ..metering.ledger import Ledger
@@ -37,11 +34,12 @@ from ..providers.models import Catalog
 from ..workflows.bind import bind
 from ..workflows.format import WorkflowVersion
 from ..workflows.validate import offered, validate
+from .attempt import Attempt
 from .delivery import Delivered, Delivery
-from .events import FilesArrived, JournalGrew, WorkerEvent
+from .events import FilesArrived, WorkerEvent
+from .hearsay import Hearsay
 from .jobs import Job, JobStore, fingerprint
 from .link import WorkerLink
-from .listening import Listening
 from .protocol import History
 
 logger = log.get("orchestrator.run")
@@ -105,10 +103,11 @@ class JobRunner:
         await self._abandon_old(request.worker_name)
         job = self._start(request, asked, sandbox_url)
         context = self._context(job, request.workflow)
+        attempt = self._attempt(request, context, bound.graph, heard)
         try:
             await asyncio.to_thread(self._allow, context)
             clock.lap("prepare")
-            history = await self._on_worker(context, bound.graph, heard, _extra(request))
+            history = await attempt.run()
             clock.lap("run")
             report = await self._settle(context.job_id)
             self._check(history, report)
@@ -116,7 +115,7 @@ class JobRunner:
             heard(FilesArrived(len(outputs)))
             clock.lap("deliver")
         except BaseException as exc:
-            await asyncio.shield(self._end_badly(context.job_id, exc))
+            await asyncio.shield(self._end_badly(context.job_id, exc, attempt.hearsay))
             raise
         await asyncio.to_thread(self._end, context.job_id)
         return JobResult(
@@ -205,73 +204,10 @@ class JobRunner:
     def _allow(self, context: JobContext) -> None:
         self.ledger.allow(context.job_id, context.allowance_microusd, account_of(context))
 
-    # -- on the worker --------------------------------------------------------------------------------------------
-
-    async def _on_worker(
-        self, context: JobContext, graph: Mapping[str, Any], heard: Heard, extra: Mapping[str, Any]
-    ) -> History:
-        async with self.link.gate.place(), self.link.listen() as listening:
-            try:
-                try:
-                    return await self._once(context, graph, listening, heard, extra)
-                except WorkerLost as lost:
-                    if not await self._can_repeat(context.job_id, lost):
-                        raise
-                logger.warning("Job %s is posted again", context.job_id, extra=log.action("job_repeated"))
-                return await self._once(context, graph, listening, heard, extra)
-            except (asyncio.CancelledError, WorkerUnreachable, WorkerLost):
-                # A worker that broke off may run the prompt all the same; nobody would wait for it.
-                await asyncio.shield(self._stop(context.job_id, listening))
-                raise
-
-    async def _once(
-        self,
-        context: JobContext,
-        graph: Mapping[str, Any],
-        listening: Listening,
-        heard: Heard,
-        extra: Mapping[str, Any],
-    ) -> History:
-        await self.link.wait_for_room(context.job_id)
-        health = await self.link.open_job(context)
-        await self.link.submit(context.job_id, graph, extra)
-        return await self._follow(context.job_id, health.boot_id, listening, heard)
-
-    async def _can_repeat(self, job_id: str, lost: WorkerLost) -> bool:
-        """Whether the prompt may be posted once more, under the same id: nothing may be paid for twice.
-
-        Only after a restart that is known for one, and only where the worker's journal outlived it: it knows the job,
-        so every hosted call of the first try is found there instead of being made again.
-        """
-        if lost.data.get("restarted") is not True:
-            return False
-        try:
-            return (await self.link.report(job_id)).open
-        except MintmarkError:
-            return False
-
-    async def _follow(self, job_id: str, boot_id: str, listening: Listening, heard: Heard) -> History:
-        loop = asyncio.get_running_loop()
-        bookings: list[asyncio.Future[None]] = []
-
-        def hear(event: WorkerEvent) -> None:
-            # Booked at once; what is missed here is booked from the whole journal at the end.
-            if isinstance(event, JournalGrew) and (entry := _entry(event, job_id)) is not None:
-                bookings.append(loop.run_in_executor(None, self._book, [entry]))
-            heard(event)
-
-        try:
-            return await self.link.follow(job_id, listening, hear, boot_id=boot_id)
-        finally:
-            await asyncio.gather(*bookings, return_exceptions=True)
-
-    async def _stop(self, job_id: str, listening: Listening) -> None:
-        """Cancel on the worker and wait a moment for it to give back what it can."""
-        try:
-            await self.link.cancel(job_id)
-            await asyncio.wait_for(self.link.follow(job_id, listening, lambda event: None), timeout=10)
-        except (MintmarkError, asyncio.TimeoutError) as exc:
-            logger.warning("Job %s may still run: %s", job_id, exc, extra=log.action("cancel_failed", job_id=job_id))
+    def _attempt(self, request: RunRequest, context: JobContext, graph: Mapping[str, Any], heard: Heard) -> Attempt:
+        # Never extra_pnginfo: save nodes write that into files.
+        extra = {"preview_method": "auto"} if request.previews else {}
+        return Attempt(link=self.link, context=context, graph=graph, extra=extra, heard=heard, book=self._book)
 
     # -- after ----------------------------------------------------------------------------------------------------
 
@@ -295,24 +231,30 @@ class JobRunner:
             raise from_dict(report.failures[-1])
         raise history.error
 
-    async def _settled(self, job_id: str) -> bool:
-        """Settle if that can be done now. A worker that does not know the job has spent nothing for it."""
+    async def _settled(self, job_id: str, hearsay: Hearsay | None = None) -> bool:
+        """Settle if that can be done now.
+
+        A worker that does not know the job has spent nothing for it, unless something else was heard: then its journal
+        is gone, and every call whose end was not heard counts as unknown.
+        """
         try:
             await self._settle(job_id)
         except UnknownJob:
+            if hearsay is not None:
+                await asyncio.to_thread(self.ledger.post, hearsay.doubtful())
             return True
         except MintmarkError as problem:
             logger.warning("Job %s could not be settled: %s", job_id, problem, extra=log.action("settle_failed"))
             return False
         return True
 
-    async def _end_badly(self, job_id: str, exc: BaseException) -> None:
+    async def _end_badly(self, job_id: str, exc: BaseException, hearsay: Hearsay) -> None:
         """End the job, unless the same thing asked again must find it.
 
         It must where the worker's books cannot be read now (its money stays set aside), and where what is paid for was
         refused by the disk or for want of a flag: the next run brings that home and asks nobody again.
         """
-        if not await self._settled(job_id):
+        if not await self._settled(job_id, hearsay):
             return
         if isinstance(exc, StorageError) or (isinstance(exc, MintmarkError) and exc.data.get("keep_open")):
             await asyncio.to_thread(self.ledger.close_job, job_id)
@@ -326,11 +268,6 @@ class JobRunner:
         self.store.end(job_id, outcome, error)
 
 
-def _extra(request: RunRequest) -> dict[str, Any]:
-    """The prompt's ``extra_data``. Never ``extra_pnginfo``: save nodes write that into files."""
-    return {"preview_method": "auto"} if request.previews else {}
-
-
 def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: Mapping[str, Any], today: date) -> None:
     """For a model that the worker does not offer, say what became of it, not only that it is none of the choices.
 
@@ -342,15 +279,6 @@ def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: 
             continue
         if value not in choices.get(spec.name, (value,)):
             Catalog.load().get(value, today)
-
-
-def _entry(event: JournalGrew, job_id: str) -> Entry | None:
-    """The entry of an event; None for one this version cannot read, or that belongs to another job."""
-    try:
-        entry = Entry.model_validate(event.entry)
-    except ValidationError:
-        return None
-    return entry if entry.job_id == job_id else None
 
 
 class _Clock:

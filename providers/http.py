@@ -199,7 +199,8 @@ class HttpClient:
         if not is_safe(url):
             raise Forbidden(method, url, "only https is asked, and http only on this machine")
         again = again or (throttled if repeat == "unsent" else passing)
-        extra, body = _body(json, form)
+        # In a thread: a body can hold images, and writing megabytes of JSON would hold up every other call.
+        extra, body = await asyncio.to_thread(_body, json, form) if method == "POST" else _body(json, form)
         attempt = 1
         while True:
             outcome = await self._once(method, url, {**headers, **extra}, body, max_bytes or self._max_bytes, repeat)

@@ -1,0 +1,111 @@
+"""A job's prompt on its worker: handed over, posted, followed, stopped; and posted once more where that is surely safe."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from .. import log
+from ..errors import MintmarkError, WorkerLost, WorkerUnreachable
+from ..generation.call import Entry
+from ..generation.context import JobContext
+from .events import JournalGrew, WorkerEvent
+from .hearsay import Hearsay
+from .link import WorkerLink
+from .listening import Listening
+from .protocol import History
+
+logger = log.get("orchestrator.attempt")
+
+STOP_S = 10.0
+"""How long a canceled job may take on its worker to give back what it can, in seconds."""
+
+
+@dataclass(kw_only=True)
+class Attempt:
+    """``book`` is told each journal entry as it is heard; ``heard`` everything."""
+
+    link: WorkerLink
+    context: JobContext
+    graph: Mapping[str, Any]
+    extra: Mapping[str, Any]
+    heard: Callable[[WorkerEvent], None]
+    book: Callable[[list[Entry]], None]
+    hearsay: Hearsay = field(default_factory=Hearsay)
+
+    async def run(self) -> History:
+        """How the prompt ended. Raises WorkerLost, WorkerRefused, WorkerUnreachable and what the context may raise."""
+        async with self.link.gate.place(), self.link.listen() as listening:
+            try:
+                return await self._twice_at_most(listening)
+            except (asyncio.CancelledError, WorkerUnreachable, WorkerLost):
+                # A worker that broke off may run the prompt all the same; nobody would wait for it.
+                await asyncio.shield(self._stop(listening))
+                raise
+
+    async def _twice_at_most(self, listening: Listening) -> History:
+        try:
+            return await self._once(listening)
+        except WorkerLost as lost:
+            if not await self._can_repeat(lost):
+                raise
+        logger.warning("Job %s is posted again", self.context.job_id, extra=log.action("job_repeated"))
+        return await self._once(listening)
+
+    async def _once(self, listening: Listening) -> History:
+        job_id = self.context.job_id
+        await self.link.wait_for_room(job_id)
+        health = await self.link.open_job(self.context)
+        await self.link.submit(job_id, self.graph, self.extra)
+        return await self._follow(health.boot_id, listening)
+
+    async def _can_repeat(self, lost: WorkerLost) -> bool:
+        """Whether the prompt may be posted once more, under the same id: nothing may be paid for twice.
+
+        Only after a restart that is known for one, and only where the worker's journal outlived it: it knows the job,
+        so every hosted call of the first try is found there instead of being made again.
+        """
+        if lost.data.get("restarted") is not True:
+            return False
+        try:
+            return (await self.link.report(self.context.job_id)).open
+        except MintmarkError:
+            return False
+
+    async def _follow(self, boot_id: str, listening: Listening) -> History:
+        loop = asyncio.get_running_loop()
+        bookings: list[asyncio.Future[None]] = []
+
+        def hear(event: WorkerEvent) -> None:
+            # Booked at once; what is missed here is booked from the whole journal at the end.
+            if isinstance(event, JournalGrew) and (entry := _entry(event, self.context.job_id)) is not None:
+                self.hearsay.take(entry)
+                bookings.append(loop.run_in_executor(None, self.book, [entry]))
+            self.heard(event)
+
+        try:
+            return await self.link.follow(self.context.job_id, listening, hear, boot_id=boot_id)
+        finally:
+            await asyncio.gather(*bookings, return_exceptions=True)
+
+    async def _stop(self, listening: Listening) -> None:
+        """Cancel on the worker and wait a moment for it to give back what it can."""
+        job_id = self.context.job_id
+        try:
+            await self.link.cancel(job_id)
+            await asyncio.wait_for(self.link.follow(job_id, listening, lambda event: None), timeout=STOP_S)
+        except (MintmarkError, asyncio.TimeoutError) as exc:
+            logger.warning("Job %s may still run: %s", job_id, exc, extra=log.action("cancel_failed", job_id=job_id))
+
+
+def _entry(event: JournalGrew, job_id: str) -> Entry | None:
+    """The entry of an event; None for one this version cannot read, or that belongs to another job."""
+    try:
+        entry = Entry.model_validate(event.entry)
+    except ValidationError:
+        return None
+    return entry if entry.job_id == job_id else None
