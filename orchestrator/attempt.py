@@ -1,4 +1,4 @@
-"""A job's prompt on its worker: handed over, posted, followed, stopped; and posted once more where that is surely safe."""
+"""A job's prompt on its worker: handed over, posted, followed, stopped; posted once more where that is safe."""
 
 from __future__ import annotations
 

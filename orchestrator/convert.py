@@ -26,7 +26,7 @@ from .adhoc import GraphFile
 
 TIMEOUT_S = 60.0
 """How long one conversion may take, in seconds; a large ComfyUI takes some to list its nodes."""
-EXPORT = "Or export the graph in API format (in ComfyUI: Workflow, Export (API)) and run that file."
+EXPORT = "Export the graph in API format (in ComfyUI: Workflow, Export (API)) and run that file."
 _PASSED_ON = (
     *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TEMP", "TMP", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"),
     *("SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT"),
@@ -42,7 +42,7 @@ def find_comfy() -> str:
     if found is None:
         raise MissingExtra(
             "This graph is in ComfyUI's UI format, and comfy-cli, which converts it, is not installed.",
-            hint=f"Install it: pip install 'mintmark[comfy]' (or: pip install comfy-cli). {EXPORT}",
+            hint=f"Install it: pip install 'mintmark[comfy]' (or: pip install comfy-cli). Without it: {EXPORT}",
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What was heard of a job's hosted calls while its worker lived; all there is to go by when its journal is gone. Pure."""
+"""What was heard of a job's hosted calls while its worker lived; all there is when its journal is gone. Pure."""
 
 from __future__ import annotations
 

@@ -60,6 +60,8 @@ class House:
         workflow: WorkflowVersion | None = None,
         heard: Callable[[WorkerEvent], None] = lambda event: None,
         settings: dict[str, Any] | None = None,
+        *,
+        allow_unchecked: bool = False,
         **values: Any,
     ) -> JobResult:
         """One job from end to end; small pictures unless told otherwise."""
@@ -69,6 +71,7 @@ class House:
             values={**size, **values},
             worker_name=self.runner.url,
             out_dir=self.out,
+            allow_unchecked=allow_unchecked,
         )
         runner = self.job_runner(**(settings or {}))
         return await runner.run(request, heard, sandbox_url=self.sandbox.url)

@@ -46,6 +46,8 @@ class FakeComfy:
         self.canceled: list[str] = []
         self.looked_up: list[str] = []
         self.files: dict[str, bytes] = {}
+        self.viewed: list[dict[str, str]] = []
+        """What was asked of ``/view``."""
         self.sockets: list[web.WebSocketResponse] = []
         self.sockets_opened = 0
         self.token: str | None = None
@@ -142,6 +144,7 @@ class FakeComfy:
         return web.json_response({request.match_info["id"]: found} if found else {})
 
     async def _view(self, request: web.Request) -> web.Response:
+        self.viewed.append(dict(request.query))
         data = self.files.get(request.query["filename"])
         return web.Response(body=data) if data is not None else web.Response(status=404)
 

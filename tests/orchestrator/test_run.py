@@ -25,11 +25,14 @@ from mintmark.errors import (
     WorkerModeMismatch,
     WorkerUnreachable,
 )
+from mintmark.generation.context import WorkerHealth
 from mintmark.generation.sqlite_journal import utc_now
 from mintmark.metering.sqlite_ledger import SqliteLedger
+from mintmark.orchestrator.events import FilesArrived, JournalGrew, WorkerEvent
 from mintmark.orchestrator.jobs import JobStore
 from mintmark.orchestrator.link import WorkerLink
-from mintmark.orchestrator.protocol import JournalGrew, OutputFile, WorkerEvent
+from mintmark.orchestrator.progress import Progress
+from mintmark.orchestrator.protocol import OutputFile
 from mintmark.provenance.reading import read
 from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.reading import parse
@@ -340,3 +343,81 @@ class Garbling(WorkerLink):
     async def follow(self, job_id: str, listening: Any, heard: Callable[[WorkerEvent], None], **known: Any) -> Any:
         heard(JournalGrew({"job_id": job_id, "kind": "something newer"}))
         return await super().follow(job_id, listening, lambda event: None, **known)
+
+
+# -- what nobody can judge ------------------------------------------------------------------------------------------
+
+
+class Filming(WorkerLink):
+    """A worker whose graph saves a film."""
+
+    async def fetch(self, file: OutputFile) -> bytes:
+        return b"\x1a\x45\xdf\xa3 webm"
+
+
+async def test_a_film_that_was_refused_is_fetched_and_not_paid_again_when_it_is_wanted(house: House) -> None:
+    async with Filming(house.runner.url, poll_s=0.2) as link:
+        house.link = link
+        with pytest.raises(SigningFailed, match=r"video/webm"):
+            await house.run(seed=5)
+        assert nothing_is_held(house)
+        # Another process, later, with the flag.
+        house.store.close()
+        house.store = JobStore(house.settings.books_dir)
+        result = await house.run(seed=5, allow_unchecked=True)
+    (output,) = result.outputs
+    assert (output.verdict, output.credential.state) == (None, "none")
+    assert len((await house.bill())["lines"]) == 1
+
+
+# -- many on one link -----------------------------------------------------------------------------------------------
+
+
+async def test_many_jobs_share_one_link_and_each_is_paid_once(house: House) -> None:
+    results = await asyncio.gather(*(house.run(seed=seed) for seed in range(10)))
+    assert len({result.job_id for result in results}) == len(house.written()) == 10
+    bill = await house.bill()
+    assert len(bill["lines"]) == 10
+    assert house.ledger.totals().settled_microusd == bill["total_microusd"]
+
+
+class AsComfy(WorkerLink):
+    """A worker that counts as a ComfyUI."""
+
+    async def health(self) -> WorkerHealth:
+        found = await super().health()
+        self.gate.widen(2)
+        return found
+
+
+async def test_a_worker_never_has_more_prompts_than_it_should(slow_house: House) -> None:
+    house = slow_house
+    async with AsComfy(house.runner.url, poll_s=0.05) as link:
+        house.link = link
+        tasks = [asyncio.create_task(house.run(seed=seed)) for seed in range(5)]
+        while len(await house.calls()) < 2:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.5)
+        assert house.runner.prompts.remaining == 2
+        assert len(await house.calls()) == 2
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert house.runner.prompts.remaining == 0
+    assert nothing_is_held(house)
+
+
+# -- one number for it all ------------------------------------------------------------------------------------------
+
+
+async def test_progress_rises_to_the_end_and_is_full_only_with_the_files(house: House) -> None:
+    progress, seen = Progress(text_to_image().graph), []
+
+    def hear(event: WorkerEvent) -> None:
+        seen.append((progress.hear(event), isinstance(event, FilesArrived)))
+
+    await house.run(heard=hear)
+    fractions = [fraction for fraction, _ in seen]
+    assert fractions == sorted(fractions)
+    assert [arrived for fraction, arrived in seen if fraction == 1] == [True]
+    assert len(set(fractions)) > 4
