@@ -149,6 +149,8 @@ class Settings:
         1800.0,
         _seconds,
     )
+    keys_dir: Path | None = field(default=None, metadata={})
+    """Where kept provider keys are: with the user, even where data is kept elsewhere (ComfyUI). Not set: data_dir."""
     worker_token: str | None = field(
         default=None,
         repr=False,
@@ -188,7 +190,7 @@ def load(env: Mapping[str, str] | None = None, *, data_dir: Path | None = None) 
     """
     env = os.environ if env is None else env
     values: dict[str, Any] = {}
-    for each in fields(Settings):
+    for each in _named():
         text = env.get(each.metadata["env"], "")
         if text == "":
             continue
@@ -199,13 +201,18 @@ def load(env: Mapping[str, str] | None = None, *, data_dir: Path | None = None) 
             raise BadSetting(
                 f"{each.metadata['env']}: {shown} cannot be used.", hint=str(each.metadata["help"])
             ) from exc
-    values.setdefault("data_dir", data_dir or default_data_dir())
+    if "data_dir" not in values:
+        values |= {"data_dir": data_dir or default_data_dir(), "keys_dir": default_data_dir()}
     return Settings(**values)
+
+
+def _named() -> list[Any]:
+    """The fields that a person can set."""
+    return [each for each in fields(Settings) if "env" in each.metadata]
 
 
 def table() -> list[tuple[str, str, Any, str]]:
     """(environment variable, setting, default, help) of every setting, for docs and ``mintmark doctor``."""
     return [
-        (f.metadata["env"], f.name, None if f.default is MISSING else f.default, f.metadata["help"])
-        for f in fields(Settings)
+        (f.metadata["env"], f.name, None if f.default is MISSING else f.default, f.metadata["help"]) for f in _named()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from typing import Any
@@ -48,6 +49,10 @@ def _root(version: bool = typer.Option(False, "--version", help="Show the versio
 def run() -> None:
     """Run the command that ``sys.argv`` names and exit: 0 done, 1 failure, 2 usage."""
     logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        # A console or a redirected file that cannot show a sign shows "?", instead of ending a run that was paid for.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     sys.exit(_run())
 
 
@@ -57,7 +62,8 @@ def _run() -> int:
     except MintmarkError as exc:
         return fail(exc)
     except _BadUsage as exc:
-        return fail(UsageError(exc.format_message(), hint="See: mintmark --help"))
+        # Without a message it is a bare group, whose help was just shown.
+        return fail(UsageError(exc.format_message(), hint=_hint())) if exc.format_message() else 2
     except (KeyboardInterrupt, typer.Abort):
         return fail(Canceled("Stopped."))
     except typer.Exit as exc:
@@ -72,3 +78,12 @@ def _run() -> int:
     if code == _INTERRUPTED:
         return fail(Canceled("Stopped."))
     return code if isinstance(code, int) else 0
+
+
+def _hint() -> str:
+    """Where the command that was meant explains itself."""
+    names = [word for word in sys.argv[1:3] if word.isalpha()]
+    known = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
+    if "run" in names and any("=" in word or " " in word for word in sys.argv[2:]):
+        return 'Inputs are set like this: mintmark run NAME --set prompt="a red fox"'
+    return f"See: mintmark {names[0]} --help" if names and names[0] in known else "See: mintmark --help"

@@ -17,9 +17,9 @@ async def sandbox_for(settings: Settings) -> AsyncIterator[str | None]:
     if not settings.sandbox or settings.sandbox_url:
         yield settings.sandbox_url if settings.sandbox else None
         return
-    from ..sandbox import Sandbox
+    from ..sandbox.home import home_sandbox
 
-    async with Sandbox() as sandbox:
+    async with home_sandbox(settings.books_dir) as sandbox:
         yield sandbox.url
 
 

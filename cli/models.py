@@ -20,13 +20,15 @@ def list_models(
     task: Annotated[str | None, typer.Option(help="Only models for this task, e.g. text-to-image.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only models of this provider.")] = None,
     family: Annotated[str | None, typer.Option(help="closed or open-weight.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also retired ones.")] = False,
     as_json: Json = False,
 ) -> None:
     """List models with price and lifecycle."""
     from ..providers.models import Catalog
 
-    every = Catalog.load().list(provider=provider)
-    found = [m for m in every if (task is None or task in m.tasks) and family in (None, m.family)]
+    today = None if every else datetime.now(timezone.utc).date()
+    fitting = Catalog.load().list(provider=provider, today=today)
+    found = [m for m in fitting if (task is None or task in m.tasks) and family in (None, m.family)]
     if as_json:
         emit([model.model_dump(mode="json") for model in found])
         return

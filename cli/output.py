@@ -31,7 +31,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def emit(document: Any) -> None:
     """Print the one JSON document of a command."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(document, ensure_ascii=_ascii_only(), indent=2, default=str) + "\n")
 
 
 def wide(columns: int = 110) -> bool:
@@ -81,3 +81,8 @@ def fail(error: MintmarkError) -> int:
     if facts["hint"]:
         out.print(f"  {escape(facts['hint'])}", style="dim")
     return error.exit_code
+
+
+def _ascii_only() -> bool:
+    """JSON must survive a console that is not UTF-8: there, everything else is escaped."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"

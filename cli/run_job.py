@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import UsageError
-from .engine import sandbox_for
+from ..errors import CannotWrite, UsageError
 from .output import Json, console, emit
 from .settings import NO_KEYS, SandboxFlag, settings
 from .workflows import resolve
@@ -47,6 +47,7 @@ def run(
     from .progress import Display
     from .summary import show
 
+    _check_folder(out)
     found, keyless = settings(sandbox=sandbox)
     graph = _graph_file(workflow, [*(set_ or []), *(image or [])])
     version = None if graph else resolve(workflow)
@@ -75,6 +76,15 @@ def run(
         emit(result.model_dump(mode="json"))
     else:
         show(result, found)
+
+
+def _check_folder(out: Path) -> None:
+    """Whether files can be put there: better known before anything is paid for than after. Raises CannotWrite."""
+    existing = next(each for each in (out, *out.absolute().parents) if each.exists())
+    if not existing.is_dir():
+        raise CannotWrite(f"{existing} is a file.", hint="-o takes a folder.")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise CannotWrite(f"{existing} cannot be written to.", hint="Choose a folder you may write to.")
 
 
 def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
@@ -110,39 +120,33 @@ async def _run(found: Settings, ask: Ask, worker: str | None, display: Display) 
     from ..orchestrator.link import WorkerLink
     from ..orchestrator.run import JobRunner
 
-    async with _worker(found, worker) as (url, sandbox_url):
+    async with _worker(found, worker) as url:
         ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
         store = JobStore(found.books_dir)
         try:
             async with WorkerLink(url, token=found.worker_token, stuck_s=found.stuck_s) as link:
-                runner = JobRunner(
-                    settings=found, link=link, ledger=ledger, store=store, delivery=_delivery(found, sandbox_url)
-                )
-                return await runner.run(await ask(link), display.heard, sandbox_url=sandbox_url)
+                runner = JobRunner(settings=found, link=link, ledger=ledger, store=store, delivery=_delivery(found))
+                return await runner.run(await ask(link), display.heard, sandbox_url=found.sandbox_url)
         finally:
             store.close()
             ledger.close()
 
 
 @asynccontextmanager
-async def _worker(found: Settings, url: str | None) -> AsyncIterator[tuple[str, str | None]]:
-    """(the worker's URL, the sandbox's URL): the worker that was named, or a runner started for this run."""
+async def _worker(found: Settings, url: str | None) -> AsyncIterator[str]:
+    """The worker's URL: the one that was named, or that of a runner started for this run, with a sandbox if need be."""
     if url is not None:
-        yield url, found.sandbox_url
+        yield url if "://" in url else f"http://{url}"
         return
     from .worker import open_runner
 
-    async with sandbox_for(found) as sandbox_url:
-        ready = found.with_(sandbox_url=sandbox_url)
-        async with open_runner(ready, port=0) as runner:
-            yield runner.url, sandbox_url
+    async with open_runner(found, port=0) as runner:
+        yield runner.url
 
 
-def _delivery(found: Settings, sandbox_url: str | None) -> Delivery:
+def _delivery(found: Settings) -> Delivery:
     from ..orchestrator.delivery import Delivery
     from ..provenance.keys import trust_anchors
-
-    ready = found.with_(sandbox_url=sandbox_url)
 
     async def seal(context: JobContext, data: bytes, name: str) -> Sealed:
         from ..generation.sealing import PNG, Draft
@@ -150,7 +154,7 @@ def _delivery(found: Settings, sandbox_url: str | None) -> Delivery:
         from ..provenance.sniffing import media_type
         from .engine import open_engine
 
-        async with open_engine(ready) as engine:
+        async with open_engine(found) as engine:
             engine.journal.open_job(context)
             return await seal_draft(engine, context, Draft(data=data, title=name, media_type=media_type(data) or PNG))
 
@@ -158,7 +162,7 @@ def _delivery(found: Settings, sandbox_url: str | None) -> Delivery:
         from ..generation.sealing import Draft, sign_unjudged
         from .engine import open_engine
 
-        async with open_engine(ready) as engine:
+        async with open_engine(found) as engine:
             return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
     return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_anchors(found), seal=seal, sign=sign)

@@ -18,6 +18,7 @@ def runner(
     host: Annotated[str, typer.Option(help="Beyond loopback, set MINTMARK_WORKER_TOKEN.")] = "127.0.0.1",
     base_dir: Annotated[Path | None, typer.Option(help="Folder of inputs and outputs.")] = None,
     db: Annotated[Path | None, typer.Option(help="File that keeps queue and history over restarts.")] = None,
+    max_prompts: Annotated[int | None, typer.Option(min=1, help="Prompts at once, 1024 unless told.")] = None,
     torch: Annotated[bool, typer.Option("--torch", help="Hand images to nodes as torch tensors.")] = False,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
@@ -27,7 +28,10 @@ def runner(
 
     async def serve() -> None:
         found, _ = settings(sandbox=sandbox)
-        async with open_runner(found, host=host, port=port, base_dir=base_dir, db=db, torch=torch or None) as started:
+        opened = open_runner(
+            found, host=host, port=port, base_dir=base_dir, db=db, max_prompts=max_prompts, torch=torch or None
+        )
+        async with opened as started:
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
             await started.serve_forever()
 

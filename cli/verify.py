@@ -22,21 +22,34 @@ _LOOK = {
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="An image (PNG, JPEG, WebP …).")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Images (PNG, JPEG, WebP …).")],
     as_json: Json = False,
 ) -> None:
-    """Check a file's content credential, its ingredients and its record."""
+    """Check a file's content credential, its ingredients and its record. Exit code 1 where one is invalid."""
     from .. import config
     from ..provenance.keys import trust_anchors
     from ..provenance.reading import read
 
+    anchors = trust_anchors(config.load())
+    found = [(file, read(_existing(file), None, anchors)) for file in files]
+    if as_json:
+        told = [credential.as_dict() for _, credential in found]
+        # One file, one document; several are told apart by their names.
+        named = [{"file": str(file), **each} for (file, _), each in zip(found, told, strict=True)]
+        emit(told[0] if len(told) == 1 else named)
+    else:
+        for file, credential in found:
+            _show(file, credential)
+    if any(credential.state == "invalid" for _, credential in found):
+        raise typer.Exit(1)
+
+
+def _existing(file: Path) -> Path:
+    if file.is_dir():
+        raise FileMissing(f"{file} is a folder.", hint=f"Name the files in it: mintmark verify {file}/*")
     if not file.is_file():
         raise FileMissing(f"{file} does not exist.", hint="Check the path.")
-    credential = read(file, None, trust_anchors(config.load()))
-    if as_json:
-        emit(credential.as_dict())
-    else:
-        _show(file, credential)
+    return file
 
 
 def _show(file: Path, credential: Credential) -> None:

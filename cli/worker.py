@@ -20,15 +20,17 @@ async def open_runner(
     host: str = "127.0.0.1",
     base_dir: Path | None = None,
     db: Path | None = None,
+    max_prompts: int | None = None,
     torch: bool | None = None,
 ) -> AsyncIterator[Runner]:
     """Start the light worker in this process and stop it in order; its other settings are :class:`Runner`'s."""
     from ..nodes import worker
-    from ..runner import Runner
+    from ..runner import DEFAULT_PROMPTS, Runner
 
     worker.configure(settings)
     folder = base_dir or settings.books_dir / "runner"
-    async with Runner(port=port, host=host, base_dir=folder, db=db, torch=torch) as runner:
+    at_once = max_prompts or DEFAULT_PROMPTS
+    async with Runner(port=port, host=host, base_dir=folder, db=db, max_prompts=at_once, torch=torch) as runner:
         try:
             yield runner
         finally:

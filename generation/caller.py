@@ -48,6 +48,8 @@ class Caller:
     spool: Spool
     provider: Callable[[str], Provider]
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    own_sandbox: str | None = None
+    """The URL of a sandbox that ends with this process. Its calls that nobody can find any more are owed to nobody."""
     _resuming: dict[str, asyncio.Task[Call]] = field(default_factory=dict)
     _making: set[str] = field(default_factory=set)
 
@@ -289,11 +291,17 @@ class Caller:
         for call in orphans:
             if call.state == "held":
                 await surely(self.journal.drop, call.call_id, "never asked")
+            elif self.own_sandbox and not self._is_at(self.own_sandbox, call):
+                await self._move(call, "released", reason="its sandbox is gone")
             elif call.state == "accepted":
                 self._resuming[call.call_id] = asyncio.create_task(self._recover(call), name=f"resume {call.call_id}")
             else:
                 await self._move(call, "unknown", reason="the process died while asking")
         return orphans
+
+    @staticmethod
+    def _is_at(sandbox: str, call: Call) -> bool:
+        return any(str(value).startswith(f"{sandbox}/") for value in (call.handle or {}).values())
 
     async def _recover(self, call: Call) -> Call:
         try:

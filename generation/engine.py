@@ -45,7 +45,8 @@ SPOOL_S = 7 * 24 * 3600
 class Engine:
     """One per process and data folder: the service, its journal and its books, opened in the running event loop.
 
-    ``listener`` hears of each journal entry once it is durable, in a worker thread.
+    ``listener`` hears of each journal entry once it is durable, in a worker thread. A ``sandbox_url`` that is not the
+    settings' own belongs to a sandbox that this process started, and that ends with it.
     """
 
     def __init__(
@@ -87,7 +88,13 @@ class Engine:
         self.books = LocalBooks(self.ledger, self.journal, self.journal.journal_id)
         timeouts = Timeouts(total_s=self.settings.provider_timeout_s)
         self._http = await stack.enter_async_context(HttpClient(timeouts=timeouts))
-        self.caller = Caller(journal=self.journal, catalog=self.catalog, spool=self.spool, provider=self.provider)
+        self.caller = Caller(
+            journal=self.journal,
+            catalog=self.catalog,
+            spool=self.spool,
+            provider=self.provider,
+            own_sandbox=self._sandbox_url if self.settings.sandbox_url is None else None,
+        )
         # The last in is the first out: calls still being resumed end first, then what they cost is booked.
         stack.push_async_callback(asyncio.to_thread, self.books.catch_up)
         stack.push_async_callback(self.caller.close)

@@ -59,9 +59,9 @@ class Worker:
     async def _sandbox_url(self, stack: AsyncExitStack) -> str | None:
         if not self.settings.sandbox or self.settings.sandbox_url:
             return self.settings.sandbox_url if self.settings.sandbox else None
-        from ..sandbox import Sandbox
+        from ..sandbox.home import home_sandbox
 
-        sandbox = await stack.enter_async_context(Sandbox())
+        sandbox = await stack.enter_async_context(home_sandbox(self.settings.books_dir))
         logger.info("The sandbox answers for every provider at %s", sandbox.url, extra=log.action("sandbox_started"))
         return sandbox.url
 

@@ -143,7 +143,9 @@ class JobRunner:
         if health.mode != self.settings.mode:
             raise WorkerModeMismatch(
                 f"The worker at {self.link.url} is {health.mode} and this run is {self.settings.mode}.",
-                hint="Run with --sandbox for a sandbox worker, or start the worker with MINTMARK_SANDBOX=1.",
+                hint="Run with --sandbox."
+                if health.mode == "sandbox"
+                else "To run live, set a key (mintmark keys set fal); or start the worker with MINTMARK_SANDBOX=1.",
             )
         info = await self._object_info(workflow)
         problems = validate(workflow, info)

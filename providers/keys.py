@@ -43,7 +43,7 @@ class Keys:
     ) -> None:
         self._env = os.environ if env is None else env
         self._keyring = keyring or KeyringStore()
-        self._file = KeyFile(settings.data_dir / "keys.json")
+        self._file = KeyFile((settings.keys_dir or settings.data_dir) / "keys.json")
 
     def find(self, provider: str) -> Secret | None:
         """The provider's key, or None. Raises InvalidInput for a name that is no provider."""

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .server import Runner
+from .server import DEFAULT_PROMPTS, Runner
 
-__all__ = ["Runner"]
+__all__ = ["DEFAULT_PROMPTS", "Runner"]

@@ -19,6 +19,9 @@ from .registry import NodeType
 Lists = dict[str, list[Any]]
 """Inputs of a node by name, each a list of values: one, or as many as a list output gave."""
 
+PLAIN = (str, int, float, type(None))
+"""Values that a node can pass on or show in no time."""
+
 
 @dataclass(frozen=True)
 class Blocker:
@@ -53,7 +56,12 @@ def nested(values: dict[str, Any], active: dict[str, tuple[Input, str]]) -> dict
 
 
 def own_class(node_type: NodeType, hidden: HiddenValues) -> type[ComfyNode]:
-    """The node's class with these hidden values: a class for each call, because calls run side by side."""
+    """The node's class with these hidden values: a class for each call, because calls run side by side.
+
+    A node that asked for none is the same in every call.
+    """
+    if not node_type.schema.all_hidden:
+        return node_type.cls
     return type(node_type.cls.__name__, (node_type.cls,), {"hidden": hidden, "__module__": node_type.cls.__module__})
 
 
@@ -64,6 +72,11 @@ class Caller:
         self._slot = slot
         self.tensors = False
         """Whether a pack's nodes are given tensors; the core's nodes always work on arrays."""
+
+    async def _work(self, node_type: NodeType, hidden: HiddenValues, arguments: dict[str, Any]) -> Any:
+        if node_type.only_moves_values and all(isinstance(each, PLAIN) for each in arguments.values()):
+            return node_type.cls.execute(**arguments)
+        return await self.call(own_class(node_type, hidden).execute, arguments)
 
     async def call(self, method: Callable[..., Any], arguments: dict[str, Any]) -> Any:
         """The method's answer. Canceling this leaves a plain method running on in its thread, unheard."""
@@ -80,7 +93,6 @@ class Caller:
         Raises:
             Exception: whatever the node raises.
         """
-        cls = own_class(node_type, hidden)
         active = node_type.active({name: values[0] for name, values in inputs.items() if values})
         answers = []
         if self.tensors and not node_type.is_core:
@@ -91,7 +103,7 @@ class Caller:
                 await blocked(blocker)
                 answers.append(NodeOutput(*[Blocker(None)] * len(node_type.outputs)))
             else:
-                answers.append(as_output(await self.call(cls.execute, nested(values, active))))
+                answers.append(as_output(await self._work(node_type, hidden, nested(values, active))))
         return merged(node_type, answers)
 
 

@@ -37,11 +37,12 @@ async def node_problems(graph: Graph, node_id: str, types: dict[str, NodeType]) 
                 details = name[len(prefix) :]
                 found.append(problem("required_input_missing", "Required input is missing", details, input_name=name))
         elif isinstance(given[name], list):
-            config = node_type.config(spec)
-            found += _link_problems(given[name], name, spec, config, types, linked_types, "input_types" in own_checks)
+            found += _link_problems(
+                given[name], name, spec, node_type, types, linked_types, "input_types" in own_checks
+            )
         else:
             skip_limits = own_all or name in own_checks
-            found += _value_problems(given, name, spec, node_type.config(spec), skip_limits)
+            found += _value_problems(given, name, spec, node_type, skip_limits)
     missing = any(each["type"] == "required_input_missing" for each in found)
     return (
         found if missing or node_type.validates is None else found + await _own_problems(node_type, given, linked_types)
@@ -52,14 +53,15 @@ def _link_problems(
     link: list[Any],
     name: str,
     spec: Input,
-    config: list[Any],
+    node_type: NodeType,
     types: dict[str, NodeType],
     linked_types: dict[str, str],
     types_are_theirs: bool,
 ) -> list[Problem]:
     if not is_link(link):
         message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
-        return [problem("bad_linked_input", message, name, input_name=name, input_config=config, received_value=link)]
+        extra = {"input_name": name, "input_config": node_type.config(spec), "received_value": link}
+        return [problem("bad_linked_input", message, name, **extra)]
     if link[1] < 0:
         raise IndexError("list index out of range")
     received = types[link[0]].outputs[link[1]].get_io_type()
@@ -67,6 +69,7 @@ def _link_problems(
     if types_are_theirs or fits(received, spec.get_io_type()):
         return []
     details = f"{name}, received_type({received}) mismatch input_type({spec.get_io_type()})"
+    config = node_type.config(spec)
     extra = {"input_name": name, "input_config": config, "received_type": received, "linked_node": link}
     return [problem("return_type_mismatch", "Return type mismatch between linked nodes", details, **extra)]
 
@@ -79,7 +82,7 @@ def fits(received: str, wanted: str) -> bool:
 
 
 def _value_problems(
-    given: dict[str, Any], name: str, spec: Input, config: list[Any], skip_limits: bool
+    given: dict[str, Any], name: str, spec: Input, node_type: NodeType, skip_limits: bool
 ) -> list[Problem]:
     value = given[name]
     # A list that is meant as a value travels in a box, so that it is not taken for a link.
@@ -91,27 +94,29 @@ def _value_problems(
         try:
             value = given[name] = cast(value)
         except (ValueError, TypeError, OverflowError) as error:
-            extra = {"input_name": name, "input_config": config, "received_value": value}
+            extra = {"input_name": name, "input_config": node_type.config(spec), "received_value": value}
             message = f"Failed to convert an input value to a {io_type} value"
             details = f"{name}, {value}, {error}"
             return [problem("invalid_input_type", message, details, **extra, exception_message=str(error))]
-    return [] if skip_limits else _limit_problems(name, value, spec, config)
+    return [] if skip_limits else _limit_problems(name, value, spec, node_type)
 
 
-def _limit_problems(name: str, value: Any, spec: Input, config: list[Any]) -> list[Problem]:
-    options = spec.as_dict()
-    extra = {"input_name": name, "input_config": config, "received_value": value}
+def _limit_problems(name: str, value: Any, spec: Input, node_type: NodeType) -> list[Problem]:
+    options = node_type.options(spec)
     if "min" in options and value < options["min"]:
-        message = f"Value {value} smaller than min of {options['min']}"
-        return [problem("value_smaller_than_min", message, name, **extra)]
-    if "max" in options and value > options["max"]:
-        return [problem("value_bigger_than_max", f"Value {value} bigger than max of {options['max']}", name, **extra)]
-    if spec.get_io_type() == "COMBO" and value not in options["options"]:
-        return [_not_in_list(name, value, options["options"], extra)]
-    return []
+        kind, message = "value_smaller_than_min", f"Value {value} smaller than min of {options['min']}"
+    elif "max" in options and value > options["max"]:
+        kind, message = "value_bigger_than_max", f"Value {value} bigger than max of {options['max']}"
+    elif spec.get_io_type() == "COMBO" and value not in options["options"]:
+        return [_not_in_list(name, value, options["options"], node_type.config(spec))]
+    else:
+        return []
+    extra = {"input_name": name, "input_config": node_type.config(spec), "received_value": value}
+    return [problem(kind, message, name, **extra)]
 
 
-def _not_in_list(name: str, value: Any, allowed: list[Any], extra: dict[str, Any]) -> Problem:
+def _not_in_list(name: str, value: Any, allowed: list[Any], config: list[Any]) -> Problem:
+    extra = {"input_name": name, "input_config": config, "received_value": value}
     if len(allowed) > LONG_LIST:
         extra = {**extra, "input_config": None}
         details = f"{name}: '{value}' not in (list of length {len(allowed)})"

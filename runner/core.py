@@ -19,6 +19,8 @@ class CoreNode(ComfyNode):
     """A core node, bound to the folders of its runner."""
 
     paths: ClassVar[Paths]
+    only_moves_values: ClassVar[bool] = False
+    """Whether it does nothing to a plain value that takes time, and reads nothing hidden: it then needs no thread."""
 
 
 class LegacyNode(CoreNode):

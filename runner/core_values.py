@@ -17,6 +17,8 @@ FARTHEST = 9223372036854775807
 class _Primitive(CoreNode):
     """Gives the value it is given."""
 
+    only_moves_values = True
+
     @classmethod
     def execute(cls, value: Any) -> io.NodeOutput:  # type: ignore[override]
         return io.NodeOutput(value)
@@ -87,6 +89,8 @@ class PrimitiveBoolean(_Primitive):
 
 
 class PreviewAny(LegacyNode):
+    only_moves_values = True
+
     @classmethod
     def define_schema(cls) -> io.Schema:
         return io.Schema(

@@ -28,6 +28,7 @@ class NodeType:
         self.schema: Schema = cls.define_schema()
         self.inputs: dict[str, Input] = {each.id: each for each in self.schema.inputs}
         self.outputs: list[Output] = list(self.schema.outputs)
+        self._options: dict[Input, dict[str, Any]] = {}
 
     @property
     def name(self) -> str:
@@ -41,6 +42,11 @@ class NodeType:
     def is_core(self) -> bool:
         """Whether this is one of ComfyUI's own nodes, as the runner has them."""
         return issubclass(self.cls, CoreNode)
+
+    @cached_property
+    def only_moves_values(self) -> bool:
+        """Whether it may run beside everything else when it is given plain values; so only nodes of the core."""
+        return issubclass(self.cls, CoreNode) and self.cls.only_moves_values
 
     @property
     def per_node(self) -> bool:
@@ -62,6 +68,12 @@ class NodeType:
         return {p.name for p in parameters if p.kind is not p.VAR_KEYWORD}, any(
             p.kind is p.VAR_KEYWORD for p in parameters
         )
+
+    def options(self, spec: Input) -> dict[str, Any]:
+        """The options of an input, made once: a choice of models with all that each brings takes long to tell."""
+        if spec not in self._options:
+            self._options[spec] = spec.as_dict()
+        return self._options[spec]
 
     def config(self, spec: Input) -> list[Any]:
         """An input as errors tell of it: in the older shape a choice is its list of words."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 logger = log.get("runner")
 
+DEFAULT_PROMPTS = 1024
+"""Prompts at once. Hosted nodes only wait, and what computes here takes turns in one thread however many there are."""
 Entrypoint = Callable[[], Any]
 PACK = "mintmark"
 
@@ -55,7 +57,7 @@ class Runner:
         port: int = 0,
         host: str = "127.0.0.1",
         extensions: Sequence[Any] | None = None,
-        max_prompts: int = 64,
+        max_prompts: int = DEFAULT_PROMPTS,
         max_history: int = 10_000,
         cache_bytes: int = DEFAULT_BYTES,
         torch: bool | None = None,

@@ -305,9 +305,14 @@ def test_a_folder_that_cannot_be_written_is_named(cli: Cli, sandboxed: Books) ->
     ran = cli("run", "text-to-image", *SMALL, "-o", "taken", "--json")
     assert (ran.code, ran.error["code"]) == (1, "cannot_write")
     assert "taken" in ran.error["message"]
+    nothing_was_spent(cli, sandboxed)
 
 
-def test_once_there_is_room_the_same_run_costs_nothing_more(cli: Cli, sandboxed: Books) -> None:
+def test_once_there_is_room_the_same_run_costs_nothing_more(
+    cli: Cli, sandboxed: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if the folder went away after it was looked at, while the image was being made.
+    monkeypatch.setattr("mintmark.cli.run_job._check_folder", lambda out: None)
     Path("taken").write_text("a file")
     assert cli("run", "text-to-image", *SMALL, "-o", "taken", "--json").code == 1
     paid = sandboxed.billed

@@ -276,3 +276,21 @@ def test_doctor_fails_where_something_is_wrong_and_says_how_to_mend_it(
     assert all(each["fix"] and str(home / "data") in each["found"] for each in wrong)
     monkeypatch.setenv("MINTMARK_BUDGET_USD", "much")
     assert "MINTMARK_BUDGET_USD" in cli("doctor").out
+
+
+def test_several_files_are_verified_at_once_and_an_invalid_one_is_a_failure(cli: Cli, made: Path) -> None:
+    whole = made
+    broken = whole.with_name("broken.png")
+    data = bytearray(whole.read_bytes())
+    data[-20] ^= 1
+    broken.write_bytes(data)
+    ran = cli("verify", str(whole), str(broken), "--json")
+    assert [(each["file"], each["state"]) for each in ran.json] == [(str(whole), "valid"), (str(broken), "invalid")]
+    assert ran.code == 1
+    assert cli("verify", str(whole), "--json").json["state"] == "valid"
+
+
+def test_retired_models_are_listed_only_when_asked_for(cli: Cli) -> None:
+    names = {model["name"] for model in cli("models", "list", "--json").json}
+    every = {model["name"] for model in cli("models", "list", "--all", "--json").json}
+    assert "openai/gpt-image-1" in every - names
