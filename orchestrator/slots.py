@@ -13,7 +13,7 @@ from typing import Literal
 
 COMFYUI = 2
 """One that runs and one prefetched."""
-RUNNER = 64
+RUNNER = 1024
 """As many as a runner runs at once unless it was told otherwise."""
 
 

@@ -160,3 +160,15 @@ def test_one_kill_at_a_step_costs_nothing_twice(place: Place, model: str, killer
     assert asked.is_open()
     asked.finish()
     check_books(place)
+
+
+@pytest.mark.parametrize("killer", [("accepted", "after"), ("settled", "after"), ("store", "after")])
+def test_a_newcomer_s_killed_run_is_taken_up_again_without_paying_twice(place: Place, killer: tuple[str, str]) -> None:
+    """As ``make run`` does it: the sandbox is the run's own and dies with it."""
+    del place.env["MINTMARK_SANDBOX_URL"]
+    asked = Asked(place, 1, FAL)
+    assert asked.die(killer)
+    ran = place.run(*asked._args)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert [line["kind"] for line in place.ledger()] == ["settled"]
+    assert json.loads(ran.stdout)["total_microusd"] == place.ledger()[0]["microusd"]

@@ -8,7 +8,7 @@ from mintmark.orchestrator.slots import Gate, Slots, capacity_of
 
 
 def test_a_comfyui_gets_two_and_a_runner_many() -> None:
-    assert (capacity_of("comfyui"), capacity_of("runner")) == (2, 64)
+    assert (capacity_of("comfyui"), capacity_of("runner")) == (2, 1024)
 
 
 def test_places_are_given_in_the_order_they_were_asked_for() -> None:

@@ -14,9 +14,11 @@ from runner_probe.cases import node
 
 from mintmark.runner import graph as graphs
 from mintmark.runner.cache import OutputCache, size_of
-from mintmark.runner.calling import Answer, Caller, calls, nested
+from mintmark.runner.calling import Answer, Caller, calls, nested, own_class
 from mintmark.runner.checks import fits
 from mintmark.runner.comfy_api.latest import io, ui
+from mintmark.runner.comfy_api.latest.node import HiddenValues
+from mintmark.runner.core_values import PreviewAny, PrimitiveInt
 from mintmark.runner.registry import NodeType, Registry
 from mintmark.runner.signature import signature
 from mintmark.runner.validate import validate
@@ -141,6 +143,32 @@ async def test_a_plain_method_runs_beside_the_loop_and_an_async_one_in_it() -> N
         assert await caller.call(threading.get_ident, {}) != threading.get_ident()
         assert await caller.call(lambda: here(), {}) == threading.get_ident()
     await asyncio.sleep(0)
+
+
+async def test_a_value_node_waits_for_no_thread_unless_its_value_takes_work() -> None:
+    import threading
+
+    free = threading.Event()
+    with ThreadPoolExecutor(1) as slot:
+        slot.submit(free.wait)
+        caller, preview = Caller(slot), NodeType(PreviewAny, "p")
+
+        def shown(value: Any) -> asyncio.Task[Answer]:
+            return asyncio.create_task(caller.execute(preview, HiddenValues(), {"source": [value]}, print))
+
+        assert [(await shown(value)).slots for value in ("a", 1, None)] == [[["a"]], [["1"]], [["None"]]]
+        images = shown(np.zeros((1, 2, 2, 3), np.float32))
+        await asyncio.wait([images], timeout=0.02)
+        assert not images.done()
+        free.set()
+        assert "0." in (await images).slots[0][0]
+
+
+def test_nodes_that_ask_for_hidden_values_get_a_class_of_their_own_for_each_call() -> None:
+    asks, asks_nothing = NodeType(PreviewAny, "p"), NodeType(PrimitiveInt, "p")
+    mine, other = (own_class(asks, HiddenValues(prompt=each)) for each in ("mine", "other"))
+    assert (mine.hidden.prompt, other.hidden.prompt, PreviewAny.hidden.prompt) == ("mine", "other", None)
+    assert own_class(asks_nothing, HiddenValues()) is PrimitiveInt
 
 
 def test_an_unknown_option_of_an_input_is_refused_when_the_node_is_defined() -> None:
