@@ -10,8 +10,7 @@ run: $(VENV)/.ready
 	$(BIN)/mintmark run text-to-image -o $(OUT)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not acceptance and not comfyui" $(ARGS)
-	$(BIN)/python -m pytest -q -rs -m comfyui tests/comfyui
+	$(BIN)/python -m pytest -n 2 -q -m "not acceptance" $(ARGS)
 
 acceptance: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q -rs -m "acceptance or comfyui" $(ARGS)
@@ -34,9 +33,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.ready: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@echo "Setting up $(VENV), about half a minute …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@echo "Adding what tests and lint need …"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@

@@ -15,6 +15,7 @@ from mintmark.errors import WorkerLost
 from mintmark.orchestrator.events import NodeStarted, Preview, WorkerEvent
 from mintmark.orchestrator.link import WorkerLink
 from mintmark.orchestrator.protocol import FEATURE_FLAGS, History
+from mintmark.orchestrator.slots import RUNNER
 from mintmark.orchestrator.watchdog import Watchdog
 
 from .fake_comfy import FakeComfy
@@ -309,7 +310,7 @@ async def test_a_runner_takes_more_at_a_time_than_a_comfyui(comfy: FakeComfy, li
     assert link.gate.capacity == 2
     comfy.health = {**HEALTH, "kind": "runner"}
     await link.health()
-    assert link.gate.capacity == 64
+    assert link.gate.capacity == RUNNER
 
 
 async def test_what_is_posted_has_no_number_and_no_word_about_the_cache(
