@@ -37,6 +37,10 @@ def list_lines(
     if as_json:
         emit([line.model_dump(mode="json") for line in lines])
         return
+    if not lines:
+        other = "" if found.sandbox else " Play money is in: mintmark ledger list --sandbox"
+        console().print(f"No {found.mode} calls yet.{other}")
+        return
     more = ("workflow", "project") if wide(_ROOMY) else ()
     shown = table(f"Ledger ({found.mode})", "!when (UTC)", "!model", "!state", ">cost", "!request", *more)
     for line in lines:
