@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import PIL
 import pytest
 import pytest_asyncio
 from runner_probe.cases import BETTER, REFUSED, RUNS, TEN, Case
@@ -79,6 +80,8 @@ async def test_a_graph_with_unknown_nodes_is_refused_as_by_comfyui_and_all_of_th
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", PIXELS)
 async def test_a_core_node_gives_the_pixels_that_comfyui_gives(name: str, shared: Runner) -> None:
+    if name == "scale lanczos with alpha" and int(PIL.__version__.partition(".")[0]) < 13:
+        pytest.skip("not run: Pillow before 13 resamples colours under alpha otherwise, here as in ComfyUI")
     case, expected = PIXELS[name], recorded("pixels")[name]
     given = packed(await pixels(shared.url, case))
     if isinstance(expected, str):
