@@ -126,7 +126,7 @@ async def _run(found: Settings, ask: Ask, worker: str | None, display: Display) 
         try:
             async with WorkerLink(url, token=found.worker_token, stuck_s=found.stuck_s) as link:
                 runner = JobRunner(settings=found, link=link, ledger=ledger, store=store, delivery=_delivery(found))
-                return await runner.run(await ask(link), display.heard, sandbox_url=found.sandbox_url)
+                return await runner.run(await ask(link), display.heard)
         finally:
             store.close()
             ledger.close()

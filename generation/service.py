@@ -220,7 +220,7 @@ class GenerationService:
         except (NotAnImage, ImageTooLarge) as exc:
             raise BadAnswer(
                 f"The provider sent an image that cannot be used: {exc.message}",
-                hint=f"It was charged. {exc.hint} Run the same job again: nothing is paid twice.".replace("  ", " "),
+                hint=f"It was charged; ask the provider for a refund. {exc.hint}".strip(),
                 charged="yes",
             ) from exc
 

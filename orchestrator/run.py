@@ -91,7 +91,7 @@ class JobRunner:
     store: JobStore
     delivery: Delivery
 
-    async def run(self, request: RunRequest, heard: Heard, *, sandbox_url: str | None = None) -> JobResult:
+    async def run(self, request: RunRequest, heard: Heard) -> JobResult:
         """Run one job to its end. Raises MintmarkError; whatever was charged until then is in the ledger."""
         clock = _Clock()
         images = await asyncio.to_thread(self._read_images, request)
@@ -101,7 +101,7 @@ class JobRunner:
         bound = bind(request.workflow, {**request.values, **await self._upload(images)}, choices=choices)
         asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
         await self._abandon_old(request.worker_name)
-        job = self._start(request, asked, sandbox_url)
+        job = self._start(request, asked)
         context = self._context(job, request.workflow)
         attempt = self._attempt(request, context, bound.graph, heard)
         try:
@@ -173,14 +173,14 @@ class JobRunner:
             if await self._settled(job_id):
                 await asyncio.to_thread(self._end, job_id, "abandoned")
 
-    def _start(self, request: RunRequest, asked: Mapping[str, Any], sandbox_url: str | None) -> Job:
+    def _start(self, request: RunRequest, asked: Mapping[str, Any]) -> Job:
         key = fingerprint(
             {
                 "workflow": request.workflow.digest,
                 "inputs": dict(asked),
                 "worker": request.worker_name,
                 "mode": self.settings.mode,
-                "sandbox": sandbox_url or "",
+                "sandbox": self.settings.sandbox_url or "",
                 "account": [self.settings.project, self.settings.user, self.settings.policy],
                 "allowance": self.settings.allowance_microusd,
                 "promises": [self.settings.on_unknown, self.settings.keep_prompt],

@@ -37,7 +37,6 @@ logger = log.get("runner")
 
 DEFAULT_PROMPTS = 1024
 """Prompts at once. Hosted nodes only wait, and what computes here takes turns in one thread however many there are."""
-Entrypoint = Callable[[], Any]
 PACK = "mintmark"
 
 

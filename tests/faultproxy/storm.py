@@ -85,7 +85,7 @@ class Storm:
         )
         async with WorkerLink(self.proxy.url, poll_s=0.2, lost_s=30) as link:
             runner = JobRunner(settings=settings, link=link, ledger=self.ledger, store=self.store, delivery=delivery)
-            return await runner.run(request, lambda event: None, sandbox_url=self.sandbox_url)
+            return await runner.run(request, lambda event: None)
 
 
 async def _seal(context: JobContext, data: bytes, name: str) -> Sealed:

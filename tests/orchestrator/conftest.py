@@ -74,7 +74,7 @@ class House:
             allow_unchecked=allow_unchecked,
         )
         runner = self.job_runner(**(settings or {}))
-        return await runner.run(request, heard, sandbox_url=self.sandbox.url)
+        return await runner.run(request, heard)
 
     async def fail(self, *faults: dict[str, Any]) -> None:
         async with self.session.put(f"{self.sandbox.url}/_sandbox/faults", json={"faults": list(faults)}) as reply:

@@ -110,7 +110,7 @@ async def submit(mortal: Mortal, ledger: SqliteLedger, accepted: asyncio.Event) 
     with closing(JobStore(mortal.folder / "books")) as store:
         async with WorkerLink(mortal.url, poll_s=0.2) as link:
             runner = JobRunner(settings=settings, link=link, ledger=ledger, store=store, delivery=delivery)
-            return await runner.run(request, heard, sandbox_url=mortal.sandbox_url)
+            return await runner.run(request, heard)
 
 
 async def billed(sandbox: Sandbox) -> list[dict[str, Any]]:

@@ -114,7 +114,7 @@ async def _run(house: House, runner: Any, seed: int) -> Any:
 
     values = {"width": 256, "height": 256, "seed": seed}
     request = RunRequest(workflow=text_to_image(), values=values, worker_name=house.runner.url, out_dir=house.out)
-    return await runner.run(request, lambda event: None, sandbox_url=house.sandbox.url)
+    return await runner.run(request, lambda event: None)
 
 
 # -- what ends badly ------------------------------------------------------------------------------------------------
