@@ -30,6 +30,8 @@ class Quantities(_Frozen):
     images: int = 1
     megapixels: float | None = None
     """Of one output image; 1 MP is 1,000,000 pixels."""
+    input_megapixels: float | None = None
+    """Of all input images together."""
     steps: int | None = None
     seconds: float | None = None
     text_tokens: int | None = None
@@ -80,6 +82,8 @@ class PerMegapixel(_Dated):
     round_up: bool = False
     pixels: int = MEGAPIXEL
     """What this vendor counts as one megapixel: some take 1024 x 1024 for one."""
+    input_microusd: Decimal | None = None
+    """For each megapixel of the images that go in, where those are billed too; each call pays it once."""
 
 
 class PerStep(_Dated):
@@ -156,7 +160,7 @@ def charge(price: Price, used: Quantities, parameters: dict[str, Any]) -> int:
     if isinstance(price, PerImage):
         amount = _rate(price, parameters) * used.images
     elif isinstance(price, PerMegapixel):
-        amount = _megapixels(price, used.known("megapixels")) * used.images
+        amount = _megapixels(price, used.known("megapixels")) * used.images + _input_megapixels(price, used)
     elif isinstance(price, PerStep):
         amount = price.microusd * used.known("steps") * used.images
     elif isinstance(price, PerSecond):
@@ -181,12 +185,22 @@ def _rate(price: PerImage, parameters: dict[str, Any]) -> Decimal:
 
 
 def _megapixels(price: PerMegapixel, megapixels: Decimal) -> Decimal:
-    megapixels = megapixels * MEGAPIXEL / price.pixels
-    if price.round_up:
-        megapixels = Decimal(ceil(megapixels))
+    megapixels = _counted(price, megapixels)
     if price.first_microusd is None:
         return price.microusd * megapixels
     return price.first_microusd + price.microusd * max(Decimal(0), megapixels - 1)
+
+
+def _counted(price: PerMegapixel, megapixels: Decimal) -> Decimal:
+    """Megapixels as this vendor counts them."""
+    counted = megapixels * MEGAPIXEL / price.pixels
+    return Decimal(ceil(counted)) if price.round_up else counted
+
+
+def _input_megapixels(price: PerMegapixel, used: Quantities) -> Decimal:
+    if price.input_microusd is None:
+        return Decimal(0)
+    return price.input_microusd * _counted(price, used.known("input_megapixels"))
 
 
 def _tokens(price: PerToken, used: Quantities) -> Decimal:

@@ -74,6 +74,11 @@ def check_mask(mask: SourceImage, image: SourceImage) -> None:
         )
 
 
+def read(image: SourceImage, name: str = "The image") -> Image:
+    """The picture, opened and not yet decoded. Raises NotAnImage and ImageTooLarge."""
+    return _opened(image, name)
+
+
 def _opened(image: SourceImage, name: str) -> Image:
     from PIL import Image, UnidentifiedImageError
 

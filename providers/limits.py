@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidInput, UnsupportedTask
-from .imagefile import check_mask
+from .imagefile import check_mask, size_of
 from .model import Model, Parameter, Sizes
 from .request import GenerationRequest, fold_seed
+from .reshaping import check_shape
 
 # A ratio that is told in small numbers ("16:9") is taken for sizes that are this close to it.
 _RATIO_TOLERANCE = 0.03
@@ -37,17 +38,27 @@ def check(model: Model, request: GenerationRequest) -> Checked:
         raise UnsupportedTask(f"{model.name} cannot do {request.task}.", hint=f"It can do: {', '.join(model.tasks)}.")
     _check_prompt(model, request)
     _check_images(model, request)
+    check_shape(model, request)
     if request.count > model.max_count:
         raise InvalidInput(
             f"{model.name} makes at most {model.max_count} images in a call, not {request.count}.",
             hint="Ask for fewer, or in several calls.",
         )
     wire, parameters, ignored = _own_parameters(model, request)
+    ignored += _strength(model, request, wire)
+    if request.prompt.strip() and model.prompt.get(request.task) == "none":
+        ignored.append("prompt")
     if request.negative_prompt and not model.negative_prompt:
         ignored.append("negative_prompt")
     if request.seed is not None and model.seeds is None:
         ignored.append("seed")
     return Checked(wire=wire, parameters=parameters, seed=_seed(model, request), ignored=tuple(ignored))
+
+
+def input_megapixels(request: GenerationRequest) -> float:
+    """Megapixels of all images that go in."""
+    sizes = [size_of(image) for image in request.images]
+    return sum(width * height for width, height in sizes) / 1_000_000
 
 
 def check_size(model: Model, request: GenerationRequest) -> tuple[int, int] | None:
@@ -82,7 +93,7 @@ def nearest_ratio(choices: tuple[str, ...], width: int, height: int) -> str:
 
 
 def _check_prompt(model: Model, request: GenerationRequest) -> None:
-    if not request.prompt.strip():
+    if not request.prompt.strip() and request.task not in model.prompt:
         raise InvalidInput("The prompt is empty.", hint="Say what the image shall show.")
     if len(request.prompt) > model.max_prompt:
         raise InvalidInput(
@@ -104,6 +115,17 @@ def _check_images(model: Model, request: GenerationRequest) -> None:
         if "inpaint" not in model.endpoint or not images:
             raise InvalidInput(f"{model.name} takes no mask for {request.task}.", hint="Leave the mask out.")
         check_mask(request.mask, request.images[0])
+
+
+def _strength(model: Model, request: GenerationRequest, wire: dict[str, Any]) -> list[str]:
+    """Put the strength into ``wire`` as the vendor takes it; names it as ignored where the model has none."""
+    if request.strength is None:
+        return []
+    told = model.strength
+    if told is None or request.task == "text-to-image" or (told.tasks is not None and request.task not in told.tasks):
+        return ["strength"]
+    wire[told.wire] = told.told(request.strength)
+    return []
 
 
 def _seed(model: Model, request: GenerationRequest) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..metering.prices import Price
-from .request import Task
+from .request import ControlKind, Task
 
 Family = Literal["closed", "open-weight", "local"]
 
@@ -56,6 +56,36 @@ class Seeds(_Frozen):
     max: int
 
 
+class Strength(_Frozen):
+    """How the vendor is told the request's ``strength`` (0..1): under ``wire``, within ``min``..``max``."""
+
+    wire: str
+    min: float = 0.0
+    max: float = 1.0
+    inverted: bool = False
+    """The vendor's number means the opposite: how much of the image is kept."""
+    tasks: tuple[Task, ...] | None = None
+    """None: every task of the model but text-to-image."""
+
+    def told(self, strength: float) -> float:
+        """The vendor's number. Strengths beyond its bounds become the bound."""
+        value = 1.0 - strength if self.inverted else strength
+        return round(min(self.max, max(self.min, value)), 4)
+
+
+class Scale(_Frozen):
+    """By which factors a model enlarges; ``wire`` is None where the factor is fixed and not sent."""
+
+    choices: tuple[float, ...] = ()
+    """The only factors there are; empty: any from ``min`` to ``max``."""
+    min: float = 1.0
+    max: float = 4.0
+    default: float = 2.0
+    wire: str | None = None
+    max_pixels: int | None = None
+    """Of the result."""
+
+
 class Licence(_Frozen):
     """What may be done with the output or the weights, and where that is written."""
 
@@ -100,9 +130,18 @@ class Model(_Frozen):
     """Images in one call; more are asked for in several calls."""
     max_prompt: int = 32_000
     """Characters."""
+    prompt: dict[Task, Literal["optional", "none"]] = {}
+    """Tasks that do not need words, or cannot use any. The others require a prompt."""
     negative_prompt: bool = False
     seeds: Seeds | None = None
     max_images: int = 0
+    strength: Strength | None = None
+    controls: tuple[ControlKind, ...] = ()
+    """Kinds of map that its control task takes."""
+    scale: Scale | None = None
+    """Of its upscale task."""
+    max_margin: int | None = None
+    """Pixels that an outpainting may add on one side. None: as many as the sizes allow."""
     parameters: dict[str, Parameter] = {}
     price: Price | None
     licence: Licence

@@ -12,6 +12,9 @@ Task = Literal[
     "text-to-image", "edit", "inpaint", "outpaint", "upscale", "control", "variation", "text-to-video", "image-to-video"
 ]
 
+ControlKind = Literal["edges", "depth", "pose", "sketch"]
+"""What a control map shows: outlines, distance, a skeleton, or a drawing by hand."""
+
 MAX_SEED = 2**64 - 1
 """ComfyUI's seeds are unsigned 64-bit; each provider's range is smaller and is folded into (see :func:`fold_seed`)."""
 
@@ -30,12 +33,29 @@ class SourceImage(BaseModel):
         return hashlib.sha256(self.data).hexdigest()
 
 
+class Margins(BaseModel):
+    """How many pixels an outpainting adds on each side of its image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    left: int = Field(default=0, ge=0)
+    top: int = Field(default=0, ge=0)
+    right: int = Field(default=0, ge=0)
+    bottom: int = Field(default=0, ge=0)
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is added at all."""
+        return not (self.left or self.top or self.right or self.bottom)
+
+
 class GenerationRequest(BaseModel):
     """One hosted generation, provider-neutral.
 
     ``model`` is ``provider/model`` of the catalog. ``mask`` is a greyscale PNG in which white means "repaint",
     whatever the vendor's own polarity. ``options`` are the model's own parameters; one it does not know is not sent and
-    is reported as ignored.
+    is reported as ignored. ``images``: the image to work on comes first, further ones are references; of a control it
+    is the map.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +70,15 @@ class GenerationRequest(BaseModel):
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     images: tuple[SourceImage, ...] = ()
     mask: SourceImage | None = None
+    strength: float | None = Field(default=None, ge=0, le=1)
+    """Edit and variation: how far the result may move from the image; 0 is the image itself, 1 is free of it.
+    Control: how closely the result keeps to the map; 0 ignores it, 1 follows it exactly."""
+    margins: Margins | None = None
+    """Of an outpainting."""
+    control: ControlKind | None = None
+    """What the map of a control shows."""
+    scale: float | None = Field(default=None, ge=1)
+    """Of an upscaling: width and height each grow by this factor."""
     options: dict[str, Any] = {}
 
     def digest(self) -> str:
