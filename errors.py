@@ -41,6 +41,7 @@
     │   ├── WorkerModeMismatch    worker_mode_mismatch sandbox job on a live worker, or the reverse
     │   ├── WorkerRefused         worker_refused       the graph did not validate there
     │   ├── WorkerLost            worker_lost          the worker forgot or dropped the job
+    │   ├── ContextMissing        context_missing      a prompt came from afar, and its job's context did not
     │   ├── NodeFailed            node_failed          a node raised something that is not ours
     │   ├── Unauthorized          unauthorized         a worker route was called without its token
     │   └── UnknownJob            unknown_job
@@ -344,6 +345,12 @@ class WorkerLost(WorkerError):
     """The worker forgot the job or stopped answering."""
 
     code = "worker_lost"
+
+
+class ContextMissing(WorkerError):
+    """A prompt that was to come with a job's context has none here; it must not run on the worker's own settings."""
+
+    code = "context_missing"
 
 
 class NodeFailed(WorkerError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 
 from ..errors import BudgetExceeded
 from ..metering.ledger import Account, Ledger, Posting
 from .call import Entry
 from .context import JobContext
-from .journal import Journal
+from .journal import PAGE, Journal
 
 
 def posting(entry: Entry) -> Posting | None:
@@ -44,6 +45,7 @@ class LocalBooks:
 
     def __init__(self, ledger: Ledger, journal: Journal, journal_id: str) -> None:
         self._ledger, self._journal, self._journal_id = ledger, journal, journal_id
+        self._booking = threading.Lock()
 
     def allow(self, context: JobContext, call_id: str, microusd: int) -> None:
         """Set aside in the ledger what a call holds in the journal. Raises BudgetExceeded.
@@ -59,9 +61,13 @@ class LocalBooks:
 
     def catch_up(self) -> None:
         """Book everything the journal knows and the ledger does not, for instance after a crash between the two."""
-        while entries := self._journal.since(cursor := self._ledger.cursor(self._journal_id)):
-            ours = [entry for entry in entries if self._is_ours(entry.job_id)]
-            self._ledger.post_page(self._journal_id, postings(ours), max(cursor, entries[-1].seq))
+        # One at a time: those who wait meanwhile find that theirs was booked along, instead of reading it all again.
+        with self._booking:
+            while entries := self._journal.since(cursor := self._ledger.cursor(self._journal_id)):
+                ours = [each for each in postings(entries) if self._is_ours(each.job_id)]
+                self._ledger.post_page(self._journal_id, ours, max(cursor, entries[-1].seq))
+                if len(entries) < PAGE:
+                    break
 
     def _is_ours(self, job_id: str) -> bool:
         """Whether this ledger keeps the job's money: run by hand here, or granted here, perhaps by a dead process."""

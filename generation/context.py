@@ -24,6 +24,18 @@ def _canonical(text: str) -> str:
     return text
 
 
+LINK = "mintmark-"
+"""How a client's id begins that hands over a context for each of its prompts: without one, such a prompt is refused.
+
+The client id is the one field of a submission that both hosts show to a running node and that goes into no file.
+"""
+
+
+def promises_context(client_id: str | None) -> bool:
+    """Whether a prompt of this client must have a context here, and never runs on the worker's own settings."""
+    return client_id is not None and client_id.startswith(LINK)
+
+
 JobId = Annotated[str, AfterValidator(_canonical)]
 """A canonical UUID, chosen by whoever submits; it is also the ``prompt_id`` on the worker."""
 
@@ -106,12 +118,17 @@ class JournalPage(_Frozen):
 
 
 class Device(_Frozen):
-    """A GPU of the worker, in bytes."""
+    """A device that the worker computes on; null is what cannot be told."""
 
     name: str
-    vram_total: int
-    vram_free: int
+    type: str
+    """As torch calls it: ``cuda``, ``mps``, ``cpu`` and the like. The memory of a CPU is the machine's."""
+    vram_total: int | None = None
+    """In bytes."""
+    vram_free: int | None = None
+    """In bytes."""
     load: float | None = None
+    """How busy it was of late, in percent."""
 
 
 class WorkerHealth(_Frozen):
@@ -127,6 +144,9 @@ class WorkerHealth(_Frozen):
     """Providers that can be called here, by name: those with a key, or all of them in the sandbox."""
     prompt_thread_alive: bool | None
     models_in_memory: tuple[str, ...] = ()
+    """File names, without their folders, of the models in memory that can be told."""
+    models_known: bool = False
+    """Whether these are all of them."""
     devices: tuple[Device, ...] = ()
 
 

@@ -22,6 +22,7 @@ from ..provenance.signing import CredentialSigner
 from ..providers.base import Provider
 from ..providers.http import HttpClient, Secret, Timeouts
 from ..providers.keys import Keys
+from ..providers.keytest import KeyTest, try_key
 from ..providers.models import Catalog
 from ..providers.registry import names, open_moderations, open_provider
 from ..storage.spool import Spool
@@ -130,6 +131,16 @@ class Engine:
         if name not in self._providers:
             self._providers[name] = open_provider(name, self._http, key=self._key(name), **self._place(name))
         return self._providers[name]
+
+    def keys_changed(self) -> None:
+        """Forget what was opened with the keys as they were. Calls that are under way keep theirs."""
+        self._providers.clear()
+        self._moderators.clear()
+
+    async def try_key(self, name: str) -> KeyTest:
+        """Whether the provider's key works, asked for free. Raises MissingKey."""
+        key = await asyncio.to_thread(self._key, name)
+        return await try_key(name, self._http, key=key, **self._place(name))
 
     def moderator(self, policy: str) -> Moderator:
         """The moderator of a policy, with the checkers that are available here. Raises UnknownPolicy."""

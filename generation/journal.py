@@ -21,6 +21,9 @@ from ..moderation.verdict import Verdict
 from .call import Call, Entry, Kind, NewCall, State
 from .context import JobContext, JobReport
 
+PAGE = 1000
+"""Entries that are read at once where nobody says how many."""
+
 
 class Journal(ABC):
     """See the module's text for what must hold."""
@@ -89,7 +92,7 @@ class Journal(ABC):
         """The call as it stands, or None."""
 
     @abstractmethod
-    def since(self, seq: int, *, job_id: str | None = None, limit: int = 1000) -> list[Entry]:
+    def since(self, seq: int, *, job_id: str | None = None, limit: int = PAGE) -> list[Entry]:
         """The entries after ``seq``, oldest first; of one job, or of all."""
 
     @abstractmethod

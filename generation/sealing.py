@@ -10,12 +10,13 @@ from typing import Any
 
 from ..moderation.verdict import Verdict
 from ..provenance.manifest import ImageFacts, Ingredient, Origin
-from ..provenance.png import with_text
+from ..provenance.texts import with_texts
 from .context import JobContext
 from .engine import Engine
 from .pictures import inspect
 from .record import Record
 from .service import Picture
+from .source import Source
 from .sqlite_journal import utc_now
 
 PNG = "image/png"
@@ -29,8 +30,7 @@ class Draft:
     title: str
     media_type: str = PNG
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """PNG text chunks (``prompt``, ``workflow``); they are written first, because the credential covers them. Other
-    formats have no place for them."""
+    """The graph (``prompt``, ``workflow``); written into the file first, because the credential covers it."""
     record: Record | None = None
     source: Picture | None = None
     """The provider's picture it was made from."""
@@ -38,6 +38,10 @@ class Draft:
     """Whether pixels differ from ``source``."""
     origin: Origin = "local_ai"
     """What to say of pixels that have no record."""
+    opened: Source | None = None
+    """The file that pixels without a record came from."""
+    inputs: tuple[Source, ...] = ()
+    """Files that were fed to the model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,7 @@ def _known_verdict(draft: Draft) -> Verdict | None:
 
 
 def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
-    unsigned = with_text(draft.data, draft.texts) if draft.media_type == PNG else draft.data
+    unsigned = with_texts(draft.data, draft.media_type, draft.texts)
     data = engine.signer.sign(unsigned, draft.media_type, _facts(draft, verdict))
     _, width, height = inspect(data, max_pixels=engine.settings.max_pixels)
     return Sealed(
@@ -102,12 +106,13 @@ def _facts(draft: Draft, verdict: Verdict) -> ImageFacts:
         title=draft.title,
         media_type=draft.media_type,
         origin="provider",
-        record=record.public(),
+        record=_with_sources(record.public(), draft),
         when=utc_now(),
         provider=record.provider,
         model=record.model,
         model_version=record.model_version or "",
         parent=parent,
+        inputs=tuple(each.ingredient() for each in draft.inputs),
         edited=draft.edited,
     )
 
@@ -118,7 +123,14 @@ def _plain_facts(draft: Draft, record: dict[str, Any]) -> ImageFacts:
         title=draft.title,
         media_type=draft.media_type,
         origin=draft.origin,
-        record=record,
+        record=_with_sources(record, draft),
         when=utc_now(),
+        parent=draft.opened.ingredient() if draft.opened else None,
+        inputs=tuple(each.ingredient() for each in draft.inputs),
         edited=draft.edited,
     )
+
+
+def _with_sources(record: dict[str, Any], draft: Draft) -> dict[str, Any]:
+    sources = [each.as_dict() for each in (*([draft.opened] if draft.opened else []), *draft.inputs)]
+    return {**record, "sources": sources} if sources else record

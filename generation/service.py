@@ -44,6 +44,7 @@ from .journal import Journal
 from .judging import Judge
 from .pictures import describe
 from .record import Output, Record, Seed
+from .source import Source
 from .sqlite_journal import utc_now
 from .surely import surely
 
@@ -65,6 +66,8 @@ class Generated:
 
     pictures: tuple[Picture, ...]
     record: Record
+    sources: tuple[Source, ...] = ()
+    """Files that were fed to the model, with their own credentials: the results' credentials name them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from ..storage.database import Database
 from ..storage.owners import Owner
 from .call import Call, Entry, Kind, NewCall, State, check_step
 from .context import Allowance, JobContext, JobReport, receipt_of
-from .journal import Journal
+from .journal import PAGE, Journal
 
 logger = log.get("generation.journal")
 
@@ -183,7 +183,7 @@ class SqliteJournal(Journal):
         with self._writing() as db:
             return self._append(db, job_id, kind, data, call_id)
 
-    def since(self, seq: int, *, job_id: str | None = None, limit: int = 1000) -> list[Entry]:
+    def since(self, seq: int, *, job_id: str | None = None, limit: int = PAGE) -> list[Entry]:
         rows = self._db.rows(
             "SELECT * FROM entries WHERE seq > ? AND (? IS NULL OR job_id = ?) ORDER BY seq LIMIT ?",
             *(seq, job_id, job_id, limit),

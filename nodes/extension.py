@@ -6,14 +6,32 @@ from comfy_api.latest import ComfyExtension, io
 
 from .host import ComfyHost
 from .host import current as current_host
+from .label import VisibleLabel
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
 from .money import Receipt
+from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
 from .route import add_routes
+from .route_keys import add_key_routes
 from .save import SignAndSave
+from .selection import Deduplicate, PickBest, RankCandidates
 from .text_to_image import TextToImage
 from .worker import current as current_worker
 
-NODES: list[type[io.ComfyNode]] = [TextToImage, ModeratePrompt, ModerateImage, ModerationGate, Receipt, SignAndSave]
+NODES: list[type[io.ComfyNode]] = [
+    TextToImage,
+    PromptTemplate,
+    StructuredPrompt,
+    SeedBatch,
+    ModeratePrompt,
+    ModerateImage,
+    ModerationGate,
+    RankCandidates,
+    Deduplicate,
+    PickBest,
+    Receipt,
+    VisibleLabel,
+    SignAndSave,
+]
 
 
 class MintmarkExtension(ComfyExtension):
@@ -23,6 +41,7 @@ class MintmarkExtension(ComfyExtension):
         """Add the worker route while the host still takes routes, and keep its cache within projects."""
         host = current_host()
         add_routes(host.routes, current_worker)
+        add_key_routes(host.routes, current_worker)
         if isinstance(host, ComfyHost):
             host.guard_cache()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
+from ..errors import InvalidInput
 from .sockets import RecordSocket, VerdictSocket
 from .worker import current
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from ..moderation.verdict import Verdict
 
 CATEGORY = "Mintmark/moderate"
+STOP = "stop"
+MASKS = ("blur", "placeholder")
+"""What can be shown in place of an image that may not be seen."""
 
 
 class ModeratePrompt(io.ComfyNode):
@@ -93,25 +97,37 @@ class ModerationGate(io.ComfyNode):
             node_id="MintmarkModerationGate",
             display_name="Moderation Gate",
             category=CATEGORY,
-            description="Let images on only where the verdict allows it. One blocked image stops them all.",
-            search_aliases=["safety", "nsfw", "gate", "block", "moderation"],
+            description="Let images on only where the verdict allows it; else stop, blur them or show a placeholder.",
+            search_aliases=["safety", "nsfw", "gate", "block", "blur", "censor", "moderation"],
             inputs=[
                 io.Image.Input("images", tooltip="The images that were checked."),
                 VerdictSocket.Input("verdict", tooltip="From Moderate Image or Moderate Prompt."),
                 io.Combo.Input(
                     "on_flagged",
-                    options=["pass", "stop"],
+                    options=["pass", STOP, *MASKS],
                     default="pass",
                     tooltip="What to do with flagged images: they need a look, but are not blocked.",
+                ),
+                io.Combo.Input(
+                    "on_blocked",
+                    options=[STOP, *MASKS],
+                    default=STOP,
+                    optional=True,
+                    tooltip="stop: one blocked image stops them all. blur, placeholder: the others go on.",
                 ),
             ],
             outputs=[io.Image.Output("images", tooltip="The images that may go on.")],
         )
 
     @classmethod
-    async def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str) -> Any:
-        await current().job(lambda engine, job, node: _pass_or_stop(verdict, on_flagged))
-        return io.NodeOutput(images)
+    async def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str, on_blocked: str = STOP) -> Any:
+        wanted = {"flagged": on_flagged, "blocked": on_blocked, "allowed": "pass"}
+        actions = [wanted[each.decision] for each in verdict]
+        await current().job(lambda engine, job, node: _pass_or_stop(verdict, actions))
+        if not set(actions) & set(MASKS):
+            return io.NodeOutput(images)
+        hidden = await asyncio.to_thread(_hidden, images, verdict, actions)
+        return io.NodeOutput(hidden, ui=ui.PreviewText(_told([v for v in verdict if v.decision != "allowed"])))
 
 
 async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:
@@ -121,11 +137,33 @@ async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:
     return verdict
 
 
-async def _pass_or_stop(verdict: tuple[Verdict, ...], on_flagged: str) -> None:
-    stopped = {"blocked"} | ({"flagged"} if on_flagged == "stop" else set())
-    bad = [each for each in verdict if each.decision in stopped]
+async def _pass_or_stop(verdict: tuple[Verdict, ...], actions: list[str]) -> None:
+    bad = [each for each, action in zip(verdict, actions, strict=True) if action == STOP]
     if bad or not verdict:
         raise _stopped(bad, len(verdict))
+
+
+def _hidden(images: Any, verdict: tuple[Verdict, ...], actions: list[str]) -> Any:
+    """The images with those hidden that the verdicts say; a single verdict, as of a prompt, is about all of them."""
+    from .batches import as_image
+    from .hiding import blurred, placeholder
+    from .pixels import to_pixels
+
+    pictures = to_pixels(images)
+    if len(verdict) == 1:
+        verdict, actions = verdict * len(pictures), actions * len(pictures)
+    if len(verdict) != len(pictures):
+        raise InvalidInput(
+            f"verdict: {len(verdict)} for {len(pictures)} images.", hint="Connect the images that were moderated."
+        )
+    shown = []
+    for pixels, each, action in zip(pictures, verdict, actions, strict=True):
+        if action == "blur":
+            pixels = blurred(pixels)
+        elif action == "placeholder":
+            pixels = placeholder(pixels, each.decision)
+        shown.append(pixels)
+    return as_image(shown)
 
 
 def _stopped(bad: list[Verdict], count: int) -> PolicyError:

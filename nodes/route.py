@@ -31,11 +31,11 @@ FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 def add_routes(routes: Any, worker: Callable[[], Worker]) -> None:
     """Add the route to a host's table. ``worker`` is asked at each call, so nothing is opened now."""
     handlers = _Handlers(worker)
-    routes.get("/mintmark/worker")(_guarded(worker, handlers.health))
-    routes.get("/mintmark/journal")(_guarded(worker, handlers.journal))
-    routes.put("/mintmark/jobs/{job_id}")(_guarded(worker, handlers.accept))
-    routes.get("/mintmark/jobs/{job_id}")(_guarded(worker, handlers.report))
-    routes.delete("/mintmark/jobs/{job_id}")(_guarded(worker, handlers.close))
+    routes.get("/mintmark/worker")(_behind(worker, handlers.health))
+    routes.get("/mintmark/journal")(_behind(worker, handlers.journal))
+    routes.put("/mintmark/jobs/{job_id}")(_behind(worker, handlers.accept))
+    routes.get("/mintmark/jobs/{job_id}")(_behind(worker, handlers.report))
+    routes.delete("/mintmark/jobs/{job_id}")(_behind(worker, handlers.close))
 
 
 class _Handlers:
@@ -98,16 +98,18 @@ class _Handlers:
         return JournalPage(journal_id=engine.journal.journal_id, entries=tuple(entries), next=last)
 
 
-def _guarded(
-    worker: Callable[[], Worker], handler: Callable[[web.Request], Awaitable[Any]]
+def guarded(
+    worker: Callable[[], Worker],
+    handler: Callable[[web.Request], Awaitable[Any]],
+    check: Callable[[web.Request, Worker], None],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """The handler behind the door: strangers and web pages are turned away, errors become JSON."""
+    """The handler behind a door: ``check`` turns strangers away, errors become JSON."""
 
     async def answer(request: web.Request) -> web.Response:
         from aiohttp import web
 
         try:
-            _check_caller(request, worker())
+            check(request, worker())
             result = await handler(request)
         except MintmarkError as exc:
             return web.json_response({"error": exc.as_dict()}, status=_STATUS.get(type(exc), 400))
@@ -120,6 +122,12 @@ def _guarded(
     return answer
 
 
+def _behind(
+    worker: Callable[[], Worker], handler: Callable[[web.Request], Awaitable[Any]]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    return guarded(worker, handler, _check_caller)
+
+
 def _json(result: Any) -> str:
     return str(result.model_dump_json()) if hasattr(result, "model_dump_json") else json.dumps(result)
 
@@ -129,9 +137,9 @@ def _check_caller(request: web.Request, worker: Worker) -> None:
     if request.headers.get("Origin") or request.headers.get("Sec-Fetch-Site", "none") != "none":
         raise Unauthorized("The worker route is not for web pages.")
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if any(token and hmac.compare_digest(_bytes(given), _bytes(token)) for token in _tokens(request, worker)):
+    if any(is_token(given, token) for token in _tokens(request, worker)):
         return
-    if not _is_local(request):
+    if not is_local(request):
         raise Unauthorized(
             "This worker answers other machines only with its token.",
             hint="Set MINTMARK_WORKER_TOKEN there and here to the same value.",
@@ -144,11 +152,16 @@ def _tokens(request: web.Request, worker: Worker) -> list[str | None]:
     return [worker.settings.worker_token, own]
 
 
+def is_token(given: str, token: str | None) -> bool:
+    """Whether this is the token, compared in constant time; no token is opened by nothing."""
+    return bool(token) and hmac.compare_digest(_bytes(given), _bytes(token or ""))
+
+
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _is_local(request: web.Request) -> bool:
+def is_local(request: web.Request) -> bool:
     """Whether a program of this machine asks, for itself.
 
     The Host counts too: a page of a foreign name that was made to point here (DNS rebinding) sends no Origin with its

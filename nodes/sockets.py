@@ -9,3 +9,11 @@ RecordSocket = io.Custom("MINTMARK_RECORD")
 
 VerdictSocket = io.Custom("MINTMARK_VERDICT")
 """Carries a tuple of :class:`~..moderation.verdict.Verdict`, one a picture, or one for a text."""
+
+SourceSocket = io.Custom("MINTMARK_SOURCE")
+"""Carries :class:`~..generation.source.Source`: a file as it was opened, with its own credential.
+
+Load Image with Credentials makes it, Sign and Save names it as an ingredient. A node that gives an image to a provider
+takes it as an optional input ``source`` and hands it on inside the record it gives out:
+``dataclasses.replace(made, sources=(source,))``. Then Sign and Save needs the record alone.
+"""

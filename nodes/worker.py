@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from .. import config, log
-from ..errors import InvalidInput, UnknownPolicy, WorkerModeMismatch
+from ..errors import ContextMissing, InvalidInput, UnknownPolicy, WorkerModeMismatch
 from .host import Host
 
 if TYPE_CHECKING:
@@ -104,9 +104,23 @@ class Worker:
         return context.token.get_secret_value() if datetime.now(timezone.utc) < context.expires_at else None
 
     def context(self) -> JobContext:
-        """The context of the executing prompt; for one run by hand, what the local settings say."""
+        """The context of the executing prompt; for one run by hand, what the local settings say.
+
+        Raises ContextMissing for a prompt whose client hands contexts over, and did not hand its over to this process.
+        """
         prompt_id, _ = self.host.executing() or ("", "")
-        return self._contexts.get(prompt_id) or self._written_down(prompt_id) or self._local(prompt_id)
+        return self._context_of(prompt_id, self.host.client_id())
+
+    def _context_of(self, prompt_id: str, client_id: str | None) -> JobContext:
+        from ..generation.context import promises_context
+
+        known = self._contexts.get(prompt_id) or self._written_down(prompt_id)
+        if known is None and promises_context(client_id):
+            raise ContextMissing(
+                "The job's context did not come to this worker, so its prompt is not run.",
+                hint="The worker was restarted in between; run the same thing again.",
+            )
+        return known or self._local(prompt_id)
 
     def _written_down(self, prompt_id: str) -> JobContext | None:
         # A job whose context was pushed out of memory must not run on this machine's own money and policy.
@@ -129,7 +143,11 @@ class Worker:
 
     def scope(self) -> str:
         """Within which a worker's cache may hand a result on: project, policy and mode of the executing prompt."""
-        context = self.context()
+        try:
+            context = self.context()
+        except ContextMissing:
+            # Either it will be refused when it runs, or its journal is not open yet: nothing is handed on to it.
+            return str(uuid.uuid4())
         return json.dumps([context.project, context.policy, context.mode])
 
     async def job(self, call: Callable[[Engine, JobContext, str], Any]) -> Any:
@@ -139,18 +157,23 @@ class Worker:
         """
         from .host import run
 
-        _, node_id = self.host.executing() or ("", "")
-        context = self.context()
-        if not context.local:  # nobody follows the journal of a graph run by hand
-            _remember(self._clients, context.job_id, self.host.client_id())
-        return await run(self._job(call, context, node_id))
+        prompt_id, node_id = self.host.executing() or ("", "")
+        return await run(self._job(call, prompt_id, node_id, self.host.client_id()))
 
-    async def _job(self, call: Callable[[Engine, JobContext, str], Any], context: JobContext, node_id: str) -> Any:
+    async def _job(
+        self, call: Callable[[Engine, JobContext, str], Any], prompt_id: str, node_id: str, client_id: str | None
+    ) -> Any:
         from ..errors import MintmarkError
 
+        # First: after a restart, the contexts of earlier jobs are in the journal.
         engine = await self.engine()
+        context = self._contexts.get(prompt_id)
+        if context is None:
+            context = await asyncio.to_thread(self._context_of, prompt_id, client_id)
         if context.local:
             await asyncio.to_thread(engine.journal.open_job, context)
+        else:  # nobody follows the journal of a graph run by hand
+            _remember(self._clients, context.job_id, client_id)
         try:
             return await call(engine, context, node_id)
         except MintmarkError as exc:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from .. import log
-from ..errors import MintmarkError, WorkerLost, WorkerUnreachable
+from ..errors import ContextMissing, MintmarkError, WorkerLost, WorkerUnreachable
 from ..generation.call import Entry
 from ..generation.context import JobContext
 from .events import JournalGrew, WorkerEvent
@@ -36,9 +36,22 @@ class Attempt:
     heard: Callable[[WorkerEvent], None]
     book: Callable[[list[Entry]], None]
     hearsay: Hearsay = field(default_factory=Hearsay)
+    posts: int = 0
+
+    @property
+    def touched_nothing(self) -> bool:
+        """Whether a prompt that was refused for want of its context surely spent nothing.
+
+        Its one run asked nobody. An earlier one, before a restart, may have.
+        """
+        return self.posts <= 1 and self.hearsay.nothing
 
     async def run(self) -> History:
-        """How the prompt ended. Raises WorkerLost, WorkerRefused, WorkerUnreachable and what the context may raise."""
+        """How the prompt ended.
+
+        Raises WorkerLost, WorkerRefused, WorkerUnreachable, what the context may raise, and ContextMissing where the
+        worker that took the prompt is not the one that took the context.
+        """
         async with self.link.gate.place(), self.link.listen() as listening:
             try:
                 return await self._twice_at_most(listening)
@@ -60,8 +73,12 @@ class Attempt:
         job_id = self.context.job_id
         await self.link.wait_for_room(job_id)
         health = await self.link.open_job(self.context)
+        self.posts += 1
         await self.link.submit(job_id, self.graph, self.extra)
-        return await self._follow(health.boot_id, listening)
+        history = await self._follow(health.boot_id, listening)
+        if isinstance(history.error, ContextMissing):
+            raise history.error
+        return history
 
     async def _can_repeat(self, lost: WorkerLost) -> bool:
         """Whether the prompt may be posted once more, under the same id: nothing may be paid for twice.

@@ -30,7 +30,7 @@ from .protocol import History, OutputFile
 
 if TYPE_CHECKING:
     from ..generation.sealing import Sealed
-    from .run import RunRequest
+    from .request import RunRequest
 
 
 class Seen(BaseModel):

@@ -22,6 +22,11 @@ class Hearsay:
         if known is None or known.seq < entry.seq:
             self._last[entry.call_id] = entry
 
+    @property
+    def nothing(self) -> bool:
+        """Whether no call was heard of."""
+        return not self._last
+
     def doubtful(self) -> list[Posting]:
         """The calls that were asked and whose end nobody will learn: each counts as unknown, with its whole hold."""
         return [

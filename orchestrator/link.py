@@ -24,7 +24,7 @@ from ..errors import (
     WorkerWithoutPack,
     from_dict,
 )
-from ..generation.context import JobContext, JobReport, JournalPage, WorkerHealth
+from ..generation.context import LINK, JobContext, JobReport, JournalPage, WorkerHealth
 from .events import WorkerEvent
 from .following import Following, Pace
 from .listening import Listening, Socket
@@ -58,7 +58,8 @@ class WorkerLink:
         stuck_s: float = STUCK_S,
     ) -> None:
         self.url = url.rstrip("/")
-        self.client_id = uuid.uuid4().hex
+        self.client_id = f"{LINK}{uuid.uuid4().hex}"
+        """Says that each prompt of ours has a context: a worker that did not get it must not run the prompt."""
         self.gate = Gate()
         """Held by a job for as long as its prompt is on the worker."""
         self._pace = Pace(poll_s, lost_s, stuck_s)

@@ -14,6 +14,7 @@ from ..errors import InternalError, NotAnImage
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXT_KINDS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
+_WORD_KINDS = _TEXT_KINDS | {b"eXIf"}
 _CREDENTIAL_KIND = b"caBX"  # C2PA 2.2, appendix A.3.2
 _MOST_TEXT = 16 * 1024 * 1024  # bytes of text that compressed chunks of one file may expand to, all together
 
@@ -57,6 +58,23 @@ def read_text(png: bytes) -> dict[str, str]:
         budget -= expanded
         texts[key] = text
     return texts
+
+
+def without_words(png: bytes) -> bytes:
+    """The PNG without text and EXIF; one that has none comes back as it is. Raises :class:`NotAnImage`."""
+    return _without(png, _WORD_KINDS)
+
+
+def without_credential(png: bytes) -> bytes:
+    """The PNG without its credential chunk. Raises :class:`NotAnImage`."""
+    return _without(png, frozenset({_CREDENTIAL_KIND}))
+
+
+def _without(png: bytes, kinds: frozenset[bytes]) -> bytes:
+    chunks = list(_chunks(png))
+    if not any(kind in kinds for kind, _, _ in chunks):
+        return png
+    return b"".join([_SIGNATURE, *(whole for kind, _, whole in chunks if kind not in kinds)])
 
 
 def has_credential(png: bytes) -> bool:

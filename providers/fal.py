@@ -27,10 +27,10 @@ from .http import MIB, Again, Failure, Forbidden, HttpClient, NotSent, Reply, To
 from .imagefile import is_whole, size_of
 from .limits import check, check_size, megapixels, nearest_ratio
 from .model import Model
+from .pace import Pace
 from .request import GenerationRequest, SourceImage
 from .secret import Secret
 
-_FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.1, 1.0, 1.5
 _CANCEL_PATIENCE_S = 5.0
 _STATUS_LIMIT = 1 * MIB
 _RESULT_LIMIT = 8 * MIB
@@ -74,6 +74,7 @@ class Fal(Provider):
 
     def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
         self._http, self._key, self._hosts = http, key, hosts or Hosts()
+        self._pace = Pace()
 
     @classmethod
     def open(
@@ -111,7 +112,7 @@ class Fal(Provider):
         accepted = self._accepted(prepared, reply)
         async with self._canceled_with_us(accepted):
             await on_accepted(accepted)
-            return await self._wait(accepted)
+            return await self._wait(accepted, prepared.path)
 
     async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
         async with self._canceled_with_us(accepted):
@@ -180,8 +181,9 @@ class Fal(Provider):
             self._url(accepted, name)
         return accepted
 
-    async def _wait(self, accepted: Accepted) -> Answer:
-        error = completed_error(await self._poll(accepted))
+    async def _wait(self, accepted: Accepted, fresh: str | None = None) -> Answer:
+        """The answer once there is one. ``fresh`` is the app of a call that was submitted just now."""
+        error = completed_error(await self._poll(accepted, fresh))
         # The result of a call that has failed is its error: asking again would only tell the same.
         again = (lambda _: False) if error else None
         reply = await self._follow(accepted, "response_url", _RESULT_LIMIT, again)
@@ -189,19 +191,22 @@ class Fal(Provider):
             raise failed(reply, accepted, error)
         return answer_of(reply, accepted)
 
-    async def _poll(self, accepted: Accepted) -> Reply:
+    async def _poll(self, accepted: Accepted, fresh: str | None) -> Reply:
         """The first status that is neither waiting nor working."""
-        until = self._http.clock() + self._http.timeouts.total_s
-        pause = _FIRST_POLL_S
-        while True:
+        since = self._http.clock()
+        until = since + self._http.timeouts.total_s
+        for pause in self._pace.pauses(fresh):
+            if pause:
+                await self._http.sleep(pause)
             reply = await self._follow(accepted, "status_url", _STATUS_LIMIT)
             state = state_of(reply)
             if state not in _WAITING:
+                if fresh is not None:
+                    self._pace.took(fresh, self._http.clock() - since)
                 return self._ended(reply, state, accepted)
             if self._http.clock() >= until:
-                await self._give_up(accepted)
-            await self._http.sleep(pause)
-            pause = min(_LONGEST_POLL_S, pause * _POLL_GROWTH)
+                break
+        await self._give_up(accepted)
 
     def _ended(self, reply: Reply, state: str | None, accepted: Accepted) -> Reply:
         if state == "COMPLETED":

@@ -1,4 +1,4 @@
-"""What can be told of an image file without decoding its pixels, and the one mask conversion vendors need."""
+"""What can be told of an image file without decoding its pixels, and the mask conversions vendors need."""
 
 from __future__ import annotations
 
@@ -62,6 +62,17 @@ def alpha_mask(mask: SourceImage) -> bytes:
     file = BytesIO()
     out.save(file, "PNG", optimize=False)
     return file.getvalue()
+
+
+def inverted_mask(mask: SourceImage) -> SourceImage:
+    """The mask (white: repaint) for a vendor that repaints what is black."""
+    from PIL import ImageOps
+
+    with _opened(mask, "The mask") as picture:
+        out = ImageOps.invert(picture.convert("L"))
+    file = BytesIO()
+    out.save(file, "PNG", optimize=False)
+    return SourceImage(data=file.getvalue(), media_type="image/png")
 
 
 def check_mask(mask: SourceImage, image: SourceImage) -> None:

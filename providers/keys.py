@@ -60,6 +60,11 @@ class Keys:
             provider=provider,
         )
 
+    def place(self, provider: str) -> Place | None:
+        """Where the provider's key comes from, or None. Raises InvalidInput where what is there cannot be a key."""
+        found = self._look(provider)
+        return found[0] if found else None
+
     def present(self) -> dict[str, Place]:
         """Which providers have a key, and where it comes from. Names only."""
         return {provider: found[0] for provider in VARIABLES if (found := self._look(provider))}

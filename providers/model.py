@@ -135,6 +135,11 @@ class Model(_Frozen):
     negative_prompt: bool = False
     seeds: Seeds | None = None
     max_images: int = 0
+    wire: dict[str, str] = {}
+    """The vendor's names of what every request has (``image``, ``mask``, ``count`` ...), where it calls them
+    otherwise for each model: our name to its name. Which names an adapter looks up is said there."""
+    mask_paints: Literal["white", "black"] = "white"
+    """The colour that is repainted in a mask on the vendor's wire. (In a request it is always white.)"""
     strength: Strength | None = None
     controls: tuple[ControlKind, ...] = ()
     """Kinds of map that its control task takes."""
@@ -147,6 +152,8 @@ class Model(_Frozen):
     licence: Licence
     governance: Governance
     lifecycle: Lifecycle
+    note: str = ""
+    """What somebody who chooses the model should know and no other field says."""
 
     @property
     def provider(self) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 
 from ..errors import InternalError, UnknownModel
 from .base import Provider
+from .bfl import Bfl
 from .fal import Fal
 from .http import HttpClient
 from .openai import OpenAI
 from .openai_moderations import ModerationsClient, openai_moderations_client
 from .secret import Secret
 
-ADAPTERS: tuple[Any, ...] = (OpenAI, Fal)
+ADAPTERS: tuple[Any, ...] = (OpenAI, Fal, Bfl)
 """To add a provider: write its file, add its class here, and its models to ``catalog/``. Each has ``open``."""
 
 

@@ -23,6 +23,7 @@ from typing_extensions import Self
 
 from .. import log
 from ..errors import BadSetting, InvalidInput
+from .bfl import Bfl
 from .books import Books
 from .delivery import cut, deliver
 from .exchange import Desk, Exchange, Provider, Route, described, received
@@ -30,7 +31,7 @@ from .fal import Fal
 from .faults import Faults
 from .openai import OpenAI
 
-PROVIDERS: tuple[Callable[[Desk], Provider], ...] = (OpenAI, Fal)
+PROVIDERS: tuple[Callable[[Desk], Provider], ...] = (OpenAI, Fal, Bfl)
 _LARGEST_BODY = 512 * 1024 * 1024
 _GRACE_S = 2.0
 

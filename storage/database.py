@@ -1,4 +1,8 @@
-"""Opening a SQLite file the one way we use it: WAL, durable commits, a schema by version, many processes at once."""
+"""Opening a SQLite file the one way we use it: WAL, durable commits, a schema by version, many processes at once.
+
+Threads that write at the same time share a commit, and with it one wait for the disk: each does its part under a
+savepoint of its own, the last in line commits for all, and nobody goes on before that commit is on the disk.
+"""
 
 from __future__ import annotations
 
@@ -15,29 +19,51 @@ from .files import translated
 
 BUSY_S = 30.0
 """How long a writer waits for another process's transaction."""
+_PATIENCE_S = 0.05
+"""How long a part waits for the others to commit, before it commits for all itself."""
+
+
+class _Commit:
+    """One commit on its way to the disk, and what became of it."""
+
+    def __init__(self) -> None:
+        self.parts = 0
+        self.over = threading.Event()
+        self.error: BaseException | None = None
+
+    def end(self, error: BaseException | None = None) -> None:
+        self.error = error
+        self.over.set()
 
 
 class Database:
-    """One connection to one file, safe to call from any thread: calls take turns.
+    """One file, safe to use from any thread: writers take turns on one connection, readers on another.
 
-    ``schema`` is the SQL that makes an empty database; ``version`` is kept in the file, so that a file of a newer
-    release is refused instead of misread.
+    Readers see what is committed, and nothing else. ``schema`` is the SQL that makes an empty database; ``version`` is
+    kept in the file, so that a file of a newer release is refused instead of misread.
     """
 
     def __init__(self, path: Path, schema: str, *, version: int = 1) -> None:
         self.path = path
-        self._turn = threading.RLock()
+        self._turn, self._reading, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
+        self._coming = 0
+        self._commit = _Commit()
         with translated(path), self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             # Two processes may make the same new file at once; the schema must run in one of them only.
             with FileLock(f"{path}.lock", timeout=BUSY_S):
-                self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-                self._connection.row_factory = sqlite3.Row
+                self._connection = self._connected()
                 try:
                     self._prepare(schema, version)
+                    self._reader = self._connected()
                 except BaseException:
-                    self.close()
+                    self._connection.close()
                     raise
+
+    def _connected(self) -> sqlite3.Connection:
+        made = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        made.row_factory = sqlite3.Row
+        return made
 
     def _prepare(self, schema: str, version: int) -> None:
         run = self._connection.execute
@@ -53,17 +79,81 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A write transaction: all of it or nothing. Raises DiskFull where there is no room, CannotWrite otherwise."""
-        with self._turn, self._errors():
+        """A write transaction: all of it or nothing, and durable when it is left. There is none inside another.
+
+        Raises DiskFull where there is no room, CannotWrite otherwise.
+        """
+        with self._errors():
+            with self._my_turn():
+                commit = self._commit
+                try:
+                    with self._part(commit):
+                        yield self._connection
+                finally:
+                    if self._coming == 0 and not commit.over.is_set():
+                        self._finish(commit)
+            self._await(commit)
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        """Wait for the connection. Who has it sees how many more are coming, and leaves the commit to them."""
+        with self._counting:
+            self._coming += 1
+        try:
+            self._turn.acquire()
+        finally:
+            with self._counting:
+                self._coming -= 1
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _part(self, commit: _Commit) -> Iterator[None]:
+        """One writer's part of a commit: where it goes wrong, it takes nothing of the others' along."""
+        run = self._connection.execute
+        if not self._connection.in_transaction:
+            # IMMEDIATE takes the write lock before the first read, so what is checked is still true when written.
+            run("BEGIN IMMEDIATE")
+        run("SAVEPOINT part")
+        try:
+            yield
+            run("RELEASE part")
+            commit.parts += 1
+        except BaseException:
+            if self._connection.in_transaction:
+                run("ROLLBACK TO part")
+                run("RELEASE part")
+            else:
+                # Where the disk is full, SQLite may roll back the whole of it by itself: the others must know.
+                self._finish(commit)
+            raise
+
+    def _finish(self, commit: _Commit) -> None:
+        """Commit all parts, or say to all why not. Whoever calls this has the turn."""
+        self._commit = _Commit()
+        error: BaseException | None = None
+        if self._connection.in_transaction:
             try:
-                # IMMEDIATE takes the write lock before the first read, so what is checked is still true when written.
-                self._connection.execute("BEGIN IMMEDIATE")
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
+                self._connection.execute("COMMIT" if commit.parts else "ROLLBACK")
+            except sqlite3.Error as exc:
+                error = exc
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise
+        elif commit.parts:
+            error = sqlite3.OperationalError("the database or disk is full")
+        commit.end(error)
+
+    def _await(self, commit: _Commit) -> None:
+        """Wait until the commit is on the disk; raise what kept it from there."""
+        while not commit.over.wait(_PATIENCE_S):
+            # Whoever was to come was interrupted, or takes long.
+            with self._turn:
+                if not commit.over.is_set():
+                    self._finish(commit)
+        if commit.error is not None:
+            raise commit.error
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -82,16 +172,17 @@ class Database:
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""
-        with self._turn, self._errors():
-            return self._connection.execute(sql, values).fetchall()
+        with self._reading, self._errors():
+            return self._reader.execute(sql, values).fetchall()
 
     def row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """The first row of a query, or None."""
-        with self._turn, self._errors():
-            found: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+        with self._reading, self._errors():
+            found: sqlite3.Row | None = self._reader.execute(sql, values).fetchone()
             return found
 
     def close(self) -> None:
         """Close the file. Harmless to repeat."""
-        with self._turn:
+        with self._turn, self._reading:
             self._connection.close()
+            self._reader.close()

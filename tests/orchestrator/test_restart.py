@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from mintmark.config import Settings
-from mintmark.errors import WorkerLost
+from mintmark.errors import ContextMissing, WorkerLost
 from mintmark.generation.context import JobContext
 from mintmark.generation.sealing import Sealed
 from mintmark.metering.sqlite_ledger import SqliteLedger
@@ -89,9 +89,32 @@ def ledger(tmp_path: Path) -> Any:
         yield opened
 
 
-async def submit(mortal: Mortal, ledger: SqliteLedger, accepted: asyncio.Event) -> JobResult:
-    """One job; ``accepted`` is set when the provider has taken the call."""
-    settings = Settings(data_dir=mortal.folder / "mine", sandbox=True, sandbox_url=mortal.sandbox_url)
+class Between(WorkerLink):
+    """A link to whose worker something happens after it took a context and before it gets the prompt, once or more."""
+
+    happens: Callable[[], Awaitable[None]]
+    times = 1
+
+    async def submit(self, job_id: str, graph: Mapping[str, Any], extra: Mapping[str, Any]) -> None:
+        if self.times:
+            self.times -= 1
+            await self.happens()
+        await super().submit(job_id, graph, extra)
+
+
+async def submit(
+    mortal: Mortal,
+    ledger: SqliteLedger,
+    accepted: asyncio.Event,
+    *,
+    between: Callable[[], Awaitable[None]] | None = None,
+    times: int = 1,
+) -> JobResult:
+    """One job of project ``boats``; ``accepted`` is set when the provider has taken the call.
+
+    ``between`` happens to the worker between the job's context and its prompt.
+    """
+    settings = Settings(data_dir=mortal.folder / "mine", sandbox=True, sandbox_url=mortal.sandbox_url, project="boats")
 
     def heard(event: WorkerEvent) -> None:
         if isinstance(event, JournalGrew) and event.entry["kind"] == "accepted":
@@ -108,7 +131,10 @@ async def submit(mortal: Mortal, ledger: SqliteLedger, accepted: asyncio.Event) 
     )
     delivery = Delivery(max_pixels=settings.max_pixels, anchors_pem=None, seal=seal)
     with closing(JobStore(mortal.folder / "books")) as store:
-        async with WorkerLink(mortal.url, poll_s=0.2) as link:
+        async with Between(mortal.url, poll_s=0.2) as link:
+            if between is not None:
+                link.happens = between
+            link.times = times if between is not None else 0
             runner = JobRunner(settings=settings, link=link, ledger=ledger, store=store, delivery=delivery)
             return await runner.run(request, heard)
 
@@ -154,3 +180,69 @@ async def test_a_worker_that_came_back_without_its_journal_is_not_given_the_job_
     assert (unknown.kind, unknown.request_id) == ("unknown", line["request_id"])
     assert unknown.microusd >= line["microusd"] > 0
     assert ledger.totals().set_aside_microusd == 0
+
+
+# -- between the context and the prompt -----------------------------------------------------------------------------
+
+
+def reborn(mortal: Mortal, *datas: str) -> Callable[[], Awaitable[None]]:
+    """Kills the worker and starts it again, with these data folders one after the other."""
+    coming = iter(datas)
+
+    async def restart() -> None:
+        await mortal.kill()
+        await mortal.start(data=next(coming))
+
+    return restart
+
+
+def projects(ledger: SqliteLedger) -> list[tuple[str, str]]:
+    return [(line.kind, line.account.project) for line in ledger.lines()]
+
+
+@pytest.mark.parametrize("data", ["worker", "another"])
+async def test_a_worker_restarted_between_context_and_prompt_runs_the_job_as_its_project(
+    data: str, mortal: Mortal, sandbox: Sandbox, ledger: SqliteLedger
+) -> None:
+    result = await submit(mortal, ledger, asyncio.Event(), between=reborn(mortal, data))
+    (line,) = await billed(sandbox)
+    assert [receipt.request_id for receipt in result.receipts] == [line["request_id"]]
+    assert projects(ledger) == [("settled", "boats")]
+    assert result.total_microusd == line["microusd"] == ledger.totals().settled_microusd
+    assert (ledger.totals().unknown_microusd, ledger.totals().set_aside_microusd) == (0, 0)
+    with closing(SqliteLedger(mortal.folder / data)) as theirs:
+        assert theirs.lines() == [], "nothing ran on the worker's own settings"
+
+
+async def test_a_worker_that_never_keeps_a_context_is_not_asked_for_ever(
+    mortal: Mortal, sandbox: Sandbox, ledger: SqliteLedger
+) -> None:
+    between = reborn(mortal, "another", "a third")
+    with pytest.raises(ContextMissing):
+        await submit(mortal, ledger, asyncio.Event(), between=between, times=2)
+    assert await billed(sandbox) == []
+    assert ledger.lines() == []
+    assert ledger.totals().set_aside_microusd == 0
+
+
+async def test_a_job_that_ran_before_its_context_was_lost_is_not_begun_anew(
+    mortal: Mortal, sandbox: Sandbox, ledger: SqliteLedger
+) -> None:
+    accepted, restarts = asyncio.Event(), 0
+
+    async def lose_the_second() -> None:
+        nonlocal restarts
+        restarts += 1
+        if restarts == 2:
+            await reborn(mortal, "another")()
+
+    task = asyncio.create_task(submit(mortal, ledger, accepted, between=lose_the_second, times=2))
+    await asyncio.wait_for(accepted.wait(), 20)
+    await mortal.kill()
+    await mortal.start()
+    with pytest.raises(ContextMissing):
+        await asyncio.wait_for(task, 30)
+    while not (lines := await billed(sandbox)):
+        await asyncio.sleep(0.1)  # it charges when it is done, whoever still listens
+    assert [line["request_id"] for line in lines] == [line.request_id for line in ledger.lines()]
+    assert projects(ledger) == [("unknown", "boats")]

@@ -1,16 +1,17 @@
-"""Both adapters against the contract, over the sandbox's wire."""
+"""Every adapter against the contract, over the sandbox's wire."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from datetime import date
+from typing import Any
 
 import aiohttp
 import pytest
 
 from mintmark.providers.base import Provider
-from mintmark.providers.http import HttpClient
+from mintmark.providers.http import HttpClient, Timeouts
 from mintmark.providers.models import Catalog
 from mintmark.providers.registry import open_provider
 from mintmark.providers.secret import Secret
@@ -19,11 +20,19 @@ from mintmark.tests.contracts.provider import *  # noqa: F403 - the contract's t
 from mintmark.tests.contracts.provider import ProviderCase, Truth
 from mintmark.tests.providers.conftest import FakeTime, client
 
-CASES = {
-    "openai": ("openai/gpt-image-2", "openai/gpt-image-2", "images"),
-    "fal": ("fal/flux-schnell", "fal/flux-pro-fill", "/fal/queue/fal-ai"),
+CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+    "openai": ("openai/gpt-image-2", "openai/gpt-image-2", "images", {"mask_request": {"width": 64, "height": 64}}),
+    "fal": ("fal/flux-schnell", "fal/flux-pro-fill", "/fal/queue/fal-ai", {}),
+    "bfl": ("bfl/flux-2-pro", "bfl/flux-pro-1.0-fill", "/bfl/v1/flux", {"cancels": False}),
 }
+"""By provider: a text-to-image model, one that takes a mask, part of the paid POST's path in the sandbox, and what is
+special (fields of :class:`ProviderCase`)."""
 TODAY = date(2026, 11, 21)
+
+
+def patient(time: FakeTime) -> HttpClient:
+    """A client that does not give up on a vendor that is polled once in ten seconds: no time passes anyway."""
+    return client(time, timeouts=Timeouts(connect_s=5, read_s=5, total_s=100_000))
 
 
 @pytest.fixture
@@ -32,16 +41,22 @@ async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
         yield Truth(sandbox.url, session)
 
 
+@pytest.fixture
+async def http(time: FakeTime) -> AsyncIterator[HttpClient]:
+    async with patient(time) as made:
+        yield made
+
+
 @pytest.fixture(params=CASES)
 def case(request: pytest.FixtureRequest, sandbox: Sandbox, http: HttpClient, time: FakeTime) -> ProviderCase:
     name = str(request.param)
-    model, other, path = CASES[name]
+    model, other, path, special = CASES[name]
 
     def opened(client: HttpClient, key: Secret) -> Provider:
         return open_provider(name, client, key=key, sandbox_url=sandbox.url)
 
     def another() -> AbstractAsyncContextManager[HttpClient]:
-        return client(time)
+        return patient(time)
 
     return ProviderCase(
         name=name,
@@ -50,6 +65,8 @@ def case(request: pytest.FixtureRequest, sandbox: Sandbox, http: HttpClient, tim
         open=opened,
         client=another,
         http=http,
-        key=f"{name}-0123456789:abcdefghijkl",
+        # Its first letters must not be a word that stands in answers anyway.
+        key=f"k0123456789-{name}:abcdefghijkl",
         generation_path=path,
+        **special,
     )

@@ -18,7 +18,7 @@ KEY = Secret("sk-registry-0123456789")
 
 
 def test_the_adapters_are_listed_in_order() -> None:
-    assert names() == ("openai", "fal")
+    assert names() == ("openai", "fal", "bfl")
 
 
 def test_a_provider_is_opened_by_its_name(http: HttpClient) -> None:
@@ -28,7 +28,7 @@ def test_a_provider_is_opened_by_its_name(http: HttpClient) -> None:
 
 def test_an_unknown_provider_is_answered_with_the_known_ones(http: HttpClient) -> None:
     with pytest.raises(UnknownModel, match="openai, fal"):
-        open_provider("bfl", http, key=KEY)
+        open_provider("firefly", http, key=KEY)
 
 
 class Nameless(OpenAI):

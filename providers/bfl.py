@@ -1,0 +1,183 @@
+"""Black Forest Labs' API: submit, poll the URL that the answer names, download the image. There is no way to cancel.
+
+Wire facts: docs.bfl.ai and api.bfl.ai/openapi.json. A task lives on one of several hosts of theirs, so its polling URL
+is used as returned, and only under ``bfl.ai``: the key goes with it. The image's signed URL lasts about ten minutes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from typing_extensions import Self
+
+from .. import log
+from ..errors import BadAnswer, ProviderDown, ResultLost
+from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .bfl_answer import accepted_of, answer_of, word_of
+from .bfl_errors import MODERATED, ended_badly, lost_track, refused_submit, unreached
+from .bfl_request import prepared_of
+from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin, passing
+from .imagefile import is_whole
+from .model import Model
+from .request import GenerationRequest
+from .secret import Secret
+
+BASE_URL = "https://api.bfl.ai"
+"""The global one; ``api.eu.bfl.ai`` and ``api.us.bfl.ai`` keep data in their region (MINTMARK_PROVIDER_URLS)."""
+_FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.25, 2.0, 1.5
+_LIMIT = 1 * MIB
+_WORKING = frozenset({"Pending", "Reasoning", "Generating"})
+_OVER = frozenset({"Error", "Task not found", *MODERATED})
+
+logger = log.get("providers.bfl")
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Where BFL is: ``base``, and every host of ``domain``. A sandbox has one origin for all, and no domain."""
+
+    base: str = BASE_URL
+    domain: str = "bfl.ai"
+
+    def is_own(self, url: str) -> bool:
+        """Whether a task may be asked about there (with the key), or its file fetched (without)."""
+        if not is_safe(url):
+            return False
+        host = urlsplit(url).hostname or ""
+        own = bool(self.domain) and (host == self.domain or host.endswith(f".{self.domain}"))
+        return origin(url) == origin(self.base) or (own and url.startswith("https:"))
+
+
+class Bfl(Provider):
+    """See the module's text."""
+
+    name: ClassVar[str] = "bfl"
+    resumable: ClassVar[bool] = True
+
+    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
+        self._http, self._key, self._hosts = http, key, hosts or Hosts()
+
+    @classmethod
+    def open(
+        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+    ) -> Self:
+        """Against the live API (``base_url``: a region's, or a gateway of the user's own), or a sandbox's."""
+        if sandbox_url is None:
+            return cls(http, key=key, hosts=Hosts(base=base_url.rstrip("/")) if base_url else None)
+        return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/bfl", domain=""))
+
+    def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
+        return prepared_of(model, request)
+
+    async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
+        accepted = accepted_of(await self._submit(prepared), prepared)
+        self._polling_url(accepted)
+        await on_accepted(accepted)
+        return await self._wait(accepted)
+
+    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+        return await self._wait(accepted)
+
+    async def fetch(self, image: ResultImage) -> bytes:
+        if image.data is not None:
+            return image.data
+        try:
+            reply = await self._http.download(image.url or "", allowed=self._hosts.is_own)
+        except (Forbidden, TooLarge) as failure:
+            raise ResultLost(f"BFL's file is not fetched ({failure}).", provider=self.name, charged="yes") from None
+        except Failure as failure:
+            problem = f"BFL's file cannot be fetched ({failure})."
+            raise ProviderDown(problem, provider=self.name, charged="yes") from None
+        if reply.status in (403, 404, 410):
+            problem = f"BFL's file has expired or is gone (it answers {reply.status}); its URL lasts about ten minutes."
+            raise ResultLost(problem, provider=self.name, charged="yes", status=reply.status)
+        if reply.status != 200:
+            problem = f"BFL's file answers {reply.status}."
+            raise ProviderDown(problem, provider=self.name, charged="yes", status=reply.status)
+        if not is_whole(reply.body):
+            raise BadAnswer("BFL's file is broken or no image.", provider=self.name, charged="yes", status=200)
+        return reply.body
+
+    async def cancel(self, accepted: Accepted) -> bool:
+        """Always False: BFL has no such call. The task goes on, and what it costs is learned by resuming it."""
+        return False
+
+    # -- the steps of a call ------------------------------------------------------------------------------------
+
+    async def _submit(self, prepared: Prepared) -> Reply:
+        url = f"{self._hosts.base}/v1/{prepared.path}"
+        try:
+            reply = await self._http.send(
+                "POST", url, headers=self._headers(), json=prepared.fields, max_bytes=_LIMIT, repeat="unsent"
+            )
+        except Failure as failure:
+            problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
+        else:
+            if reply.status in (200, 201, 202):
+                return reply
+            problem = refused_submit(reply)
+        raise problem
+
+    async def _wait(self, accepted: Accepted) -> Answer:
+        """Poll until the task is over."""
+        until = self._http.clock() + self._http.timeouts.total_s
+        pause = _FIRST_POLL_S
+        while True:
+            reply = await self._poll(accepted)
+            word = word_of(reply)
+            if word is None:
+                raise lost_track(reply, accepted)
+            if word == "Ready":
+                return answer_of(reply, accepted)
+            if word in _OVER:
+                raise ended_badly(word, reply, accepted)
+            if word not in _WORKING:
+                # BFL's list of words has grown before, by ones that mean "not yet"; time bounds it all the same.
+                logger.info("unknown status %r of %s", word[:40], accepted.request_id, extra=log.action("odd_status"))
+            if self._http.clock() >= until:
+                raise self._too_late(accepted)
+            await self._http.sleep(pause)
+            pause = min(_LONGEST_POLL_S, pause * _POLL_GROWTH)
+
+    async def _poll(self, accepted: Accepted) -> Reply:
+        """The task was accepted, so whatever goes wrong here, its charge is unknown."""
+        url = self._polling_url(accepted)
+        try:
+            # An answer with a status word is one, whatever HTTP status it comes with.
+            return await self._http.send(
+                "GET",
+                url,
+                headers=self._headers(),
+                max_bytes=_LIMIT,
+                repeat="idempotent",
+                again=lambda reply: passing(reply) and word_of(reply) is None,
+            )
+        except Failure as failure:
+            problem = unreached(failure, "unknown", accepted.request_id)
+        raise problem
+
+    def _too_late(self, accepted: Accepted) -> ProviderDown:
+        return ProviderDown(
+            f"BFL did not finish within {self._http.timeouts.total_s:g} s.",
+            hint="Raise MINTMARK_PROVIDER_TIMEOUT_S, or try again later.",
+            provider=self.name,
+            charged="unknown",
+            request_id=accepted.request_id,
+        )
+
+    def _headers(self) -> dict[str, str]:
+        return {"x-key": self._key.reveal()}
+
+    def _polling_url(self, accepted: Accepted) -> str:
+        """The URL as BFL gave it, if the key may travel there."""
+        url = str(accepted.handle.get("polling_url", ""))
+        if not self._hosts.is_own(url):
+            raise BadAnswer(
+                "BFL's polling_url is not on BFL's own hosts; the key is not sent there.",
+                provider=self.name,
+                charged="unknown",
+                request_id=accepted.request_id,
+            )
+        return url

@@ -1,0 +1,307 @@
+"""Replicate: a prediction is made, waited for or polled, and its files are downloaded; it can be canceled and resumed.
+
+Wire facts: the HTTP API reference, the pages on the prediction lifecycle, billing, data retention and rate limits, the
+changelog of 2025-10-16 (deadlines), and the official client replicate 1.0.7. Files of a prediction are gone after an hour.
+
+Two headers go with every paid POST. ``Prefer: wait=1`` lets a fast model answer at once; it is not longer, because only
+the answer names the prediction: until then it can neither be written down nor canceled. ``Cancel-After`` makes Replicate
+itself stop what nobody waits for any more; for a model that is billed by time it also bounds the price.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, ClassVar, NoReturn
+from urllib.parse import urlsplit
+
+from typing_extensions import Self
+
+from .. import log
+from ..errors import BadAnswer, ProviderDown, ProviderError, ResultLost
+from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin, throttled
+from .imagefile import is_whole
+from .model import Model
+from .multipart import Part
+from .replicate_answer import WAITING, Prediction, answer_of, done, read
+from .replicate_errors import asked_wait, ended, lost_track, refused, unreached
+from .replicate_files import uploaded
+from .replicate_input import prepared as prepare_input
+from .request import GenerationRequest
+from .secret import Secret
+
+_HOLD_S = 1
+_FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.25, 2.0, 1.5
+_CANCEL_PATIENCE_S, _CANCEL_LOOKS = 5.0, 5
+_LONGEST_THROTTLE_S, _MOST_THROTTLES = 60.0, 3
+_REPLY_LIMIT = 8 * MIB
+_MADE = (200, 201, 202)
+
+logger = log.get("providers.replicate")
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Where Replicate is. A sandbox has one origin for everything."""
+
+    base: str = "https://api.replicate.com/v1"
+    api: tuple[str, ...] = ("api.replicate.com",)
+    media: tuple[str, ...] = ("replicate.delivery",)
+
+    def is_api(self, url: str) -> bool:
+        """Whether the key may travel there."""
+        return self._is_own(url, self.api)
+
+    def is_media(self, url: str) -> bool:
+        """Whether a result file may be fetched there (without the key)."""
+        return self._is_own(url, self.media)
+
+    def _is_own(self, url: str, domains: tuple[str, ...]) -> bool:
+        if not is_safe(url):
+            return False
+        host = urlsplit(url).hostname or ""
+        return origin(url) == origin(self.base) or any(host == one or host.endswith(f".{one}") for one in domains)
+
+
+class Replicate(Provider):
+    """See the module's text."""
+
+    name: ClassVar[str] = "replicate"
+    resumable: ClassVar[bool] = True
+
+    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
+        self._http, self._key, self._hosts = http, key, hosts or Hosts()
+
+    @classmethod
+    def open(
+        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+    ) -> Self:
+        """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
+        if sandbox_url is None:
+            return cls(http, key=key, hosts=Hosts(base=base_url.rstrip("/")) if base_url else None)
+        return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/replicate/v1", api=(), media=()))
+
+    def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
+        return prepare_input(model, request)
+
+    async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
+        submitting = asyncio.ensure_future(self._submitted(prepared))
+        try:
+            accepted, prediction = await asyncio.shield(submitting)
+        except asyncio.CancelledError:
+            await self._see_off(submitting, on_accepted)
+            raise
+        async with self._canceled_with_us(accepted):
+            await on_accepted(accepted)
+            if not done(prediction, prepared.model, prepared.quantities.images):
+                prediction = await self._poll(accepted)
+            return self._answer(prediction, accepted, prepared.model)
+
+    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+        async with self._canceled_with_us(accepted):
+            return self._answer(await self._poll(accepted), accepted, prepared_model)
+
+    async def fetch(self, image: ResultImage) -> bytes:
+        if image.data is not None:
+            return image.data
+        try:
+            reply = await self._http.download(image.url or "", allowed=self._hosts.is_media)
+        except (Forbidden, TooLarge) as failure:
+            raise ResultLost(
+                f"Replicate's file is not fetched ({failure}).", provider=self.name, charged="yes"
+            ) from None
+        except Failure as failure:
+            raise ProviderDown(
+                f"Replicate's file cannot be fetched ({failure}).", provider=self.name, charged="yes"
+            ) from None
+        if reply.status in (403, 404, 410):
+            problem = f"Replicate no longer has the file (it answers {reply.status}); it keeps files for an hour."
+            raise ResultLost(problem, provider=self.name, charged="yes", status=reply.status)
+        if reply.status != 200:
+            problem = f"Replicate's file answers {reply.status}."
+            raise ProviderDown(problem, provider=self.name, charged="yes", status=reply.status)
+        if not is_whole(reply.body):
+            raise BadAnswer("Replicate's file is broken or no image.", provider=self.name, charged="yes", status=200)
+        return reply.body
+
+    async def cancel(self, accepted: Accepted) -> bool:
+        """True only where it never started: what had started is charged for the time it ran."""
+        try:
+            url = self._url(accepted, "cancel")
+            await self._http.send("POST", url, headers=self._headers(), max_bytes=_REPLY_LIMIT, repeat="idempotent")
+            for _ in range(_CANCEL_LOOKS):
+                prediction = await self._look(accepted)
+                if prediction.state not in WAITING:
+                    return prediction.state in ("canceled", "aborted") and not prediction.started
+                await self._http.sleep(_FIRST_POLL_S)
+        except (Failure, ProviderError):
+            pass
+        return False
+
+    # -- the steps of a call ------------------------------------------------------------------------------------
+
+    async def _submitted(self, prepared: Prepared) -> tuple[Accepted, Prediction]:
+        body = await uploaded(prepared.fields, self._upload)
+        reply = await self._post(prepared, body)
+        prediction = read(reply)
+        if prediction is None:
+            raise BadAnswer("Replicate's answer names no prediction.", provider=self.name, charged="unknown")
+        used = prepared.quantities
+        handle = {
+            **{name: prediction.urls.get(name, "") for name in ("get", "cancel")},
+            "images": used.images,
+            "megapixels": used.megapixels,
+            "input_megapixels": used.input_megapixels,
+        }
+        accepted = Accepted(request_id=prediction.id, handle=handle)
+        for name in ("get", "cancel"):
+            self._url(accepted, name)
+        return accepted, prediction
+
+    async def _post(self, prepared: Prepared, body: Any) -> Reply:
+        url = f"{self._hosts.base}/{prepared.path}"
+        headers = {
+            **self._headers(),
+            "Prefer": f"wait={_HOLD_S}",
+            "Cancel-After": f"{deadline_min(prepared.model, self._http.timeouts.total_s)}m",
+        }
+        for tries in range(1, _MOST_THROTTLES + 1):
+            try:
+                reply = await self._http.send(
+                    "POST", url, headers=headers, json=body, max_bytes=_REPLY_LIMIT, repeat="unsent", again=_plain_wait
+                )
+            except Failure as failure:
+                problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
+                break
+            if reply.status in _MADE:
+                return reply
+            problem = refused(reply)
+            wait = None if not throttled(reply) or reply.retry_after_s is not None else asked_wait(reply)
+            if wait is None or wait > _LONGEST_THROTTLE_S or tries == _MOST_THROTTLES:
+                break
+            await self._http.sleep(wait)
+        raise problem
+
+    async def _upload(self, data: bytes, media_type: str) -> str:
+        """Store an input file; its URL. Nothing was asked for yet, so nothing of this is charged."""
+        part = Part(name="content", data=data, filename="image", content_type=media_type)
+        try:
+            reply = await self._http.send(
+                "POST",
+                f"{self._hosts.base}/files",
+                headers=self._headers(),
+                form=[part],
+                max_bytes=MIB,
+                repeat="idempotent",
+            )
+        except Failure as failure:
+            raise unreached(failure, "no") from None
+        if reply.status not in _MADE:
+            problem = refused(reply)
+            problem.charged = "no"
+            raise problem
+        try:
+            url = reply.json()["urls"]["get"]
+        except (ValueError, KeyError, TypeError):
+            url = None
+        if not isinstance(url, str):
+            raise BadAnswer("Replicate's answer to the upload names no file.", provider=self.name, charged="no")
+        return url
+
+    def _answer(self, prediction: Prediction, accepted: Accepted, model: Model) -> Answer:
+        if prediction.state in ("succeeded", "processing"):
+            return answer_of(prediction, accepted)
+        raise ended(prediction, accepted, model)
+
+    async def _poll(self, accepted: Accepted) -> Prediction:
+        """The prediction when it has ended."""
+        until = self._http.clock() + self._http.timeouts.total_s
+        pause = _FIRST_POLL_S
+        while True:
+            prediction = await self._look(accepted)
+            if prediction.state not in WAITING:
+                return prediction
+            if self._http.clock() >= until:
+                await self._give_up(accepted)
+            await self._http.sleep(pause)
+            pause = min(_LONGEST_POLL_S, pause * _POLL_GROWTH)
+
+    async def _look(self, accepted: Accepted) -> Prediction:
+        """GET the prediction. It was accepted, so whatever goes wrong here, its charge is unknown."""
+        url = self._url(accepted, "get")
+        try:
+            reply = await self._http.send(
+                "GET", url, headers=self._headers(), max_bytes=_REPLY_LIMIT, repeat="idempotent"
+            )
+        except Failure as failure:
+            raise unreached(failure, "unknown", accepted.request_id) from None
+        prediction = read(reply) if reply.status == 200 else None
+        if prediction is None:
+            raise lost_track(reply, accepted)
+        return prediction
+
+    async def _give_up(self, accepted: Accepted) -> NoReturn:
+        gone = await self.cancel(accepted)
+        raise ProviderDown(
+            f"Replicate did not finish within {self._http.timeouts.total_s:g} s.",
+            hint="Raise MINTMARK_PROVIDER_TIMEOUT_S, or try again later.",
+            provider=self.name,
+            charged="no" if gone else "unknown",
+            request_id=accepted.request_id,
+        )
+
+    async def _see_off(self, submitting: asyncio.Future[tuple[Accepted, Prediction]], on_accepted: OnAccepted) -> None:
+        """Canceled while the POST was under way: its answer is awaited for a moment, as it names what must be stopped."""
+        with contextlib.suppress(asyncio.TimeoutError, ProviderError):
+            accepted, _ = await asyncio.wait_for(submitting, _CANCEL_PATIENCE_S)
+            await on_accepted(accepted)
+            await asyncio.wait_for(self.cancel(accepted), _CANCEL_PATIENCE_S)
+
+    @contextlib.asynccontextmanager
+    async def _canceled_with_us(self, accepted: Accepted) -> AsyncIterator[None]:
+        """When we are canceled, the remote call is too: otherwise it would go on and be charged."""
+        try:
+            yield
+        except asyncio.CancelledError:
+            logger.info("canceling %s", accepted.request_id, extra=log.action("remote_cancel"))
+            asked = asyncio.create_task(self.cancel(accepted), name=f"replicate-cancel-{accepted.request_id}")
+            with contextlib.suppress(asyncio.TimeoutError):
+                # Shielded: whoever cancels us twice is in a hurry, but not in such a hurry that money may burn.
+                await asyncio.wait_for(asyncio.shield(asked), _CANCEL_PATIENCE_S)
+            raise
+
+    # -- requests -----------------------------------------------------------------------------------------------
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._key.reveal()}"}
+
+    def _url(self, accepted: Accepted, name: str) -> str:
+        """A URL as Replicate gave it, if the key may travel there."""
+        url = str(accepted.handle.get(name, ""))
+        if not self._hosts.is_api(url):
+            raise BadAnswer(
+                f"Replicate's {name} URL is not on Replicate's own host; the key is not sent there.",
+                provider=self.name,
+                charged="unknown",
+                request_id=accepted.request_id,
+            )
+        return url
+
+
+def deadline_min(model: Model, total_s: float) -> int:
+    """Minutes after which Replicate stops the prediction: a little later than we give up on it.
+
+    Whole minutes: the one form of the header that is documented. A price by time holds for no longer than its bound.
+    """
+    if model.price is not None and model.price.unit == "second":
+        return max(1, int(min(total_s + 60, model.price.at_most_seconds) // 60))
+    return ceil(total_s / 60) + 1
+
+
+def _plain_wait(reply: Reply) -> bool:
+    """Throttled, and the shared client can tell how long from the header, or need not: nobody says."""
+    return throttled(reply) and (reply.retry_after_s is not None or asked_wait(reply) is None)

@@ -1,0 +1,136 @@
+"""What Replicate's refusals and failed predictions mean, and what is known of the charge in each.
+
+Billing facts (replicate.com/docs: billing, predictions/lifecycle): a public model that is billed by time costs the time
+it was active, also when it is then canceled; one that is billed by output costs the output; a prediction that never
+started costs nothing. What a failed prediction of a model costs that is billed for its input too is written nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .. import log
+from ..errors import (
+    BadAnswer,
+    Charged,
+    ProviderAuth,
+    ProviderBlocked,
+    ProviderDown,
+    ProviderError,
+    ProviderRefused,
+    RateLimited,
+    ResultLost,
+)
+from ..metering.prices import Quantities, charge
+from .base import Accepted
+from .http import Failure, NotSent, Reply, TooLarge
+from .model import Model
+from .replicate_answer import Prediction
+
+_BLOCKED = re.compile(
+    r"\bE005\b|flagged as sensitive|nsfw|content policy|safety (?:checker|filter|system)|moderat", re.I
+)
+"""There is no code for it: these are the words of the models that have a filter."""
+_RESETS = re.compile(r"resets in ~?(\d+(?:\.\d+)?)\s*s", re.I)
+
+
+def refused(reply: Reply) -> ProviderError:
+    """A submission that was answered with an error: no prediction was made, unless a gateway lost the answer."""
+    told, detail = _told(reply), _detail(reply)
+    if reply.status == 402:
+        hint = "Add credit at replicate.com/account/billing."
+        return ProviderAuth("Replicate's account has no credit left (402).", hint=hint, **told)
+    if reply.status in (401, 403):
+        hint = "Check the key: mintmark keys set replicate."
+        return ProviderAuth(f"Replicate refuses the key ({reply.status}).", hint=hint, **told)
+    if reply.status == 429:
+        return RateLimited(f"Replicate's rate limit is reached: {detail}", hint="Wait, or ask for fewer.", **told)
+    if _BLOCKED.search(detail) and reply.status < 500:
+        return ProviderBlocked(f"Replicate's model blocked it: {detail}", hint="Change the prompt.", **told)
+    if 400 <= reply.status < 500 and reply.status != 408:
+        return ProviderRefused(f"Replicate refuses the request: {detail}", **told)
+    charged: Charged = "no" if reply.status == 503 else "unknown"
+    return ProviderDown(f"Replicate answers {reply.status}: {detail}", charged=charged, **told)
+
+
+def ended(prediction: Prediction, accepted: Accepted, model: Model) -> ProviderError:
+    """A prediction that has ended without a result."""
+    told: dict[str, Any] = {
+        "provider": "replicate",
+        "request_id": accepted.request_id,
+        "charged": charge_of(prediction, model),
+        "microusd": _amount(prediction, model),
+    }
+    if prediction.state == "unknown":
+        return BadAnswer("Replicate's prediction has a status that its protocol does not have.", **told)
+    if prediction.state in ("canceled", "aborted"):
+        when = "after it had started" if prediction.started and prediction.state == "canceled" else "before it started"
+        return ProviderDown(f"Replicate's prediction was {prediction.state} {when}.", hint="Ask again.", **told)
+    if _BLOCKED.search(prediction.error):
+        hint = "Change the prompt or the images."
+        return ProviderBlocked(f"Replicate's model blocked it: {prediction.error}", hint=hint, **told)
+    return ProviderDown(f"Replicate's model failed: {prediction.error or 'it does not say why'}", **told)
+
+
+def charge_of(prediction: Prediction, model: Model) -> Charged:
+    """What is known of the charge of a prediction that gave nothing."""
+    if prediction.state == "aborted":
+        return "no"
+    if prediction.state == "unknown" or model.price is None:
+        return "unknown"
+    if prediction.state == "canceled":
+        return "yes" if prediction.started else "no"
+    if model.price.unit == "second":
+        return "yes" if prediction.started else "no"
+    return "no" if model.price.unit == "image" else "unknown"
+
+
+def _amount(prediction: Prediction, model: Model) -> int | None:
+    """The charge itself, where the time it took is told and is what is paid for."""
+    if model.price is None or model.price.unit != "second" or prediction.seconds is None:
+        return None
+    return charge(model.price, Quantities(seconds=prediction.seconds), {})
+
+
+def lost_track(reply: Reply, accepted: Accepted) -> ProviderError:
+    """An accepted prediction cannot be read."""
+    told = {**_told(reply), "request_id": accepted.request_id, "charged": "unknown"}
+    if reply.status == 404:
+        return ResultLost("Replicate does not know the prediction (any more).", **told)
+    if reply.status in (401, 403):
+        return ProviderAuth(f"Replicate refuses the key ({reply.status}).", hint="Check the key.", **told)
+    if reply.status == 200:
+        return BadAnswer("Replicate's answer is no prediction.", **told)
+    return ProviderDown(f"Replicate's prediction answers {reply.status}.", **told)
+
+
+def unreached(failure: Failure, charged: Charged, request_id: str | None = None) -> ProviderError:
+    """No complete answer came."""
+    told: dict[str, Any] = {"provider": "replicate", "charged": charged, "request_id": request_id}
+    if isinstance(failure, TooLarge):
+        return BadAnswer(f"Replicate's answer is too large ({failure}).", **told)
+    what = "cannot be reached" if isinstance(failure, NotSent) else "dropped the connection"
+    return ProviderDown(f"Replicate {what} ({failure}).", **told)
+
+
+def asked_wait(reply: Reply) -> float | None:
+    """Seconds that a throttled answer asks to wait: its header, else the words of its detail ("resets in ~30s")."""
+    if reply.retry_after_s is not None:
+        return reply.retry_after_s
+    found = _RESETS.search(_detail(reply)) if reply.status == 429 else None
+    return float(found[1]) if found else None
+
+
+def _detail(reply: Reply) -> str:
+    """Errors are ``{title, detail, status}``."""
+    try:
+        body = reply.json()
+    except ValueError:
+        return f"status {reply.status}"
+    told = body.get("detail") or body.get("title") or body.get("error")
+    return log.redact(str(told)).strip()[:300] if told else f"status {reply.status}"
+
+
+def _told(reply: Reply) -> dict[str, Any]:
+    return {"provider": "replicate", "status": reply.status, "retry_after": asked_wait(reply)}
