@@ -127,8 +127,12 @@ class Settings:
     workflows: tuple[Path, ...] = _setting(
         "MINTMARK_WORKFLOWS", "Folders of your own workflows, beside the shipped ones.", (), _paths
     )
-    keep_prompt: bool = _setting(
-        "MINTMARK_KEEP_PROMPT", "1: the credential holds the prompt itself, not only its digest.", False, _flag
+    keep_prompt: bool | None = _setting(
+        "MINTMARK_KEEP_PROMPT",
+        "1: the credential holds the prompt itself, not only its digest. 0: nor does a saved file hold the graph, "
+        "in which the prompt stands. Not set: a digest in the credential, the graph as the save node says.",
+        None,
+        _flag,
     )
     signing_cert: Path | None = _setting(
         "MINTMARK_SIGNING_CERT", "PEM chain of your own signing certificate, leaf first.", None, _path

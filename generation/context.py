@@ -61,8 +61,9 @@ class JobContext(_Frozen):
     mode: Literal["live", "sandbox"]
     """A worker in the other mode refuses the job: play money and real money are never mixed up."""
     on_unknown: Literal["strict", "available"] = "strict"
-    keep_prompt: bool = False
-    """Whether the credential may hold the prompt itself."""
+    keep_prompt: bool | None = None
+    """True: the credential may hold the prompt itself. False: nor may a saved file hold the graph, in which it stands.
+    None: only its digest stands in the credential, and the save node decides on the graph."""
     workflow: WorkflowRef | None = None
     token: SecretStr | None = None
     """Short-lived; opens this job's report from afar, and nothing else. Never stored."""

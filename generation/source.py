@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +104,10 @@ def _orientation(data: bytes) -> int:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            turn = image.getexif().get(_ORIENTATION)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a size that our own limit allows, or of EXIF that is damaged
+            with Image.open(io.BytesIO(data)) as image:
+                turn = image.getexif().get(_ORIENTATION)
     except (OSError, ValueError, SyntaxError):
         return 1
     return turn if isinstance(turn, int) and 1 <= turn <= 8 else 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -24,6 +25,8 @@ from .journal import PAGE, Journal
 logger = log.get("generation.journal")
 
 _SCHEMA = Path(__file__).with_name("journal.sql")
+OPENED = 1024
+"""Jobs of which this process remembers that it has opened them."""
 _OPEN = "('held', 'asking', 'accepted')"
 _HELD = f"CASE WHEN state IN {_OPEN} OR state = 'unknown' THEN hold ELSE 0 END"
 
@@ -44,6 +47,7 @@ class SqliteJournal(Journal):
         self._db = Database(folder / "journal.sqlite3", _SCHEMA.read_text(encoding="utf-8"))
         self._owner = Owner(folder / "owners")
         self._fresh: list[Entry] = []
+        self._opened: OrderedDict[str, str] = OrderedDict()
         self.journal_id = self._identity()
 
     @property
@@ -54,6 +58,9 @@ class SqliteJournal(Journal):
 
     def open_job(self, context: JobContext) -> None:
         stored = context.model_dump_json(exclude={"token", "expires_at"})
+        # A context never changes, so what this process has written or found once needs no second look.
+        if self._opened.get(context.job_id) == stored:
+            return
         with self._db.transaction() as db:
             row = db.execute("SELECT context FROM jobs WHERE job_id = ?", (context.job_id,)).fetchone()
             if row is None:
@@ -65,6 +72,9 @@ class SqliteJournal(Journal):
                 raise InvalidInput(
                     f"Job {context.job_id} is already known here with another context.", hint="Use a new job id."
                 )
+        self._opened[context.job_id] = stored
+        while len(self._opened) > OPENED:
+            self._opened.popitem(last=False)
 
     def job(self, job_id: str) -> JobContext | None:
         row = self._db.row("SELECT context FROM jobs WHERE job_id = ?", job_id)

@@ -6,7 +6,7 @@ what a month costs whether or not an image is made (people, on-call, storage). B
 
     N* = E / (c - G / (r * u))
 
-and where ``c <= G / (r * u)`` owning never gets cheaper. This is the crossover of the book chapter that this product was
+and where ``c <= G / (r * u)`` owning never gets cheaper. It is the crossover of the book chapter this product was
 asked for with (section 38.3), with utilisation added.
 """
 

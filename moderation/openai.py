@@ -20,6 +20,7 @@ from .base import Checker, Scores
 from .verdict import Subject
 
 MODEL = "omni-moderation-latest"
+_LARGE = 64 * 1024  # bytes of an image that are written as text in a thread
 
 SCORED_FROM_PIXELS = frozenset(
     {"self-harm", "self-harm/intent", "self-harm/instructions", "sexual", "violence", "violence/graphic"}
@@ -69,7 +70,8 @@ class OpenAIChecker(Checker):
     async def check_image(self, data: bytes, media_type: str) -> Scores:
         if not media_type.startswith("image/"):
             raise InvalidInput(f"Only images can be checked, not {media_type}.")
-        url = await asyncio.to_thread(_data_uri, data, media_type)
+        large = len(data) > _LARGE
+        url = await asyncio.to_thread(_data_uri, data, media_type) if large else _data_uri(data, media_type)
         return await self._ask("image", [{"type": "image_url", "image_url": {"url": url}}])
 
     async def _ask(self, subject: Subject, content: str | list[dict[str, Any]]) -> Scores:

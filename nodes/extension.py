@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .credentials import LoadImageWithCredentials, ReadCredentials
 from .host import ComfyHost
 from .host import current as current_host
 from .label import VisibleLabel
@@ -31,6 +32,8 @@ NODES: list[type[io.ComfyNode]] = [
     Receipt,
     VisibleLabel,
     SignAndSave,
+    ReadCredentials,
+    LoadImageWithCredentials,
 ]
 
 

@@ -33,6 +33,10 @@ class Host(Protocol):
         """Where HTTP routes are added while the pack loads: an ``aiohttp.web.RouteTableDef``."""
 
     @property
+    def input_dir(self) -> Path:
+        """Where files that were uploaded lie."""
+
+    @property
     def output_dir(self) -> Path:
         """Where save nodes write."""
 
@@ -64,6 +68,12 @@ class Host(Protocol):
     def prompt_thread_alive(self) -> bool | None:
         """Whether prompts are still being worked on; None where that cannot be told."""
 
+    def models(self) -> tuple[tuple[str, ...], bool]:
+        """File names of models in memory, and whether these are all. May raise anything."""
+
+    def devices(self) -> list[dict[str, Any]]:
+        """What it computes on, in the fields of ``Device`` (generation/context.py) at least. May raise anything."""
+
 
 class ComfyHost:
     """A running ComfyUI."""
@@ -89,6 +99,12 @@ class ComfyHost:
         Whoever sends it chooses what ComfyUI's cache gives them: another project's result, too.
         """
         self._server.add_on_prompt_handler(without_is_changed)
+
+    @property
+    def input_dir(self) -> Path:
+        import folder_paths
+
+        return Path(folder_paths.get_input_directory())
 
     @property
     def output_dir(self) -> Path:
@@ -136,6 +152,16 @@ class ComfyHost:
         names = [thread.name for thread in threading.enumerate() if thread.is_alive()]
         workers = [name for name in names if "prompt_worker" in name]
         return bool(workers) if workers or len(names) > 1 else None
+
+    def models(self) -> tuple[tuple[str, ...], bool]:
+        from .devices import comfy_models
+
+        return comfy_models()
+
+    def devices(self) -> list[dict[str, Any]]:
+        from .devices import comfy_devices
+
+        return comfy_devices()
 
 
 def without_is_changed(body: dict[str, Any]) -> dict[str, Any]:

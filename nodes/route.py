@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from .. import __version__, log
 from ..errors import InternalError, InvalidInput, MintmarkError, Unauthorized, UnknownJob, WorkerModeMismatch
+from .devices import Readings
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -43,20 +44,26 @@ class _Handlers:
 
     def __init__(self, worker: Callable[[], Worker]) -> None:
         self._worker = worker
+        self._readings = Readings()
 
     async def health(self, request: web.Request) -> Any:
         from ..generation.context import WorkerHealth
 
         worker = self._worker()
         engine = await worker.engine()
+        providers = await asyncio.to_thread(engine.reachable)
+        (models, all_models), devices = await asyncio.to_thread(self._readings.of, worker.host)
         return WorkerHealth(
             boot_id=worker.boot_id,
             kind=worker.host.kind,
             pack_version=__version__,
             mode=worker.settings.mode,
             policy=worker.settings.policy,
-            providers=await asyncio.to_thread(engine.reachable),
+            providers=providers,
             prompt_thread_alive=worker.host.prompt_thread_alive(),
+            models_in_memory=models,
+            models_known=all_models,
+            devices=devices,
         )
 
     async def accept(self, request: web.Request) -> Any:

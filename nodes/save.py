@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..errors import InvalidInput
+from .encoding import FORMATS
 from .naming import place, write_all
-from .sockets import RecordSocket
+from .saving import Wanted, draft, fed
+from .sockets import RecordSocket, SourceSocket
 from .worker import current
 
 if TYPE_CHECKING:
     from ..generation.context import JobContext
     from ..generation.engine import Engine
     from ..generation.sealing import Draft, Sealed
-    from ..generation.service import Picture
 
+NO_GRAPH = "Policy keeps prompts out of files (MINTMARK_KEEP_PROMPT=0), so the graph was left out."
 ORIGINS = {
     "AI, made in this graph": "local_ai",
     "photo or art, edited with AI": "ai_edited",
@@ -27,7 +30,7 @@ ORIGINS = {
 
 
 class SignAndSave(io.ComfyNode):
-    """Writes signed PNG files."""
+    """Writes signed PNG, JPEG and WebP files."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -56,27 +59,26 @@ class SignAndSave(io.ComfyNode):
         filename_prefix: str = "mintmark/image",
         keep_graph: bool = True,
         origin: str = "AI, made in this graph",
+        format: str = "PNG",  # noqa: A002 - the name of the input
+        quality: int = 95,
+        lossless: bool = False,
+        folder: str = "",
+        source: Any = None,
     ) -> Any:
-        from ..generation.sealing import seal
-
         texts = _graph_texts(cls.hidden) if keep_graph else None
+        asked = {"format": format, "quality": quality, "lossless": lossless, "origin": ORIGINS[origin]}
         worker = current()
 
-        async def save(engine: Engine, job: JobContext, node: str) -> list[dict[str, Any]]:
-            folder, stem = place(worker.host.output_dir, filename_prefix)
-            drafts = await _drafts(engine, job, node, images, record, texts, ORIGINS[origin])
-            # All are judged and signed before the first is written: one that is blocked leaves no half of a batch.
-            sealed = [await seal(engine, job, draft) for draft in drafts]
-            paths = await asyncio.to_thread(write_all, folder, stem, [each.data for each in sealed])
-            root = worker.host.output_dir
-            told = [_told(*each, root, node) for each in zip(sealed, paths, drafts, strict=True)]
-            for facts in told:
-                await asyncio.to_thread(engine.journal.note, job.job_id, "signed", facts)
-            return told
+        async def save(engine: Engine, job: JobContext, node: str) -> tuple[list[dict[str, Any]], list[str]]:
+            place_of = place(worker.host.output_dir, filename_prefix, folder)
+            wanted, notes = _wanted(asked, texts, job)
+            drafts, more = await _drafts(engine, job, node, images, record, source, wanted)
+            told = await _save(engine, job, node, drafts, place_of, worker.host.output_dir)
+            return told, list(dict.fromkeys([*notes, *more]))
 
-        saved: list[dict[str, Any]] = await worker.job(save)
+        saved, notes = await worker.job(save)
         shown = [{key: each[key] for key in ("filename", "subfolder", "type")} for each in saved]
-        return io.NodeOutput(ui={"images": shown, "mintmark": saved})
+        return io.NodeOutput(ui={"images": shown, "mintmark": saved, "text": ["\n".join([_summary(saved), *notes])]})
 
 
 def _inputs() -> list[Any]:
@@ -105,6 +107,42 @@ def _inputs() -> list[Any]:
             optional=True,
             tooltip="What the credential says of images that have no record.",
         ),
+        *_format_inputs(),
+        io.String.Input(
+            "folder",
+            default="",
+            optional=True,
+            tooltip="A folder inside ComfyUI's output folder, before the one that the prefix names. Empty: none.",
+        ),
+        SourceSocket.Input(
+            "source",
+            optional=True,
+            tooltip="From Load Image with Credentials: the credential then names that file, with its own credential.",
+        ),
+    ]
+
+
+def _format_inputs() -> list[Any]:
+    return [
+        io.Combo.Input(
+            "format",
+            options=list(FORMATS),
+            default="PNG",
+            optional=True,
+            tooltip="An untouched image that came in this format keeps its very bytes. ComfyUI reads graphs out of PNG "
+            "and WebP.",
+        ),
+        io.Int.Input(
+            "quality",
+            default=95,
+            min=1,
+            max=100,
+            optional=True,
+            tooltip="Of JPEG and of WebP with loss: more is better and larger. PNG has no loss.",
+        ),
+        io.Boolean.Input(
+            "lossless", default=False, optional=True, tooltip="WebP only: every pixel stays as it is, at more bytes."
+        ),
     ]
 
 
@@ -119,50 +157,50 @@ def _is_keyword(name: str) -> bool:
     return 1 <= len(name) <= 79 and name.isprintable() and name.isascii()
 
 
+def _wanted(asked: dict[str, Any], texts: dict[str, str] | None, job: JobContext) -> tuple[Wanted, list[str]]:
+    """What the files shall be, and what policy changed of it. A value can come over a link, so it is checked."""
+    if asked["format"] not in FORMATS:
+        raise InvalidInput(f"format: {asked['format']!r} is none.", hint=f"One of: {', '.join(FORMATS)}.")
+    if not 1 <= asked["quality"] <= 100:
+        raise InvalidInput(f"quality: {asked['quality']} cannot be used.", hint="From 1 to 100.")
+    forbidden = texts is not None and job.keep_prompt is False
+    return Wanted(**asked, texts=None if forbidden else texts), [NO_GRAPH] if forbidden else []
+
+
 async def _drafts(
-    engine: Engine, job: JobContext, node: str, images: Any, made: Any, texts: dict[str, str] | None, origin: Any
-) -> list[Draft]:
+    engine: Engine, job: JobContext, node: str, images: Any, made: Any, source: Any, wanted: Wanted
+) -> tuple[list[Draft], list[str]]:
     from .pixels import to_pixels
 
     every = await asyncio.to_thread(to_pixels, images)
     record = await asyncio.to_thread(engine.service.adopt_cached, made.record, job, node) if made else None
-    return [
-        await asyncio.to_thread(_draft, made, record, index, pixels, texts, origin)
-        for index, pixels in enumerate(every)
+    found = [
+        await asyncio.to_thread(draft, made, record, source, pixels, f"image {number}", wanted)
+        for number, pixels in enumerate(every, 1)
     ]
+    broken = [each.warning for each in fed(made, source) if each.warning]
+    return [each for each, _ in found], [*broken, *(note for _, notes in found for note in notes)]
 
 
-def _draft(made: Any, record: Any, index: int, pixels: Any, texts: dict[str, str] | None, origin: Any) -> Draft:
-    from ..generation.sealing import Draft
-    from .originals import closest_of, original_of
-    from .pixels import to_png
+async def _save(
+    engine: Engine, job: JobContext, node: str, drafts: list[Draft], place_of: tuple[Path, str], root: Path
+) -> list[dict[str, Any]]:
+    from ..generation.sealing import seal
 
-    original = original_of(made, pixels)
-    source = original or closest_of(made, pixels)
-    return Draft(
-        data=_untouched(original, bare=texts is None) if original else to_png(pixels),
-        title=f"image {index + 1}",
-        texts=texts or {},
-        record=record,
-        source=source,
-        edited=source is not None and original is None,
-        origin=origin,
-    )
+    # All are judged and signed before the first is written: one that is blocked leaves no half of a batch.
+    sealed = [await seal(engine, job, each) for each in drafts]
+    ending = next(kind.ending for kind in FORMATS.values() if kind.media_type == drafts[0].media_type)
+    paths = await asyncio.to_thread(write_all, *place_of, [each.data for each in sealed], ending)
+    told = [_told(*each, root, node) for each in zip(sealed, paths, drafts, strict=True)]
+    for facts in told:
+        await asyncio.to_thread(engine.journal.note, job.job_id, "signed", facts)
+    return told
 
 
-def _untouched(picture: Picture, *, bare: bool) -> bytes:
-    """The picture as a PNG: the provider's own bytes where that is one, so nothing is lost or compressed again.
-
-    ``bare``: without text. Some providers write the prompt into their PNG.
-    """
-    from ..generation.pictures import decode
-    from ..generation.sealing import PNG
-    from ..provenance.png import read_text
-    from .pixels import to_png
-
-    if picture.output.media_type == PNG and not (bare and read_text(picture.data)):
-        return picture.data
-    return to_png(decode(picture.data, max_pixels=picture.output.width * picture.output.height))
+def _summary(saved: list[dict[str, Any]]) -> str:
+    """What was done, in one line."""
+    names = ", ".join(each["filename"] for each in saved[:3]) + (" and more" if len(saved) > 3 else "")
+    return f"{names}: signed by {saved[0]['issuer']}"
 
 
 def _told(sealed: Sealed, path: Path, draft: Draft, root: Path, node: str) -> dict[str, Any]:

@@ -89,7 +89,8 @@ class Provider(ABC):
     name: ClassVar[str]
     """The word used everywhere: ``openai``, ``fal``."""
     resumable: ClassVar[bool]
-    """Whether a call that was accepted can be asked about by its handle, also by another process."""
+    """Whether a call that was accepted can be asked about by its handle, also by another process. Where this holds for
+    some calls only, it is True, the others get an empty handle, and :meth:`resume` raises ChargeUnknown for that."""
 
     @abstractmethod
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:

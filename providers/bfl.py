@@ -6,7 +6,7 @@ is used as returned, and only under ``bfl.ai``: the key goes with it. The image'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -18,15 +18,16 @@ from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .bfl_answer import accepted_of, answer_of, word_of
 from .bfl_errors import MODERATED, ended_badly, lost_track, refused_submit, unreached
 from .bfl_request import prepared_of
-from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin, passing
+from .hosts import Hosts
+from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, passing
 from .imagefile import is_whole
 from .model import Model
+from .pace import Pace
 from .request import GenerationRequest
 from .secret import Secret
 
-BASE_URL = "https://api.bfl.ai"
+BASE_URL = "https://api.bfl.ai/v1"
 """The global one; ``api.eu.bfl.ai`` and ``api.us.bfl.ai`` keep data in their region (MINTMARK_PROVIDER_URLS)."""
-_FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.25, 2.0, 1.5
 _LIMIT = 1 * MIB
 _WORKING = frozenset({"Pending", "Reasoning", "Generating"})
 _OVER = frozenset({"Error", "Task not found", *MODERATED})
@@ -34,20 +35,7 @@ _OVER = frozenset({"Error", "Task not found", *MODERATED})
 logger = log.get("providers.bfl")
 
 
-@dataclass(frozen=True)
-class Hosts:
-    """Where BFL is: ``base``, and every host of ``domain``. A sandbox has one origin for all, and no domain."""
-
-    base: str = BASE_URL
-    domain: str = "bfl.ai"
-
-    def is_own(self, url: str) -> bool:
-        """Whether a task may be asked about there (with the key), or its file fetched (without)."""
-        if not is_safe(url):
-            return False
-        host = urlsplit(url).hostname or ""
-        own = bool(self.domain) and (host == self.domain or host.endswith(f".{self.domain}"))
-        return origin(url) == origin(self.base) or (own and url.startswith("https:"))
+LIVE = Hosts(base=BASE_URL, api=("bfl.ai",), media=("bfl.ai",))
 
 
 class Bfl(Provider):
@@ -56,17 +44,18 @@ class Bfl(Provider):
     name: ClassVar[str] = "bfl"
     resumable: ClassVar[bool] = True
 
-    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
-        self._http, self._key, self._hosts = http, key, hosts or Hosts()
+    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts = LIVE) -> None:
+        self._http, self._key, self._hosts = http, key, hosts
+        self._pace = Pace()
 
     @classmethod
     def open(
         cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
     ) -> Self:
         """Against the live API (``base_url``: a region's, or a gateway of the user's own), or a sandbox's."""
-        if sandbox_url is None:
-            return cls(http, key=key, hosts=Hosts(base=base_url.rstrip("/")) if base_url else None)
-        return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/bfl", domain=""))
+        if sandbox_url is not None:
+            return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/bfl/v1"))
+        return cls(http, key=key, hosts=replace(LIVE, base=_base(base_url)) if base_url else LIVE)
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         return prepared_of(model, request)
@@ -75,7 +64,7 @@ class Bfl(Provider):
         accepted = accepted_of(await self._submit(prepared), prepared)
         self._polling_url(accepted)
         await on_accepted(accepted)
-        return await self._wait(accepted)
+        return await self._wait(accepted, prepared.path)
 
     async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
         return await self._wait(accepted)
@@ -84,7 +73,7 @@ class Bfl(Provider):
         if image.data is not None:
             return image.data
         try:
-            reply = await self._http.download(image.url or "", allowed=self._hosts.is_own)
+            reply = await self._http.download(image.url or "", allowed=self._hosts.is_media)
         except (Forbidden, TooLarge) as failure:
             raise ResultLost(f"BFL's file is not fetched ({failure}).", provider=self.name, charged="yes") from None
         except Failure as failure:
@@ -107,7 +96,7 @@ class Bfl(Provider):
     # -- the steps of a call ------------------------------------------------------------------------------------
 
     async def _submit(self, prepared: Prepared) -> Reply:
-        url = f"{self._hosts.base}/v1/{prepared.path}"
+        url = f"{self._hosts.base}/{prepared.path}"
         try:
             reply = await self._http.send(
                 "POST", url, headers=self._headers(), json=prepared.fields, max_bytes=_LIMIT, repeat="unsent"
@@ -120,26 +109,29 @@ class Bfl(Provider):
             problem = refused_submit(reply)
         raise problem
 
-    async def _wait(self, accepted: Accepted) -> Answer:
-        """Poll until the task is over."""
-        until = self._http.clock() + self._http.timeouts.total_s
-        pause = _FIRST_POLL_S
-        while True:
+    async def _wait(self, accepted: Accepted, fresh: str | None = None) -> Answer:
+        """The answer once the task is over. ``fresh`` is the endpoint of a task that was submitted just now."""
+        since = self._http.clock()
+        for pause in self._pace.pauses(fresh):
+            if pause:
+                await self._http.sleep(pause)
             reply = await self._poll(accepted)
             word = word_of(reply)
             if word is None:
                 raise lost_track(reply, accepted)
+            took = self._http.clock() - since
             if word == "Ready":
+                if fresh is not None:
+                    self._pace.took(fresh, took)
                 return answer_of(reply, accepted)
             if word in _OVER:
                 raise ended_badly(word, reply, accepted)
             if word not in _WORKING:
                 # BFL's list of words has grown before, by ones that mean "not yet"; time bounds it all the same.
                 logger.info("unknown status %r of %s", word[:40], accepted.request_id, extra=log.action("odd_status"))
-            if self._http.clock() >= until:
-                raise self._too_late(accepted)
-            await self._http.sleep(pause)
-            pause = min(_LONGEST_POLL_S, pause * _POLL_GROWTH)
+            if took >= self._http.timeouts.total_s:
+                break
+        raise self._too_late(accepted)
 
     async def _poll(self, accepted: Accepted) -> Reply:
         """The task was accepted, so whatever goes wrong here, its charge is unknown."""
@@ -173,7 +165,7 @@ class Bfl(Provider):
     def _polling_url(self, accepted: Accepted) -> str:
         """The URL as BFL gave it, if the key may travel there."""
         url = str(accepted.handle.get("polling_url", ""))
-        if not self._hosts.is_own(url):
+        if not self._hosts.is_api(url):
             raise BadAnswer(
                 "BFL's polling_url is not on BFL's own hosts; the key is not sent there.",
                 provider=self.name,
@@ -181,3 +173,9 @@ class Bfl(Provider):
                 request_id=accepted.request_id,
             )
         return url
+
+
+def _base(url: str) -> str:
+    """The base URL as given; a bare host, as BFL names its regions, has the API under ``/v1``."""
+    url = url.rstrip("/")
+    return url if urlsplit(url).path else f"{url}/v1"

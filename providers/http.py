@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -119,12 +120,14 @@ def place(url: str) -> str:
     return f"{parts.hostname or '?'}{port}{parts.path}"
 
 
+@lru_cache(maxsize=4096)
 def origin(url: str) -> str:
     """Scheme, host and port of a URL, with the port always written out."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname}:{parts.port or {'https': 443, 'http': 80}.get(parts.scheme, 0)}"
 
 
+@lru_cache(maxsize=4096)
 def is_safe(url: str) -> bool:
     """Whether a key may travel there: https, or http to this very machine, and no credentials in the URL."""
     try:
@@ -199,8 +202,9 @@ class HttpClient:
         if not is_safe(url):
             raise Forbidden(method, url, "only https is asked, and http only on this machine")
         again = again or (throttled if repeat == "unsent" else passing)
-        # In a thread: a body can hold images, and writing megabytes of JSON would hold up every other call.
-        extra, body = await asyncio.to_thread(_body, json, form) if method == "POST" else _body(json, form)
+        # In a thread where the body holds images: writing megabytes of JSON would hold up every other call.
+        large = form is not None or _holds_files(json)
+        extra, body = await asyncio.to_thread(_body, json, form) if large else _body(json, form)
         attempt = 1
         while True:
             outcome = await self._once(method, url, {**headers, **extra}, body, max_bytes or self._max_bytes, repeat)
@@ -294,6 +298,14 @@ def _next(url: str, location: str) -> str:
         return urljoin(url, location)
     except ValueError:
         raise Forbidden("GET", url, "it redirects to what is no URL") from None
+
+
+def _holds_files(value: Any) -> bool:
+    """Whether one of the texts in a JSON body is as long as only files are."""
+    if isinstance(value, str):
+        return len(value) > _CHUNK
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    return any(map(_holds_files, inside))
 
 
 def _body(json: Any, form: Sequence[Part] | None) -> tuple[dict[str, str], bytes | None]:

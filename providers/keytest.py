@@ -146,5 +146,4 @@ def _balance(probe: Probe, reply: Reply) -> float | None:
         value = reply.json().get(probe.balance)
     except ValueError:
         return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number else None
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

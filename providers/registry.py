@@ -12,9 +12,11 @@ from .fal import Fal
 from .http import HttpClient
 from .openai import OpenAI
 from .openai_moderations import ModerationsClient, openai_moderations_client
+from .replicate import Replicate
 from .secret import Secret
+from .stability import Stability
 
-ADAPTERS: tuple[Any, ...] = (OpenAI, Fal, Bfl)
+ADAPTERS: tuple[Any, ...] = (OpenAI, Fal, Bfl, Replicate, Stability)
 """To add a provider: write its file, add its class here, and its models to ``catalog/``. Each has ``open``."""
 
 

@@ -1,11 +1,11 @@
 """Replicate: a prediction is made, waited for or polled, and its files are downloaded; it can be canceled and resumed.
 
 Wire facts: the HTTP API reference, the pages on the prediction lifecycle, billing, data retention and rate limits, the
-changelog of 2025-10-16 (deadlines), and the official client replicate 1.0.7. Files of a prediction are gone after an hour.
+changelog of 2025-10-16 (deadlines), and the official client replicate 1.0.7. A prediction's files are gone in an hour.
 
 Two headers go with every paid POST. ``Prefer: wait=1`` lets a fast model answer at once; it is not longer, because only
-the answer names the prediction: until then it can neither be written down nor canceled. ``Cancel-After`` makes Replicate
-itself stop what nobody waits for any more; for a model that is billed by time it also bounds the price.
+the answer names the prediction: until then it can neither be written down nor canceled. ``Cancel-After`` makes
+Replicate itself stop what nobody waits for any more; for a model that is billed by time it also bounds the price.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar, NoReturn
-from urllib.parse import urlsplit
 
 from typing_extensions import Self
 
 from .. import log
 from ..errors import BadAnswer, ProviderDown, ProviderError, ResultLost
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
-from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin, throttled
+from .hosts import Hosts
+from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, throttled
 from .imagefile import is_whole
 from .model import Model
 from .multipart import Part
@@ -44,27 +43,8 @@ _MADE = (200, 201, 202)
 logger = log.get("providers.replicate")
 
 
-@dataclass(frozen=True)
-class Hosts:
-    """Where Replicate is. A sandbox has one origin for everything."""
-
-    base: str = "https://api.replicate.com/v1"
-    api: tuple[str, ...] = ("api.replicate.com",)
-    media: tuple[str, ...] = ("replicate.delivery",)
-
-    def is_api(self, url: str) -> bool:
-        """Whether the key may travel there."""
-        return self._is_own(url, self.api)
-
-    def is_media(self, url: str) -> bool:
-        """Whether a result file may be fetched there (without the key)."""
-        return self._is_own(url, self.media)
-
-    def _is_own(self, url: str, domains: tuple[str, ...]) -> bool:
-        if not is_safe(url):
-            return False
-        host = urlsplit(url).hostname or ""
-        return origin(url) == origin(self.base) or any(host == one or host.endswith(f".{one}") for one in domains)
+API = "https://api.replicate.com/v1"
+_API_HOSTS, _MEDIA_HOSTS = ("api.replicate.com",), ("replicate.delivery",)
 
 
 class Replicate(Provider):
@@ -73,17 +53,17 @@ class Replicate(Provider):
     name: ClassVar[str] = "replicate"
     resumable: ClassVar[bool] = True
 
-    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
-        self._http, self._key, self._hosts = http, key, hosts or Hosts()
+    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts) -> None:
+        self._http, self._key, self._hosts = http, key, hosts
 
     @classmethod
     def open(
         cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
     ) -> Self:
         """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
-        if sandbox_url is None:
-            return cls(http, key=key, hosts=Hosts(base=base_url.rstrip("/")) if base_url else None)
-        return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/replicate/v1", api=(), media=()))
+        if sandbox_url is not None:
+            return cls(http, key=key, hosts=Hosts(f"{sandbox_url.rstrip('/')}/replicate/v1"))
+        return cls(http, key=key, hosts=Hosts((base_url or API).rstrip("/"), _API_HOSTS, _MEDIA_HOSTS))
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         return prepare_input(model, request)
@@ -188,7 +168,7 @@ class Replicate(Provider):
 
     async def _upload(self, data: bytes, media_type: str) -> str:
         """Store an input file; its URL. Nothing was asked for yet, so nothing of this is charged."""
-        part = Part(name="content", data=data, filename="image", content_type=media_type)
+        part = Part(name="content", data=data, filename="image", media_type=media_type)
         try:
             reply = await self._http.send(
                 "POST",
@@ -255,7 +235,7 @@ class Replicate(Provider):
         )
 
     async def _see_off(self, submitting: asyncio.Future[tuple[Accepted, Prediction]], on_accepted: OnAccepted) -> None:
-        """Canceled while the POST was under way: its answer is awaited for a moment, as it names what must be stopped."""
+        """Canceled while the POST was under way: its answer names what must be stopped, so it is awaited a moment."""
         with contextlib.suppress(asyncio.TimeoutError, ProviderError):
             accepted, _ = await asyncio.wait_for(submitting, _CANCEL_PATIENCE_S)
             await on_accepted(accepted)

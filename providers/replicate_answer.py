@@ -1,8 +1,8 @@
 """What Replicate says of a prediction: its state, its output, what it used.
 
-Wire facts: the prediction object of the HTTP API reference, the lifecycle page, the changelog of 2025-10-16 (``aborted``)
-and the comment in the official client's ``run``: a request that was waited for may be answered as ``processing`` although
-its output is there.
+Wire facts: the prediction object of the HTTP API reference, the lifecycle page, the changelog of 2025-10-16
+(``aborted``) and the comment in the official client's ``run``: a request that was waited for may be answered as
+``processing`` although its output is there.
 """
 
 from __future__ import annotations

@@ -29,10 +29,10 @@ from .model import Model
 from .replicate_answer import Prediction
 
 _BLOCKED = re.compile(
-    r"\bE005\b|flagged as sensitive|nsfw|content policy|safety (?:checker|filter|system)|moderat", re.I
+    r"\bE005\b|flagged as sensitive|nsfw|content policy|safety (?:checker|filter|system)|moderat", re.IGNORECASE
 )
 """There is no code for it: these are the words of the models that have a filter."""
-_RESETS = re.compile(r"resets in ~?(\d+(?:\.\d+)?)\s*s", re.I)
+_RESETS = re.compile(r"resets in ~?(\d+(?:\.\d+)?)\s*s", re.IGNORECASE)
 
 
 def refused(reply: Reply) -> ProviderError:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aiohttp import web
 
-from . import context
+from . import context, system
 from .images import LazyImage
 from .paths import Paths
 from .socket import Fanout
@@ -24,6 +24,7 @@ class RunnerHost:
     kind: Literal["comfyui", "runner"] = "runner"
 
     def __init__(self, paths: Paths, fanout: Fanout, loop: asyncio.AbstractEventLoop) -> None:
+        self.input_dir: Path = paths.input
         self.output_dir: Path = paths.output
         self.temp_dir: Path = paths.temp
         self.user_dir: Path = paths.user
@@ -74,3 +75,12 @@ class RunnerHost:
     def prompt_thread_alive(self) -> bool | None:
         """Always: prompts are worked on by the loop that would answer this question."""
         return True
+
+    def models(self) -> tuple[tuple[str, ...], bool]:
+        """None, and that is sure: no node of the runner's own loads any."""
+        return (), True
+
+    def devices(self) -> list[dict[str, Any]]:
+        """As ``/system_stats`` tells them."""
+        names = ("name", "type", "vram_total", "vram_free")
+        return [{name: device[name] for name in names} for device in system.stats()["devices"]]

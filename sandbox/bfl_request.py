@@ -20,6 +20,8 @@ from .scene import paint
 _DEFAULT_SIZE = (1024, 768)
 _SIDES = ("top", "bottom", "left", "right")
 _MOST_MARGIN = 2048
+_STEP = 32
+"""Sides of FLUX.1's pictures are multiples of it."""
 _FORMATS = ("jpeg", "png", "webp")
 _DEFAULT_STRENGTH = 0.1
 
@@ -206,15 +208,15 @@ def _size(endpoint: Endpoint, body: dict[str, Any], sources: dict[str, picture.S
         return first
     if endpoint.sized_by == "ratio":
         return _from_ratio(endpoint, body.get("aspect_ratio") or endpoint.default_ratio, first)
-    low, high, step = (64, 65_536, 16) if endpoint.sized_by == "flux-2" else (256, 1440, 32)
+    low, high = (64, 65_536) if endpoint.sized_by == "flux-2" else (256, 1440)
     sides = [_side(body, name, low, high) for name in ("width", "height")]
     auto = _within(first) if first and endpoint.sized_by == "flux-2" else _DEFAULT_SIZE
     width, height = (given or instead for given, instead in zip(sides, auto, strict=True))
-    if endpoint.sized_by == "flux-1" and (width % step or height % step):
-        raise invalid("width", f"Input should be a multiple of {step}", "multiple_of", [width, height])
+    if endpoint.sized_by == "flux-1" and (width % _STEP or height % _STEP):
+        raise invalid("width", f"Input should be a multiple of {_STEP}", "multiple_of", [width, height])
     if width * height > MOST_PIXELS:
         raise Refused(400, f"{width}x{height} is more than 4 megapixels.")
-    return max(low, width // step * step), max(low, height // step * step)
+    return width, height
 
 
 def _side(body: dict[str, Any], name: str, low: int, high: int) -> int:
@@ -230,7 +232,7 @@ def _within(size: tuple[int, int]) -> tuple[int, int]:
     width, height = size
     while width * height > MOST_PIXELS:
         width, height = width // 2, height // 2
-    return max(64, width), max(64, height)
+    return max(64, width // 16 * 16), max(64, height // 16 * 16)
 
 
 def _from_ratio(endpoint: Endpoint, ratio: Any, first: tuple[int, int] | None) -> tuple[int, int]:

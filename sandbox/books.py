@@ -88,13 +88,13 @@ class Books:
         """Enter a request, before anything is done about it."""
         call = Call(number=len(self.calls) + 1, at=now(), **facts)
         self.calls.append(call)
-        self._write("call", asdict(call))
+        self._write("call", call)
         return call
 
     def close(self, call: Call, outcome: str, status: int | None) -> None:
         """Note what became of a request."""
         call.outcome, call.status = outcome, status
-        self._write("call", asdict(call))
+        self._write("call", call)
 
     def charge(
         self, *, provider: str, model: str, request_id: str, client_request_id: str | None, microusd: int, images: int,
@@ -103,7 +103,7 @@ class Books:
         """Enter a line of the bill. Called when the work is done and before the answer leaves."""
         line = Line(provider, model, request_id, client_request_id, microusd, images, usage, now())
         self.lines.append(line)
-        self._write("line", asdict(line))
+        self._write("line", line)
 
     def keep(self, name: str, value: Any) -> None:
         """Keep a provider's own entry, such as a queued request."""
@@ -129,7 +129,9 @@ class Books:
         try:
             self.state.parent.mkdir(parents=True, exist_ok=True)
             with self.state.open("ab") as file:
-                file.write(json.dumps([name, value], separators=(",", ":")).encode() + b"\n")
+                # vars, not asdict: that would copy every header and body in depth.
+                plain = vars(value) if isinstance(value, (Call, Line)) else value
+                file.write(json.dumps([name, plain], separators=(",", ":")).encode() + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -16,6 +17,7 @@ from .faults import Fault, Kind
 RouteKind = Literal["", "generation", "moderation", "media"]
 _SECRET_HEADERS = frozenset(("authorization", "x-key", "x-api-key", "api-key", "cookie"))
 _LONGEST_TEXT_PART = 4096
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ def _body(exchange: Exchange) -> Any:
 
 
 def _shortened(value: Any) -> Any:
-    """JSON with data URIs told by digest: they are files, and large."""
+    """JSON with data URIs and long bare base64 told by digest: they are files, and large."""
     if isinstance(value, dict):
         return {name: _shortened(item) for name, item in value.items()}
     if isinstance(value, list):
@@ -171,6 +173,8 @@ def _shortened(value: Any) -> Any:
     if isinstance(value, str) and value.startswith("data:"):
         head, _, data = value.partition(",")
         return {"data_uri": head, "sha256": _digest(data.encode()), "size": len(data)}
+    if isinstance(value, str) and len(value) > _LONGEST_TEXT_PART and _BASE64.fullmatch(value):
+        return {"base64": True, "sha256": _digest(value.encode()), "size": len(value)}
     return value
 
 

@@ -3,7 +3,7 @@
 ``PUT /_sandbox/faults`` takes ``{"faults": [...], "seed": 7}`` and replaces what was there. Each fault is::
 
     {
-      "provider": "openai" | "fal",      required
+      "provider": "openai", "fal" …,     required
       "kind": one of the kinds below,    required
       "count": 3,                        the first 3 matching requests; without count and probability: every one
       "probability": 0.25,               each matching request with this chance, drawn from "seed"
@@ -22,9 +22,9 @@ Of several faults that match, the first one that fires is used; one request meet
 | truncated | | the connection closes half-way through the answer | yes |
 | bad_json | | the answer is cut to invalid JSON with status 200 | yes |
 | policy_input | | the provider's content policy stops the prompt | no |
-| policy_output | | the content policy stops the result: OpenAI refuses, fal gives a black image | fal only |
+| policy_output | | the policy stops the result: OpenAI and BFL refuse, fal blackens, Stability blurs | by those two |
 | corrupt_image | | the image is half its bytes, then rubbish | yes |
-| expired_url | | a result URL answers 404 as if its time were over (fal's media) | yes |
+| expired_url | | a result URL answers 404 (BFL's: 403) as if its time were over | yes |
 
 Without a path, kinds about images and policies meet only the requests they can mean something for.
 """

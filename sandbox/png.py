@@ -78,29 +78,29 @@ def _code_lengths(counts: list[int]) -> list[int]:
 
 
 def _huffman(counts: list[int]) -> list[int]:
-    heap: list[tuple[int, int, tuple[int, ...]]] = [(n, i, (i,)) for i, n in enumerate(counts) if n]
+    heap = [(count, symbol) for symbol, count in enumerate(counts) if count]
     heapq.heapify(heap)
-    lengths = [0] * len(counts)
-    order = len(counts)
+    parents: dict[int, int] = {}
+    joint = len(counts)
     while len(heap) > 1:
         low, high = heapq.heappop(heap), heapq.heappop(heap)
-        members = low[2] + high[2]
-        for symbol in members:
-            lengths[symbol] += 1
-        heapq.heappush(heap, (low[0] + high[0], order, members))
-        order += 1
-    return lengths
+        parents[low[1]] = parents[high[1]] = joint
+        heapq.heappush(heap, (low[0] + high[0], joint))
+        joint += 1
+    depths = [0] * joint
+    # A parent is always numbered after its children, so from the last one down each depth is known when it is needed.
+    for node in sorted(parents, reverse=True):
+        depths[node] = depths[parents[node]] + 1
+    return depths[: len(counts)]
 
 
 def _canonical(lengths: list[int]) -> list[int]:
     """The codes of RFC 1951, 3.2.2, with their bits reversed as they go into the stream."""
-    code, codes = 0, [0] * len(lengths)
-    for length in range(1, _LONGEST_CODE + 1):
-        for symbol, own in enumerate(lengths):
-            if own == length:
-                codes[symbol] = int(f"{code:0{length}b}"[::-1], 2)
-                code += 1
-        code <<= 1
+    code, before, codes = 0, 0, [0] * len(lengths)
+    for length, symbol in sorted((length, symbol) for symbol, length in enumerate(lengths) if length):
+        code <<= length - before
+        codes[symbol] = int(f"{code:0{length}b}"[::-1], 2)
+        code, before = code + 1, length
     return codes
 
 

@@ -30,8 +30,10 @@ from .exchange import Desk, Exchange, Provider, Route, described, received
 from .fal import Fal
 from .faults import Faults
 from .openai import OpenAI
+from .replicate import Replicate
+from .stability import Stability
 
-PROVIDERS: tuple[Callable[[Desk], Provider], ...] = (OpenAI, Fal, Bfl)
+PROVIDERS: tuple[Callable[[Desk], Provider], ...] = (OpenAI, Fal, Bfl, Stability, Replicate)
 _LARGEST_BODY = 512 * 1024 * 1024
 _GRACE_S = 2.0
 

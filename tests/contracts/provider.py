@@ -107,6 +107,9 @@ class ProviderCase:
     """A parameter of ``model`` whose type is ``choice``."""
     seed_at: tuple[str, ...] = ("seed",)
     """Where the seed stands in :attr:`Prepared.fields`: names from the outside in."""
+    resumes: bool | None = None
+    """Whether a call to ``model`` can be finished elsewhere; None: as the provider says. (One that has calls of both
+    kinds says that it can, and gives an empty handle to those that cannot.)"""
     cancels: bool = True
     """Whether the vendor lets an accepted call be stopped. Of no meaning where none is resumable."""
 
@@ -123,6 +126,11 @@ class ProviderCase:
 
     async def ask(self, prepared: Prepared | None = None, **more: Any) -> Answer:
         return await self.provider.ask(prepared or self.prepared(**more), call_id=str(uuid.uuid4()), on_accepted=ignore)
+
+    @property
+    def finishes_elsewhere(self) -> bool:
+        """Whether a call to ``model`` that was accepted can be asked about by its handle."""
+        return self.provider.resumable if self.resumes is None else self.resumes
 
     def many(self, wished: int) -> int:
         """So many images, or as many as the model makes in a call."""
@@ -471,7 +479,7 @@ async def test_a_call_that_is_canceled_goes_on_being_canceled(case: ProviderCase
 
 
 async def test_an_accepted_call_is_finished_by_another_process(case: ProviderCase, truth: Truth) -> None:
-    if not case.provider.resumable:
+    if not case.finishes_elsewhere:
         # Nobody may take such a call for one that can be asked about.
         with pytest.raises(ChargeUnknown) as told:
             await case.provider.resume(case.model, Accepted(request_id="req-1", handle={}))
@@ -490,7 +498,7 @@ async def test_an_accepted_call_is_finished_by_another_process(case: ProviderCas
 
 
 async def test_only_what_is_surely_not_charged_counts_as_canceled(case: ProviderCase, truth: Truth) -> None:
-    if not case.provider.resumable:
+    if not case.finishes_elsewhere:
         assert not await case.provider.cancel(Accepted(request_id="req-1", handle={}))
         return
     accepted = await interrupted(case, lambda: asyncio.sleep(0))

@@ -17,7 +17,7 @@ import pytest
 
 from mintmark.cli.worker import open_runner
 from mintmark.config import load
-from mintmark.generation.context import JobContext, JobReport, WorkerHealth
+from mintmark.generation.context import LINK, JobContext, JobReport, WorkerHealth
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "worker-route.md"
 TOKEN = "worker-token-0123456789"
@@ -65,6 +65,21 @@ async def test_the_worker_says_what_it_is(bench: Any) -> None:
     assert told["prompt_thread_alive"] is True
     assert (await bench.json("GET", "/mintmark/worker"))[1]["boot_id"] == told["boot_id"]
     assert await bench.json("PUT", f"/mintmark/jobs/{uuid.uuid4()}", json={}) != (200, told)
+
+
+async def test_the_worker_tells_what_it_computes_on_and_holds(bench: Any) -> None:
+    _, told = await bench.json("GET", "/mintmark/worker")
+    _, stats = await bench.json("GET", "/system_stats")
+    assert (told["models_in_memory"], told["models_known"]) == ([], True)
+    assert [_still(each) for each in told["devices"]] == [_still(each) for each in stats["devices"]]
+    (device,) = told["devices"]
+    assert 0 < device["vram_free"] <= device["vram_total"]
+    assert device["load"] is None
+
+
+def _still(device: dict[str, Any]) -> dict[str, Any]:
+    """What does not change from one moment to the next."""
+    return {name: device[name] for name in ("name", "type", "vram_total")}
 
 
 def test_the_page_names_every_field() -> None:
@@ -326,6 +341,26 @@ async def test_the_client_that_posted_hears_the_journal_and_nobody_else_does(ben
         while heard[-1] != "execution_success":
             heard.append((await stranger.receive_json())["type"])
         assert "mintmark.journal" not in heard
+
+
+async def test_a_prompt_whose_client_promised_a_context_never_runs_without_one(
+    bench: Any, made: Any, error_of: Any
+) -> None:
+    async with bench.http.ws_connect(f"{bench.runner.url}/ws?clientId={LINK}test") as socket:
+        bench.socket = socket
+        for given in (made(), {"1": {"class_type": "MintmarkModeratePrompt", "inputs": {"text": "a boat"}}}):
+            job, body = str(uuid.uuid4()), {"prompt": given, "client_id": f"{LINK}test"}
+            if "2" not in given:
+                given["2"] = {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}}
+            status, answer = await bench.json("POST", "/prompt", json={**body, "prompt_id": job})
+            assert status == 200, answer
+            assert "[context_missing]" in error_of(await bench.ended(job))
+            assert await refused(bench, "GET", f"/mintmark/jobs/{job}") == (404, "unknown_job")
+        assert await bench.calls() == []
+        assert list(bench.output.rglob("*.png")) == []
+        job = await bench.open_job(project="boats")
+        await bench.json("POST", "/prompt", json={"prompt": made(), "client_id": f"{LINK}test", "prompt_id": job})
+        assert (await bench.ended(job))["status"]["status_str"] == "success"
 
 
 async def test_a_graph_run_by_hand_has_a_report_and_no_events(bench: Any, made: Any) -> None:

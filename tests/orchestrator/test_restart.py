@@ -197,7 +197,7 @@ def reborn(mortal: Mortal, *datas: str) -> Callable[[], Awaitable[None]]:
 
 
 def projects(ledger: SqliteLedger) -> list[tuple[str, str]]:
-    return [(line.kind, line.account.project) for line in ledger.lines()]
+    return [(line.kind, line.project) for line in ledger.lines()]
 
 
 @pytest.mark.parametrize("data", ["worker", "another"])
@@ -210,7 +210,8 @@ async def test_a_worker_restarted_between_context_and_prompt_runs_the_job_as_its
     assert projects(ledger) == [("settled", "boats")]
     assert result.total_microusd == line["microusd"] == ledger.totals().settled_microusd
     assert (ledger.totals().unknown_microusd, ledger.totals().set_aside_microusd) == (0, 0)
-    with closing(SqliteLedger(mortal.folder / data)) as theirs:
+    books = Settings(data_dir=mortal.folder / data, sandbox=True, sandbox_url=mortal.sandbox_url).books_dir
+    with closing(SqliteLedger(books)) as theirs:
         assert theirs.lines() == [], "nothing ran on the worker's own settings"
 
 

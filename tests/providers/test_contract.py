@@ -24,6 +24,18 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "openai": ("openai/gpt-image-2", "openai/gpt-image-2", "images", {"mask_request": {"width": 64, "height": 64}}),
     "fal": ("fal/flux-schnell", "fal/flux-pro-fill", "/fal/queue/fal-ai", {}),
     "bfl": ("bfl/flux-2-pro", "bfl/flux-pro-1.0-fill", "/bfl/v1/flux", {"cancels": False}),
+    "stability": (
+        "stability/sd3.5-medium",
+        "stability/inpaint",
+        "/v2beta/stable-image",
+        {"made_size": (1024, 1024), "resumes": False, "cancels": False},
+    ),
+    "replicate": (
+        "replicate/flux-1.1-pro",
+        "replicate/flux-fill-pro",
+        "/predictions",
+        {"size": (256, 256), "seed_at": ("input", "seed")},
+    ),
 }
 """By provider: a text-to-image model, one that takes a mask, part of the paid POST's path in the sandbox, and what is
 special (fields of :class:`ProviderCase`)."""

@@ -18,7 +18,7 @@ KEY = Secret("sk-registry-0123456789")
 
 
 def test_the_adapters_are_listed_in_order() -> None:
-    assert names() == ("openai", "fal", "bfl")
+    assert names() == ("openai", "fal", "bfl", "replicate", "stability")
 
 
 def test_a_provider_is_opened_by_its_name(http: HttpClient) -> None:

@@ -1,51 +1,63 @@
-// Shows on the canvas what Receipt and the moderation nodes found out. ComfyUI itself shows text on its own nodes only.
+// The pack's part of ComfyUI's page: prices on the nodes, what a run said, the keys. ComfyUI loads every .js file of this
+// folder; this is the only one that does something by being loaded.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
+import * as badge from "./badge.js";
+import * as catalog from "./catalog.js";
+import * as keys from "./keys.js";
+import * as menu from "./menu.js";
+import * as told from "./told.js";
+import { addStyle } from "./theme.js";
 
-const SPEAKING = ["MintmarkReceipt", "MintmarkModeratePrompt", "MintmarkModerateImage"];
-const WIDGET = "mintmark_told";
-const LOOK = "overflow:auto; white-space:pre-wrap; overflow-wrap:anywhere; font:12px/1.4 monospace; padding:4px;";
+const isOurs = (name) => String(name ?? "").startsWith("Mintmark");
 
-function show(node, text) {
-  let widget = node.widgets?.find((each) => each.name === WIDGET);
-  if (!widget) {
-    const box = document.createElement("div");
-    box.style.cssText = LOOK;
-    // Not serialized: it is no input, so neither the graph nor a saved workflow holds it.
-    widget = node.addDOMWidget(WIDGET, "mintmark_text", box, { serialize: false, hideOnZoom: false, getMinHeight: () => 48 });
-    widget.serialize = false;
-  }
-  widget.element.textContent = text;
-  widget.element.style.opacity = 0.85;
-  node.setDirtyCanvas?.(true, true);
-}
-
-// Words of an earlier run stay dim until this run says them again: a run that stops before a node must not look allowed.
-function dim(isStale, cached) {
-  for (const node of app.graph?._nodes ?? []) {
-    const widget = node.widgets?.find((each) => each.name === WIDGET);
-    if (widget && (!cached || cached.includes(String(node.id)))) widget.element.style.opacity = isStale ? 0.3 : 0.85;
-  }
-}
-
-function refused({ detail }) {
-  const node = app.graph?.getNodeById?.(Number(detail?.node_id));
-  if (node && SPEAKING.includes(node.comfyClass)) show(node, detail.exception_message ?? "");
+function keysButton() {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "mintmark-button is-main" });
+  button.textContent = "Open the keys …";
+  button.addEventListener("click", () => keys.open());
+  return button;
 }
 
 app.registerExtension({
-  name: "mintmark.told",
+  name: "mintmark",
+  commands: [{ id: "Mintmark.Keys", label: "Mintmark: provider keys", icon: "pi pi-key", function: () => keys.open() }],
+  settings: [
+    {
+      id: "Mintmark.Keys.Open",
+      category: ["Mintmark", "Keys", "Open"],
+      name: "Keys of the providers",
+      tooltip: "One key for each provider whose models you use.",
+      type: () => keysButton(),
+      defaultValue: null,
+    },
+    {
+      id: badge.SETTING,
+      category: ["Mintmark", "Nodes", "Price"],
+      name: "Show prices on nodes",
+      type: "boolean",
+      defaultValue: true,
+    },
+  ],
   setup() {
-    api.addEventListener("execution_start", () => dim(true));
-    api.addEventListener("execution_cached", ({ detail }) => dim(false, detail?.nodes ?? []));
-    api.addEventListener("execution_error", refused);
+    addStyle();
+    catalog.load();
+    badge.watch(keys.open);
+    menu.watch();
+    api.addEventListener("execution_start", () => told.dim());
+    api.addEventListener("execution_cached", ({ detail }) => told.brighten(detail?.nodes ?? []));
+    api.addEventListener("execution_error", ({ detail }) => told.refuse(detail, keys.open));
+    // A worker that comes back may be another one, with other keys.
+    api.addEventListener("reconnected", () => catalog.load());
+  },
+  nodeCreated(node) {
+    if (isOurs(node.comfyClass)) badge.explain(node);
   },
   beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!SPEAKING.includes(nodeData.name)) return;
+    if (!isOurs(nodeData.name)) return;
     const executed = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       executed?.apply(this, arguments);
-      if (message?.text?.length) show(this, message.text.join("\n"));
+      if (message?.text?.length) told.show(this, message.text.join("\n"));
     };
   },
 });
