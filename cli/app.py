@@ -10,7 +10,7 @@ from typing import Any
 import typer
 
 from ..errors import Canceled, InternalError, MintmarkError, UsageError
-from . import doctor, keys, ledger, models, moderate, run_job, servers, verify, workflows
+from . import advise, cost, doctor, keys, ledger, models, moderate, run_job, servers, verify, workflows
 from .output import fail
 
 app = typer.Typer(
@@ -26,6 +26,8 @@ app.command("moderate")(moderate.moderate)
 app.add_typer(workflows.app, name="workflows")
 app.add_typer(models.app, name="models")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(cost.app, name="cost")
+app.command("advise")(advise.advise)
 app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)
 app.command("runner")(servers.runner)

@@ -6,6 +6,7 @@ never learns of a call before its journal did, and it is the sum of what journal
 - :meth:`Ledger.allow` checks and writes in one transaction: settled + unknown + set aside + asked never exceeds the
   budget, and what fits is never refused.
 - :meth:`Ledger.post` takes the same fact any number of times, in any order, from any journal: it counts once.
+- :meth:`Ledger.allow` holds a job's own limits in that same transaction, too.
 - An ``unknown`` call counts in full until it is settled or released by a later fact.
 """
 
@@ -13,10 +14,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from ..errors import BudgetExceeded
+from .prices import usd
 
 
 class _Frozen(BaseModel):
@@ -68,15 +72,72 @@ class Totals(_Frozen):
         return self.settled_microusd + self.unknown_microusd + self.set_aside_microusd
 
 
+class Limits(_Frozen):
+    """The most that one job, and all jobs of one day, may take, in micro-dollars. None: no limit."""
+
+    per_run_microusd: int | None = Field(default=None, ge=0)
+    per_day_microusd: int | None = Field(default=None, ge=0)
+
+    def and_(self, other: Limits) -> Limits:
+        """Both together: of each limit the lower one."""
+        return Limits(
+            per_run_microusd=_lower(self.per_run_microusd, other.per_run_microusd),
+            per_day_microusd=_lower(self.per_day_microusd, other.per_day_microusd),
+        )
+
+
+class Taken(_Frozen):
+    """What somebody has taken already, in micro-dollars."""
+
+    spent_microusd: int = 0
+    """Settled, and ``unknown`` calls in full."""
+    set_aside_microusd: int = 0
+
+    def check(self, whose: str, asked: int, limit: int | None) -> None:
+        """Raises BudgetExceeded, which names all four amounts, where ``asked`` comes on top and exceeds the limit."""
+        left = None if limit is None else limit - self.spent_microusd - self.set_aside_microusd
+        if limit is None or left is None or asked <= left:
+            return
+        raise BudgetExceeded(
+            f"{whose}: {usd(self.spent_microusd)} spent, {usd(self.set_aside_microusd)} set aside, "
+            f"{usd(asked)} asked; the limit is {usd(limit)}.",
+            hint="Raise the limit on the Budget Guard, choose a cheaper model or ask for fewer images.",
+            left_microusd=left,
+            asked_microusd=asked,
+        )
+
+
+THIS_RUN, TODAY = "This run", "Today (UTC)"
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
 class Ledger(ABC):
     """See the module's text for what must hold."""
 
     @abstractmethod
-    def allow(self, job_id: str, microusd: int, account: Account, *, call_id: str | None = None) -> None:
+    def allow(
+        self,
+        job_id: str,
+        microusd: int,
+        account: Account,
+        *,
+        call_id: str | None = None,
+        limits: Limits | None = None,
+        today: date | None = None,
+    ) -> None:
         """Set ``microusd`` aside out of the budget, for a whole job, or (by hand) for one call of it.
 
+        ``limits`` are held in the same transaction; the day is that of ``today``, in UTC.
         Repeating it changes nothing. Raises BudgetExceeded with what is left.
         """
+
+    @abstractmethod
+    def taken(self, *, job_id: str | None = None, but: str | None = None, day: date | None = None) -> Taken:
+        """What one job has taken, or all of them (``but`` one). With ``day``: only what was spent on it, in UTC; what
+        is set aside counts whenever that was done."""
 
     @abstractmethod
     def knows(self, job_id: str) -> bool:

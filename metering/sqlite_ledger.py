@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 from ..errors import BudgetExceeded
 from ..storage.database import Database
-from .ledger import Account, Ledger, Line, Posting, Totals
+from .ledger import THIS_RUN, TODAY, Account, Ledger, Limits, Line, Posting, Taken, Totals
 from .prices import usd
 
 _SCHEMA = Path(__file__).with_name("ledger.sql")
@@ -19,6 +20,13 @@ SELECT coalesce(sum(CASE WHEN kind = 'settled' THEN microusd END), 0) AS settled
        count(*) AS calls
 FROM calls
 """
+_TAKEN = """
+SELECT (SELECT coalesce(sum(microusd), 0) FROM calls
+        WHERE (:job IS NULL OR job_id = :job) AND (:but IS NULL OR job_id != :but)
+          AND (:day IS NULL OR date(at) = :day)) AS spent_microusd,
+       (SELECT coalesce(sum(o.set_aside), 0) FROM open_allowances o JOIN allowances a USING (allowance_id)
+        WHERE (:job IS NULL OR a.job_id = :job) AND (:but IS NULL OR a.job_id != :but)) AS set_aside_microusd
+"""
 
 
 class SqliteLedger(Ledger):
@@ -28,7 +36,16 @@ class SqliteLedger(Ledger):
         self._db = Database(folder / "ledger.sqlite3", _SCHEMA.read_text(encoding="utf-8"))
         self._budget = budget_microusd
 
-    def allow(self, job_id: str, microusd: int, account: Account, *, call_id: str | None = None) -> None:
+    def allow(
+        self,
+        job_id: str,
+        microusd: int,
+        account: Account,
+        *,
+        call_id: str | None = None,
+        limits: Limits | None = None,
+        today: date | None = None,
+    ) -> None:
         with self._db.transaction() as db:
             allowance_id = call_id or job_id
             known = db.execute(
@@ -36,11 +53,16 @@ class SqliteLedger(Ledger):
             ).fetchone()
             if known is None:
                 self._check_budget(db, microusd)
+                _check_limits(db, job_id, microusd, limits, today)
                 _open(db, allowance_id, job_id, account, microusd)
             elif known["granted"] == 0 and not known["closed"]:
                 # A posting came first and opened it with nothing: what it spent is counted already.
                 self._check_budget(db, max(0, microusd - _spent(db, allowance_id)))
                 _grant(db, allowance_id, account, microusd)
+
+    def taken(self, *, job_id: str | None = None, but: str | None = None, day: date | None = None) -> Taken:
+        with self._db.transaction() as db:
+            return _taken(db, job_id=job_id, but=but, day=day)
 
     def _check_budget(self, db: sqlite3.Connection, asked: int) -> None:
         if self._budget is None:
@@ -93,6 +115,19 @@ class SqliteLedger(Ledger):
 
     def close(self) -> None:
         self._db.close()
+
+
+def _check_limits(db: sqlite3.Connection, job_id: str, asked: int, limits: Limits | None, today: date | None) -> None:
+    if limits is not None and asked > 0:
+        _taken(db, job_id=job_id).check(THIS_RUN, asked, limits.per_run_microusd)
+        _taken(db, day=today).check(TODAY, asked, limits.per_day_microusd)
+
+
+def _taken(
+    db: sqlite3.Connection, *, job_id: str | None = None, but: str | None = None, day: date | None = None
+) -> Taken:
+    asked = {"job": job_id, "but": but, "day": day.isoformat() if day else None}
+    return Taken.model_validate(dict(db.execute(_TAKEN, asked).fetchone()))
 
 
 def _totals(db: sqlite3.Connection) -> Totals:
