@@ -5,6 +5,11 @@ from __future__ import annotations
 
 def main() -> None:
     """The console script ``mintmark``. Imports wait until it really runs."""
+    import os
+
+    # We use no pydantic plugin, and looking for one reads the metadata of every package that is installed.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
     from .app import run
 
     run()

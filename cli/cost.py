@@ -60,7 +60,7 @@ def breakeven(
     out.print(facts(_rows(spans, case, faster)))
     out.print(sentence(case, images), markup=False)
     if faster is not None:
-        out.print(f"With {steps.replace(":", " to ")} steps: {sentence(faster, images)}", markup=False)
+        out.print(f"With {steps.replace(':', ' to ')} steps: {sentence(faster, images)}", markup=False)
 
 
 def _rows(spans: Spans, case: Case, faster: Case | None) -> list[tuple[str, str]]:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
 
 from ..errors import BudgetExceeded
-from ..metering.ledger import Account, Ledger, Posting
+from ..metering.ledger import THIS_RUN, TODAY, Account, Ledger, Limits, Posting, Taken
 from .call import Entry
 from .context import JobContext
 from .journal import PAGE, Journal
+
+MAX_LIMITED = 10_000
+"""Jobs whose limits are remembered; a job is over long before so many others began."""
+
+
+def utc_now() -> datetime:
+    """The time, aware and in UTC."""
+    return datetime.now(timezone.utc)
 
 
 def posting(entry: Entry) -> Posting | None:
@@ -43,21 +53,71 @@ def account_of(context: JobContext) -> Account:
 class LocalBooks:
     """The local ledger, fed from the local journal: for graphs run by hand, and for jobs that this machine granted."""
 
-    def __init__(self, ledger: Ledger, journal: Journal, journal_id: str) -> None:
+    def __init__(
+        self, ledger: Ledger, journal: Journal, journal_id: str, *, now: Callable[[], datetime] = utc_now
+    ) -> None:
         self._ledger, self._journal, self._journal_id = ledger, journal, journal_id
+        self._now = now
+        self._limits: OrderedDict[str, Limits] = OrderedDict()
         self._booking = threading.Lock()
 
-    def allow(self, context: JobContext, call_id: str, microusd: int) -> None:
-        """Set aside in the ledger what a call holds in the journal. Raises BudgetExceeded.
+    def limit(self, job_id: str, limits: Limits) -> None:
+        """From now on hold these limits for the job, too: no call of it is asked beyond them."""
+        known = self._limits.get(job_id)
+        self._limits[job_id] = limits if known is None else known.and_(limits)
+        while len(self._limits) > MAX_LIMITED:
+            self._limits.popitem(last=False)
 
-        The hold comes first: a crash between the two leaves a hold, which recovery releases, and no lost allowance.
+    def allow(self, context: JobContext, call_id: str, microusd: int) -> None:
+        """Hold the job's limits, and set aside in the ledger what a call of a job run by hand holds in the journal.
+
+        Raises BudgetExceeded. The hold comes first: a crash between the two leaves a hold, which recovery releases, and
+        no lost allowance. A granted job's allowance was set aside when it was granted.
         """
+        if not context.local:
+            return self.check(context, 0)
+        self._current(lambda: self._allow(context, call_id, microusd))
+
+    def check(self, context: JobContext, asked: int) -> None:
+        """Raises BudgetExceeded where the job's limits do not leave as much as ``asked``. Sets nothing aside."""
+        limits = self._limits.get(context.job_id)
+        if limits is not None:
+            self._current(lambda: self._check(context, asked, limits))
+
+    def _check(self, context: JobContext, asked: int, limits: Limits) -> None:
+        """A granted job's own money is what it holds and paid, not its whole allowance; that of others counts whole, so
+        whatever they do meanwhile, the limit holds."""
+        own, others, day = context.job_id, None, self._now().date()
+        run = self._ledger.taken(job_id=own)
+        if not context.local:
+            told, others = self._journal.report(own).allowance, own
+            run = Taken(spent_microusd=told.settled_microusd, set_aside_microusd=told.held_microusd)
+        run.check(THIS_RUN, asked, limits.per_run_microusd)
+        today = self._ledger.taken(but=others, day=day)
+        if others is not None:
+            today = Taken(
+                spent_microusd=today.spent_microusd + run.spent_microusd,
+                set_aside_microusd=today.set_aside_microusd + run.set_aside_microusd,
+            )
+        today.check(TODAY, asked, limits.per_day_microusd)
+
+    def _allow(self, context: JobContext, call_id: str, microusd: int) -> None:
+        self._ledger.allow(
+            context.job_id,
+            microusd,
+            account_of(context),
+            call_id=call_id,
+            limits=self._limits.get(context.job_id),
+            today=self._now().date(),
+        )
+
+    def _current(self, ask: Callable[[], None]) -> None:
         try:
-            self._ledger.allow(context.job_id, microusd, account_of(context), call_id=call_id)
+            ask()
         except BudgetExceeded:
             # Calls that are over may not be booked yet, and then more was set aside for them than they cost.
             self.catch_up()
-            self._ledger.allow(context.job_id, microusd, account_of(context), call_id=call_id)
+            ask()
 
     def catch_up(self) -> None:
         """Book everything the journal knows and the ledger does not, for instance after a crash between the two."""

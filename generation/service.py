@@ -180,7 +180,7 @@ class GenerationService:
 
     def _hold(self, new: NewCall, job: JobContext) -> Call:
         call = self.journal.hold(new, grow=job.local)
-        if job.local and call.call_id == new.call_id:
+        if call.call_id == new.call_id:
             try:
                 self.books.allow(job, call.call_id, call.hold_microusd)
             except BaseException:

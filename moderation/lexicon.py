@@ -1,7 +1,8 @@
 """The word list, and where its phrases stand in a reading of a text.
 
 ``policies/terms.json`` says what the words are; :class:`TermsFile` says what may stand in that file. All phrases go
-into one Aho-Corasick automaton, built on first use and once in a process: a text is read once, however many they are.
+into one table, built on first use and once in a process: at each word of a text the table is asked for the phrases
+that begin there, word by word, and most words begin none.
 """
 
 from __future__ import annotations
@@ -10,14 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from .normalize import Form, collapse, fold, words
-
-if TYPE_CHECKING:
-    import ahocorasick
 
 TERMS_FILE = Path(__file__).parent / "policies" / "terms.json"
 
@@ -85,6 +83,43 @@ class TermsFile(_Data):
             yield from ((label, "context", phrase) for phrase in category.context)
 
 
+Uses = tuple[tuple[str, Kind], ...]
+"""What a phrase is, in each category or group that has it."""
+
+
+class _Phrases:
+    """Phrases of whole words, and where they stand in a text."""
+
+    def __init__(self) -> None:
+        self._uses: dict[str, Uses] = {}
+        self._begun: set[str] = set()
+        """All that a phrase can begin with and that is not all of it, by whole words."""
+
+    def add(self, phrase: str, use: Uses) -> None:
+        """Take in a phrase, in one use; most have no other, and then it is not copied."""
+        known = self._uses.setdefault(phrase, use)
+        if known is not use and use[0] not in known:
+            self._uses[phrase] = known + use
+        gap = phrase.find(" ")
+        while gap >= 0:
+            self._begun.add(phrase[:gap])
+            gap = phrase.find(" ", gap + 1)
+
+    def found(self, text: str) -> Iterator[tuple[int, int, Uses]]:
+        """(behind the last character, first character, uses) of each phrase in a text with one space around words."""
+        start = 1
+        for word in text[1:-1].split(" "):
+            phrase, end = word, start + len(word)
+            while True:
+                if (uses := self._uses.get(phrase)) is not None:
+                    yield end, start, uses
+                if phrase not in self._begun or end + 1 >= len(text):
+                    break
+                end = text.index(" ", end + 1)
+                phrase = text[start:end]
+            start += len(word) + 1
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A phrase found in a reading, from its first character to behind its last."""
@@ -102,15 +137,14 @@ class Lexicon:
 
     def __init__(self, source: TermsFile) -> None:
         self.source = source
-        whole: dict[str, list[tuple[str, Kind]]] = {}
-        once: dict[str, list[tuple[str, Kind]]] = {}
+        self._whole = _Phrases()
+        self._collapsed = _Phrases()
         for label, kind, phrase in source.phrases():
+            use: Uses = ((label, kind),)
             for spelling in spellings(phrase):
-                whole.setdefault(spelling, []).append((label, kind))
+                self._whole.add(spelling, use)
                 if kind == "term" and " " not in spelling:
-                    once.setdefault(collapse(spelling), []).append((label, kind))
-        self._whole = _automaton(whole)
-        self._collapsed = _automaton(once)
+                    self._collapsed.add(collapse(spelling), use)
 
     def find(self, form: Form) -> list[Hit]:
         """Terms and contexts in the reading, in order; without the terms that an ``allow`` phrase of theirs covers."""
@@ -124,10 +158,9 @@ class Lexicon:
         ]
 
     def _hits(self, form: Form) -> Iterator[Hit]:
-        automaton = self._collapsed if form.collapsed else self._whole
-        for last, (length, uses) in automaton.iter(form.text):
-            # The pattern has a space at either end, which keeps it to whole words; the phrase lies between them.
-            start, end = last - length + 2, last
+        phrases = self._collapsed if form.collapsed else self._whole
+        # In the order in which a reader comes to their ends; of two that end together, the longer one first.
+        for end, start, uses in sorted(phrases.found(form.text)):
             for label, kind in uses:
                 yield Hit(label, kind, start, end, form.text[start])
 
@@ -157,14 +190,3 @@ def _with_ages(phrase: str) -> list[str]:
     if "{age}" not in phrase:
         return [phrase]
     return [phrase.replace("{age}", age) for age in _AGES]
-
-
-def _automaton(phrases: dict[str, list[tuple[str, Kind]]]) -> ahocorasick.Automaton:
-    import ahocorasick
-
-    automaton = ahocorasick.Automaton()
-    for phrase, uses in phrases.items():
-        pattern = f" {phrase} "
-        automaton.add_word(pattern, (len(pattern), tuple(dict.fromkeys(uses))))
-    automaton.make_automaton()
-    return automaton

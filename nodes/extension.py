@@ -13,6 +13,7 @@ from .money import Receipt
 from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
 from .route import add_routes
 from .route_keys import add_key_routes
+from .route_models import add_model_routes
 from .save import SignAndSave
 from .selection import Deduplicate, PickBest, RankCandidates
 from .text_to_image import TextToImage
@@ -45,6 +46,7 @@ class MintmarkExtension(ComfyExtension):
         host = current_host()
         add_routes(host.routes, current_worker)
         add_key_routes(host.routes, current_worker)
+        add_model_routes(host.routes, current_worker)
         if isinstance(host, ComfyHost):
             host.guard_cache()
 

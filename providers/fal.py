@@ -206,7 +206,7 @@ class Fal(Provider):
                 return self._ended(reply, state, accepted)
             if self._http.clock() >= until:
                 break
-        await self._give_up(accepted)
+        return await self._give_up(accepted)
 
     def _ended(self, reply: Reply, state: str | None, accepted: Accepted) -> Reply:
         if state == "COMPLETED":

@@ -19,11 +19,11 @@ from typing import Any, ClassVar, NoReturn
 from typing_extensions import Self
 
 from .. import log
-from ..errors import BadAnswer, ProviderDown, ProviderError, ResultLost
+from ..errors import BadAnswer, ProviderDown, ProviderError
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .download import downloaded
 from .hosts import Hosts
-from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, throttled
-from .imagefile import is_whole
+from .http import MIB, Failure, HttpClient, NotSent, Reply, throttled
 from .model import Model
 from .multipart import Part
 from .replicate_answer import WAITING, Prediction, answer_of, done, read
@@ -86,27 +86,14 @@ class Replicate(Provider):
             return self._answer(await self._poll(accepted), accepted, prepared_model)
 
     async def fetch(self, image: ResultImage) -> bytes:
-        if image.data is not None:
-            return image.data
-        try:
-            reply = await self._http.download(image.url or "", allowed=self._hosts.is_media)
-        except (Forbidden, TooLarge) as failure:
-            raise ResultLost(
-                f"Replicate's file is not fetched ({failure}).", provider=self.name, charged="yes"
-            ) from None
-        except Failure as failure:
-            raise ProviderDown(
-                f"Replicate's file cannot be fetched ({failure}).", provider=self.name, charged="yes"
-            ) from None
-        if reply.status in (403, 404, 410):
-            problem = f"Replicate no longer has the file (it answers {reply.status}); it keeps files for an hour."
-            raise ResultLost(problem, provider=self.name, charged="yes", status=reply.status)
-        if reply.status != 200:
-            problem = f"Replicate's file answers {reply.status}."
-            raise ProviderDown(problem, provider=self.name, charged="yes", status=reply.status)
-        if not is_whole(reply.body):
-            raise BadAnswer("Replicate's file is broken or no image.", provider=self.name, charged="yes", status=200)
-        return reply.body
+        return await downloaded(
+            self._http,
+            image,
+            allowed=self._hosts.is_media,
+            provider=self.name,
+            title="Replicate",
+            lifetime="it keeps files for an hour",
+        )
 
     async def cancel(self, accepted: Accepted) -> bool:
         """True only where it never started: what had started is charged for the time it ran."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket as sockets
 import struct
 import uuid
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -28,8 +26,6 @@ OUTBOX_BYTES = 16 * 1024 * 1024
 CROWDED_BYTES = 256 * 1024
 """From here on a newer ``progress_state`` of a prompt replaces one that still waits: each tells the whole state."""
 HEARTBEAT_S = 25.0
-CORK: int | None = getattr(sockets, "TCP_CORK", None)
-"""Linux alone can hold back what is written, so that many small frames leave in few packets."""
 PREVIEW_WITH_METADATA = 4  # the frame's type, a big-endian 32-bit word
 
 
@@ -48,7 +44,6 @@ class Peer:
         self._flushed = asyncio.Event()
         self._flushed.set()
         self._cut = False
-        self._corked = False
 
     def push(self, message: str | bytes, replaces: str | None = None) -> None:
         """Queue a message. A peer whose outbox is full is cut off: it can reconnect, and asks for what it missed.
@@ -77,11 +72,7 @@ class Peer:
         """Send what is queued, for as long as the socket lives."""
         while True:
             await self._filled.wait()
-            self._cork(len(self._outbox) > 1)
-            try:
-                await self._write_waiting()
-            finally:
-                self._cork(False)
+            await self._write_waiting()
             self._latest.clear()
             self._filled.clear()
             self._flushed.set()
@@ -94,17 +85,6 @@ class Peer:
             message = cell.pop()
             self._waiting_bytes -= len(message)
             await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
-
-    def _cork(self, on: bool) -> None:
-        """Hold written frames back, or let them go. aiohttp writes each on its own, and a packet for each is most of
-        what an event costs."""
-        if CORK is None or on == self._corked:
-            return
-        self._corked = on
-        raw = self._socket.get_extra_info("socket")
-        if raw is not None:
-            with suppress(OSError):  # it is closed by now
-                raw.setsockopt(sockets.IPPROTO_TCP, CORK, int(on))
 
     async def close(self) -> None:
         """Send what is queued and say goodbye, without waiting long for a peer that may not read."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -190,6 +191,27 @@ async def test_a_socket_that_breaks_at_every_message_only_costs_time(
     await soon(lambda: comfy.sockets_opened > 2 and job_id in comfy.posted)
     comfy.finish(job_id)
     assert (await task).status == "success"
+
+
+async def test_somebody_with_our_client_id_takes_our_events_and_nothing_else(
+    comfy: FakeComfy, through: Any, job_id: str
+) -> None:
+    _, link = await through()
+    heard: list[WorkerEvent] = []
+    task = asyncio.create_task(run(link, job_id, heard))
+    await soon(lambda: job_id in comfy.posted)
+    url = f"{comfy.url}/ws?clientId={link.client_id}"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as thief:
+        await thief.receive_json()
+        await comfy.tell("executing", node="1", prompt_id=job_id)
+        assert (await thief.receive_json())["type"] == "executing"
+        comfy.finish(job_id)
+        assert (await task).status == "success"
+    assert heard == []
+
+
+def test_no_two_links_share_a_client_id() -> None:
+    assert len({WorkerLink("http://127.0.0.1:1").client_id for _ in range(100)}) == 100
 
 
 async def test_a_frozen_worker_is_lost_after_a_while(comfy: FakeComfy, through: Any, job_id: str) -> None:

@@ -122,7 +122,7 @@ async def test_a_call_too_late_to_stop_is_settled_and_not_doubted(
         waiting = asyncio.Event()
         real = provider._wait
 
-        async def forever(accepted: Any) -> Any:
+        async def forever(accepted: Any, *_: Any) -> Any:
             await asyncio.sleep(0.05)
             monkeypatch.setattr(provider, "_wait", real)
             waiting.set()

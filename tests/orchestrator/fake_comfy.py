@@ -52,6 +52,7 @@ class FakeComfy:
         self.sockets_opened = 0
         self.token: str | None = None
         self._deaf: list[web.WebSocketResponse] = []
+        self._heard_by: dict[str, web.WebSocketResponse] = {}
         self._runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -157,6 +158,11 @@ class FakeComfy:
         if self.deaf:
             self.deaf -= 1
             self._deaf.append(socket)
+        # As in ComfyUI, the newest socket of a client id is the only one that hears.
+        older = self._heard_by.get(request.query["clientId"])
+        self._heard_by[request.query["clientId"]] = socket
+        if older is not None:
+            self._deaf.append(older)
         await socket.send_json({"type": "status", "data": {"status": {}, "sid": request.query["clientId"]}})
         first = True
         async for message in socket:

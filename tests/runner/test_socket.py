@@ -8,12 +8,11 @@ import socket
 from typing import Any
 
 import aiohttp
-import pytest
 from runner_probe.cases import node
 from yarl import URL
 
 from mintmark.runner import Runner
-from mintmark.runner.socket import CORK, OUTBOX_BYTES, Peer
+from mintmark.runner.socket import OUTBOX_BYTES, Peer
 
 
 def shown(text: str) -> dict[str, Any]:
@@ -133,41 +132,6 @@ async def test_a_peer_that_is_behind_gets_the_latest_progress_alone() -> None:
     assert sent.messages[0] == "first"
     assert json.loads(sent.messages[-2])[0] == 99
     assert len(sent.messages) < 40
-
-
-@pytest.mark.skipif(CORK is None, reason="this system cannot hold back what is written")
-async def test_a_burst_is_held_together_and_let_go_also_when_the_writer_is_stopped() -> None:
-    class Recorded:
-        def __init__(self, raw: socket.socket) -> None:
-            self.raw = raw
-            self.held: list[bool] = []
-
-        def get_extra_info(self, name: str) -> socket.socket:
-            return {"socket": self.raw}[name]
-
-        async def send_str(self, message: str) -> None:
-            self.held.append(corked(self.raw))
-            if message == "stuck":
-                await asyncio.Event().wait()
-
-    def corked(raw: socket.socket) -> bool:
-        return bool(raw.getsockopt(socket.IPPROTO_TCP, CORK or 0))
-
-    with socket.socket() as raw:
-        sent = Recorded(raw)
-        peer = Peer("burst", sent, lambda: None)  # type: ignore[arg-type]
-        writer = asyncio.create_task(peer.write())
-        for burst, held in ((["one"], [False]), (["two", "three"], [True, True]), (["four", "stuck"], [True, True])):
-            sent.held.clear()
-            for message in burst:
-                peer.push(message)
-            for _ in range(3):
-                await asyncio.sleep(0)
-            assert sent.held == held
-            assert corked(raw) is (burst[-1] == "stuck")
-        writer.cancel()
-        await asyncio.wait([writer])
-        assert not corked(raw)
 
 
 async def test_the_socket_agrees_to_no_compression(http: aiohttp.ClientSession) -> None:

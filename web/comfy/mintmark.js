@@ -50,7 +50,7 @@ app.registerExtension({
     api.addEventListener("reconnected", () => catalog.load());
   },
   nodeCreated(node) {
-    if (isOurs(node.comfyClass)) badge.explain(node);
+    if (isOurs(node.comfyClass)) badge.add(node);
   },
   beforeRegisterNodeDef(nodeType, nodeData) {
     if (!isOurs(nodeData.name)) return;

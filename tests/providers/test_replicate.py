@@ -1,0 +1,544 @@
+"""Replicate where it differs from the contract: waiting, states, cancels, deadlines, charges, hosts and inputs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from datetime import date
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from PIL import Image, ImageChops
+
+from mintmark.errors import (
+    BadAnswer,
+    InvalidInput,
+    ProviderAuth,
+    ProviderBlocked,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    ResultLost,
+)
+from mintmark.metering.prices import charge, quote
+from mintmark.providers.base import Accepted, Answer, Prepared, ResultImage
+from mintmark.providers.http import HttpClient, Timeouts
+from mintmark.providers.model import Model
+from mintmark.providers.models import Catalog
+from mintmark.providers.replicate import Replicate, deadline_min
+from mintmark.providers.request import GenerationRequest, Margins, SourceImage
+from mintmark.providers.secret import Secret
+from mintmark.sandbox import Sandbox
+from mintmark.tests.contracts.provider import Truth, ignore
+from mintmark.tests.providers.conftest import FakeTime, client, half_mask, picture, serving
+
+TODAY = date(2026, 11, 21)
+KEY = "r8_0123456789abcdefghijkl"
+PRO, ESRGAN, FLUX2 = "replicate/flux-1.1-pro", "replicate/real-esrgan", "replicate/flux-2-pro"
+
+
+def model(name: str = PRO) -> Model:
+    return Catalog.load().get(name, TODAY)
+
+
+def prepared(provider: Replicate, name: str = PRO, **asked: Any) -> Prepared:
+    given = {"task": "text-to-image", "model": name, "prompt": "a boat", **asked}
+    return provider.prepare(model(name), GenerationRequest.model_validate(given))
+
+
+@pytest.fixture
+async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
+    async with aiohttp.ClientSession() as session:
+        yield Truth(sandbox.url, session)
+
+
+@pytest.fixture
+def provider(sandbox: Sandbox, http: HttpClient) -> Replicate:
+    return Replicate.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
+
+
+class Vendor:
+    """A hand-made Replicate, for answers that the sandbox does not give: first the POST's, then one for each look."""
+
+    def __init__(self, *states: dict[str, Any], **urls: str) -> None:
+        self.states, self.urls, self.seen = list(states), urls, list[tuple[str, str]]()
+        self.headers: dict[str, str] = {}
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.seen.append((request.method, request.path))
+        if not self.headers:
+            self.headers = dict(request.headers)
+        base = f"http://{request.host}/replicate/v1/predictions/p-1"
+        if request.path.endswith("/cancel"):
+            return web.json_response({"id": "p-1", "status": "processing"})
+        state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        status = state.get("http", 201 if request.method == "POST" else 200)
+        urls = {"get": base, "cancel": f"{base}/cancel", **self.urls}
+        return web.json_response({"id": "p-1", "urls": urls, **state}, status=status)
+
+
+WAITING = {"status": "processing", "started_at": "2026-11-21T00:00:00Z"}
+
+
+def done(**more: Any) -> dict[str, Any]:
+    return {"status": "succeeded", "output": "https://replicate.delivery/x.png", **more}
+
+
+async def told_by(vendor: Vendor, http: HttpClient, name: str = PRO, **asked: Any) -> Answer:
+    async with serving(vendor.answer) as url:
+        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
+        return await provider.ask(prepared(provider, name, **asked), call_id="call-1", on_accepted=ignore)
+
+
+# -- waiting ------------------------------------------------------------------------------------------------------
+
+
+async def test_a_waited_for_answer_counts_as_done_when_its_output_is_there(http: HttpClient) -> None:
+    vendor = Vendor({**WAITING, "output": "https://replicate.delivery/x.png"})
+    answer = await told_by(vendor, http)
+    assert [image.url for image in answer.images] == ["https://replicate.delivery/x.png"]
+    assert [method for method, _ in vendor.seen] == ["POST"]
+
+
+async def test_part_of_the_output_is_not_the_output(http: HttpClient) -> None:
+    one, both = ["https://replicate.delivery/0.png"], ["https://replicate.delivery/0.png"] * 2
+    vendor = Vendor({**WAITING, "output": one}, {**WAITING, "output": one}, done(output=both))
+    answer = await told_by(vendor, http, "replicate/flux-schnell", count=2)
+    assert len(answer.images) == 2
+    assert len(vendor.seen) == 3
+
+
+async def test_what_is_billed_by_time_is_waited_for_until_its_time_is_told(http: HttpClient) -> None:
+    early = {**WAITING, "output": "https://replicate.delivery/x.png"}
+    vendor = Vendor(early, done(metrics={"predict_time": 2.5}))
+    answer = await told_by(vendor, http, ESRGAN, task="upscale", prompt="", images=(picture(),))
+    assert answer.usage.seconds == 2.5
+
+
+async def test_polls_grow_to_two_seconds(http: HttpClient, time: FakeTime) -> None:
+    await told_by(Vendor(*[WAITING] * 12, done()), http)
+    assert time.slept[0] == 0.25
+    assert time.slept == sorted(time.slept)
+    assert max(time.slept) == 2.0
+
+
+async def test_the_paid_request_is_held_shortly_and_has_a_deadline(http: HttpClient) -> None:
+    vendor = Vendor(done())
+    await told_by(vendor, http)
+    assert vendor.headers["Prefer"] == "wait=1"
+    assert vendor.headers["Cancel-After"] == "51m"
+    assert vendor.headers["Authorization"] == f"Bearer {KEY}"
+
+
+def test_a_deadline_by_time_bounds_the_price() -> None:
+    assert deadline_min(model(ESRGAN), 600) == 4
+    assert deadline_min(model(), 600) == 11
+    assert deadline_min(model(), 30) == 2
+
+
+async def test_a_version_is_told_unless_it_is_hidden(http: HttpClient) -> None:
+    assert (await told_by(Vendor(done(version="abc")), http)).model_version == "abc"
+    assert (await told_by(Vendor(done(version="hidden")), http)).model_version is None
+
+
+# -- how it ends --------------------------------------------------------------------------------------------------
+
+STARTED = {"started_at": "2026-11-21T00:00:00Z", "metrics": {"predict_time": 4.0}}
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "kind", "charged", "microusd"),
+    [
+        (PRO, {"status": "aborted"}, ProviderDown, "no", None),
+        (PRO, {"status": "canceled"}, ProviderDown, "no", None),
+        (PRO, {"status": "canceled", **STARTED}, ProviderDown, "yes", None),
+        (PRO, {"status": "failed", "error": "CUDA out of memory", **STARTED}, ProviderDown, "no", None),
+        (FLUX2, {"status": "failed", "error": "worker died", **STARTED}, ProviderDown, "unknown", None),
+        (ESRGAN, {"status": "failed", "error": "worker died", **STARTED}, ProviderDown, "yes", 900),
+        (ESRGAN, {"status": "canceled", **STARTED}, ProviderDown, "yes", 900),
+        (ESRGAN, {"status": "failed", "error": "no worker"}, ProviderDown, "no", None),
+        (PRO, {"status": "failed", "error": "was flagged as sensitive (E005)"}, ProviderBlocked, "no", None),
+        (PRO, {"status": "failed", "error": "NSFW content detected. Try"}, ProviderBlocked, "no", None),
+        (PRO, {"status": "paused"}, BadAnswer, "unknown", None),
+        (PRO, {"status": "succeeded", "output": []}, BadAnswer, "yes", None),
+        (PRO, {"status": "succeeded", "output": None, "data_removed": True}, ResultLost, "yes", None),
+    ],
+)
+async def test_every_end_is_told_with_what_it_cost(
+    http: HttpClient, name: str, state: dict[str, Any], kind: type[ProviderError], charged: str, microusd: int | None
+) -> None:
+    asked = {"task": "upscale", "images": (picture(),), "prompt": ""} if name == ESRGAN else {}
+    with pytest.raises(kind) as told:
+        await told_by(Vendor(WAITING, state), http, name, **asked)
+    assert type(told.value) is kind
+    assert (told.value.charged, told.value.microusd, told.value.request_id) == (charged, microusd, "p-1")
+
+
+async def test_an_error_that_quotes_the_key_does_not_tell_it(http: HttpClient) -> None:
+    with pytest.raises(ProviderDown) as told:
+        await told_by(Vendor({"status": "failed", "error": f"bad token {KEY}"}), http)
+    assert KEY not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, ProviderAuth), (404, ResultLost), (400, ProviderDown), (200, BadAnswer)]
+)
+async def test_a_prediction_that_cannot_be_read_is_unknown(
+    http: HttpClient, status: int, kind: type[ProviderError]
+) -> None:
+    with pytest.raises(kind) as told:
+        await told_by(Vendor(WAITING, {"http": status, "id": None}), http)
+    assert (told.value.charged, told.value.request_id) == ("unknown", "p-1")
+
+
+async def test_an_account_without_credit_is_told_as_one(provider: Replicate, truth: Truth) -> None:
+    await truth.fail({"provider": "replicate", "kind": "status", "status": 402, "path": "/predictions"})
+    with pytest.raises(ProviderAuth, match="credit") as told:
+        await provider.ask(prepared(provider), call_id="c", on_accepted=ignore)
+    assert told.value.charged == "no"
+
+
+async def test_a_throttle_is_waited_out_by_the_words_of_its_detail(
+    provider: Replicate, truth: Truth, time: FakeTime
+) -> None:
+    await truth.fail({"provider": "replicate", "kind": "status", "status": 429, "count": 1, "method": "POST"})
+    answer = await provider.ask(prepared(provider, width=256, height=256), call_id="c", on_accepted=ignore)
+    assert len(answer.images) == 1
+    assert 30.0 in time.slept
+
+
+async def test_a_throttle_that_stays_is_told_with_the_wait_of_its_detail(provider: Replicate, truth: Truth) -> None:
+    await truth.fail({"provider": "replicate", "kind": "status", "status": 429, "method": "POST"})
+    with pytest.raises(RateLimited) as told:
+        await provider.ask(prepared(provider), call_id="c", on_accepted=ignore)
+    assert (told.value.charged, told.value.retry_after) == ("no", 30.0)
+
+
+# -- cancel -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "gone"),
+    [
+        ({"status": "canceled"}, True),
+        ({"status": "aborted"}, True),
+        ({"status": "canceled", **STARTED}, False),
+        ({"status": "succeeded", "output": "https://replicate.delivery/x.png"}, False),
+        (WAITING, False),
+        ({"http": 404}, False),
+    ],
+)
+async def test_only_what_never_started_is_gone_for_nothing(http: HttpClient, state: dict[str, Any], gone: bool) -> None:
+    vendor = Vendor(state)
+    async with serving(vendor.answer) as url:
+        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
+        base = f"{url}/replicate/v1/predictions/p-1"
+        accepted = Accepted(request_id="p-1", handle={"get": base, "cancel": f"{base}/cancel"})
+        assert await provider.cancel(accepted) is gone
+    assert vendor.seen[0] == ("POST", "/replicate/v1/predictions/p-1/cancel")
+
+
+async def test_canceling_us_cancels_the_remote_call(http: HttpClient) -> None:
+    async with Sandbox(latency_s=30) as slow, aiohttp.ClientSession() as session:
+        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=slow.url)
+        accepted = asyncio.get_running_loop().create_future()
+
+        async def on_accepted(told: Accepted) -> None:
+            accepted.set_result(told)
+
+        task = asyncio.create_task(provider.ask(prepared(provider), call_id="c", on_accepted=on_accepted))
+        told = await asyncio.wait_for(accepted, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await provider.cancel(told)
+        assert await Truth(slow.url, session).bill() == []
+
+
+async def test_canceling_us_during_the_submission_stops_what_it_made(http: HttpClient) -> None:
+    heard: list[Accepted] = []
+
+    async def on_accepted(told: Accepted) -> None:
+        heard.append(told)
+
+    async with Sandbox(latency_s=30) as slow, aiohttp.ClientSession() as session:
+        truth = Truth(slow.url, session)
+        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=slow.url)
+        task = asyncio.create_task(provider.ask(prepared(provider), call_id="c", on_accepted=on_accepted))
+        while not await truth.calls():
+            await asyncio.sleep(0)
+        assert not heard, "the request is still held"
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (told,) = heard
+        assert await provider.cancel(told), "it was stopped before it started"
+        assert await truth.bill() == []
+
+
+async def test_a_call_that_takes_too_long_is_canceled(time: FakeTime) -> None:
+    vendor = Vendor(WAITING)
+    async with client(time, timeouts=Timeouts(total_s=20)) as http:
+        with pytest.raises(ProviderDown, match="20 s") as told:
+            await told_by(vendor, http)
+    assert told.value.charged == "unknown"
+    assert ("POST", "/replicate/v1/predictions/p-1/cancel") in vendor.seen
+
+
+# -- hosts and files ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["get", "cancel"])
+@pytest.mark.parametrize("url", ["https://evil.example/v1/p", "http://api.replicate.com/v1/p", ""])
+async def test_the_key_is_not_sent_where_replicate_is_not(http: HttpClient, name: str, url: str) -> None:
+    vendor = Vendor(WAITING, **{name: url})
+    with pytest.raises(BadAnswer, match="key is not sent") as told:
+        await told_by(vendor, http)
+    assert told.value.charged == "unknown"
+    assert len(vendor.seen) == 1
+
+
+def test_live_hosts_are_replicate_s_own_by_https(http: HttpClient) -> None:
+    hosts = Replicate.open(http, key=Secret(KEY))._hosts
+    assert hosts.is_api("https://api.replicate.com/v1/predictions/x")
+    assert hosts.is_media("https://replicate.delivery/x.png")
+    assert hosts.is_media("https://pbxt.replicate.delivery/x.png")
+    for url in (
+        "https://replicate.delivery.evil.example/x",
+        "https://xreplicate.delivery/x",
+        "http://replicate.delivery",
+    ):
+        assert not hosts.is_media(url)
+    assert not hosts.is_api("https://replicate.delivery/x")
+
+
+async def test_a_gateway_is_asked_in_replicate_s_place(http: HttpClient) -> None:
+    gateway = Replicate.open(http, key=Secret(KEY), base_url="https://gateway.example/replicate/")
+    assert gateway._hosts.base == "https://gateway.example/replicate"
+
+
+async def test_an_expired_file_is_lost_though_it_was_paid_for(provider: Replicate, truth: Truth) -> None:
+    answer = await provider.ask(prepared(provider, width=256, height=256), call_id="c", on_accepted=ignore)
+    await truth.fail({"provider": "replicate", "kind": "expired_url", "path": "/delivery/"})
+    with pytest.raises(ResultLost, match="hour") as told:
+        await provider.fetch(answer.images[0])
+    assert told.value.charged == "yes"
+
+
+async def test_a_call_resumed_after_an_hour_is_lost_though_it_was_paid_for(provider: Replicate, truth: Truth) -> None:
+    heard: list[Accepted] = []
+
+    async def on_accepted(told: Accepted) -> None:
+        heard.append(told)
+
+    await provider.ask(prepared(provider, width=256, height=256), call_id="c", on_accepted=on_accepted)
+    await truth.fail({"provider": "replicate", "kind": "expired_url"})
+    with pytest.raises(ResultLost, match="hour") as told:
+        await provider.resume(model(), Accepted(**json.loads(json.dumps(vars(heard[0])))))
+    assert told.value.charged == "yes"
+
+
+async def test_a_file_is_fetched_without_the_key(http: HttpClient) -> None:
+    seen: list[str | None] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.Response(body=picture().data, content_type="image/png")
+
+    async with serving(answer) as url:
+        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
+        assert await provider.fetch(ResultImage(url=f"{url}/replicate/delivery/x.png")) == picture().data
+    assert seen == [None]
+
+
+async def test_a_large_image_is_uploaded_first_and_a_small_one_is_not(provider: Replicate, truth: Truth) -> None:
+    small, large = picture(), picture().model_copy(update={"data": picture().data + bytes(300_000)})
+    asked = prepared(provider, FLUX2, task="edit", images=(small, large), width=256, height=256)
+    await provider.ask(asked, call_id="c", on_accepted=ignore)
+    (call,) = await truth.calls()
+    first, second = call["body"]["input"]["input_images"]
+    assert first["data_uri"].startswith("data:image/png")
+    assert "/v1/files/" in second
+
+
+async def test_an_upload_that_fails_costs_nothing(provider: Replicate, truth: Truth) -> None:
+    large = picture().model_copy(update={"data": picture().data + bytes(300_000)})
+    await truth.fail({"provider": "replicate", "kind": "status", "status": 500, "path": "/files"})
+    with pytest.raises(ProviderDown) as told:
+        await provider.ask(
+            prepared(provider, "replicate/flux-kontext-pro", task="edit", images=(large,)),
+            call_id="c",
+            on_accepted=ignore,
+        )
+    assert told.value.charged == "no"
+    assert await truth.calls() == []
+
+
+# -- inputs and pictures ------------------------------------------------------------------------------------------
+
+
+async def made(provider: Replicate, name: str, **asked: Any) -> Image.Image:
+    answer = await provider.ask(prepared(provider, name, **asked), call_id="c", on_accepted=ignore)
+    return Image.open(BytesIO(await provider.fetch(answer.images[0]))).convert("RGB")
+
+
+def differs(made: Image.Image, box: tuple[int, int, int, int], color: tuple[int, int, int] = (40, 90, 160)) -> int:
+    plain = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), color)
+    return max(most for _, most in ImageChops.difference(made.crop(box), plain).getextrema())
+
+
+@pytest.mark.parametrize("name", ["replicate/flux-fill-pro", "replicate/ideogram-v3-turbo"])
+async def test_white_is_repainted_whatever_the_vendor_s_mask_means(provider: Replicate, name: str) -> None:
+    result = await made(provider, name, task="inpaint", images=(picture(),), mask=half_mask())
+    assert differs(result, (32, 0, 64, 64)) == 0
+    assert differs(result, (0, 0, 32, 64)) > 32
+
+
+def test_a_vendor_that_repaints_black_gets_the_mask_inverted(provider: Replicate) -> None:
+    request = {"task": "inpaint", "images": (picture(),), "mask": half_mask()}
+    sent = prepared(provider, "replicate/ideogram-v3-turbo", **request).fields["input"]["mask"]
+    with Image.open(BytesIO(base64.b64decode(sent.partition(",")[2]))) as mask:
+        assert (mask.convert("L").getpixel((0, 0)), mask.convert("L").getpixel((63, 63))) == (0, 255)
+    kept = prepared(provider, "replicate/flux-fill-pro", **request).fields["input"]["mask"]
+    assert base64.b64decode(kept.partition(",")[2]) == half_mask().data
+
+
+async def test_an_outpainting_grows_on_the_sides_that_were_asked_for(provider: Replicate) -> None:
+    margins = Margins(left=32, bottom=16)
+    result = await made(provider, "replicate/flux-fill-pro", task="outpaint", images=(picture(),), margins=margins)
+    assert result.size == (96, 80)
+    assert differs(result, (32, 0, 96, 64)) == 0
+    assert differs(result, (0, 0, 32, 80)) > 32
+
+
+@pytest.mark.parametrize(("scale", "size"), [(None, (256, 256)), (2, (128, 128)), (1.5, (96, 96))])
+async def test_an_upscaling_has_the_size_that_was_asked_for(
+    provider: Replicate, scale: float | None, size: tuple[int, int]
+) -> None:
+    result = await made(provider, ESRGAN, task="upscale", prompt="", images=(picture(),), scale=scale)
+    assert result.size == size
+
+
+@pytest.mark.parametrize("name", ["replicate/flux-canny-pro", "replicate/flux-depth-dev"])
+async def test_a_control_follows_its_map(provider: Replicate, name: str) -> None:
+    kind = model(name).controls[0]
+    result = await made(provider, name, task="control", images=(half_mask(),), control=kind)
+    light = result.convert("L")
+    (darkest, _), (_, lightest) = light.crop((0, 0, 32, 64)).getextrema(), light.crop((32, 0, 64, 64)).getextrema()
+    assert darkest > lightest
+
+
+async def test_a_variation_is_made_of_its_image(provider: Replicate) -> None:
+    red, blue = picture(color=(250, 20, 20)), picture(color=(20, 20, 250))
+    asked = {"task": "variation", "prompt": "", "options": {"megapixels": "0.25"}, "seed": 3}
+    first = await made(provider, "replicate/flux-redux-schnell", images=(red,), **asked)
+    second = await made(provider, "replicate/flux-redux-schnell", images=(blue,), **asked)
+    assert first.resize((1, 1)).getpixel((0, 0))[0] > second.resize((1, 1)).getpixel((0, 0))[0]
+
+
+def test_words_that_a_task_cannot_use_are_named(provider: Replicate) -> None:
+    asked = prepared(provider, "replicate/flux-redux-dev", task="variation", prompt="a boat", images=(picture(),))
+    assert asked.ignored == ("prompt",)
+    assert "prompt" not in asked.fields["input"]
+
+
+def test_a_pinned_version_is_asked_by_its_version(provider: Replicate) -> None:
+    asked = prepared(provider, ESRGAN, task="upscale", prompt="", images=(picture(),), scale=2)
+    assert asked.path == "predictions"
+    assert len(asked.fields["version"]) == 64
+    assert asked.fields["input"]["scale"] == 2
+    assert isinstance(asked.fields["input"]["scale"], int)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "sent"),
+    [
+        (PRO, (512, 256), {"width": 512, "height": 256, "aspect_ratio": "custom"}),
+        ("replicate/seedream-4", (2048, 1024), {"width": 2048, "height": 1024, "size": "custom"}),
+        ("replicate/ideogram-v3-turbo", (1312, 736), {"resolution": "1312x736"}),
+        ("replicate/recraft-v3", (1820, 1024), {"size": "1820x1024"}),
+        ("replicate/flux-schnell", (1600, 900), {"aspect_ratio": "16:9"}),
+        (PRO, None, {}),
+    ],
+)
+def test_a_size_is_told_as_the_model_takes_it(
+    provider: Replicate, name: str, size: tuple[int, int] | None, sent: dict[str, Any]
+) -> None:
+    asked = {} if size is None else {"width": size[0], "height": size[1]}
+    fields = prepared(provider, name, **asked).fields["input"]
+    told = {"width", "height", "aspect_ratio", "size", "resolution"}
+    assert {key: value for key, value in fields.items() if key in told} == sent
+
+
+def test_an_edit_without_a_size_keeps_its_image_s_ratio(provider: Replicate) -> None:
+    fields = prepared(provider, FLUX2, task="edit", images=(picture(), picture())).fields["input"]
+    assert fields["aspect_ratio"] == "match_input_image"
+    assert len(fields["input_images"]) == 2
+
+
+def test_a_size_that_the_task_keeps_is_named_as_ignored(provider: Replicate) -> None:
+    asked = prepared(provider, "replicate/flux-dev", task="edit", images=(picture(),), width=1024, height=1024)
+    assert asked.ignored == ("width", "height")
+    words = prepared(provider, PRO, width=512, height=256, options={"aspect_ratio": "1:1"})
+    assert (words.ignored, words.fields["input"]["aspect_ratio"]) == (("width", "height"), "1:1")
+
+
+def test_a_strength_reaches_the_model_that_has_one(provider: Replicate) -> None:
+    asked = {"task": "edit", "images": (picture(),), "strength": 0.3}
+    assert prepared(provider, "replicate/flux-dev", **asked).fields["input"]["prompt_strength"] == 0.3
+    assert prepared(provider, FLUX2, **asked).ignored == ("strength",)
+
+
+def test_a_size_between_the_model_s_steps_is_refused_with_them(provider: Replicate) -> None:
+    with pytest.raises(InvalidInput, match="multiple of 32"):
+        prepared(provider, PRO, width=300, height=256)
+
+
+CALLS: list[tuple[str, dict[str, Any]]] = [
+    ("replicate/flux-schnell", {"count": 2, "options": {"megapixels": "0.25"}}),
+    ("replicate/flux-dev", {"options": {"megapixels": "0.25"}}),
+    (FLUX2, {"width": 1024, "height": 1536}),
+    (FLUX2, {"task": "edit", "width": 256, "height": 256, "images": 2}),
+    ("replicate/flux-kontext-max", {"task": "edit", "images": 1}),
+    ("replicate/flux-depth-pro", {"task": "control", "control": "depth", "images": 1}),
+    ("replicate/ideogram-v3-turbo", {"width": 512, "height": 1536}),
+    ("replicate/seedream-4", {"task": "edit", "images": 2}),
+    ("replicate/recraft-v3", {}),
+    (ESRGAN, {"task": "upscale", "prompt": "", "images": 1}),
+    ("replicate/recraft-crisp-upscale", {"task": "upscale", "prompt": "", "images": 1}),
+]
+
+
+@pytest.mark.parametrize(("name", "asked"), CALLS, ids=lambda one: str(one)[:40])
+async def test_every_model_settles_what_the_vendor_bills(
+    provider: Replicate, truth: Truth, name: str, asked: dict[str, Any]
+) -> None:
+    sources: tuple[SourceImage, ...] = tuple(picture() for _ in range(asked.get("images", 0)))
+    asked_for = prepared(provider, name, **{**asked, "images": sources})
+    answer = await provider.ask(asked_for, call_id="c", on_accepted=ignore)
+    price = model(name).price
+    assert price is not None
+    (line,) = await truth.bill()
+    assert charge(price, answer.usage, asked_for.parameters) == line["microusd"] > 0
+    assert quote(price, asked_for.quantities, asked_for.parameters).at_most_microusd >= line["microusd"]
+
+
+async def test_every_model_of_the_catalog_is_served_by_the_sandbox(provider: Replicate, truth: Truth) -> None:
+    for known in Catalog.load().list(provider="replicate"):
+        for task in known.tasks:
+            given: dict[str, Any] = {"task": task, "prompt": "" if task in known.prompt else "a boat"}
+            if task != "text-to-image":
+                given["images"] = (picture(),)
+            if task == "inpaint":
+                given["mask"] = half_mask()
+            if task == "outpaint":
+                given["margins"] = Margins(left=16)
+            if task == "control":
+                given["control"] = known.controls[0]
+            await provider.ask(prepared(provider, known.name, **given), call_id="c", on_accepted=ignore)
+    assert all(call["outcome"] == "ok" for call in await truth.calls())

@@ -1,0 +1,116 @@
+// Says on the node what it found out, and why it was stopped. ComfyUI itself shows text on its own nodes only.
+import { app } from "../../scripts/app.js";
+
+const WIDGET = "mintmark_told";
+const STALE = "is-stale";
+const TALLEST = 190;
+const NEEDS_KEY = new Set(["missing_key", "provider_auth"]);
+const TITLES = {
+  prompt_blocked: "Blocked: the prompt",
+  output_blocked: "Blocked: the image",
+  provider_blocked: "Blocked by the provider",
+  missing_key: "A key is missing",
+  provider_auth: "The key was refused",
+  budget_exceeded: "Over the budget",
+  allowance_exhausted: "Over what this run may spend",
+};
+
+/** Show text that a run gave the node. */
+export function show(node, text, tone = "plain") {
+  fill(node, tone, [line("mintmark-words", text)]);
+}
+
+/** Show why the node failed, from ComfyUI's event of it; `openKeys` opens the keys of a provider. */
+export function refuse(detail, openKeys) {
+  const node = locate(detail?.node_id);
+  if (!String(node?.comfyClass ?? "").startsWith("Mintmark")) return;
+  const { words, code } = parted(String(detail.exception_message ?? ""));
+  const parts = [line("mintmark-title", TITLES[code] ?? "Stopped"), line("mintmark-words", words)];
+  if (NEEDS_KEY.has(code)) parts.push(keyButton(providerIn(node), openKeys));
+  fill(node, "refused", parts);
+}
+
+/** Words of an earlier run stay dim until this run says them again: a run that stops before a node must not look allowed. */
+export function dim() {
+  for (const box of boxes()) box.classList.add(STALE);
+}
+
+/** Nodes that ran from ComfyUI's cache said what they say before, and it still holds. */
+export function brighten(ids) {
+  for (const id of ids) boxOf(locate(id))?.classList.remove(STALE);
+}
+
+function* boxes() {
+  const graphs = [app.rootGraph ?? app.graph];
+  for (let graph = graphs.pop(); graph; graph = graphs.pop()) {
+    for (const node of graph._nodes ?? []) {
+      if (node.subgraph) graphs.push(node.subgraph);
+      const box = boxOf(node);
+      if (box) yield box;
+    }
+  }
+}
+
+/** The node of an execution id; one inside a subgraph is "outer:inner". */
+function locate(id) {
+  let [graph, node] = [app.rootGraph ?? app.graph, undefined];
+  for (const part of String(id ?? "").split(":")) {
+    node = graph?.getNodeById?.(Number(part));
+    graph = node?.subgraph;
+  }
+  return node;
+}
+
+function boxOf(node) {
+  return node?.widgets?.find((each) => each.name === WIDGET)?.element;
+}
+
+function fill(node, tone, parts) {
+  const box = boxOf(node) ?? addBox(node);
+  box.className = `mintmark-told is-${tone}`;
+  box.replaceChildren(...parts);
+  requestAnimationFrame(() => grow(node));
+}
+
+function addBox(node) {
+  const box = document.createElement("div");
+  // Not serialized: it is no input, so neither the graph nor a saved workflow holds it.
+  const options = { serialize: false, hideOnZoom: false, getMinHeight: () => height(box) };
+  const widget = node.addDOMWidget(WIDGET, "mintmark_text", box, options);
+  widget.serialize = false;
+  return box;
+}
+
+function height(box) {
+  const words = [...box.children].reduce((sum, each) => sum + each.scrollHeight + 4, 16);
+  return Math.max(40, Math.min(TALLEST, words));
+}
+
+/** Make room for the words; a node that is large enough keeps its size. */
+function grow(node) {
+  const [width, least] = node.computeSize?.() ?? node.size;
+  if (node.size[1] < least) node.setSize?.([Math.max(node.size[0], width), least]);
+  node.setDirtyCanvas?.(true, true);
+}
+
+function line(className, textContent) {
+  return Object.assign(document.createElement("div"), { className, textContent });
+}
+
+function keyButton(provider, openKeys) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "mintmark-button" });
+  button.textContent = "Open the keys …";
+  button.addEventListener("click", () => openKeys(provider));
+  return button;
+}
+
+function providerIn(node) {
+  const name = node.widgets?.find((each) => each.name === "model")?.value;
+  return String(name ?? "").includes("/") ? name.split("/")[0] : undefined;
+}
+
+/** "Message. Hint. [code]", as errors.py writes an error for a worker's event. */
+function parted(message) {
+  const found = /^([\s\S]*?)\s*\[([a-z_]+)\]\s*$/.exec(message);
+  return found ? { words: found[1], code: found[2] } : { words: message, code: "" };
+}
