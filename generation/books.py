@@ -74,24 +74,28 @@ class LocalBooks:
         Raises BudgetExceeded. The hold comes first: a crash between the two leaves a hold, which recovery releases, and
         no lost allowance. A granted job's allowance was set aside when it was granted.
         """
-        if not context.local:
-            return self.check(context, 0)
-        self._current(lambda: self._allow(context, call_id, microusd))
+        if context.local:
+            self._current(lambda: self._allow(context, call_id, microusd))
+        else:
+            self.check(context, microusd, held=microusd)
 
-    def check(self, context: JobContext, asked: int) -> None:
-        """Raises BudgetExceeded where the job's limits do not leave as much as ``asked``. Sets nothing aside."""
+    def check(self, context: JobContext, asked: int, *, held: int = 0) -> None:
+        """Raises BudgetExceeded where the job's limits do not leave as much as ``asked``. Sets nothing aside.
+
+        ``held``: what of it the journal holds already. What costs nothing is never refused.
+        """
         limits = self._limits.get(context.job_id)
-        if limits is not None:
-            self._current(lambda: self._check(context, asked, limits))
+        if limits is not None and asked > 0:
+            self._current(lambda: self._check(context, asked, held, limits))
 
-    def _check(self, context: JobContext, asked: int, limits: Limits) -> None:
+    def _check(self, context: JobContext, asked: int, held: int, limits: Limits) -> None:
         """A granted job's own money is what it holds and paid, not its whole allowance; that of others counts whole, so
         whatever they do meanwhile, the limit holds."""
         own, others, day = context.job_id, None, self._now().date()
         run = self._ledger.taken(job_id=own)
         if not context.local:
             told, others = self._journal.report(own).allowance, own
-            run = Taken(spent_microusd=told.settled_microusd, set_aside_microusd=told.held_microusd)
+            run = Taken(spent_microusd=told.settled_microusd, set_aside_microusd=told.held_microusd - held)
         run.check(THIS_RUN, asked, limits.per_run_microusd)
         today = self._ledger.taken(but=others, day=day)
         if others is not None:

@@ -61,10 +61,10 @@ class Estimate:
         return self.low == self.high
 
     def __str__(self) -> str:
-        """For people: ``$0.003``, or ``≈ $0.003 – $0.04`` where it depends on the result."""
+        """For people: ``$0.003``, or ``≈ $0.003 to $0.04`` where it depends on the result."""
         if self.high is None:
             return f"≈ {usd(self.low)} or more" if self.low else "price unknown"
-        return usd(self.low) if self.exact else f"≈ {usd(self.low)} – {usd(self.high)}"
+        return usd(self.low) if self.exact else f"≈ {usd(self.low)} to {usd(self.high)}"
 
 
 def estimate(asked: Asked) -> Estimate:

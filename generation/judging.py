@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 
 from ..moderation.moderator import Moderator
 from ..moderation.verdict import Verdict, image_digest, prompt_digest
@@ -20,11 +21,17 @@ class Judge:
     moderators: Callable[[str], Moderator]
 
     async def text(self, job: JobContext, text: str, negative: str = "") -> Verdict:
-        """The verdict on a prompt. Raises ModerationUnavailable where the policy wants that."""
+        """The verdict on a prompt; without any words it is "allowed", and nobody is asked.
+
+        Raises ModerationUnavailable where the policy wants that.
+        """
         moderator = self.moderators(job.policy)
-        return await self._judge(
-            job, moderator, prompt_digest(text, negative), lambda: moderator.prompt(text, negative)
-        )
+
+        async def ask() -> Verdict:
+            worded = bool(text.strip() or negative.strip())
+            return await moderator.prompt(text, negative) if worded else _nothing_said(moderator, text, negative)
+
+        return await self._judge(job, moderator, prompt_digest(text, negative), ask)
 
     async def image(self, job: JobContext, data: bytes, media_type: str) -> Verdict:
         """The verdict on an image. Raises ModerationUnavailable where the policy wants that."""
@@ -40,3 +47,16 @@ class Judge:
         verdict = await ask()
         await asyncio.to_thread(self.journal.note, job.job_id, "verdict", verdict.model_dump(mode="json"))
         return verdict
+
+
+def _nothing_said(moderator: Moderator, text: str, negative: str) -> Verdict:
+    """Of a task that needs no words, such as an upscaling."""
+    return Verdict(
+        decision="allowed",
+        subject="prompt",
+        digest=prompt_digest(text, negative),
+        checker="none",
+        policy=moderator.policy.ref,
+        explanation="There is no prompt to check.",
+        at=datetime.now(timezone.utc),
+    )

@@ -13,7 +13,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -50,6 +50,8 @@ from .surely import surely
 
 logger = log.get("generation")
 T = TypeVar("T")
+_SHOWN = ("width", "height", "count", "strength", "margins", "control", "scale")
+"""What of a request stands among its record's parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +86,12 @@ class GenerationService:
     pack_version: str
     now: Callable[[], datetime] = utc_now
 
-    async def generate(self, request: GenerationRequest, job: JobContext, node_id: str) -> Generated:
-        """Make the images of ``request`` for ``job``.
+    async def generate(
+        self, request: GenerationRequest, job: JobContext, node_id: str, *, more: Sequence[GenerationRequest] = ()
+    ) -> Generated:
+        """Make the images of ``request`` for ``job``; of ``more``, too, which differ from it in images and mask alone.
+
+        All of it is held before the first call is asked, and all of it, or the first error, comes back, in order.
 
         Raises PromptBlocked and OutputBlocked, UnknownModel, ModelRetired, PriceUnknown, UnsupportedTask, InvalidInput,
         AllowanceExhausted, BudgetExceeded, and ProviderError with what is known of the charge.
@@ -93,12 +99,14 @@ class GenerationService:
         started = time.monotonic()
         model = self._model(request)
         provider = self.caller.provider(model.provider)
-        prepared = [(part, provider.prepare(model, part)) for part in split(request, model.max_count)]
+        asked = (request, *more)
+        parts = [part for each in asked for part in split(each, model.max_count)]
+        prepared = [(part, provider.prepare(model, part)) for part in parts]
         verdicts = [await self._moderate_prompt(request, job)]
         calls = await self._calls(provider, prepared, job, node_id)
         pictures, judged, withheld = await self._deliver(calls, job, model)
         verdicts += judged
-        facts = _Facts(request, model, prepared[0][1], calls, pictures, verdicts, withheld, job, node_id)
+        facts = _Facts(asked, model, prepared[0][1], calls, pictures, verdicts, withheld, job, node_id)
         elapsed_ms = round((time.monotonic() - started) * 1000)
         return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(self._record, facts, elapsed_ms))
 
@@ -228,7 +236,7 @@ class GenerationService:
             ) from exc
 
     def _record(self, facts: _Facts, elapsed_ms: int) -> Record:
-        request, job = facts.request, facts.job
+        request, job = facts.asked[0], facts.job
         settled = [self.journal.call(asked.call_id) for asked in facts.calls]
         return Record(
             job_id=job.job_id,
@@ -244,8 +252,8 @@ class GenerationService:
             seed=Seed(asked=_text(request.seed), sent=_text(facts.prepared.seed)),
             parameters=_shown(facts.prepared, request),
             ignored=facts.prepared.ignored,
-            inputs=tuple(image.sha256 for image in request.images),
-            request_digest=request.digest(),
+            inputs=tuple(dict.fromkeys(image.sha256 for each in facts.asked for image in each.images)),
+            request_digest=_digest(facts.asked),
             outputs=tuple(picture.output for picture in facts.pictures),
             withheld=facts.withheld,
             receipts=tuple(receipt for call in settled if call and (receipt := receipt_of(call))),
@@ -298,7 +306,7 @@ class GenerationService:
 
 @dataclass(frozen=True)
 class _Facts:
-    request: GenerationRequest
+    asked: tuple[GenerationRequest, ...]
     model: Model
     prepared: Prepared
     calls: list[Asked]
@@ -333,8 +341,14 @@ async def all_or_first_error(work: Iterable[Awaitable[T]]) -> list[T]:
 
 
 def _shown(prepared: Prepared, request: GenerationRequest) -> dict[str, Any]:
-    plain: Mapping[str, Any] = {"width": request.width, "height": request.height, "count": request.count}
-    return {**{name: value for name, value in plain.items() if value is not None}, **prepared.parameters}
+    plain = request.model_dump(mode="json", include=set(_SHOWN), exclude_none=True)
+    return {**{name: plain[name] for name in _SHOWN if name in plain}, **prepared.parameters}
+
+
+def _digest(asked: Sequence[GenerationRequest]) -> str:
+    """Of one request its own, of several that of their digests, one a line."""
+    every = [each.digest() for each in asked]
+    return every[0] if len(every) == 1 else _sha256("\n".join(every))
 
 
 def _sha256(text: str) -> str:

@@ -9,7 +9,7 @@ from .host import ComfyHost
 from .host import current as current_host
 from .label import VisibleLabel
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
-from .money import Receipt
+from .money import BudgetGuard, CostEstimate, Receipt
 from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
 from .route import add_routes
 from .route_keys import add_key_routes
@@ -30,6 +30,8 @@ NODES: list[type[io.ComfyNode]] = [
     RankCandidates,
     Deduplicate,
     PickBest,
+    CostEstimate,
+    BudgetGuard,
     Receipt,
     VisibleLabel,
     SignAndSave,

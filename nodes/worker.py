@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..generation.call import Entry
     from ..generation.context import JobContext
     from ..generation.engine import Engine
+    from ..metering.ledger import Limits
 
 logger = log.get("worker")
 
@@ -34,6 +35,7 @@ class Worker:
         self.settings = settings
         self.boot_id = str(uuid.uuid4())
         self._contexts: OrderedDict[str, JobContext] = OrderedDict()
+        self._limits: OrderedDict[str, Limits] = OrderedDict()
         self._clients: OrderedDict[str, str | None] = OrderedDict()
         self._opening: asyncio.Task[Engine] | None = None
         self._opened: Engine | None = None
@@ -150,6 +152,13 @@ class Worker:
             return str(uuid.uuid4())
         return json.dumps([context.project, context.policy, context.mode])
 
+    def limit(self, limits: Limits) -> None:
+        """Hold these limits for the executing prompt, whichever of its nodes run. May be called while it is looked up
+        in the host's cache: before any of them does."""
+        prompt_id, _ = self.host.executing() or ("", "")
+        known = self._limits.get(prompt_id)
+        _remember(self._limits, prompt_id, limits if known is None else known.and_(limits))
+
     async def job(self, call: Callable[[Engine, JobContext, str], Any]) -> Any:
         """Run ``call(engine, context, node id)`` in the host's loop for the executing node.
 
@@ -170,6 +179,8 @@ class Worker:
         context = self._contexts.get(prompt_id)
         if context is None:
             context = await asyncio.to_thread(self._context_of, prompt_id, client_id)
+        if limits := self._limits.get(context.job_id):
+            engine.books.limit(context.job_id, limits)
         if context.local:
             await asyncio.to_thread(engine.journal.open_job, context)
         else:  # nobody follows the journal of a graph run by hand

@@ -6,14 +6,17 @@ balance: refusals quote parts of the key.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .http import MIB, Failure, HttpClient, Reply, passing
+from .http import MIB, Failure, HttpClient, Reply
 from .secret import Secret
 
 _ANSWER_LIMIT = 4 * MIB
+PATIENCE_S = 20.0
+"""How long a provider may take to answer, in seconds."""
 Outcome = Literal["works", "refused", "unclear"]
 
 
@@ -105,23 +108,26 @@ async def try_key(
     if probe is None or (base_url and not sandbox_url and not probe.gateway):
         return KeyTest(outcome="unclear", message="This cannot be tried for free; the first image will tell.")
     base = f"{sandbox_url.rstrip('/')}{probe.sandbox}" if sandbox_url else (base_url or probe.base).rstrip("/")
+    asking = http.send(
+        "GET",
+        base + probe.path,
+        headers={probe.header: f"{probe.scheme}{key.reveal()}"},
+        max_bytes=_ANSWER_LIMIT,
+        repeat="idempotent",
+        again=_never,
+    )
     try:
-        reply = await http.send(
-            "GET",
-            base + probe.path,
-            headers={probe.header: f"{probe.scheme}{key.reveal()}"},
-            max_bytes=_ANSWER_LIMIT,
-            # Somebody waits and can press the button again; nothing is repeated but a busy moment.
-            repeat="idempotent",
-            again=_briefly_busy,
-        )
+        # Somebody waits, and can press the button again.
+        reply = await asyncio.wait_for(asking, PATIENCE_S)
     except Failure as failure:
         return KeyTest(outcome="unclear", message=f"{probe.title} could not be asked: {failure.reason}.")
+    except asyncio.TimeoutError:
+        return KeyTest(outcome="unclear", message=f"{probe.title} does not answer at the moment. Try again.")
     return _meaning(probe, reply)
 
 
-def _briefly_busy(reply: Reply) -> bool:
-    return passing(reply) and (reply.retry_after_s or 0) <= 2
+def _never(reply: Reply) -> bool:
+    return False
 
 
 def _meaning(probe: Probe, reply: Reply) -> KeyTest:

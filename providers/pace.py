@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-FIRST_S, LONGEST_S, GROWTH = 0.1, 1.0, 1.5
+SOON_S, FIRST_S, LONGEST_S, GROWTH = 0.02, 0.1, 1.0, 1.5
 _EARLY = 0.9
 """The share of the time that the quickest of late took, before which nobody need ask."""
 _FADING = 1.1
@@ -25,7 +25,8 @@ class Pace:
     def pauses(self, what: str | None) -> Iterator[float]:
         """Seconds to wait before each time of asking, without end; None is a call of unknown age."""
         expected = self._took.get(what, 0.0) * _EARLY if what is not None else 0.0
-        yield expected if expected > FIRST_S else 0.0
+        # What was submitted this very moment is not over yet, however quick; what is resumed may be.
+        yield max(expected, SOON_S) if what is not None else 0.0
         pause = FIRST_S
         while True:
             yield pause
