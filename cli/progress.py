@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
 from ..metering.prices import usd
 from ..orchestrator.events import JournalGrew, NodeStarted, NodeText, WorkerEvent
 from ..orchestrator.progress import Progress
@@ -27,7 +25,7 @@ class Display:
         self._doing = "Starting"
         if not quiet:
             self._console = console()
-            self._status = self._console.status(f"Starting [bold]{escape(label)}[/]")
+            self._status = self._console.status(f"Starting [bold]{_plain(label)}[/]")
 
     def __enter__(self) -> Display:
         if not self._quiet:
@@ -53,9 +51,9 @@ class Display:
         if isinstance(event, NodeStarted):
             node = self._graph.get(event.node, {})
             title = node.get("_meta", {}).get("title") or node.get("class_type", event.node)
-            self._doing = f"{escape(title)} …"
+            self._doing = f"{_plain(title)} …"
         elif isinstance(event, NodeText):
-            self._doing = escape(event.text)
+            self._doing = _plain(event.text)
         elif isinstance(event, JournalGrew):
             self._journal(event.entry)
         self._status.update(f"[dim]{self._progress.fraction:4.0%}[/] {self._doing}")
@@ -67,6 +65,13 @@ class Display:
             self._doing = told
         elif told:
             self._console.print(f"  {told}")
+
+
+def _plain(text: str) -> str:
+    """The text with no markup in it. rich is imported here, as a quiet run needs none of it."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _verdict(data: dict[str, Any]) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,7 +47,6 @@ def run(
     from .progress import Display
     from .summary import show
 
-    _import_aside()
     _check_folder(out)
     found, keyless = settings(sandbox=sandbox)
     graph = _graph_file(workflow, [*(set_ or []), *(image or [])])
@@ -79,12 +76,6 @@ def run(
         emit(result.model_dump(mode="json"))
     else:
         show(result, found)
-
-
-def _import_aside() -> None:
-    """Begin to import, in a thread, what waits for the disk or for a native library: certificates, and C2PA's."""
-    for name in ("aiohttp", "c2pa"):
-        threading.Thread(target=importlib.import_module, args=(name,), daemon=True).start()
 
 
 def _check_folder(out: Path) -> None:

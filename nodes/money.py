@@ -14,9 +14,10 @@ from .sockets import RecordSocket
 from .worker import current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ..generation.context import JobContext
+    from ..generation.context import Receipt as PaidFor
     from ..generation.engine import Engine
     from ..generation.record import Record
     from ..metering.ledger import Limits
@@ -91,7 +92,7 @@ class BudgetGuard(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, per_run_usd: Any = None, per_day_usd: Any = None, **_: Any) -> str:
+    def fingerprint_inputs(cls, per_run_usd: Any = None, per_day_usd: Any = 0.0, **_: Any) -> str:
         """The limits hold for every run, also one for which this node's answer is taken from the cache.
 
         Every prompt asks for this before any node of it runs. A job's id would make every node after this one run, and
@@ -145,13 +146,14 @@ class Receipt(io.ComfyNode):
     async def execute(cls, record: Any, record_2: Any = None, record_3: Any = None, record_4: Any = None) -> Any:
         made = [each for each in (record, record_2, record_3, record_4) if each is not None]
 
-        async def adopt(engine: Engine, job: JobContext, node: str) -> list[Record]:
-            return [await asyncio.to_thread(engine.service.adopt_cached, each.record, job, node) for each in made]
+        async def adopt(engine: Engine, job: JobContext, node: str) -> tuple[list[Record], dict[str, str]]:
+            found = [await asyncio.to_thread(engine.service.adopt_cached, each.record, job, node) for each in made]
+            return found, await asyncio.to_thread(_images, engine, found)
 
-        records: list[Record] = await current().job(adopt)
+        records, images = await current().job(adopt)
         # One record that comes in twice was paid for once.
-        once = list({tuple(receipt.call_id for receipt in each.receipts): each for each in records}.values())
-        text = receipt_text(once)
+        once: list[Record] = list({tuple(r.call_id for r in each.receipts): each for each in records}.values())
+        text = receipt_text(once, images)
         return io.NodeOutput(text, sum(each.total_microusd for each in once) / MICRO, ui=ui.PreviewText(text))
 
 
@@ -243,12 +245,12 @@ def estimate_text(found: Sequence[estimating.Line]) -> str:
     return "\n".join([*_table([head, *body]), f"total  {whole}", *_not_known(unknown), *_mode(mode)])
 
 
-def receipt_text(records: Sequence[Record]) -> str:
+def receipt_text(records: Sequence[Record], images: Mapping[str, str]) -> str:
     """The receipts for people: a line a call, and the sum."""
     from ..metering.prices import usd
 
     head = ("provider", "model", "images", "price", "request", "state")
-    body = [line for record in records for line in _calls(record)]
+    body = [_call(receipt, images) for record in records for receipt in record.receipts]
     whole = usd(sum(record.total_microusd for record in records))
     doubt = sum(receipt.microusd for record in records for receipt in record.receipts if receipt.state == "unknown")
     doubts = [f"of that unknown, maybe not charged: {usd(doubt)}"] if doubt else []
@@ -256,28 +258,24 @@ def receipt_text(records: Sequence[Record]) -> str:
     return "\n".join([*_table([head, *body]), f"total  {whole}", *doubts, *_mode(mode)])
 
 
-def _calls(record: Record) -> list[tuple[str, ...]]:
+def _call(receipt: PaidFor, images: Mapping[str, str]) -> tuple[str, ...]:
     from ..metering.prices import usd
 
-    every = len(record.outputs) + record.withheld
-    return [
-        (
-            receipt.provider,
-            receipt.model,
-            images,
-            usd(receipt.microusd),
-            receipt.request_id or "-",
-            "UNKNOWN" if receipt.state == "unknown" else receipt.state,
-        )
-        for receipt, images in zip(record.receipts, _shared(every, len(record.receipts)), strict=True)
-    ]
+    state = "UNKNOWN" if receipt.state == "unknown" else receipt.state
+    made, price = images.get(receipt.call_id, "?"), usd(receipt.microusd)
+    return receipt.provider, receipt.model, made, price, receipt.request_id or "-", state
 
 
-def _shared(images: int, calls: int) -> list[str]:
-    """How many images each call gave: which, a record says only where there is one call or one for each image."""
-    if images == calls:
-        return ["1"] * calls
-    return [str(images)] if calls == 1 else [f"of {images}"] * calls
+def _images(engine: Engine, records: Sequence[Record]) -> dict[str, str]:
+    """How many images each call made, by its id, as the journal knows it; withheld ones were made, too."""
+    found: dict[str, str] = {}
+    for receipt in (receipt for record in records for receipt in record.receipts):
+        result = getattr(engine.journal.call(receipt.call_id), "result", None) or {}
+        if paid := result.get("cached_of"):
+            result = getattr(engine.journal.call(paid), "result", None) or {}
+        if "images" in result:
+            found[receipt.call_id] = str(len(result["images"]))
+    return found
 
 
 def _table(lines: Sequence[tuple[str, ...]]) -> list[str]:

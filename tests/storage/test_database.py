@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -47,6 +50,73 @@ def test_what_is_read_first_is_still_true_when_written(tmp_path: Path) -> None:
     assert numbers(views[0]) == list(range(1, 65))
     for view in views:
         view.close()
+
+
+@contextmanager
+def writers_in_line(database: Database, count: int) -> Iterator[list[Future[None]]]:
+    """So many writers, of whom each writes its own number, and who have all come before the first may begin."""
+
+    def write(number: int) -> None:
+        with database.transaction() as db:
+            db.execute("INSERT INTO numbers VALUES (?)", (number,))
+            if number % 2:
+                raise ValueError(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        with database._turn:
+            written = [threads.submit(write, number) for number in range(count)]
+            while database._coming < count:
+                threading.Event().wait(0.001)
+        yield written
+
+
+def test_writers_side_by_side_share_a_commit(database: Database) -> None:
+    commits: list[str] = []
+    database._connection.set_trace_callback(lambda sql: commits.append(sql) if sql == "COMMIT" else None)
+    with writers_in_line(database, 6) as written:
+        assert [isinstance(each.exception(30), ValueError) for each in written] == [False, True] * 3
+    assert len(commits) == 1
+
+
+def test_who_fails_takes_nothing_of_the_others_along(database: Database) -> None:
+    with writers_in_line(database, 6) as written:
+        wait(written)
+    assert numbers(database) == [0, 2, 4]
+
+
+def test_a_commit_that_fails_is_told_to_all_who_share_it(database: Database) -> None:
+    database._connection.execute("PRAGMA foreign_keys = ON")
+    with database.transaction() as db:
+        db.execute("CREATE TABLE kept (number INTEGER REFERENCES numbers DEFERRABLE INITIALLY DEFERRED)")
+
+    def write(number: int) -> None:
+        with database.transaction() as db:
+            db.execute("INSERT INTO kept VALUES (?)", (number,))
+
+    with ThreadPoolExecutor(4) as threads:
+        with database._turn:
+            written = [threads.submit(write, number) for number in range(4)]
+            while database._coming < 4:
+                threading.Event().wait(0.001)
+        assert all(isinstance(each.exception(30), sqlite3.IntegrityError) for each in written)
+    assert database.rows("SELECT * FROM kept") == []
+    with database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (9)")
+    assert numbers(database) == [9]
+
+
+def test_nobody_reads_what_is_not_committed(database: Database) -> None:
+    with database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (1)")
+        assert numbers(database) == []
+    assert numbers(database) == [1]
+
+
+def test_a_part_is_not_left_waiting_by_one_who_came_and_went(database: Database) -> None:
+    database._coming += 1  # somebody who was interrupted while it waited for its turn
+    with database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (1)")
+    assert numbers(database) == [1]
 
 
 def test_many_who_make_the_file_at_once_make_it_once(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ async def test_without_a_key_the_node_says_exactly_what_to_do(studio: Any) -> No
 
 
 async def test_a_run_ends_with_images_receipt_and_verdict_on_the_canvas(studio: Any) -> None:
-    await with_keys(studio, "fal")
+    await with_keys(studio, "fal", "openai")  # the second one for looking at the images
     await studio.template("text-to-image")
     assert await studio.run() == "execution_success"
     told = await studio.told(await studio.node("MintmarkReceipt"))
