@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import CannotWrite, InvalidInput, UsageError
+from .cost_project import project
 from .output import Json, console, emit, facts
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What images cost, and when owning GPUs gets cheaper.", no_args_is_help=True)
 
+app.command("project")(project)
 _RANGE = "a number, or a range LOW..HIGH"
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput
-from .pixels import to_png
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +40,8 @@ def encode(pixels: np.ndarray[Any, Any], name: str, *, quality: int, lossless: b
             hint="Choose PNG.",
         )
     if name == "PNG":
+        from .pixels import to_png
+
         return to_png(pixels)
     return _jpeg(pixels, quality) if name == "JPEG" else _webp(pixels, quality, lossless)
 

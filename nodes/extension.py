@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .control import Control
 from .credentials import LoadImageWithCredentials, ReadCredentials
+from .edit_image import EditImage
 from .host import ComfyHost
 from .host import current as current_host
+from .inpaint import Inpaint
 from .label import VisibleLabel
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
 from .money import BudgetGuard, CostEstimate, Receipt
+from .outpaint import Outpaint
 from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
 from .route import add_routes
 from .route_keys import add_key_routes
@@ -17,10 +21,18 @@ from .route_models import add_model_routes
 from .save import SignAndSave
 from .selection import Deduplicate, PickBest, RankCandidates
 from .text_to_image import TextToImage
+from .upscale import Upscale
+from .variations import Variations
 from .worker import current as current_worker
 
 NODES: list[type[io.ComfyNode]] = [
     TextToImage,
+    EditImage,
+    Inpaint,
+    Outpaint,
+    Upscale,
+    Variations,
+    Control,
     PromptTemplate,
     StructuredPrompt,
     SeedBatch,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -188,6 +189,11 @@ def current() -> Host:
     host = _host or ComfyHost()
     use(host)
     return host
+
+
+def is_known() -> bool:
+    """Whether this process hosts nodes at all: a schema may be asked for outside of any host."""
+    return _host is not None or "server" in sys.modules
 
 
 async def run(work: Coroutine[Any, Any, T]) -> T:

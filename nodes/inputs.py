@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ..errors import FileMissing
 from .host import current as current_host
+from .host import is_known
 
 ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _OUTPUT, _INPUT = " [output]", " [input]"
@@ -65,10 +66,9 @@ def title_of(name: str) -> str:
 
 
 def _pictures() -> list[str]:
-    try:
-        folder = current_host().input_dir
-    except ImportError:  # a schema that is asked for outside of any host
+    if not is_known():
         return []
     with suppress(OSError):
-        return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+        files = current_host().input_dir.iterdir()
+        return sorted(path.name for path in files if path.suffix.lower() in ENDINGS and path.is_file())
     return []

@@ -19,14 +19,24 @@ _RANK = {"live": 0, "legacy": 1, "retiring": 2}
 
 
 def model_input(task: str, default: str) -> Any:
-    """The combo named ``model``. Retired models are not offered; the service refuses one that an old graph names."""
+    """The combo named ``model``, provider by provider, that of the default first; one without a key is offered, too.
+
+    Retired models are not offered; the service refuses one that an old graph names.
+    """
     offered = [row for row in rows() if task in row["endpoint"] and row["lifecycle"]["state"] in _RANK]
-    offered.sort(key=lambda row: (row["name"] != default, _RANK[row["lifecycle"]["state"]]))
+    offered.sort(key=lambda row: _place(row, default))
     return io.DynamicCombo.Input(
         "model",
-        options=[io.DynamicCombo.Option(row["name"], _inputs(row)) for row in offered],
+        options=[io.DynamicCombo.Option(row["name"], _inputs(row, task)) for row in offered],
         tooltip="Who makes the image. Price, limits and licence of each: mintmark models show",
     )
+
+
+def _place(row: dict[str, Any], default: str) -> tuple[bool, bool, str, int]:
+    """Where the model stands in the list. Within a provider's, the catalog's order stays where nothing is ending."""
+    provider = row["name"].partition("/")[0]
+    is_other = provider != default.partition("/")[0]
+    return row["name"] != default, is_other, provider, _RANK[row["lifecycle"]["state"]]
 
 
 def chosen(model: dict[str, Any] | str) -> tuple[str, dict[str, Any]]:
@@ -79,8 +89,10 @@ def _meant(spec: dict[str, Any] | None, value: Any) -> Any:
     return value
 
 
-def _inputs(row: dict[str, Any]) -> list[Any]:
-    return [_input(name, spec) for name, spec in row.get("parameters", {}).items()]
+def _inputs(row: dict[str, Any], task: str) -> list[Any]:
+    """The model's own parameters that mean something for this task."""
+    own = row.get("parameters", {}).items()
+    return [_input(name, spec) for name, spec in own if task in (spec.get("tasks") or (task,))]
 
 
 def _input(name: str, spec: dict[str, Any]) -> Any:

@@ -8,7 +8,6 @@ as never charged; a 422 may be, "if a runner spent GPU time" on it.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -24,11 +23,12 @@ from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .fal_answer import answer_of
 from .fal_errors import completed_error, failed, lost_track, refused_submit, state_of, unreached
 from .http import MIB, Again, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin
-from .imagefile import is_whole, size_of
-from .limits import check, check_size, megapixels, nearest_ratio
+from .fal_input import put_input
+from .imagefile import is_whole
+from .limits import check, megapixels
 from .model import Model
 from .pace import Pace
-from .request import GenerationRequest, SourceImage
+from .request import GenerationRequest
 from .secret import Secret
 
 _CANCEL_PATIENCE_S = 5.0
@@ -36,9 +36,6 @@ _STATUS_LIMIT = 1 * MIB
 _RESULT_LIMIT = 8 * MIB
 _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS"})
 _URLS = ("status_url", "response_url", "cancel_url")
-
-_ONE_IMAGE = frozenset({"fal-ai/flux/dev/image-to-image", "fal-ai/flux-pro/v1/fill"})
-"""Apps that take ``image_url`` and keep its size; the others take ``image_urls``."""
 
 logger = log.get("providers.fal")
 
@@ -87,19 +84,17 @@ class Fal(Provider):
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
-        app = model.endpoint[request.task]
-        fields: dict[str, Any] = {"prompt": request.prompt, **checked.wire}
+        fields: dict[str, Any] = {**_prompt(model, request), **checked.wire}
         if checked.seed is not None:
             fields["seed"] = checked.seed
         if model.negative_prompt and request.negative_prompt:
             fields["negative_prompt"] = request.negative_prompt
         if model.max_count > 1:
             fields["num_images"] = request.count
-        fields |= _inputs(app, request)
-        size, ignored = _told_size(model, request, app, fields)
+        size, ignored = put_input(model, request, fields)
         return Prepared(
             model=model,
-            path=app,
+            path=model.endpoint[request.task],
             fields=fields,
             seed=checked.seed,
             ignored=checked.ignored + ignored,
@@ -271,39 +266,10 @@ class Fal(Provider):
         return url
 
 
-def _inputs(app: str, request: GenerationRequest) -> dict[str, Any]:
-    urls = [_data_uri(image) for image in request.images]
-    if not urls:
-        return {}
-    fields: dict[str, Any] = {"image_url": urls[0]} if app in _ONE_IMAGE else {"image_urls": urls}
-    if request.mask is not None:
-        # fal's fill takes our polarity: white is repainted.
-        fields["mask_url"] = _data_uri(request.mask)
-    return fields
-
-
-def _data_uri(image: SourceImage) -> str:
-    return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
-
-
-def _told_size(
-    model: Model, request: GenerationRequest, app: str, fields: dict[str, Any]
-) -> tuple[tuple[int, int] | None, tuple[str, ...]]:
-    """Put the size into ``fields`` the way the app takes it; the size that is known, and what was ignored."""
-    size = check_size(model, request)
-    if app in _ONE_IMAGE:
-        return size_of(request.images[0]), ("width", "height") if size else ()
-    if size is None:
-        return None, ()
-    if model.sizes.told_by == "pixels":
-        fields["image_size"] = {"width": size[0], "height": size[1]}
-    elif "aspect_ratio" in fields:
-        # What is asked for in the vendor's own words wins over what we would make of the size.
-        return None, ("width", "height")
-    else:
-        fields["aspect_ratio"] = nearest_ratio(model.parameters["aspect_ratio"].choices, *size)
-        return None, ()
-    return size, ()
+def _prompt(model: Model, request: GenerationRequest) -> dict[str, str]:
+    """An app has no such field where the catalog says so, and a default of its own where words are optional."""
+    needs = model.prompt.get(request.task)
+    return {} if needs == "none" or (needs and not request.prompt.strip()) else {"prompt": request.prompt}
 
 
 def _retrieve(task: asyncio.Task[bool]) -> None:

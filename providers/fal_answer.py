@@ -64,7 +64,8 @@ def answer_of(reply: Reply, accepted: Accepted) -> Answer:
         body = reply.json()
     except ValueError:
         raise _bad("is no JSON", accepted) from None
-    items = body.get("images")
+    # An upscaler gives one image, under a name of its own.
+    items = body["images"] if "images" in body else [body["image"]] if "image" in body else None
     if not isinstance(items, list) or not items:
         raise _bad("has no image", accepted)
     flags = body.get("has_nsfw_concepts")

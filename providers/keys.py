@@ -56,7 +56,8 @@ class Keys:
             return key
         raise MissingKey(
             f"No key for {provider} is set.",
-            hint=f"Set the environment variable {VARIABLES[provider][0]}, or run: mintmark keys set {provider}",
+            hint=f"In ComfyUI: Settings > Mintmark > Keys. Elsewhere set the environment variable "
+            f"{VARIABLES[provider][0]}, or run: mintmark keys set {provider}",
             provider=provider,
         )
 

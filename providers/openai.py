@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
@@ -17,12 +18,13 @@ from ..errors import BadAnswer, Charged, ChargeUnknown, InternalError, InvalidIn
 from ..metering.prices import PerToken, Quantities, charge, quote
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .http import Failure, HttpClient, Reply
-from .imagefile import alpha_mask, is_whole, media_type
+from .imagefile import alpha_mask, is_whole, media_type, size_of
 from .limits import check, check_size, megapixels
 from .model import Model
 from .multipart import Part
 from .openai_errors import refusal, surely_unprocessed, unreached
 from .request import GenerationRequest
+from .reshaping import outpainted_size, padded
 from .secret import Secret
 
 BASE_URL = "https://api.openai.com/v1"
@@ -50,7 +52,8 @@ class OpenAI(Provider):
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
-        size = check_size(model, request)
+        request = _on_canvas(request)
+        size = _size(model, request)
         fields = {"model": model.endpoint[request.task], "prompt": request.prompt, "n": request.count, **checked.wire}
         if size:
             fields["size"] = f"{size[0]}x{size[1]}"
@@ -116,6 +119,30 @@ def where(sandbox_url: str | None, base_url: str | None) -> str:
 def bearer(key: Secret) -> dict[str, str]:
     """The header that carries the key."""
     return {"Authorization": f"Bearer {key.reveal()}"}
+
+
+def _on_canvas(request: GenerationRequest) -> GenerationRequest:
+    """OpenAI has no outpainting: it is the inpainting of a larger canvas, which decides the size."""
+    if request.task != "outpaint":
+        return request
+    width, height = outpainted_size(request)
+    image, mask = padded(request)
+    return request.model_copy(update={"images": (image,), "mask": mask, "width": width, "height": height})
+
+
+def _size(model: Model, request: GenerationRequest) -> tuple[int, int] | None:
+    """The size to ask for. An inpainting keeps its image's where the model makes that one."""
+    if request.task == "outpaint":
+        try:
+            return check_size(model, request)
+        except InvalidInput as exc:
+            raise InvalidInput(f"margins: {exc.message}", hint=exc.hint) from exc
+    if request.task == "inpaint" and request.width is None and request.height is None:
+        width, height = size_of(request.images[0])
+        kept = request.model_copy(update={"width": width, "height": height})
+        with contextlib.suppress(InvalidInput):
+            return check_size(model, kept)
+    return check_size(model, request)
 
 
 def _files(request: GenerationRequest) -> tuple[tuple[str, str, str, bytes], ...]:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 
 from mintmark.errors import BudgetExceeded
-from mintmark.metering.ledger import Account, Ledger, Posting
+from mintmark.metering.ledger import Account, Ledger, Limits, Posting
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 Kind = Literal["settled", "unknown", "released"]
@@ -236,3 +236,87 @@ def test_many_threads_on_one_budget_take_all_of_it_and_no_more(ledgers: Ledgers)
     with ThreadPoolExecutor(64) as threads:
         assert sum(threads.map(take, range(64))) == 33
     assert sums(views[0]) == (330, 0, 0)
+
+
+# -- the limits of one job and of one day -------------------------------------------------------------------------------
+
+
+def limited(ledger: Ledger, job_id: str, microusd: int, *, run: int | None = None, day: int | None = None) -> None:
+    limits = Limits(per_run_microusd=run, per_day_microusd=day)
+    call_id = str(uuid.uuid4())
+    ledger.allow(job_id, microusd, Account(), call_id=call_id, limits=limits, today=NOW.date())
+
+
+def test_a_job_takes_no_more_than_its_own_limit(ledgers: Ledgers) -> None:
+    ledger = ledgers.open()
+    limited(ledger, "a", 6, run=10)
+    with pytest.raises(
+        BudgetExceeded, match=r"This run: \$0.00 spent, \$0.000006 set aside, \$0.000005 asked"
+    ) as caught:
+        limited(ledger, "a", 5, run=10)
+    assert caught.value.data == {"left_microusd": 4, "asked_microusd": 5}
+    limited(ledger, "a", 4, run=10)
+    limited(ledger, "b", 10, run=10)
+    assert sums(ledger) == (0, 0, 20)
+
+
+def test_a_day_takes_no_more_than_its_limit_and_another_day_does_not_count(ledgers: Ledgers) -> None:
+    ledger = ledgers.open()
+    ledger.post([posting("old", microusd=50, at=NOW - timedelta(days=1)), posting("today", microusd=3)])
+    limited(ledger, "a", 4, day=10)
+    with pytest.raises(BudgetExceeded, match=r"Today \(UTC\): \$0.000003 spent, \$0.000004 set aside"):
+        limited(ledger, "b", 4, day=10)
+    limited(ledger, "b", 3, day=10)
+
+
+def test_a_day_is_a_day_of_utc(ledgers: Ledgers) -> None:
+    ledger = ledgers.open()
+    east = timezone(timedelta(hours=9))
+    ledger.post([posting("a", microusd=5, at=datetime(2026, 11, 21, 8, 59, tzinfo=east))])  # the 20th, 23:59 UTC
+    ledger.post([posting("a", microusd=7, at=datetime(2026, 11, 22, 8, 59, tzinfo=east))])  # the 21st, 23:59 UTC
+    assert ledger.taken(day=NOW.date()).spent_microusd == 7
+    assert ledger.taken(day=NOW.date(), but="a").spent_microusd == 0
+    assert ledger.taken(job_id="a").spent_microusd == 12
+
+
+def test_what_is_unknown_counts_against_the_limits_until_it_is_decided(ledgers: Ledgers) -> None:
+    ledger = ledgers.open()
+    ledger.post([posting("a", "unknown", 8, call_id="c")])
+    with pytest.raises(BudgetExceeded):
+        limited(ledger, "a", 3, run=10)
+    ledger.post([posting("a", "released", call_id="c")])
+    limited(ledger, "a", 3, run=10)
+
+
+def test_what_costs_nothing_is_allowed_beyond_every_limit(ledgers: Ledgers) -> None:
+    ledger = ledgers.open()
+    ledger.post([posting("a", microusd=50)])
+    limited(ledger, "a", 0, run=10, day=10)
+
+
+def test_a_refusal_by_a_limit_leaves_nothing_behind(ledgers: Ledgers) -> None:
+    ledger = ledgers.open()
+    with pytest.raises(BudgetExceeded):
+        limited(ledger, "a", 11, day=10)
+    assert not ledger.knows("a")
+    assert sums(ledger) == (0, 0, 0)
+
+
+def test_many_threads_take_all_of_a_day_and_no_more(ledgers: Ledgers) -> None:
+    views = [ledgers.open() for _ in range(4)]
+
+    def take(number: int) -> int:
+        try:
+            limited(views[number % 4], f"job-{number}", 10, day=330)
+        except BudgetExceeded:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(64) as threads:
+        assert sum(threads.map(take, range(64))) == 33
+    assert sums(views[0]) == (0, 0, 330)
+
+
+def test_of_two_limits_the_lower_one_holds() -> None:
+    one, other = Limits(per_run_microusd=5), Limits(per_run_microusd=3, per_day_microusd=9)
+    assert one.and_(other) == other.and_(one) == Limits(per_run_microusd=3, per_day_microusd=9)

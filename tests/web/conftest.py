@@ -182,13 +182,18 @@ class Studio:
         await self.js("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
 
     async def close_error(self) -> None:
-        """Close ComfyUI's own message of a failed run, where one opened."""
-        await self.page.keyboard.press("Escape")
+        """Close ComfyUI's own message of what failed, where one is open."""
+        message = self.page.get_by_test_id("error-overlay")
+        if await message.is_visible():
+            await message.get_by_role("button").first.click()
+            await message.wait_for(state="hidden")
 
     async def picture(self, name: str) -> None:
         """Keep a screenshot, where somebody asked for them."""
         if folder := os.environ.get("MINTMARK_PICTURES"):
-            await self.page.wait_for_timeout(700)  # fades and the canvas's next frame; nothing is tested by it
+            # News that go by themselves are not waited for; fades and the next frame are. Nothing is tested by it.
+            await self.page.add_style_tag(content=".p-toast, [data-testid=error-overlay] { display: none !important }")
+            await self.page.wait_for_timeout(700)
             await self.page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=82)
 
     def sandbox(self, what: str) -> Any:
@@ -209,6 +214,7 @@ class Studio:
 
 
 _QUIET = {
+    "Comfy.ColorPalette": "dark",
     "Comfy.Minimap.Visible": False,
     "Comfy.Graph.CanvasInfo": False,
     "Comfy.Workflow.WarnBlueprintOverwrite": False,

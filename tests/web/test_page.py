@@ -21,8 +21,8 @@ PROMPT = "A fox goldsmith minting the first coin of the morning, storybook illus
 
 async def test_a_node_is_found_by_what_an_artist_would_type(studio: Any) -> None:
     await studio.page.mouse.dblclick(640, 420)
-    await studio.page.keyboard.type("flux", delay=15)
-    row = studio.page.get_by_text("Text to Image", exact=True).first
+    await studio.page.keyboard.type("text to image", delay=15)
+    row = studio.page.get_by_text("Make images from words with a hosted model.").first
     await row.wait_for()
     await studio.picture("palette-search")
     await row.click()
@@ -144,7 +144,6 @@ async def test_without_a_key_the_node_says_exactly_what_to_do(studio: Any) -> No
     assert await studio.run() == "execution_error"
     node = await studio.node("MintmarkTextToImage")
     assert (await studio.told(node)).startswith("A key is missing\nNo key for fal is set.")
-    await studio.close_error()
     await studio.look_at(node)
     await studio.picture("missing-key")
     await studio.page.get_by_role("button", name="Open the keys").click()
@@ -180,7 +179,6 @@ async def test_a_blocked_prompt_is_said_where_it_was_written(studio: Any) -> Non
     assert told.startswith("Blocked: the prompt")
     assert "rule " in told
     assert len(studio.sandbox("calls")) == asked, "nothing was asked of a provider"
-    await studio.close_error()
     await studio.look_at(node)
     await studio.picture("blocked")
 

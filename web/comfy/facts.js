@@ -1,5 +1,5 @@
 // What a node's price is and what a model is, in words. Pure.
-import { quote, rate, usd } from "./price.js";
+import { bound, quote, rate, usd } from "./price.js";
 
 const GUESSES = {
   image: [],
@@ -29,13 +29,7 @@ export function priceOf({ model, count, asked, parameters, guessed }) {
     exact &&= one.exact;
   }
   exact &&= !dependsOnGuess(model.price, guessed);
-  return { text: exact ? usd(microusd) : `≈ ${usd(upward(microusd))}`, microusd, exact };
-}
-
-/** A bound has no use for its last digits: whole cents, or tenths of one below ten cents; rounded up, as bounds are. */
-function upward(microusd) {
-  const step = microusd < 100_000 ? 1_000 : 10_000;
-  return Math.ceil(microusd / step) * step;
+  return { text: exact ? usd(microusd) : `≈ ${usd(bound(microusd))}`, microusd, exact };
 }
 
 function dependsOnGuess(price, guessed) {

@@ -28,10 +28,16 @@ export function usd(microusd) {
   return `$${microusd < 0 ? "-" : ""}${text.slice(0, -6)}.${part}`;
 }
 
+/** A bound has no use for its last digits: whole cents, or tenths of one below ten cents; rounded up, as bounds are. */
+export function bound(microusd) {
+  const step = microusd < 100_000 ? 1_000 : 10_000;
+  return Math.ceil(microusd / step) * step;
+}
+
 /** A rule in a few words: "$0.003 / MP". Tokens say nothing to people, so they are told by what an image costs at most. */
 export function rate(price) {
   const one = (microusd) => usd(Decimal.of(microusd).round());
-  if (price.unit === "token") return `up to ${usd(quote(price, { megapixels: 1.048576 }).microusd)} / image`;
+  if (price.unit === "token") return `up to ${usd(bound(quote(price, { megapixels: 1.048576 }).microusd))} / image`;
   if (price.unit === "second") return `${one(price.microusd)} / second`;
   if (price.unit === "step") return `${one(price.microusd)} / step`;
   if (price.unit === "image") return `${[...new Set(ends(price))].map(one).join(" to ")} / image`;

@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 const WIDGET = "mintmark_told";
 const STALE = "is-stale";
 const TALLEST = 190;
+const PADDING = 8;
 const NEEDS_KEY = new Set(["missing_key", "provider_auth"]);
 const TITLES = {
   prompt_blocked: "Blocked: the prompt",
@@ -25,7 +26,7 @@ export function refuse(detail, openKeys) {
   const node = locate(detail?.node_id);
   if (!String(node?.comfyClass ?? "").startsWith("Mintmark")) return;
   const { words, code } = parted(String(detail.exception_message ?? ""));
-  const parts = [line("mintmark-title", TITLES[code] ?? "Stopped"), line("mintmark-words", words)];
+  const parts = [line("mintmark-title", TITLES[code] ?? "Stopped"), line("mintmark-words", advice(code, words))];
   if (NEEDS_KEY.has(code)) parts.push(keyButton(providerIn(node), openKeys));
   fill(node, "refused", parts);
 }
@@ -82,8 +83,9 @@ function addBox(node) {
 }
 
 function height(box) {
-  const words = [...box.children].reduce((sum, each) => sum + each.scrollHeight + 4, 16);
-  return Math.max(40, Math.min(TALLEST, words));
+  const [first, last] = [box.firstElementChild, box.lastElementChild];
+  const words = first ? last.offsetTop + last.offsetHeight - first.offsetTop : 0;
+  return Math.max(40, Math.min(TALLEST, words + 2 * PADDING));
 }
 
 /** Make room for the words; a node that is large enough keeps its size. */
@@ -95,6 +97,12 @@ function grow(node) {
 
 function line(className, textContent) {
   return Object.assign(document.createElement("div"), { className, textContent });
+}
+
+/** On the page a missing key is a matter of two clicks; the error's own hint is for a terminal. */
+function advice(code, words) {
+  const first = /^[\s\S]*?\.(?=\s|$)/.exec(words)?.[0] ?? words;
+  return code === "missing_key" ? `${first} Open the keys, paste yours, and press Run again.` : words;
 }
 
 function keyButton(provider, openKeys) {
