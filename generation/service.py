@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from .. import log
@@ -101,7 +102,10 @@ class GenerationService:
         provider = self.caller.provider(model.provider)
         asked = (request, *more)
         parts = [part for each in asked for part in split(each, model.max_count)]
-        prepared = [(part, provider.prepare(model, part)) for part in parts]
+        # Images may have to be converted for the vendor, which takes a while; words alone do not.
+        prepare = partial(self._prepared, provider, model, parts)
+        ready = await asyncio.to_thread(prepare) if request.images else prepare()
+        prepared = list(zip(parts, ready, strict=True))
         verdicts = [await self._moderate_prompt(request, job)]
         calls = await self._calls(provider, prepared, job, node_id)
         pictures, judged, withheld = await self._deliver(calls, job, model)
@@ -118,6 +122,18 @@ class GenerationService:
                 hint="Choose another model: mintmark models list --task " + request.task,
             )
         return model
+
+    def _prepared(self, provider: Provider, model: Model, parts: list[GenerationRequest]) -> list[Prepared]:
+        """Raises ImageTooLarge where it is known that a result could not be taken in: it would be paid in vain."""
+        ready = [provider.prepare(model, part) for part in parts]
+        limit = self.settings.max_pixels
+        most = max(each.quantities.megapixels or 0 for each in ready)
+        if most * 1_000_000 > limit:
+            raise ImageTooLarge(
+                f"The result would have {most:.1f} megapixels, more than {limit / 1_000_000:g}.",
+                hint="Ask for a smaller one, or raise MINTMARK_MAX_PIXELS.",
+            )
+        return ready
 
     async def _moderate_prompt(self, request: GenerationRequest, job: JobContext) -> Verdict:
         verdict = await self.judge.text(job, request.prompt, request.negative_prompt)

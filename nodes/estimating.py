@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..providers.model import Model
 
 Graph = Mapping[str, Any]
+Size = tuple[float, float]
 TASKS = (
     ("Edit", "edit"),
     ("Inpaint", "inpaint"),
@@ -22,10 +23,12 @@ TASKS = (
     ("Control", "control"),
     ("Variation", "variation"),
 )
-IMAGES = ("image", "images", "image_2", "image_3", "image_4", "reference", "references", "control_image", "map")
+IMAGES = ("image", "images", "map", "image_2", "image_3", "image_4")
 LOADERS = frozenset({"LoadImage", "MintmarkLoadImageWithCredentials"})
 SAME_SIZE = frozenset({"MintmarkModerateImage", "MintmarkModerationGate", "MintmarkVisibleLabel", "ImageInvert"})
 MARGINS = ("left", "right", "top", "bottom")
+EACH = frozenset({"inpaint", "outpaint", "upscale", "variation"})
+"""Tasks for which each image of a batch is a call of its own."""
 MOST_COUNT = 10
 MOST_WORDS = 4000  # bytes of a prompt that only the run will tell
 DEEP = 64
@@ -105,19 +108,31 @@ class _Reader:
         return name in self._node.get("inputs", {}) and self.value(name) is None
 
     def runs(self) -> int:
-        """How often the node runs: once, or once for each seed of a list."""
-        return _runs(self._graph, self._node, DEEP)
+        """How often the model is asked for what stands on the node: once for each seed of a list that comes in, and
+        for each image of a batch where one call takes one image."""
+        lists = _runs(self._graph, self._node, DEEP)
+        link = next(iter(self._linked_images()), None) if self._task in EACH else None
+        if link is None:
+            return lists
+        batch = _batch(self._graph, link, DEEP)
+        if batch is None:
+            self.unknown.append("each image that comes in is a call of its own; reckoned for one")
+        return lists * (batch or 1)
+
+    def _linked_images(self) -> list[list[Any]]:
+        inputs = self._node["inputs"]
+        return [inputs[name] for name in IMAGES if _is_link(inputs.get(name))]
 
     def asked(self, model: Model) -> Asked:
-        from ..generation.estimate import Asked, Span
+        from ..generation.estimate import Asked, Span, sizes
 
         pictures = self._pictures(model)
-        goes_in = [each or (0.0, float(_span(model).high)) for each in pictures]
+        areas = [size and size[0] * size[1] / 1_000_000 for size in pictures]
         return Asked(
             model=model,
             images=self._count(),
             megapixels=self._megapixels(model, pictures[0] if pictures else None),
-            input_megapixels=Span(sum(low for low, _ in goes_in), sum(high for _, high in goes_in)),
+            input_megapixels=Span(sum(each or 0.0 for each in areas), sum(each or sizes(model).high for each in areas)),
             input_images=Span.of(len(pictures)),
             text_bytes=self._text(),
             parameters=self._parameters(model),
@@ -158,50 +173,47 @@ class _Reader:
                 found[name] = value
         return found
 
-    def _megapixels(self, model: Model, first: tuple[float, float] | None) -> Span | None:
-        from ..generation.estimate import Span
+    def _megapixels(self, model: Model, first: Size | None) -> Span | None:
+        from ..generation.estimate import Span, sizes
 
         if self._says_open("width") or self._says_open("height"):
-            return _span(model)
+            return sizes(model)
         width, height = self.value("width"), self.value("height")
         if model.sizes.told_by == "aspect":
             return None
-        if isinstance(width, (int, float)) and isinstance(height, (int, float)) and width and height:
-            return Span.of(width * height / 1_000_000)
-        if self._task == "text-to-image":
-            return None
+        if not (_is_size(width) and _is_size(height)):
+            if self._task == "text-to-image":
+                return None
+            if first is None or any(self._says_open(name) for name in (*MARGINS, "scale")):
+                return self._any_size(model)
+            width, height = self._reshaped(model, first)
+        return Span.of(width * height / 1_000_000)
+
+    def _reshaped(self, model: Model, first: Size) -> Size:
+        width, height = first
         if self._task == "upscale":
-            return self._scaled(model, first)
-        if self._task == "outpaint" or first is None:
-            self.unknown.append("the size depends on the image")
-            return _span(model)
-        return Span(*first)
+            factor = float(self.value("scale") or (model.scale.default if model.scale else 2))
+            return width * factor, height * factor
+        if self._task == "outpaint":
+            left, right, top, bottom = (int(self.value(name) or 0) for name in MARGINS)
+            return width + left + right, height + top + bottom
+        return first
 
-    def _scaled(self, model: Model, first: tuple[float, float] | None) -> Span:
-        from ..generation.estimate import Span
+    def _any_size(self, model: Model) -> Span:
+        from ..generation.estimate import Span, sizes
 
-        rule = model.scale
-        factor = self.value("scale") or (rule.default if rule else 2)
-        if first is None:
-            self.unknown.append("the size depends on the image")
-            most = rule.max_pixels / 1_000_000 if rule and rule.max_pixels else _span(model).high
-            return Span(min(_span(model).low, most), most)
-        return Span.of(first[0] * float(factor) ** 2)
+        self.unknown.append("the size depends on the image")
+        span, rule = sizes(model), model.scale
+        if self._task == "upscale" and rule and rule.max_pixels:
+            return Span(min(span.low, rule.max_pixels / 1_000_000), rule.max_pixels / 1_000_000)
+        return span
 
-    def _pictures(self, model: Model) -> list[tuple[float, float] | None]:
-        """Megapixels of each image that goes in, None where only the run will tell."""
-        linked = [value for name, value in self._node["inputs"].items() if name in IMAGES and _is_link(value)]
-        found = [_size(self._graph, value, DEEP) for value in linked]
-        spans = [(area / 1_000_000, area / 1_000_000) if area else None for area in found]
-        if None in spans and getattr(model.price, "input_microusd", None) is not None:
+    def _pictures(self, model: Model) -> list[Size | None]:
+        """Width and height of each image that goes in, None where only the run will tell."""
+        found = [_size(self._graph, link, DEEP) for link in self._linked_images()]
+        if None in found and getattr(model.price, "input_microusd", None) is not None:
             self.unknown.append("what goes in is billed by its size")
-        return spans
-
-
-def _span(model: Model) -> Span:
-    from ..generation.estimate import sizes
-
-    return sizes(model)
+        return found
 
 
 def _is_link(value: Any) -> bool:
@@ -240,22 +252,46 @@ def _needed(graph: Graph, node_id: str) -> set[str]:
     return found
 
 
-def _size(graph: Graph, link: list[Any], depth: int) -> float | None:
-    """Pixels of the image that comes over this link, as far as the graph and the input folder tell."""
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _size(graph: Graph, link: list[Any], depth: int) -> Size | None:
+    """Width and height of the image that comes over this link, as far as the graph and the input folder tell."""
     node = graph.get(link[0]) or {}
     values = node.get("inputs", {})
     if node.get("class_type") in LOADERS:
         return _file(values.get("image"))
     width, height = values.get("width"), values.get("height")
-    if isinstance(width, (int, float)) and isinstance(height, (int, float)) and width > 0 and height > 0:
-        return float(width * height)
-    if node.get("class_type") in SAME_SIZE and depth:
-        through = next((value for name, value in values.items() if name in IMAGES and _is_link(value)), None)
-        return _size(graph, through, depth - 1) if through else None
-    return None
+    if _is_size(width) and _is_size(height):
+        return width, height
+    through = _through(node)
+    return _size(graph, through, depth - 1) if through and depth else None
 
 
-def _file(name: Any) -> float | None:
+def _batch(graph: Graph, link: list[Any], depth: int) -> int | None:
+    """How many images come over this link, as far as the graph tells."""
+    node = graph.get(link[0]) or {}
+    values = node.get("inputs", {})
+    if node.get("class_type") in LOADERS:
+        return 1
+    count = values.get("count", values.get("batch_size")) if _is_hosted(node) or "batch_size" in values else None
+    if isinstance(count, int):
+        return count
+    if _is_hosted(node) and "count" not in values and not any(_is_link(values.get(name)) for name in IMAGES):
+        return 1
+    through = _through(node)
+    return _batch(graph, through, depth - 1) if through and depth else None
+
+
+def _through(node: Mapping[str, Any]) -> list[Any] | None:
+    """What a node that changes neither size nor number of its images got them from."""
+    if node.get("class_type") not in SAME_SIZE:
+        return None
+    return next((value for name, value in node.get("inputs", {}).items() if name in IMAGES and _is_link(value)), None)
+
+
+def _file(name: Any) -> Size | None:
     from ..errors import MintmarkError
     from ..generation.pictures import inspect
 
@@ -263,4 +299,4 @@ def _file(name: Any) -> float | None:
         _, width, height = inspect(inputs.read(str(name)), max_pixels=2**62)
     except MintmarkError:
         return None
-    return float(width * height)
+    return width, height

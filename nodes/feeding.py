@@ -73,7 +73,7 @@ def _is_just(picture: Picture, pixels: np.ndarray[Any, Any]) -> bool:
     from ..generation.pictures import decode
 
     own = decode(picture.data, max_pixels=picture.output.width * picture.output.height)
-    return own.shape == pixels.shape
+    return bool(own.shape == pixels.shape)
 
 
 def _pixels(image: Any, name: str) -> list[np.ndarray[Any, Any]]:

@@ -65,8 +65,8 @@ def _with_header(chunks: list[_Chunk]) -> list[_Chunk]:
     header = next((each.data for each in chunks if each.kind == _EXTENDED), None)
     if header is None and not kinds & {_EXIF, _XMP}:
         return chunks
-    header = header or _extended(chunks[0])
-    flags = header[0] & ~(_HAS_EXIF | _HAS_XMP)
+    header = bytes(header or _extended(chunks[0]))
+    flags = int(header[0]) & ~(_HAS_EXIF | _HAS_XMP)
     flags |= (_HAS_EXIF if _EXIF in kinds else 0) | (_HAS_XMP if _XMP in kinds else 0)
     return [_Chunk(_EXTENDED, bytes([flags]) + header[1:]), *(each for each in chunks if each.kind != _EXTENDED)]
 
@@ -74,7 +74,7 @@ def _with_header(chunks: list[_Chunk]) -> list[_Chunk]:
 def _extended(picture: _Chunk) -> bytes:
     """The extended header of a plain file: its flags and its size."""
     if picture.kind == _LOSSY and picture.data[3:6] == b"\x9d\x01\x2a":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", picture.data, 6))
+        width, height = (int(side) & 0x3FFF for side in struct.unpack_from("<HH", picture.data, 6))
         flags = 0
     elif picture.kind == _LOSSLESS and len(picture.data) >= 5:
         bits = int.from_bytes(picture.data[1:5], "little")

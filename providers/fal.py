@@ -22,8 +22,8 @@ from ..metering.prices import Quantities
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .fal_answer import answer_of
 from .fal_errors import completed_error, failed, lost_track, refused_submit, state_of, unreached
-from .http import MIB, Again, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin
 from .fal_input import put_input
+from .http import MIB, Again, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin
 from .imagefile import is_whole
 from .limits import check, megapixels
 from .model import Model

@@ -63,7 +63,8 @@ def put_input(model: Model, request: GenerationRequest, fields: dict[str, Any]) 
             # fal's fill takes our polarity: white is repainted.
             fields["mask_url"] = data_uri(request.mask)
     if request.task == "upscale":
-        fields["upscale_factor"] = scale_of(model, request)
+        if model.scale is not None and model.scale.wire:
+            fields[model.scale.wire] = scale_of(model, request)
         return scaled_size(model, request), _unasked(request)
     if shape.size == "source":
         return size_of(request.images[0]), _unasked(request)

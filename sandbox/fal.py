@@ -20,7 +20,8 @@ from aiohttp import web
 
 from . import picture
 from .exchange import Desk, Exchange, Route
-from .fal_apps import APPS, Asked, Unprocessable
+from .fal_apps import Asked, Unprocessable
+from .fal_models import APPS
 from .fal_queue import PROVIDER, Job, Queue
 from .faults import Kind
 
@@ -163,7 +164,8 @@ class Fal:
 
     def _told(self, origin: str, job: Job, asked: Asked) -> dict[str, Any]:
         images = [self._image(origin, job, asked, index) for index in range(asked.images)]
-        told: dict[str, Any] = {"images": images, "seed": asked.seed}
+        made = {"image": images[0]} if asked.app.single else {"images": images}
+        told: dict[str, Any] = {**made, "seed": asked.seed}
         if asked.app.checker:
             told["has_nsfw_concepts"] = [asked.harmful] * asked.images
             told["prompt"] = asked.prompt

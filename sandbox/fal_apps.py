@@ -1,15 +1,11 @@
-"""fal's image apps as the sandbox serves them: inputs, checks, prices, pictures.
-
-Prices are those of fal's model pages and of the LiteLLM price map, 2026-11. A megapixel is 1024 x 1024 pixels, and
-parts of one round up: fal's own examples charge one for 1024x1024 and for 512x512, and two for 1920x1080.
-"""
+"""What fal's image apps take in, as the sandbox checks it, and the pictures they give."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,98 +13,27 @@ from numpy.typing import NDArray
 from ..errors import ImageTooLarge, NotAnImage
 from . import judge, picture
 from .brush import Canvas
+from .fal_models import MEGAPIXEL, SPEEDS, App
 from .palette import Dice
 
-_MEGAPIXEL = 1024 * 1024
 _PRESETS = {
     "square_hd": (1024, 1024), "square": (512, 512), "portrait_4_3": (768, 1024), "portrait_16_9": (576, 1024),
     "landscape_4_3": (1024, 768), "landscape_16_9": (1024, 576),
 }  # fmt: skip
 _RATIOS = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21")
 _LARGEST_EDGE, _LONGEST_PROMPT, _MOST_INPUTS = 4096, 32_000, 14
-_SPEEDS = ("TURBO", "BALANCED", "QUALITY")
 _CHOICES: dict[str, tuple[str, ...]] = {
     "safety_tolerance": ("1", "2", "3", "4", "5", "6"), "acceleration": ("none", "regular", "high"),
-    "rendering_speed": _SPEEDS,
+    "rendering_speed": SPEEDS,
 }  # fmt: skip
-_RANGES = {"num_inference_steps": (1, 50), "guidance_scale": (1, 20), "strength": (0.01, 1)}
+_RANGES: dict[str, tuple[float, float]] = {
+    "num_inference_steps": (1, 50), "guidance_scale": (1, 20), "strength": (0.01, 1), "upscale_factor": (1, 4),
+    "creativity": (0, 1), "resemblance": (0, 1),
+}  # fmt: skip
+_MODES = ("canny", "tile", "depth", "blur", "pose", "gray", "low-quality")
 
 Fetch = Callable[[str], "bytes | None"]
 """The bytes behind a URL of the sandbox's own; None for every other one."""
-
-
-@dataclass(frozen=True)
-class App:
-    """One endpoint. ``microusd`` is for an image, or for a megapixel of output with ``by_area``."""
-
-    endpoint: str
-    microusd: int
-    by_area: bool = False
-    first_microusd: int | None = None
-    """The first megapixel's own price. (fal charges further megapixels of *input* too; that is not billed here.)"""
-    sized_by: Literal["image_size", "aspect_ratio", "source"] = "image_size"
-    default_size: str = "landscape_4_3"
-    megapixels: int = 1
-    """What an aspect ratio is made of."""
-    source: Literal["", "image_url", "image_urls"] = ""
-    mask: bool = False
-    most_images: int = 4
-    most_steps: int = 50
-    speeds: tuple[int, ...] = ()
-    """An image's price by ``rendering_speed``, in the order TURBO, BALANCED, QUALITY."""
-    formats: tuple[picture.Format, ...] = ("jpeg", "png")
-    checker: bool = True
-    """True: a harmful prompt gives a black image; False: it is refused as ``content_policy_violation``."""
-
-    @property
-    def root(self) -> str:
-        """``owner/alias``: fal drops the rest of the path from a request's URLs."""
-        return "/".join(self.endpoint.split("/")[:2])
-
-    @property
-    def unit(self) -> str:
-        """The unit as fal's pricing API words it."""
-        return "megapixels" if self.by_area else "images"
-
-    def price(self, width: int, height: int, images: int, speed: str = "BALANCED") -> int:
-        """Micro-dollars for ``images`` pictures of this size."""
-        if self.speeds:
-            return self.speeds[_SPEEDS.index(speed)] * images
-        if not self.by_area:
-            return self.microusd * images
-        area = -(-width * height // _MEGAPIXEL)
-        first = self.microusd if self.first_microusd is None else self.first_microusd
-        return (first + self.microusd * (area - 1)) * images
-
-
-APPS: dict[str, App] = {
-    app.endpoint: app
-    for app in (
-        App("fal-ai/flux/schnell", 3_000, by_area=True, most_steps=12),
-        App("fal-ai/flux/dev", 25_000, by_area=True),
-        App("fal-ai/flux/dev/image-to-image", 25_000, by_area=True, sized_by="source", source="image_url"),
-        App("fal-ai/flux-pro/v1.1", 40_000, by_area=True),
-        App("fal-ai/flux-pro/v1.1-ultra", 60_000, sized_by="aspect_ratio", default_size="16:9", megapixels=4),
-        App("fal-ai/flux-pro/v1/fill", 50_000, by_area=True, sized_by="source", source="image_url", mask=True),
-        App("fal-ai/flux-2-pro", 15_000, by_area=True, first_microusd=30_000, most_images=1),
-        App(
-            "fal-ai/flux-2-pro/edit", 15_000, by_area=True, first_microusd=30_000, default_size="auto",
-            source="image_urls", most_images=1,
-        ),
-        App(
-            "fal-ai/nano-banana", 39_000, sized_by="aspect_ratio", default_size="1:1", checker=False,
-            formats=("jpeg", "png", "webp"),
-        ),
-        App(
-            "fal-ai/nano-banana/edit", 39_000, sized_by="aspect_ratio", default_size="auto", source="image_urls",
-            checker=False, formats=("jpeg", "png", "webp"),
-        ),
-        App(
-            "fal-ai/ideogram/v3", 60_000, speeds=(30_000, 60_000, 90_000), default_size="square_hd", formats=("png",),
-            most_images=8, checker=False,
-        ),
-    )
-}  # fmt: skip
 
 
 class Unprocessable(Exception):
@@ -164,7 +89,7 @@ def read_input(app: App, body: Any, fetch: Fetch, *, seed: int, stopped: bool = 
     """
     if not isinstance(body, dict):
         raise Unprocessable("body", "Input should be a valid dictionary", "dict_type", body)
-    prompt = _prompt(body)
+    prompt = _prompt(app, body)
     _check_settings(app, body)
     sources, where = _sources(app, body, fetch)
     harmful = bool(judge.reasons(judge.text_scores(prompt)))
@@ -193,8 +118,12 @@ def blocked(prompt: str) -> Unprocessable:
     return Unprocessable("prompt", text, "content_policy_violation", prompt)
 
 
-def _prompt(body: dict[str, Any]) -> str:
+def _prompt(app: App, body: dict[str, Any]) -> str:
+    if app.worded == "no":
+        return ""
     if "prompt" not in body:
+        if app.worded == "optional":
+            return "masterpiece, best quality, highres"
         raise Unprocessable("prompt", "Field required", "missing", body)
     prompt = body["prompt"]
     if not isinstance(prompt, str):
@@ -234,7 +163,8 @@ def _sources(app: App, body: dict[str, Any], fetch: Fetch) -> tuple[list[picture
         return [], None
     if app.source not in body:
         raise Unprocessable(app.source, "Field required", "missing")
-    urls = body[app.source] if app.source == "image_urls" else [body[app.source]]
+    given = body[app.source]
+    urls = given if app.source == "image_urls" else _maps(given) if app.source == "controlnet_unions" else [given]
     if not isinstance(urls, list) or not urls:
         raise Unprocessable(app.source, "List should have at least 1 item after validation", "too_short", urls)
     if len(urls) > _MOST_INPUTS:
@@ -242,6 +172,20 @@ def _sources(app: App, body: dict[str, Any], fetch: Fetch) -> tuple[list[picture
         raise Unprocessable(app.source, message, "too_long", max_length=_MOST_INPUTS)
     sources = [_picture(app.source, url, fetch) for url in urls]
     return sources, _mask(body, sources[0], fetch) if app.mask else None
+
+
+def _maps(unions: Any) -> list[Any]:
+    """The maps of every control of every union."""
+    if not isinstance(unions, list) or not all(isinstance(each, dict) and each.get("path") for each in unions):
+        raise Unprocessable("controlnet_unions", "Field required", "missing", unions)
+    controls = [control for union in unions for control in union.get("controls", ())]
+    for control in controls:
+        if control.get("control_mode") not in _MODES:
+            expected = " or ".join(f"'{mode}'" for mode in _MODES)
+            raise Unprocessable("control_mode", f"Input should be {expected}", "literal_error", expected=expected)
+        if not 0 <= control.get("conditioning_scale", 1) <= 2:
+            raise _too_high("conditioning_scale", control["conditioning_scale"], 2)
+    return [control.get("control_image_url") for control in controls]
 
 
 def _mask(body: dict[str, Any], source: picture.Source, fetch: Fetch) -> NDArray[np.bool_]:
@@ -282,13 +226,16 @@ def _data_uri(url: str) -> bytes | None:
 def _size(app: App, body: dict[str, Any], sources: list[picture.Source]) -> tuple[int, int]:
     if app.sized_by == "source":
         return sources[0].size
+    if app.sized_by == "factor":
+        factor = body.get("upscale_factor", 2)
+        return round(sources[0].size[0] * factor), round(sources[0].size[1] * factor)
     asked = body.get(app.sized_by, app.default_size)
     if asked == "auto" and sources:
         return sources[0].size
     if app.sized_by == "aspect_ratio":
         return _from_ratio(asked, app.megapixels)
     if isinstance(asked, dict):
-        return _edge(asked, "width"), _edge(asked, "height")
+        return _edge(app, asked, "width"), _edge(app, asked, "height")
     if asked not in _PRESETS:
         expected = ", ".join(f"'{name}'" for name in _PRESETS)
         raise Unprocessable("image_size", f"Input should be {expected}", "literal_error", asked, expected=expected)
@@ -302,17 +249,17 @@ def _from_ratio(asked: Any, megapixels: int) -> tuple[int, int]:
     across, down = map(int, asked.split(":"))
     # The largest multiples of 32 whose area stays within the megapixels.
     unit = 32
-    while (across * (unit + 1) // 32 * 32) * (down * (unit + 1) // 32 * 32) <= megapixels * _MEGAPIXEL:
+    while (across * (unit + 1) // 32 * 32) * (down * (unit + 1) // 32 * 32) <= megapixels * MEGAPIXEL:
         unit += 1
     return across * unit // 32 * 32, down * unit // 32 * 32
 
 
-def _edge(size: dict[str, Any], name: str) -> int:
-    value = size.get(name, 512)
+def _edge(app: App, size: dict[str, Any], name: str) -> int:
+    value, low = size.get(name, 512), app.smallest_edge
     if isinstance(value, bool) or not isinstance(value, int):
         raise Unprocessable("image_size", "Input should be a valid integer", "int_type", value)
-    if not 16 <= value <= _LARGEST_EDGE:
-        raise _too_low("image_size", value, 16) if value < 16 else _too_high("image_size", value, _LARGEST_EDGE)
+    if not low <= value <= _LARGEST_EDGE:
+        raise _too_low("image_size", value, low) if value < low else _too_high("image_size", value, _LARGEST_EDGE)
     return value
 
 

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from ..errors import InternalError
 from .exchange import Desk
-from .fal_apps import APPS, Asked, Fetch, Unprocessable, blocked, read_input
+from .fal_apps import Asked, Fetch, Unprocessable, blocked, read_input
+from .fal_models import APPS
 
 State = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]
 PROVIDER = "fal"

@@ -238,7 +238,7 @@ def test_many_threads_on_one_budget_take_all_of_it_and_no_more(ledgers: Ledgers)
     assert sums(views[0]) == (330, 0, 0)
 
 
-# -- the limits of one job and of one day -------------------------------------------------------------------------------
+# -- the limits of one job and of one day --
 
 
 def limited(ledger: Ledger, job_id: str, microusd: int, *, run: int | None = None, day: int | None = None) -> None:

@@ -100,6 +100,36 @@ async def test_every_seed_of_a_batch_is_a_call(bench: Any) -> None:
     assert "fal/flux-schnell  8" in text
 
 
+def lines_of(graph: dict[str, Any]) -> Any:
+    from mintmark.nodes.estimating import lines
+
+    return lines(graph)
+
+
+def test_each_image_of_a_batch_is_a_call_where_one_call_takes_one() -> None:
+    fill = {"model": "fal/flux-pro-fill", "image": ["1", 0], "mask": ["1", 1], "prompt": "x", "count": 1}
+    graph = {"1": asking(count=3, width=1024, height=1024), "2": {"class_type": "MintmarkInpaint", "inputs": fill}}
+    _, line = lines_of(graph)
+    assert (line.images, line.estimate.low, line.estimate.high) == ("3", 150_000, 150_000)
+    graph["1"] = {"class_type": "Foreign", "inputs": {}}
+    (line,) = lines_of(graph)
+    assert "each image that comes in is a call of its own; reckoned for one" in line.unknown
+
+
+def test_an_edit_is_as_large_as_what_comes_in() -> None:
+    edit = {"model": "fal/flux-2-pro", "image": ["1", 0], "prompt": "x", "count": 1, "width": 0, "height": 0}
+    graph = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 1}},
+        "2": {"class_type": "MintmarkEditImage", "inputs": edit},
+    }
+    (line,) = lines_of(graph)
+    assert line.estimate.exact, line
+    graph["1"] = {"class_type": "Foreign", "inputs": {}}
+    (line,) = lines_of(graph)
+    assert line.estimate.low < line.estimate.high
+    assert "the size depends on the image" in line.unknown
+
+
 async def test_a_model_that_is_in_no_catalog_is_said(bench: Any) -> None:
     text, _, _ = await estimate(bench, {"1": asking(model="fal/nothing")})
     assert "fal/nothing is in no catalog" in text

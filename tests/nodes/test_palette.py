@@ -194,11 +194,11 @@ async def test_the_receipt_says_what_each_call_cost(bench: Any, made: Any) -> No
     graph["5"] = {"class_type": "MintmarkReceipt", "inputs": {"record": ["1", 1]}}
     history = await bench.run(graph)
     (text,) = history["outputs"]["5"]["text"]
-    call, total = text.splitlines()
-    assert call.startswith("fal/flux-schnell  $0.0")
-    assert "settled" in call
-    assert total.startswith("total  $0.0")
-    assert total.endswith("(sandbox: no real money)")
+    _, call, total, mode = text.splitlines()
+    assert call.split()[1:4] == ["fal/flux-schnell", "1", "$0.003"]
+    assert call.endswith("settled")
+    assert total == "total  $0.003"
+    assert mode == "Sandbox: no real money."
 
 
 async def test_an_image_blocked_after_the_call_is_not_returned_and_still_paid_for(

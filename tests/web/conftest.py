@@ -170,30 +170,34 @@ class Studio:
             [zoom, x, y],
         )
 
-    async def look_at(self, node: int, zoom: float = 1.25) -> None:
-        """Bring a node and what is around it into the middle."""
+    async def look_at(self, node: int, zoom: float = 1.1) -> None:
+        """Bring a node and what is around it into view, its badges included."""
         x, y, width, height = await self.js(
             "(id) => { const n = app.graph.getNodeById(id); return [...n.pos, ...n.size]; }", node
         )
-        await self.show(zoom, 640 / zoom - x - width / 2, 420 / zoom - y - height / 2)
+        top = max(150, 440 - zoom * height / 2)
+        await self.show(zoom, 640 / zoom - x - width / 2, top / zoom - y)
 
     async def fit(self) -> None:
-        """Show the whole graph."""
-        await self.js("() => app.extensionManager.command.execute('Comfy.Canvas.FitView')")
-
-    async def close_error(self) -> None:
-        """Close ComfyUI's own message of what failed, where one is open."""
-        message = self.page.get_by_test_id("error-overlay")
-        if await message.is_visible():
-            await message.get_by_role("button").first.click()
-            await message.wait_for(state="hidden")
+        """Show the whole graph, as large as it can be."""
+        left, top, right, bottom = await self.js(
+            """() => {
+                const boxes = app.graph._groups.concat(app.graph._nodes).map((each) => [...each.pos, ...each.size]);
+                const side = (pick, at) => pick(...boxes.map(at));
+                return [side(Math.min, (b) => b[0]), side(Math.min, (b) => b[1]),
+                        side(Math.max, (b) => b[0] + b[2]), side(Math.max, (b) => b[1] + b[3])];
+            }"""
+        )
+        zoom = min(1180 / (right - left), 660 / (bottom - top), 1.2)
+        await self.show(zoom, 80 / zoom - left, (110 + (660 - zoom * (bottom - top)) / 2) / zoom - top)
 
     async def picture(self, name: str) -> None:
         """Keep a screenshot, where somebody asked for them."""
         if folder := os.environ.get("MINTMARK_PICTURES"):
             # News that go by themselves are not waited for; fades and the next frame are. Nothing is tested by it.
             await self.page.add_style_tag(content=".p-toast, [data-testid=error-overlay] { display: none !important }")
-            await self.page.wait_for_timeout(700)
+            await self.page.get_by_text("0 active").wait_for()
+            await self.page.wait_for_timeout(2500)
             await self.page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=82)
 
     def sandbox(self, what: str) -> Any:

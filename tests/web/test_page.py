@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import stat
 from typing import Any
@@ -20,7 +21,7 @@ PROMPT = "A fox goldsmith minting the first coin of the morning, storybook illus
 
 
 async def test_a_node_is_found_by_what_an_artist_would_type(studio: Any) -> None:
-    await studio.page.mouse.dblclick(640, 420)
+    await open_search(studio)
     await studio.page.keyboard.type("text to image", delay=15)
     row = studio.page.get_by_text("Make images from words with a hosted model.").first
     await row.wait_for()
@@ -156,7 +157,8 @@ async def test_a_run_ends_with_images_receipt_and_verdict_on_the_canvas(studio: 
     await studio.template("text-to-image")
     assert await studio.run() == "execution_success"
     told = await studio.told(await studio.node("MintmarkReceipt"))
-    assert told.startswith(f"fal/flux-schnell  {price('fal/flux-schnell', 1.048576)}")
+    assert "flux-schnell" in told
+    assert told.count(price("fal/flux-schnell", 1.048576)) == 2, "the call and the total"
     assert "allowed" in await studio.told(await studio.node("MintmarkModerateImage"))
     saved = await studio.node("MintmarkSignAndSave")
     await studio.page.wait_for_function(
@@ -199,6 +201,19 @@ def microusd(name: str, megapixels: float, images: int = 1, **parameters: Any) -
 
 def price(name: str, megapixels: float, images: int = 1, **parameters: Any) -> str:
     return usd(microusd(name, megapixels, images, **parameters))
+
+
+async def open_search(studio: Any) -> None:
+    """Double-click the canvas, as often as it takes: a page that still settles may close the search at once."""
+    from playwright.async_api import TimeoutError as TooLate
+
+    for _ in range(8):
+        await studio.page.mouse.dblclick(700, 420)
+        with contextlib.suppress(TooLate):
+            ready = "() => document.activeElement.tagName === 'INPUT'"
+            await studio.page.wait_for_function(ready, timeout=3000)
+            return
+    pytest.fail("the search never opened")
 
 
 async def with_keys(studio: Any, *providers: str) -> None:

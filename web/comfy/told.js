@@ -1,5 +1,6 @@
 // Says on the node what it found out, and why it was stopped. ComfyUI itself shows text on its own nodes only.
 import { app } from "../../scripts/app.js";
+import { table } from "./table.js";
 
 const WIDGET = "mintmark_told";
 const STALE = "is-stale";
@@ -18,7 +19,7 @@ const TITLES = {
 
 /** Show text that a run gave the node. */
 export function show(node, text, tone = "plain") {
-  fill(node, tone, [line("mintmark-words", text)]);
+  fill(node, tone, [table(text) ?? line("mintmark-words", text)]);
 }
 
 /** Show why the node failed, from ComfyUI's event of it; `openKeys` opens the keys of a provider. */
@@ -70,7 +71,16 @@ function fill(node, tone, parts) {
   const box = boxOf(node) ?? addBox(node);
   box.className = `mintmark-told is-${tone}`;
   box.replaceChildren(...parts);
-  requestAnimationFrame(() => grow(node));
+  // How tall the words are shows once they stand in their width, and how much of them once the node shows its images.
+  watcherOf(node, box).observe(box);
+  for (const part of parts) watcherOf(node, box).observe(part);
+}
+
+const watchers = new WeakMap();
+
+function watcherOf(node, box) {
+  if (!watchers.has(box)) watchers.set(box, new ResizeObserver(() => requestAnimationFrame(() => grow(node))));
+  return watchers.get(box);
 }
 
 function addBox(node) {
