@@ -10,6 +10,7 @@
     │   ├── UnknownVersion        unknown_version
     │   ├── InvalidWorkflow       invalid_workflow     the file is no workflow of ours
     │   ├── UnknownModel          unknown_model
+    │   ├── UnknownCall           unknown_call         the ledger has no such call
     │   ├── UnsupportedTask       unsupported_task     the model cannot do this task
     │   ├── FileMissing           file_not_found
     │   ├── NotAnImage            not_an_image
@@ -20,6 +21,7 @@
     │   ├── PriceUnknown          price_unknown
     │   ├── AllowanceExhausted    allowance_exhausted
     │   └── BudgetExceeded        budget_exceeded
+    │       └── CreditExhausted   credit_exhausted     prepaid credit does not cover it
     ├── PolicyError
     │   ├── PromptBlocked         prompt_blocked       by our policy, costs nothing
     │   ├── OutputBlocked         output_blocked       by our policy, after the call was settled
@@ -50,7 +52,8 @@
     │   └── BadKey                bad_signing_key
     ├── StorageError
     │   ├── DiskFull              disk_full
-    │   └── CannotWrite           cannot_write
+    │   ├── CannotWrite           cannot_write
+    │   └── DatabaseUnreachable   database_unreachable
     ├── MissingExtra              missing_extra        an optional package is not installed
     ├── Canceled                  canceled             somebody stopped the job
     └── InternalError             internal_error       a defect of ours
@@ -132,6 +135,12 @@ class UnknownModel(UsageError):
     code = "unknown_model"
 
 
+class UnknownCall(UsageError):
+    """The ledger has no call of this id."""
+
+    code = "unknown_call"
+
+
 class UnsupportedTask(UsageError):
     """The model cannot do this task."""
 
@@ -190,6 +199,12 @@ class BudgetExceeded(MoneyError):
     """Settled + set aside + asked would exceed a budget's limit."""
 
     code = "budget_exceeded"
+
+
+class CreditExhausted(BudgetExceeded):
+    """The prepaid credit that pays for the job does not cover what was asked."""
+
+    code = "credit_exhausted"
 
 
 class PolicyError(MintmarkError):
@@ -405,6 +420,12 @@ class CannotWrite(StorageError):
     """The folder or file cannot be written."""
 
     code = "cannot_write"
+
+
+class DatabaseUnreachable(StorageError):
+    """The database does not answer, or refuses us."""
+
+    code = "database_unreachable"
 
 
 class MissingExtra(MintmarkError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .importing import import_workflow
 from .output import Json, console, emit, facts, table, wide
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..workflows.problem import Problem
 
 app = typer.Typer(help="Versioned workflows.", no_args_is_help=True)
+app.command("import")(import_workflow)
 Reference = Annotated[str, typer.Argument(help="NAME, NAME@VERSION, NAME@^1, or a workflow file.")]
 
 

@@ -24,8 +24,9 @@ logger = log.get("generation.calls")
 _OPEN = frozenset({"held", "asking", "accepted"})
 POLL_S = 0.2
 """How often somebody waits for a call that another task or process is making, in seconds."""
-CANCEL_PATIENCE_S = 15.0
-"""How long a canceled call may take to learn from the provider what became of it."""
+CANCEL_PATIENCE_S = 2.0
+"""How long somebody who cancels a call waits until its provider says what became of it, in seconds. What takes longer
+is learned in the background while the process lives, and otherwise by the next one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ class Caller:
     own_sandbox: str | None = None
     """The URL of a sandbox that ends with this process. Its calls that nobody can find any more are owed to nobody."""
     _resuming: dict[str, asyncio.Task[Call]] = field(default_factory=dict)
+    _parting: set[str] = field(default_factory=set)
+    """Those of ``_resuming`` whose job was canceled: nobody waits for their images."""
     _making: set[str] = field(default_factory=set)
 
     @contextmanager
@@ -145,8 +148,8 @@ class Caller:
             if after.state == "unknown" and not isinstance(exc, ProviderBlocked):
                 raise charge_unknown(after) from exc
             raise
-        except asyncio.CancelledError:
-            await to_the_end(asyncio.ensure_future(self._seen_off(provider, model, call)))
+        except asyncio.CancelledError as exc:
+            await to_the_end(asyncio.ensure_future(self._seen_off(provider, model, call, exc.__cause__)))
             raise
         except BaseException:
             # A defect of ours between asking and understanding the answer: nobody knows, and nobody may forget.
@@ -168,27 +171,47 @@ class Caller:
             )
         return await self._move(call, "unknown", **facts)
 
-    async def _seen_off(self, provider: Provider, model: Model, call: Call) -> None:
+    async def _seen_off(self, provider: Provider, model: Model, call: Call, known: BaseException | None = None) -> None:
         try:
-            await self._canceled(provider, model, call)
+            await self._canceled(provider, model, call, known)
         except MintmarkError as exc:
             # The cancellation goes on whatever happens here; the call stays open and the next start decides it.
             logger.warning("Call %s was canceled: %s", call.call_id, exc, extra=log.action("cancel_failed"))
 
-    async def _canceled(self, provider: Provider, model: Model, call: Call) -> None:
+    async def _canceled(self, provider: Provider, model: Model, call: Call, known: BaseException | None) -> None:
         """Canceled while waiting: the provider is asked to stop, and where it is too late, what came of it."""
         now = await surely(self.journal.call, call.call_id)
         if now is None or now.state not in ("asking", "accepted"):
             return
         if now.state == "accepted" and provider.resumable:
-            try:
-                await asyncio.wait_for(self._stop(provider, model, now), CANCEL_PATIENCE_S)
-            except ProviderError as exc:
-                await self._failed(now, exc)
-            except asyncio.TimeoutError:
-                await self._move(now, "unknown", reason="canceled")
-            return
-        await self._move(now, "unknown", reason="canceled")
+            await asyncio.wait([self._parted(provider, model, now)], timeout=CANCEL_PATIENCE_S)
+        elif isinstance(known, ProviderError):
+            await self._failed(now, known)
+        else:
+            await self._move(now, "unknown", reason="canceled")
+
+    def _parted(self, provider: Provider, model: Model, call: Call) -> asyncio.Task[Call]:
+        """Learns what became of a canceled call, however long that takes; :meth:`join` waits for it."""
+        task = asyncio.create_task(self._learned(provider, model, call), name=f"part {call.call_id}")
+        self._resuming[call.call_id] = task
+        self._parting.add(call.call_id)
+
+        def ended(_: asyncio.Task[Call]) -> None:
+            self._parting.discard(call.call_id)
+            if self._resuming.get(call.call_id) is task:
+                del self._resuming[call.call_id]
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _learned(self, provider: Provider, model: Model, call: Call) -> Call:
+        try:
+            await self._stop(provider, model, call)
+        except ProviderError as exc:
+            await self._failed(call, exc)
+        except MintmarkError as exc:
+            logger.warning("Call %s was canceled: %s", call.call_id, exc, extra=log.action("cancel_failed"))
+        return await self._now(call)
 
     async def _stop(self, provider: Provider, model: Model, call: Call) -> None:
         accepted = Accepted(request_id=call.request_id or "", handle=call.handle or {})
@@ -313,9 +336,12 @@ class Caller:
         return await self._now(call)
 
     async def close(self) -> None:
-        """Wait for calls being resumed, then let go."""
-        ended = await asyncio.gather(*self._resuming.values(), return_exceptions=True)
-        for call_id, end in zip(self._resuming, ended, strict=True):
+        """Wait for calls being resumed, then let go. Canceled ones are left for the next start to decide."""
+        for call_id in self._parting:
+            self._resuming[call_id].cancel()
+        resuming = dict(self._resuming)
+        ended = await asyncio.gather(*resuming.values(), return_exceptions=True)
+        for call_id, end in zip(resuming, ended, strict=True):
             if isinstance(end, Exception):
                 logger.error("Resuming call %s broke", call_id, exc_info=end, extra=log.action("resume_broke"))
         self._resuming.clear()

@@ -41,7 +41,8 @@ async def prepare(request: RunRequest, link: WorkerLink, settings: Settings) -> 
     info = await _check_worker(request.workflow, link, settings)
     choices = offered(request.workflow, info)
     check_models(request.workflow, request.values, choices, utc_now().date())
-    bound = bind(request.workflow, {**request.values, **await _upload(images, link)}, choices=choices)
+    values = {**request.values, **await _upload(images, link)}
+    bound = bind(request.workflow, values, choices=choices, object_info=info)
     return Prepared(bound.graph, {**bound.inputs, **{name: data[2] for name, data in images.items()}})
 
 

@@ -107,7 +107,8 @@ class Provider(ABC):
         ``on_accepted`` is awaited as soon as the provider has named the call and before anything else is done: the
         journal writes it down there. ``call_id`` is sent where the vendor has a field for it.
         Raises ProviderError with ``charged`` set. On cancellation the remote call is canceled too where the vendor
-        can, and CancelledError goes on.
+        can, and CancelledError goes on; where it is known what became of the request (it never left, it was refused),
+        that ProviderError is its ``__cause__``.
         """
 
     @abstractmethod

@@ -13,18 +13,19 @@ from urllib.parse import urlsplit
 from typing_extensions import Self
 
 from .. import log
-from ..errors import BadAnswer, ProviderDown, ResultLost
+from ..errors import BadAnswer, ProviderDown
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .bfl_answer import accepted_of, answer_of, word_of
 from .bfl_errors import MODERATED, ended_badly, lost_track, refused_submit, unreached
 from .bfl_request import prepared_of
+from .download import downloaded
 from .hosts import Hosts
-from .http import MIB, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, passing
-from .imagefile import is_whole
+from .http import MIB, Failure, HttpClient, NotSent, Reply, passing
 from .model import Model
 from .pace import Pace
 from .request import GenerationRequest
 from .secret import Secret
+from .submission import Submission
 
 BASE_URL = "https://api.bfl.ai/v1"
 """The global one; ``api.eu.bfl.ai`` and ``api.us.bfl.ai`` keep data in their region (MINTMARK_PROVIDER_URLS)."""
@@ -61,8 +62,10 @@ class Bfl(Provider):
         return prepared_of(model, request)
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
-        accepted = accepted_of(await self._submit(prepared), prepared)
-        self._polling_url(accepted)
+        submission = Submission()
+        submitting = self._submit(prepared, submission)
+        # Nothing can stop it, but whoever knows its name can learn what it costs.
+        accepted = await submission.answered(submitting, provider=self.name, see_off=on_accepted)
         await on_accepted(accepted)
         return await self._wait(accepted, prepared.path)
 
@@ -70,24 +73,14 @@ class Bfl(Provider):
         return await self._wait(accepted)
 
     async def fetch(self, image: ResultImage) -> bytes:
-        if image.data is not None:
-            return image.data
-        try:
-            reply = await self._http.download(image.url or "", allowed=self._hosts.is_media)
-        except (Forbidden, TooLarge) as failure:
-            raise ResultLost(f"BFL's file is not fetched ({failure}).", provider=self.name, charged="yes") from None
-        except Failure as failure:
-            problem = f"BFL's file cannot be fetched ({failure})."
-            raise ProviderDown(problem, provider=self.name, charged="yes") from None
-        if reply.status in (403, 404, 410):
-            problem = f"BFL's file has expired or is gone (it answers {reply.status}); its URL lasts about ten minutes."
-            raise ResultLost(problem, provider=self.name, charged="yes", status=reply.status)
-        if reply.status != 200:
-            problem = f"BFL's file answers {reply.status}."
-            raise ProviderDown(problem, provider=self.name, charged="yes", status=reply.status)
-        if not is_whole(reply.body):
-            raise BadAnswer("BFL's file is broken or no image.", provider=self.name, charged="yes", status=200)
-        return reply.body
+        return await downloaded(
+            self._http,
+            image,
+            allowed=self._hosts.is_media,
+            provider=self.name,
+            title="BFL",
+            lifetime="its URL lasts about ten minutes",
+        )
 
     async def cancel(self, accepted: Accepted) -> bool:
         """Always False: BFL has no such call. The task goes on, and what it costs is learned by resuming it."""
@@ -95,17 +88,25 @@ class Bfl(Provider):
 
     # -- the steps of a call ------------------------------------------------------------------------------------
 
-    async def _submit(self, prepared: Prepared) -> Reply:
+    async def _submit(self, prepared: Prepared, submission: Submission) -> Accepted:
         url = f"{self._hosts.base}/{prepared.path}"
         try:
             reply = await self._http.send(
-                "POST", url, headers=self._headers(), json=prepared.fields, max_bytes=_LIMIT, repeat="unsent"
+                "POST",
+                url,
+                headers=self._headers(),
+                json=prepared.fields,
+                max_bytes=_LIMIT,
+                repeat="unsent",
+                submission=submission,
             )
         except Failure as failure:
             problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
         else:
             if reply.status in (200, 201, 202):
-                return reply
+                accepted = accepted_of(reply, prepared)
+                self._polling_url(accepted)
+                return accepted
             problem = refused_submit(reply)
         raise problem
 

@@ -7,7 +7,6 @@ Facts: docs.bfl.ai (FLUX.2 text-to-image, API reference, errors).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
@@ -16,13 +15,15 @@ from .. import log
 from ..errors import BadAnswer, Charged
 from ..metering.prices import Quantities
 from .base import Accepted, Answer, Prepared, ResultImage
-from .http import Reply
+from .http import Reply, parsed
 
 CREDIT_MICROUSD = 10_000
 """One credit is $0.01."""
 _AREA = Decimal(1024 * 1024) / Decimal(1_000_000)
 """BFL's megapixel in ours."""
 _AREAS = ("input_mp", "output_mp")
+_MOST = 1_000_000
+"""Credits or megapixels; more is no cost or area but nonsense, and would be booked."""
 
 
 def accepted_of(reply: Reply, prepared: Prepared) -> Accepted:
@@ -100,21 +101,21 @@ def refusal_text(reply: Reply) -> str:
 def _exact(reply: Reply) -> dict[str, Any]:
     """The body with its fractions as they are written: money is in it."""
     try:
-        body = json.loads(reply.body, parse_float=Decimal)
+        body = parsed(reply.body, parse_float=Decimal)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
 
 
 def _number(value: Any) -> Decimal | None:
-    """A number from 0 on; None for anything else."""
+    """A number that can be meant, from 0 on; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, str, Decimal)):
         return None
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
-    return number if number.is_finite() and number >= 0 else None
+    return number if number.is_finite() and 0 <= number <= _MOST else None
 
 
 def _usage(handle: Mapping[str, Any]) -> Quantities:

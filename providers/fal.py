@@ -7,60 +7,33 @@ as never charged; a 422 may be, "if a runner spent GPU time" on it.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
-from urllib.parse import urlsplit
 
 from typing_extensions import Self
 
-from .. import log
-from ..errors import BadAnswer, ProviderDown, ProviderError, ResultLost
+from ..errors import BadAnswer, ProviderDown, ProviderError
 from ..metering.prices import Quantities
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .download import downloaded
 from .fal_answer import answer_of
 from .fal_errors import completed_error, failed, lost_track, refused_submit, state_of, unreached
 from .fal_input import put_input
-from .http import MIB, Again, Failure, Forbidden, HttpClient, NotSent, Reply, TooLarge, is_safe, origin
-from .imagefile import is_whole
+from .hosts import Hosts
+from .http import MIB, Again, Failure, HttpClient, NotSent, Reply
 from .limits import check, megapixels
 from .model import Model
 from .pace import Pace
 from .request import GenerationRequest
 from .secret import Secret
+from .submission import Submission, canceled_with_us, told_to_stop
 
-_CANCEL_PATIENCE_S = 5.0
 _STATUS_LIMIT = 1 * MIB
 _RESULT_LIMIT = 8 * MIB
 _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS"})
 _URLS = ("status_url", "response_url", "cancel_url")
 
-logger = log.get("providers.fal")
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """Where fal is. ``media`` is a host suffix in live mode, and unused in a sandbox, which has one origin for all."""
-
-    queue: str = "https://queue.fal.run"
-    api: tuple[str, ...] = ("fal.run",)
-    media: tuple[str, ...] = ("fal.media", "fal.run")
-
-    def is_api(self, url: str) -> bool:
-        """Whether the key may travel there."""
-        return self._is_own(url, self.api)
-
-    def is_media(self, url: str) -> bool:
-        """Whether a result file may be fetched there (without the key)."""
-        return self._is_own(url, self.media)
-
-    def _is_own(self, url: str, domains: tuple[str, ...]) -> bool:
-        if not is_safe(url):
-            return False
-        host = urlsplit(url).hostname or ""
-        return origin(url) == origin(self.queue) or any(host == one or host.endswith(f".{one}") for one in domains)
+LIVE = Hosts(base="https://queue.fal.run", api=("fal.run",), media=("fal.media", "fal.run"))
 
 
 class Fal(Provider):
@@ -69,8 +42,8 @@ class Fal(Provider):
     name: ClassVar[str] = "fal"
     resumable: ClassVar[bool] = True
 
-    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
-        self._http, self._key, self._hosts = http, key, hosts or Hosts()
+    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts = LIVE) -> None:
+        self._http, self._key, self._hosts = http, key, hosts
         self._pace = Pace()
 
     @classmethod
@@ -78,9 +51,9 @@ class Fal(Provider):
         cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
     ) -> Self:
         """Against the live queue (behind ``base_url`` where that is given), or a sandbox's."""
-        if sandbox_url is None:
-            return cls(http, key=key, hosts=Hosts(queue=base_url.rstrip("/")) if base_url else None)
-        return cls(http, key=key, hosts=Hosts(queue=f"{sandbox_url.rstrip('/')}/fal/queue", api=(), media=()))
+        if sandbox_url is not None:
+            return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/fal/queue"))
+        return cls(http, key=key, hosts=replace(LIVE, base=base_url.rstrip("/")) if base_url else LIVE)
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
@@ -103,36 +76,30 @@ class Fal(Provider):
         )
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
-        reply = await self._submit(prepared)
-        accepted = self._accepted(prepared, reply)
-        async with self._canceled_with_us(accepted):
+        async def see_off(accepted: Accepted) -> None:
+            await on_accepted(accepted)
+            await told_to_stop(self.cancel, accepted)
+
+        submission = Submission()
+        submitting = self._submit(prepared, submission)
+        accepted = await submission.answered(submitting, provider=self.name, see_off=see_off)
+        async with canceled_with_us(self.cancel, accepted):
             await on_accepted(accepted)
             return await self._wait(accepted, prepared.path)
 
     async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
-        async with self._canceled_with_us(accepted):
+        async with canceled_with_us(self.cancel, accepted):
             return await self._wait(accepted)
 
     async def fetch(self, image: ResultImage) -> bytes:
-        if image.data is not None:
-            return image.data
-        try:
-            reply = await self._http.download(image.url or "", allowed=self._hosts.is_media)
-        except (Forbidden, TooLarge) as failure:
-            raise ResultLost(f"fal's file is not fetched ({failure}).", provider=self.name, charged="yes") from None
-        except Failure as failure:
-            raise ProviderDown(
-                f"fal's file cannot be fetched ({failure}).", provider=self.name, charged="yes"
-            ) from None
-        if reply.status in (403, 404, 410):
-            problem = f"fal no longer has the file (it answers {reply.status})."
-            raise ResultLost(problem, provider=self.name, charged="yes", status=reply.status)
-        if reply.status != 200:
-            problem = f"fal's file answers {reply.status}."
-            raise ProviderDown(problem, provider=self.name, charged="yes", status=reply.status)
-        if not is_whole(reply.body):
-            raise BadAnswer("fal's file is broken or no image.", provider=self.name, charged="yes", status=200)
-        return reply.body
+        return await downloaded(
+            self._http,
+            image,
+            allowed=self._hosts.is_media,
+            provider=self.name,
+            title="fal",
+            lifetime="how long it keeps files is set in its account",
+        )
 
     async def cancel(self, accepted: Accepted) -> bool:
         url = self._url(accepted, "cancel_url")
@@ -148,17 +115,23 @@ class Fal(Provider):
 
     # -- the steps of a call ------------------------------------------------------------------------------------
 
-    async def _submit(self, prepared: Prepared) -> Reply:
-        url = f"{self._hosts.queue}/{prepared.path}"
+    async def _submit(self, prepared: Prepared, submission: Submission) -> Accepted:
+        url = f"{self._hosts.base}/{prepared.path}"
         try:
             reply = await self._http.send(
-                "POST", url, headers=self._headers(), json=prepared.fields, max_bytes=_STATUS_LIMIT, repeat="unsent"
+                "POST",
+                url,
+                headers=self._headers(),
+                json=prepared.fields,
+                max_bytes=_STATUS_LIMIT,
+                repeat="unsent",
+                submission=submission,
             )
         except Failure as failure:
             problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
         else:
             if reply.status in (200, 201, 202):
-                return reply
+                return self._accepted(prepared, reply)
             problem = refused_submit(reply)
         raise problem
 
@@ -221,22 +194,6 @@ class Fal(Provider):
             request_id=accepted.request_id,
         )
 
-    @contextlib.asynccontextmanager
-    async def _canceled_with_us(self, accepted: Accepted) -> AsyncIterator[None]:
-        """When we are canceled, the remote call is too: otherwise it would go on and be charged."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            logger.info("canceling %s", accepted.request_id, extra=log.action("remote_cancel"))
-            asked = asyncio.create_task(self.cancel(accepted), name=f"fal-cancel-{accepted.request_id}")
-            try:
-                # Shielded: whoever cancels us twice is in a hurry, but not in such a hurry that money may burn.
-                with contextlib.suppress(asyncio.TimeoutError, ProviderError):
-                    await asyncio.wait_for(asyncio.shield(asked), _CANCEL_PATIENCE_S)
-            finally:
-                asked.add_done_callback(_retrieve)
-            raise
-
     # -- requests -----------------------------------------------------------------------------------------------
 
     async def _follow(self, accepted: Accepted, name: str, limit: int, again: Again | None = None) -> Reply:
@@ -270,9 +227,3 @@ def _prompt(model: Model, request: GenerationRequest) -> dict[str, str]:
     """An app has no such field where the catalog says so, and a default of its own where words are optional."""
     needs = model.prompt.get(request.task)
     return {} if needs == "none" or (needs and not request.prompt.strip()) else {"prompt": request.prompt}
-
-
-def _retrieve(task: asyncio.Task[bool]) -> None:
-    """Look at the outcome of a task nobody waits for any more, so that asyncio does not complain of it."""
-    if not task.cancelled():
-        task.exception()

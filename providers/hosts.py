@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from .http import is_safe, origin
 
+_NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+"""A host's name as DNS knows it. With anything else in it, what we read may not be what is looked up: the system's
+resolver, for one, stops reading at a NUL."""
+
 
 @dataclass(frozen=True)
 class Hosts:
     """``base`` is where calls are made; its origin is trusted. ``api`` and ``media`` are further domains, with all that
-    is below them. A sandbox or gateway has one origin for everything, and no domains."""
+    is below them, on https's own port. A sandbox has one origin for everything, and no domains."""
 
     base: str
     api: tuple[str, ...] = ()
@@ -28,5 +33,10 @@ class Hosts:
     def _is_own(self, url: str, domains: tuple[str, ...]) -> bool:
         if not is_safe(url):
             return False
-        host = urlsplit(url).hostname or ""
-        return origin(url) == origin(self.base) or any(host == one or host.endswith(f".{one}") for one in domains)
+        if origin(url) == origin(self.base):
+            return True
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        if parts.port not in (None, 443) or not _NAME.fullmatch(host):
+            return False
+        return any(host == one or host.endswith(f".{one}") for one in domains)

@@ -18,6 +18,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -30,6 +31,8 @@ from .secret import Secret as Secret  # offered here too: who opens a client bri
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from .submission import Submission
 
 MIB = 1024 * 1024
 _CHUNK = 64 * 1024
@@ -89,10 +92,18 @@ class Reply:
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object. Raises ValueError where it is none."""
-        value = jsonlib.loads(self.body)
+        value = parsed(self.body)
         if not isinstance(value, dict):
             raise ValueError("the answer is no JSON object")  # noqa: TRY004 - one error for "not the JSON we expect"
         return value
+
+
+def parsed(body: bytes, **how: Any) -> Any:
+    """The JSON value; ``how`` are options of :func:`json.loads`. Raises ValueError, and nothing else."""
+    try:
+        return jsonlib.loads(body, **how)
+    except RecursionError:
+        raise ValueError("the answer is nested too deeply") from None
 
 
 Again = Callable[[Reply], bool]
@@ -192,11 +203,13 @@ class HttpClient:
         max_bytes: int | None = None,
         repeat: Repeat,
         again: Again | None = None,
+        submission: Submission | None = None,
     ) -> Reply:
         """Make a request and read its whole answer, whatever its status; redirects are never followed.
 
         ``again`` says which answers may be repeated; by default 429 for ``unsent`` and :data:`PASSING` for
-        ``idempotent``. The last answer is returned when the tries are used up.
+        ``idempotent``. The last answer is returned when the tries are used up. ``submission`` hears whether the
+        request may have left, and says whether it may be repeated.
         Raises NotSent, Lost, TooLarge and Forbidden.
         """
         if not is_safe(url):
@@ -207,12 +220,17 @@ class HttpClient:
         extra, body = await asyncio.to_thread(_body, json, form) if large else _body(json, form)
         attempt = 1
         while True:
+            if submission is not None:
+                submission.asked = True
             outcome = await self._once(method, url, {**headers, **extra}, body, max_bytes or self._max_bytes, repeat)
             pause = self._pause(outcome, attempt, repeat, again)
             if pause is None:
                 break
             logger.info("%s %s is repeated in %.1f s", method, place(url), pause, extra=log.action("http_repeat"))
-            await self.sleep(pause)
+            if submission is None:
+                await self.sleep(pause)
+            elif not await submission.rest(self.sleep, pause):
+                break
             attempt += 1
         # Raised here and not where aiohttp's own error was caught: that one would come along as the context, and it
         # can carry the request's headers.
@@ -249,7 +267,8 @@ class HttpClient:
                 method,
                 url,
                 headers=headers,
-                data=body,
+                # aiohttp writes plain bytes in one piece, which holds up the loop where there are megabytes of them.
+                data=BytesIO(body) if body is not None and len(body) > MIB else body,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=self.timeouts.total_s,

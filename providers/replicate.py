@@ -10,15 +10,11 @@ Replicate itself stop what nobody waits for any more; for a model that is billed
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from math import ceil
 from typing import Any, ClassVar, NoReturn
 
 from typing_extensions import Self
 
-from .. import log
 from ..errors import BadAnswer, ProviderDown, ProviderError
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .download import downloaded
@@ -32,16 +28,14 @@ from .replicate_files import uploaded
 from .replicate_input import prepared as prepare_input
 from .request import GenerationRequest
 from .secret import Secret
+from .submission import Submission, canceled_with_us, told_to_stop
 
 _HOLD_S = 1
 _FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.25, 2.0, 1.5
-_CANCEL_PATIENCE_S, _CANCEL_LOOKS = 5.0, 5
+_CANCEL_LOOKS = 5
 _LONGEST_THROTTLE_S, _MOST_THROTTLES = 60.0, 3
 _REPLY_LIMIT = 8 * MIB
 _MADE = (200, 201, 202)
-
-logger = log.get("providers.replicate")
-
 
 API = "https://api.replicate.com/v1"
 _API_HOSTS, _MEDIA_HOSTS = ("api.replicate.com",), ("replicate.delivery",)
@@ -69,20 +63,21 @@ class Replicate(Provider):
         return prepare_input(model, request)
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
-        submitting = asyncio.ensure_future(self._submitted(prepared))
-        try:
-            accepted, prediction = await asyncio.shield(submitting)
-        except asyncio.CancelledError:
-            await self._see_off(submitting, on_accepted)
-            raise
-        async with self._canceled_with_us(accepted):
+        async def see_off(submitted: tuple[Accepted, Prediction]) -> None:
+            await on_accepted(submitted[0])
+            await told_to_stop(self.cancel, submitted[0])
+
+        submission = Submission()
+        submitting = self._submitted(prepared, submission)
+        accepted, prediction = await submission.answered(submitting, provider=self.name, see_off=see_off)
+        async with canceled_with_us(self.cancel, accepted):
             await on_accepted(accepted)
             if not done(prediction, prepared.model, prepared.quantities.images):
                 prediction = await self._poll(accepted)
             return self._answer(prediction, accepted, prepared.model)
 
     async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
-        async with self._canceled_with_us(accepted):
+        async with canceled_with_us(self.cancel, accepted):
             return self._answer(await self._poll(accepted), accepted, prepared_model)
 
     async def fetch(self, image: ResultImage) -> bytes:
@@ -111,9 +106,9 @@ class Replicate(Provider):
 
     # -- the steps of a call ------------------------------------------------------------------------------------
 
-    async def _submitted(self, prepared: Prepared) -> tuple[Accepted, Prediction]:
+    async def _submitted(self, prepared: Prepared, submission: Submission) -> tuple[Accepted, Prediction]:
         body = await uploaded(prepared.fields, self._upload)
-        reply = await self._post(prepared, body)
+        reply = await self._post(prepared, body, submission)
         prediction = read(reply)
         if prediction is None:
             raise BadAnswer("Replicate's answer names no prediction.", provider=self.name, charged="unknown")
@@ -129,7 +124,7 @@ class Replicate(Provider):
             self._url(accepted, name)
         return accepted, prediction
 
-    async def _post(self, prepared: Prepared, body: Any) -> Reply:
+    async def _post(self, prepared: Prepared, body: Any, submission: Submission) -> Reply:
         url = f"{self._hosts.base}/{prepared.path}"
         headers = {
             **self._headers(),
@@ -139,7 +134,14 @@ class Replicate(Provider):
         for tries in range(1, _MOST_THROTTLES + 1):
             try:
                 reply = await self._http.send(
-                    "POST", url, headers=headers, json=body, max_bytes=_REPLY_LIMIT, repeat="unsent", again=_plain_wait
+                    "POST",
+                    url,
+                    headers=headers,
+                    json=body,
+                    max_bytes=_REPLY_LIMIT,
+                    repeat="unsent",
+                    again=_plain_wait,
+                    submission=submission,
                 )
             except Failure as failure:
                 problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
@@ -150,7 +152,8 @@ class Replicate(Provider):
             wait = None if not throttled(reply) or reply.retry_after_s is not None else asked_wait(reply)
             if wait is None or wait > _LONGEST_THROTTLE_S or tries == _MOST_THROTTLES:
                 break
-            await self._http.sleep(wait)
+            if not await submission.rest(self._http.sleep, wait):
+                break
         raise problem
 
     async def _upload(self, data: bytes, media_type: str) -> str:
@@ -220,26 +223,6 @@ class Replicate(Provider):
             charged="no" if gone else "unknown",
             request_id=accepted.request_id,
         )
-
-    async def _see_off(self, submitting: asyncio.Future[tuple[Accepted, Prediction]], on_accepted: OnAccepted) -> None:
-        """Canceled while the POST was under way: its answer names what must be stopped, so it is awaited a moment."""
-        with contextlib.suppress(asyncio.TimeoutError, ProviderError):
-            accepted, _ = await asyncio.wait_for(submitting, _CANCEL_PATIENCE_S)
-            await on_accepted(accepted)
-            await asyncio.wait_for(self.cancel(accepted), _CANCEL_PATIENCE_S)
-
-    @contextlib.asynccontextmanager
-    async def _canceled_with_us(self, accepted: Accepted) -> AsyncIterator[None]:
-        """When we are canceled, the remote call is too: otherwise it would go on and be charged."""
-        try:
-            yield
-        except asyncio.CancelledError:
-            logger.info("canceling %s", accepted.request_id, extra=log.action("remote_cancel"))
-            asked = asyncio.create_task(self.cancel(accepted), name=f"replicate-cancel-{accepted.request_id}")
-            with contextlib.suppress(asyncio.TimeoutError):
-                # Shielded: whoever cancels us twice is in a hurry, but not in such a hurry that money may burn.
-                await asyncio.wait_for(asyncio.shield(asked), _CANCEL_PATIENCE_S)
-            raise
 
     # -- requests -----------------------------------------------------------------------------------------------
 

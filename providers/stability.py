@@ -25,6 +25,7 @@ from .secret import Secret
 from .stability_answer import answer_of
 from .stability_errors import LOCKOUT_S, lost_poll, lost_track, refusal, unreached
 from .stability_request import fields_of, files_of
+from .submission import PATIENCE_S, Submission
 
 BASE_URL = "https://api.stability.ai"
 SANDBOX_PREFIX = "/stability"
@@ -70,9 +71,21 @@ class Stability(Provider):
         )
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
+        async def see_off(reply: Reply) -> None:
+            if later:
+                await on_accepted(self._accepted(reply))
+
         # Stability has no field for an id of ours.
-        reply = await self._post(prepared)
-        if prepared.path in _LATER:
+        later = prepared.path in _LATER
+        submission = Submission()
+        reply = await submission.answered(
+            self._post(prepared, submission),
+            provider=self.name,
+            see_off=see_off,
+            # An image takes longer than somebody who leaves can wait; only a name comes at once.
+            patience_s=PATIENCE_S if later else 0.0,
+        )
+        if later:
             accepted = self._accepted(reply)
             await on_accepted(accepted)
             return await self._wait(accepted, POLL_S)
@@ -102,17 +115,17 @@ class Stability(Provider):
 
     # -- the steps of a call ------------------------------------------------------------------------------------
 
-    async def _post(self, prepared: Prepared) -> Reply:
+    async def _post(self, prepared: Prepared, submission: Submission) -> Reply:
         """The first answer that says what became of the request. A lockout is waited out once."""
-        reply = await self._sent(prepared)
-        if reply.status == 429 and reply.retry_after_s is None:
-            await self._http.sleep(LOCKOUT_S)
-            reply = await self._sent(prepared)
+        reply = await self._sent(prepared, submission)
+        locked_out = reply.status == 429 and reply.retry_after_s is None
+        if locked_out and await submission.rest(self._http.sleep, LOCKOUT_S):
+            reply = await self._sent(prepared, submission)
         if reply.status == 200 or (reply.status == 202 and prepared.path in _LATER):
             return reply
         raise refusal(reply)
 
-    async def _sent(self, prepared: Prepared) -> Reply:
+    async def _sent(self, prepared: Prepared, submission: Submission) -> Reply:
         try:
             return await self._http.send(
                 "POST",
@@ -121,6 +134,7 @@ class Stability(Provider):
                 form=_parts(prepared),
                 repeat="unsent",
                 again=_says_when,
+                submission=submission,
             )
         except Failure as failure:
             problem = unreached(failure)
@@ -147,9 +161,9 @@ class Stability(Provider):
             troubles = troubles + 1 if passing(reply) else 0
             if (reply.status != 202 and not troubles) or troubles > _MOST_TROUBLES:
                 raise lost_track(reply, accepted.request_id)
-            if self._http.clock() >= until:
-                raise self._impatient(accepted)
             pause = max(POLL_S, reply.retry_after_s or (LOCKOUT_S if reply.status == 429 else POLL_S))
+            if self._http.clock() >= until or pause > self._http.timeouts.total_s:
+                raise self._impatient(accepted)
 
     async def _poll(self, accepted: Accepted) -> Reply:
         url = self._result_url(str(accepted.handle.get("id")))

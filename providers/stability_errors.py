@@ -81,7 +81,7 @@ def error_of(reply: Reply) -> tuple[str, str]:
     texts = body.get("errors")
     texts = texts if isinstance(texts, list) else [body.get("message")]
     message = "; ".join(str(text) for text in texts if text) or "no reason given"
-    return str(body.get("name") or ""), log.redact(message)[:300]
+    return log.redact(str(body.get("name") or ""))[:64], log.redact(message)[:300]
 
 
 def unreached(failure: Failure) -> ProviderError:

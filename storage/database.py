@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +21,18 @@ BUSY_S = 30.0
 """How long a writer waits for another process's transaction."""
 _PATIENCE_S = 0.05
 """How long a part waits for the others to commit, before it commits for all itself."""
+
+
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements inside the transaction that is open; ``executescript`` would commit it first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+    if statement.strip():
+        connection.execute(statement)
 
 
 class _Commit:
@@ -40,10 +52,18 @@ class Database:
     """One file, safe to use from any thread: writers take turns on one connection, readers on another.
 
     Readers see what is committed, and nothing else. ``schema`` is the SQL that makes an empty database; ``version`` is
-    kept in the file, so that a file of a newer release is refused instead of misread.
+    kept in the file, so that a file of a newer release is refused instead of misread. ``upgrades`` bring a file of an
+    older version, which is its key, to the next one, inside one transaction.
     """
 
-    def __init__(self, path: Path, schema: str, *, version: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: str,
+        *,
+        version: int = 1,
+        upgrades: Mapping[int, Callable[[sqlite3.Connection], None]] | None = None,
+    ) -> None:
         self.path = path
         self._turn, self._reading, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
         self._coming = 0
@@ -54,7 +74,7 @@ class Database:
             with FileLock(f"{path}.lock", timeout=BUSY_S):
                 self._connection = self._connected()
                 try:
-                    self._prepare(schema, version)
+                    self._prepare(schema, version, upgrades or {})
                     self._reader = self._connected()
                 except BaseException:
                     self._connection.close()
@@ -65,7 +85,9 @@ class Database:
         made.row_factory = sqlite3.Row
         return made
 
-    def _prepare(self, schema: str, version: int) -> None:
+    def _prepare(
+        self, schema: str, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]
+    ) -> None:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
         # FULL, not WAL's usual NORMAL: a power cut must not forget that a call was asked.
@@ -76,6 +98,22 @@ class Database:
             raise CannotWrite(f"{self.path} was made by a newer Mintmark.", hint="Upgrade, or set MINTMARK_DATA_DIR.")
         if found == 0:
             self._connection.executescript(f"BEGIN; {schema}; PRAGMA user_version = {version}; COMMIT;")
+        elif found < version:
+            self._upgrade(found, version, upgrades)
+
+    def _upgrade(
+        self, found: int, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]
+    ) -> None:
+        run = self._connection.execute
+        run("BEGIN IMMEDIATE")
+        try:
+            for older in range(found, version):
+                upgrades[older](self._connection)
+            run(f"PRAGMA user_version = {version}")
+            run("COMMIT")
+        except BaseException:
+            run("ROLLBACK")
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -169,6 +207,16 @@ class Database:
                 f"{self.path} cannot be used ({exc}).",
                 hint="Choose another folder (MINTMARK_DATA_DIR), or move the file away if it is damaged.",
             ) from exc
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Several reads of one and the same state: what is committed now."""
+        with self._reading, self._errors():
+            self._reader.execute("BEGIN")
+            try:
+                yield self._reader
+            finally:
+                self._reader.execute("COMMIT")
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query."""

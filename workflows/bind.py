@@ -11,6 +11,8 @@ from typing import Any
 
 from ..errors import InvalidInput, UnknownInput
 from .format import Input, InputType, WorkflowVersion
+from .object_info import ObjectInfo
+from .own import fit_own, owner, targets
 from .problem import Problem, listed, nearest, shown
 from .values import expected, fit
 
@@ -25,18 +27,24 @@ class Bound:
 
 
 def bind(
-    version: WorkflowVersion, values: Mapping[str, Any], *, choices: Mapping[str, Collection[str]] | None = None
+    version: WorkflowVersion,
+    values: Mapping[str, Any],
+    *,
+    choices: Mapping[str, Collection[str]] | None = None,
+    object_info: ObjectInfo | None = None,
 ) -> Bound:
     """The graph with these values in it, and each default where no value is given.
 
     ``values`` are typed (see :func:`parse_cli` for text); an ``image`` is the name the worker gave the uploaded file.
     A value of None counts as not given. ``choices`` is what a worker offers for inputs with ``choices_from``
-    (:func:`workflows.validate.offered`); without it those are left for the worker to judge.
+    (:func:`workflows.validate.offered`); without it those are left for the worker to judge. So are a chosen model's own
+    parameters (``model.steps``; see :mod:`workflows.own`) without ``object_info``, what the worker tells of its nodes.
 
     Raises, naming every problem at once: UnknownInput when names are all that is wrong, else InvalidInput.
     """
     given = {name: value for name, value in values.items() if value is not None}
-    unknown = [_unknown(version, name) for name in given if name not in _specs(version)]
+    own = {name: value for name, value in given.items() if name not in _specs(version) and owner(version, name)}
+    unknown = [_unknown(version, name) for name in given if name not in _specs(version) and name not in own]
     wrong: list[Problem] = []
     inputs: dict[str, Any] = {}
     for spec in version.inputs:
@@ -47,11 +55,15 @@ def bind(
         inputs[spec.name], problem = fit(spec, value, (choices or {}).get(spec.name))
         wrong += [problem] if problem else []
     _raise(version, unknown, wrong)
-    return Bound(_written(version, inputs), inputs)
+    graph = _written(version, inputs)
+    _raise(version, [], _write_own(version, own, graph, inputs, object_info))
+    return Bound(graph, inputs)
 
 
 def parse_cli(version: WorkflowVersion, settings: Iterable[str]) -> dict[str, Any]:
     """``["steps=4", "prompt=a = b"]`` as values for :func:`bind`, each parsed by its input's type.
+
+    A model's own parameter (``model.steps=4``) stays a text until :func:`bind` knows its type.
 
     The first ``=`` ends the name; what follows is taken as it is. Raises like :func:`bind`.
     """
@@ -76,6 +88,24 @@ def _written(version: WorkflowVersion, inputs: Mapping[str, Any]) -> dict[str, d
     return graph
 
 
+def _write_own(
+    version: WorkflowVersion,
+    own: Mapping[str, Any],
+    graph: dict[str, dict[str, Any]],
+    inputs: dict[str, Any],
+    object_info: ObjectInfo | None,
+) -> list[Problem]:
+    """Put a model's own parameters into the graph and among the inputs; what is wrong with them."""
+    wrong: list[Problem] = []
+    for name, value in own.items():
+        spec = owner(version, name)
+        for target in targets(spec, name) if spec else ():
+            inputs[name], problem = fit_own(name, value, target, graph, object_info)
+            graph[target.node]["inputs"][target.input] = inputs[name]
+            wrong += [problem] if problem and problem not in wrong else []
+    return wrong
+
+
 def _raise(version: WorkflowVersion, unknown: list[Problem], wrong: list[Problem]) -> None:
     if not (problems := unknown + wrong):
         return
@@ -94,7 +124,8 @@ def _unknown(version: WorkflowVersion, name: str) -> Problem:
 
 
 def _lacking(spec: Input) -> Problem:
-    return Problem(spec.name, "it is required and was not given", f"give {expected(spec)}")
+    how = f"give an image file: --image {spec.name}=PATH" if spec.type == "image" else f"give {expected(spec)}"
+    return Problem(spec.name, "it is required and was not given", how)
 
 
 def _not_for_set(spec: Input) -> Problem:
@@ -119,10 +150,12 @@ def _parsed(
         name, sign, text = setting.partition("=")
         if not sign:
             wrong.append(Problem(shown(setting), "there is no = in it", "write NAME=VALUE"))
-        elif name not in specs:
-            unknown.append(_unknown(version, name))
         elif name in found:
             wrong.append(Problem(name, "it is given twice", "give it once"))
+        elif owner(version, name) and read is _value:
+            found[name] = text
+        elif name not in specs:
+            unknown.append(_unknown(version, name))
         elif problem := misplaced(specs[name]):
             wrong.append(problem)
         elif (value := read(specs[name], text)) is None:

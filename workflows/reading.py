@@ -23,7 +23,7 @@ def parse(text: str | bytes, where: str) -> WorkflowVersion:
     Only the shape is held to here: ask :func:`workflows.validate.check` whether it agrees with itself.
     Raises InvalidWorkflow for what is no JSON, no workflow file, or has a field that is wrong; all fields at once.
     """
-    data = _json(text, where)
+    data = read_json(text, where)
     refuse_other_formats(data, where)
     if not isinstance(data, dict):
         raise InvalidWorkflow(f"{where} holds no JSON object.", hint="See docs/workflow-format.md.")
@@ -75,7 +75,8 @@ def refuse(problems: Iterable[Problem], where: str, cause: Exception | None = No
     ) from cause
 
 
-def _json(text: str | bytes, where: str) -> Any:
+def read_json(text: str | bytes, where: str) -> Any:
+    """Strict JSON: no key twice, no NaN. Raises InvalidWorkflow that names the line."""
     try:
         return json.loads(text, object_pairs_hook=_no_twins, parse_constant=_no_constant)
     except json.JSONDecodeError as exc:

@@ -14,7 +14,7 @@ from .format import WorkflowVersion
 from .object_info import ObjectInfo, Slot, connects, outputs, slot_of, slots
 from .problem import Problem, listed, nearest, shown
 
-__all__ = ["Problem", "check", "missing_nodes", "offered", "validate"]
+__all__ = ["Problem", "check", "literal_problem", "missing_nodes", "offered", "validate"]
 
 Graph = Mapping[str, Mapping[str, Any]]
 
@@ -90,7 +90,7 @@ def _node(node_id: str, graph: Graph, object_info: ObjectInfo, uploads: set[tupl
             yield name, f"the node has no such input{nearest(name, known)}", f"use one of {listed(known)}"
         elif is_link(value):
             yield from _link(name, value, slot, graph, object_info)
-        elif (node_id, name) not in uploads and (found := _literal(value, slot)):
+        elif (node_id, name) not in uploads and (found := literal_problem(value, slot)):
             yield name, *found
 
 
@@ -108,7 +108,7 @@ def _link(name: str, value: list[Any], slot: Slot, graph: Graph, object_info: Ob
         yield name, message, "link to an output of that type"
 
 
-def _literal(value: Any, slot: Slot) -> tuple[str, str] | None:
+def literal_problem(value: Any, slot: Slot) -> tuple[str, str] | None:
     """What is wrong with a literal, and the fix. A wrapped one (``{"__value__": ...}``) is the worker's affair."""
     if "*" in slot.types or isinstance(value, dict):
         return None

@@ -77,7 +77,8 @@ def test_the_issue_s_models_are_there() -> None:
         *("openai/gpt-image-1.5", "openai/gpt-image-1-mini", "openai/chatgpt-image-latest"),
         *("openai/gpt-image-1", "openai/dall-e-2", "openai/dall-e-3"),
         *("fal/flux-schnell", "fal/flux-dev", "fal/flux-pro-1.1", "fal/flux-pro-1.1-ultra", "fal/flux-2-pro"),
-        *("fal/flux-pro-fill", "fal/nano-banana", "fal/ideogram-v3"),
+        *("fal/flux-pro-fill", "fal/nano-banana", "fal/ideogram-v3", "fal/flux-kontext-pro", "fal/flux-kontext-max"),
+        *("fal/seedream-4", "fal/flux-dev-controlnet", "fal/clarity-upscaler"),
     }
 
 
@@ -130,7 +131,7 @@ def test_models_are_listed_by_task_provider_family_and_day() -> None:
     models = Catalog.load()
     assert {model.name for model in models.list(task="inpaint", provider="fal")} == {"fal/flux-pro-fill"}
     open_weight = models.list(family="open-weight", provider="fal")
-    assert {model.name for model in open_weight} == {"fal/flux-schnell", "fal/flux-dev"}
+    assert {model.name for model in open_weight} == {"fal/flux-schnell", "fal/flux-dev", "fal/flux-dev-controlnet"}
     alive = models.list(today=date(2026, 12, 1), provider="openai")
     assert len(alive) == 6
     assert not any(model.retired(date(2026, 12, 1)) for model in alive)

@@ -7,11 +7,13 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import date
+from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from PIL import Image
 
 from mintmark.errors import (
     BadAnswer,
@@ -24,7 +26,7 @@ from mintmark.errors import (
 )
 from mintmark.metering.prices import charge
 from mintmark.providers.base import Accepted, Answer, Prepared, ResultImage
-from mintmark.providers.fal import Fal, Hosts
+from mintmark.providers.fal import LIVE, Fal
 from mintmark.providers.http import HttpClient, Timeouts
 from mintmark.providers.model import Model
 from mintmark.providers.models import Catalog
@@ -197,7 +199,7 @@ async def test_the_key_is_not_sent_where_fal_is_not(http: HttpClient, name: str,
 
 
 def test_live_hosts_are_fal_s_own_by_https() -> None:
-    live = Hosts()
+    live = LIVE
     assert live.is_api("https://queue.fal.run/fal-ai/flux/requests/1")
     assert live.is_media("https://v3.fal.media/files/x.png")
     assert live.is_media("https://v3b.fal.media/files/x.png")
@@ -378,6 +380,13 @@ async def test_the_largest_image_counts_for_the_price(http: HttpClient) -> None:
     assert (await ask(Queue({"status": "COMPLETED"}, result={"images": images}), http)).usage.megapixels == 1.0
 
 
+SHAPES: dict[str, dict[str, Any]] = {
+    "outpaint": {"margins": {"left": 65, "bottom": 3}},
+    "control": {"control": "depth"},
+    "upscale": {"scale": 1.5},
+}
+
+
 @pytest.mark.parametrize("one", [each.name for each in Catalog.load().list(provider="fal")])
 @pytest.mark.parametrize("size", [(1024, 1024), (1920, 1088), (512, 512)])
 async def test_every_model_settles_what_the_vendor_bills(
@@ -385,8 +394,8 @@ async def test_every_model_settles_what_the_vendor_bills(
 ) -> None:
     known = model(one)
     for task in known.tasks:
-        asked: dict[str, Any] = {"task": task, "width": size[0], "height": size[1]}
-        if known.sizes.told_by == "aspect":
+        asked: dict[str, Any] = {"task": task, "width": size[0], "height": size[1], **SHAPES.get(task, {})}
+        if known.sizes.told_by == "aspect" or known.sizes.min > min(size):
             asked |= {"width": 1024, "height": 1024}
         if task != "text-to-image":
             asked["images"] = (picture(*size),)
@@ -404,7 +413,7 @@ def test_images_travel_as_data_uris(fal: Fal) -> None:
     one = picture()
     uri = f"data:image/png;base64,{base64.b64encode(one.data).decode()}"
     sizeless = {"width": None, "height": None}
-    edit = prepared(fal, "fal/flux-dev", task="edit", images=(one,), options={"strength": 0.5}, **sizeless)
+    edit = prepared(fal, "fal/flux-dev", task="edit", images=(one,), strength=0.5, **sizeless)
     assert edit.fields == {
         "prompt": "a boat",
         "image_url": uri,
@@ -415,6 +424,38 @@ def test_images_travel_as_data_uris(fal: Fal) -> None:
     several = prepared(fal, "fal/flux-2-pro", task="edit", images=(one, one), **sizeless)
     assert several.fields["image_urls"] == [uri, uri]
     assert "num_images" not in several.fields, "this model has no such field"
+
+
+def test_a_map_travels_with_its_kind_and_weight(fal: Fal) -> None:
+    one = picture()
+    uri = f"data:image/png;base64,{base64.b64encode(one.data).decode()}"
+    asked = {"task": "control", "images": (one,), "control": "pose", "strength": 0.7}
+    (union,) = prepared(fal, "fal/flux-dev-controlnet", **asked).fields["controlnet_unions"]
+    assert union["controls"] == [{"control_image_url": uri, "control_mode": "pose", "conditioning_scale": 0.7}]
+    assert "conditioning_scale" not in prepared(fal, "fal/flux-dev-controlnet", **asked).fields
+
+
+def test_an_outpainting_is_the_filling_of_a_larger_canvas(fal: Fal) -> None:
+    asked = {"task": "outpaint", "images": (picture(96, 32),), "margins": {"left": 8, "bottom": 32}}
+    ready = prepared(fal, "fal/flux-pro-fill", width=None, height=None, **asked)
+    canvas, mask = (opened(ready.fields[name]) for name in ("image_url", "mask_url"))
+    assert canvas.size == mask.size == (104, 64)
+    assert mask.getpixel((7, 0)) == mask.getpixel((8, 32)) == 255
+    assert mask.getpixel((8, 31)) == mask.getpixel((103, 0)) == 0
+    assert ready.quantities.megapixels == 104 * 64 / 1e6
+
+
+def opened(uri: str) -> Image.Image:
+    return Image.open(BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_an_upscaling_says_its_factor_and_needs_no_words(fal: Fal) -> None:
+    asked = {"task": "upscale", "images": (picture(96, 32),), "prompt": "", "width": None, "height": None}
+    ready = prepared(fal, "fal/clarity-upscaler", scale=1.5, **asked)
+    assert "prompt" not in ready.fields
+    assert ready.fields["upscale_factor"] == 1.5
+    assert ready.quantities.megapixels == 144 * 48 / 1e6
+    assert prepared(fal, "fal/clarity-upscaler", **asked).fields["upscale_factor"] == 2, "the model's own"
 
 
 def test_an_app_that_keeps_the_input_s_size_names_the_asked_one_as_ignored(fal: Fal) -> None:

@@ -100,11 +100,12 @@ def test_the_first_variable_of_a_provider_that_is_set_counts(tmp_path: Path) -> 
     assert keys(tmp_path, env).require("google").reveal() == VALUE
 
 
-def test_a_missing_key_names_both_ways_to_supply_it(tmp_path: Path) -> None:
+def test_a_missing_key_names_every_way_to_supply_it(tmp_path: Path) -> None:
     with pytest.raises(MissingKey) as told:
         keys(tmp_path).require("openai")
     assert "OPENAI_API_KEY" in str(told.value)
     assert "mintmark keys set openai" in str(told.value)
+    assert "Settings > Mintmark > Keys" in str(told.value)
     assert told.value.charged == "no"
 
 

@@ -330,3 +330,25 @@ async def test_a_moderation_that_fails_never_cost_anything(
         with pytest.raises(kind) as told:
             await client.post_json("/moderations", {})
     assert told.value.charged == "no"  # type: ignore[attr-defined]
+
+
+def test_an_outpainting_is_the_repainting_of_a_larger_canvas(http: HttpClient) -> None:
+    sizeless = {"width": None, "height": None}
+    asked = {"task": "outpaint", "images": (picture(96, 64),), "margins": {"right": 32, "top": 16}, **sizeless}
+    ready = prepared(http, **asked)
+    assert (ready.path, ready.fields["size"]) == ("images/edits", "128x80")
+    image, mask = (Image.open(BytesIO(data)) for _, _, _, data in ready.files)
+    assert image.size == mask.size == (128, 80)
+    alpha = mask.getchannel("A")
+    assert alpha.getpixel((0, 15)) == alpha.getpixel((96, 79)) == 0, "clear is repainted"
+    assert alpha.getpixel((0, 16)) == alpha.getpixel((95, 79)) == 255
+    with pytest.raises(InvalidInput, match="margins: openai/gpt-image-2 does not make 127x80"):
+        prepared(http, **{**asked, "margins": {"right": 31, "top": 16}})
+
+
+@pytest.mark.parametrize(("size", "told"), [((96, 64), "96x64"), ((97, 64), None)])
+def test_an_inpainting_keeps_its_size_where_the_model_makes_it(
+    http: HttpClient, size: tuple[int, int], told: str | None
+) -> None:
+    images = {"images": (picture(*size),), "mask": half_mask(*size), "width": None, "height": None}
+    assert prepared(http, task="inpaint", **images).fields.get("size") == told

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager
@@ -194,10 +195,12 @@ class Studio:
     async def picture(self, name: str) -> None:
         """Keep a screenshot, where somebody asked for them."""
         if folder := os.environ.get("MINTMARK_PICTURES"):
-            # News that go by themselves are not waited for; fades and the next frame are. Nothing is tested by it.
+            # ComfyUI's own news would hide what is to be seen. Nothing is tested by this pause.
             await self.page.add_style_tag(content=".p-toast, [data-testid=error-overlay] { display: none !important }")
             await self.page.get_by_text("0 active").wait_for()
-            await self.page.wait_for_timeout(2500)
+            news = self.page.get_by_text(re.compile("^Job (queued|completed|failed)$"))
+            await news.first.wait_for(state="hidden")
+            await self.page.wait_for_timeout(700)
             await self.page.screenshot(path=Path(folder) / f"{name}.jpg", type="jpeg", quality=82)
 
     def sandbox(self, what: str) -> Any:

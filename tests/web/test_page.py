@@ -45,7 +45,6 @@ async def test_the_price_follows_what_the_artist_edits(newer: bool, palette: str
         await shows(studio, newer, node, price("fal/ideogram-v3", 2.097152))
         await studio.set(node, "model.rendering_speed", "QUALITY")
         await shows(studio, newer, node, price("fal/ideogram-v3", 2.097152, rendering_speed="QUALITY"))
-        await studio.picture(f"badge-{'newer' if newer else 'classic'}-{palette}")
 
 
 async def test_a_call_larger_than_the_model_allows_is_priced_call_by_call(studio: Any) -> None:
@@ -69,6 +68,26 @@ async def test_a_price_that_only_the_run_will_tell_says_so(studio: Any) -> None:
     )
 
 
+async def test_what_a_task_costs_is_told_from_the_image_that_goes_in(studio: Any) -> None:
+    await with_keys(studio, "fal", "bfl")
+    made = await studio.add("MintmarkTextToImage", width=2048, height=1024)
+    edit = await studio.add("MintmarkEditImage", x=760, model="bfl/flux-2-pro")
+    (unlinked,) = [text for text in await studio.badges(edit) if "$" in text]
+    assert unlinked.startswith("≈ $"), "nobody knows yet what goes in"
+    await studio.js(
+        """([from, to]) => {
+            const [source, target] = [from, to].map((id) => app.graph.getNodeById(id));
+            source.connect(0, target, target.inputs.findIndex((each) => each.name === "image"));
+        }""",
+        [made, edit],
+    )
+    two = 2048 * 1024 / 1_000_000
+    cost = microusd("bfl/flux-2-pro", two, input_megapixels=two)
+    await studio.badge(edit, f"≈ {usd(-(-cost // 1000) * 1000)}")
+    upscale = await studio.add("MintmarkUpscale", y=560)
+    assert [text for text in await studio.badges(upscale) if "$" in text]
+
+
 async def test_a_node_warns_of_missing_keys_unknown_prices_and_ends(studio: Any) -> None:
     await with_keys(studio, "fal")
     node = await studio.add("MintmarkTextToImage")
@@ -76,6 +95,12 @@ async def test_a_node_warns_of_missing_keys_unknown_prices_and_ends(studio: Any)
     await studio.set(node, "model", "openai/gpt-image-1.5")
     await studio.badge(node, "needs a key")
     assert "retires 2026-12-01" in await studio.badges(node)
+    await studio.set(node, "prompt", PROMPT)
+    await studio.add("MintmarkTextToImage", x=90, y=190, prompt=PROMPT)
+    await studio.add("MintmarkTextToImage", x=850, y=190, prompt=PROMPT, model="fal/ideogram-v3", count=4)
+    await studio.js("(id) => { app.graph.getNodeById(id).pos = [470, 190]; }", node)
+    await studio.js("() => { for (const node of app.graph._nodes) node.setSize([350, node.size[1]]); }")
+    await studio.picture("prices")
     tooltip = await studio.js("(id) => app.graph.getNodeById(id).widgets.find((w) => w.name === 'model').tooltip", node)
     assert "Needs a key: Settings › Mintmark › Keys" in tooltip
     assert "Closed: only its provider has it" in tooltip
@@ -97,7 +122,7 @@ async def test_the_list_of_models_says_what_each_costs_and_needs(newer: bool, op
         cheap = ours.filter(has_text="fal/flux-schnell")
         assert "open weights · $0.003 / MP" in await cheap.inner_text()
         assert "needs a key" not in await cheap.inner_text()
-        await studio.picture(f"models-{'newer' if newer else 'classic'}")
+        await studio.picture("models-newer" if newer else "models")
         await dear.click()
         await studio.page.wait_for_function(
             "(id) => app.graph.getNodeById(id).widgets.some((w) => w.value === 'openai/gpt-image-2.6-sunburst')",
@@ -155,7 +180,9 @@ async def test_without_a_key_the_node_says_exactly_what_to_do(studio: Any) -> No
 async def test_a_run_ends_with_images_receipt_and_verdict_on_the_canvas(studio: Any) -> None:
     await with_keys(studio, "fal", "openai")  # the second one for looking at the images
     await studio.template("text-to-image")
+    await studio.set(await studio.node("MintmarkModeratePrompt"), "text", PROMPT)
     assert await studio.run() == "execution_success"
+    assert "allowed" in await studio.told(await studio.node("MintmarkModeratePrompt"))
     told = await studio.told(await studio.node("MintmarkReceipt"))
     assert "flux-schnell" in told
     assert told.count(price("fal/flux-schnell", 1.048576)) == 2, "the call and the total"
@@ -170,19 +197,22 @@ async def test_a_run_ends_with_images_receipt_and_verdict_on_the_canvas(studio: 
     await studio.picture("finished")
 
 
-async def test_a_blocked_prompt_is_said_where_it_was_written(studio: Any) -> None:
-    await with_keys(studio, "fal")
-    asked = len(studio.sandbox("calls"))
-    await studio.template("text-to-image")
-    node = await studio.node("MintmarkModeratePrompt")
-    await studio.set(node, "text", "a fox in hardcore porn")
-    assert await studio.run() == "execution_error"
-    told = await studio.told(node)
-    assert told.startswith("Blocked: the prompt")
-    assert "rule " in told
-    assert len(studio.sandbox("calls")) == asked, "nothing was asked of a provider"
-    await studio.look_at(node)
-    await studio.picture("blocked")
+@pytest.mark.parametrize("newer", [False, True], ids=["classic", "newer"])
+async def test_a_blocked_prompt_is_said_where_it_was_written(newer: bool, open_studio: Any) -> None:
+    async with open_studio(**{"Comfy.VueNodes.Enabled": newer}) as studio:
+        await with_keys(studio, "fal")
+        asked = len(studio.sandbox("calls"))
+        await studio.template("text-to-image")
+        node = await studio.node("MintmarkModeratePrompt")
+        await studio.set(node, "text", "a fox in hardcore porn")
+        assert await studio.run() == "execution_error"
+        told = await studio.told(node)
+        assert told.startswith("Blocked: the prompt")
+        assert "rule " in told
+        assert await studio.page.locator(".mintmark-told.is-refused").is_visible()
+        assert len(studio.sandbox("calls")) == asked, "nothing was asked of a provider"
+        await studio.look_at(node)
+        await studio.picture("blocked-newer" if newer else "blocked")
 
 
 async def test_a_template_opens_from_the_template_browser(studio: Any) -> None:
@@ -192,10 +222,12 @@ async def test_a_template_opens_from_the_template_browser(studio: Any) -> None:
     await studio.page.wait_for_function("() => app.graph._nodes.some((n) => n.comfyClass === 'MintmarkSignAndSave')")
 
 
-def microusd(name: str, megapixels: float, images: int = 1, **parameters: Any) -> int:
+def microusd(
+    name: str, megapixels: float, images: int = 1, *, input_megapixels: float | None = None, **parameters: Any
+) -> int:
     """What the ledger would set aside for one call."""
     row = next(row for row in rows() if row["name"] == name)
-    asked = Quantities(images=images, megapixels=megapixels)
+    asked = Quantities(images=images, megapixels=megapixels, input_megapixels=input_megapixels)
     return quote(RULE.validate_python(row["price"]), asked, parameters).at_most_microusd
 
 

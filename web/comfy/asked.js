@@ -35,7 +35,7 @@ export function read(node) {
   const guessed = new Set();
   const task = TASKS.find(([pattern]) => pattern.test(node.comfyClass))?.[1] ?? "text-to-image";
   const parameters = ownParameters(node, model, task);
-  const inputs = inputSizes(node, guessed);
+  const inputs = inputSizes(node, task, guessed);
   const asked = {
     megapixels: outputMegapixels(node, model, task, inputs, guessed),
     input_megapixels: inputs.reduce((sum, [width, height]) => sum + width * height, 0) / 1_000_000,
@@ -127,8 +127,10 @@ function outputSize(node, model, task, inputs, guessed) {
     guessed.add("megapixels");
     return UNSEEN;
   }
-  if (task === "text-to-image" || !inputs.length) return null;
+  if (task === "text-to-image") return null;
   guessed.add("megapixels");
+  // Where not even the input is known, the most that the vendor makes unasked says more than a guess.
+  if (task !== "upscale" && guessed.has("input_megapixels") && model.sizes?.unasked_max_pixels) return null;
   return reshaped(node, model, task, inputs[0], guessed);
 }
 
@@ -142,9 +144,12 @@ function reshaped(node, model, task, [width, height], guessed) {
   return [width + left + right, height + top + bottom];
 }
 
-function inputSizes(node, guessed) {
+function inputSizes(node, task, guessed) {
+  if (task === "text-to-image") return [];
   const linked = (node.inputs ?? []).filter((each) => each.type === "IMAGE" && each.link != null);
-  return linked.map((input) => {
+  if (!linked.length) guessed.add("input_megapixels");
+  return (linked.length ? linked : [null]).map((input) => {
+    if (!input) return UNSEEN;
     const size = sizeFrom(origin(node, input));
     if (!size) guessed.add("input_megapixels");
     return size ?? UNSEEN;

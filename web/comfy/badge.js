@@ -21,7 +21,7 @@ let openKeys = () => {};
 /** Follow the graph from now on; `onKey` opens the keys of a provider. */
 export function watch(onKey) {
   openKeys = onKey;
-  // Keys, themes, links and images change without a word to the node: looking is simpler and surer than hearing of each.
+  // Keys, themes, links and images change without a word to the node: looking is surer than hearing of each.
   setInterval(() => document.hidden || refreshAll(), EVERY_MS);
 }
 
@@ -79,7 +79,8 @@ function drawn(node, kind) {
 function made({ text, tone, provider }) {
   const [fgColor, bgColor] = COLORS[tone][look];
   const onClick = provider ? () => openKeys(provider) : undefined;
-  return new window.LGraphBadge({ text, fgColor, bgColor, fontSize: 12, padding: 7, height: 20, cornerRadius: 10, onClick });
+  const shape = { fontSize: 12, padding: 7, height: 20, cornerRadius: 10 };
+  return new window.LGraphBadge({ text, fgColor, bgColor, onClick, ...shape });
 }
 
 const seen = new WeakMap();

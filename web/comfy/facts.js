@@ -15,8 +15,8 @@ const FAMILIES = {
 };
 
 /**
- * The price of a whole node: `{text, microusd, exact}`, null where the catalog knows no price. The count is asked for in
- * calls of at most `max_count` images, as generation/service.py does, and each call is rounded by itself.
+ * The price of a whole node: `{text, microusd, exact}`, null where the catalog knows no price. The count is asked for
+ * in calls of at most `max_count` images, as generation/service.py does, and each call is rounded by itself.
  */
 export function priceOf({ model, count, asked, parameters, guessed }) {
   if (!model.price) return null;
@@ -43,7 +43,7 @@ export function about(model, price) {
   const lines = [`${model.title} · ${model.provider}`];
   if (model.price) lines.push(`${rate(model.price)}${price?.microusd != null ? ` · this node: ${price.text}` : ""}`);
   else lines.push("Price unknown");
-  if (price && !price.exact && price.microusd != null) lines.push("≈ at most; the run will tell");
+  if (price && !price.exact && price.microusd != null) lines.push("≈ the run will tell exactly");
   lines.push(FAMILIES[model.family] ?? model.family, licence(model), life(model));
   lines.push(model.key ? "Key: set" : "Needs a key: Settings › Mintmark › Keys");
   return lines.filter(Boolean).join("\n");
@@ -79,6 +79,7 @@ function life(model) {
 
 function licence(model) {
   if (!model.licence?.name) return "";
-  const use = { true: ", commercial use allowed", false: ", no commercial use" }[String(model.licence.commercial_use)] ?? "";
+  const uses = { true: ", commercial use allowed", false: ", no commercial use" };
+  const use = uses[String(model.licence.commercial_use)] ?? "";
   return `Licence: ${model.licence.name}${use}`;
 }

@@ -11,8 +11,8 @@ const STATES = {
   unusable: "cannot be used",
 };
 const INTRO =
-  "A key lets you pay a provider for images. It is kept on the machine ComfyUI runs on, in the system's keyring, or in a " +
-  "file only you can read. It is never shown again and never part of a workflow or an image.";
+  "A key lets you pay a provider for images. It is kept on the machine ComfyUI runs on, in the system's keyring, or " +
+  "in a file only you can read. It is never shown again and never part of a workflow or an image.";
 const SANDBOX = "This ComfyUI plays in the sandbox: images are made up and cost nothing, and no key is sent anywhere.";
 let dialog = null;
 
@@ -33,7 +33,9 @@ function make() {
   const head = element("header", "", element("h2", "", "Provider keys"), close);
   made.append(head, element("p", "mintmark-intro", INTRO), element("div", "mintmark-rows"));
   // The canvas has shortcuts of its own, and a key may well contain an "r" for "refresh".
-  for (const event of ["keydown", "keyup", "paste", "copy"]) made.addEventListener(event, (each) => each.stopPropagation());
+  for (const event of ["keydown", "keyup", "paste", "copy"]) {
+    made.addEventListener(event, (each) => each.stopPropagation());
+  }
   made.addEventListener("click", (event) => event.target === made && made.close());
   made.addEventListener("close", () => made.querySelectorAll("input").forEach((each) => (each.value = "")));
   document.body.append(made);
@@ -56,7 +58,8 @@ function row(told) {
   const [kept, fixed] = [state === "keyring" || state === "file", state === "environment"];
   const name = element("div", "mintmark-name", element("strong", "", title), pill(state));
   if (site && state === "missing") name.append(link(site));
-  const field = secretField(title, fixed ? `set by ${variable}` : kept ? "paste another to replace it" : "paste the key");
+  const asks = kept ? "paste another to replace it" : "paste the key";
+  const field = secretField(title, fixed ? `set by ${variable}` : asks);
   field.disabled = fixed;
   const said = element("div", "mintmark-said", problem ?? "");
   said.setAttribute("role", "status");

@@ -1,5 +1,5 @@
-// The pack's part of ComfyUI's page: prices on the nodes, what a run said, the keys. ComfyUI loads every .js file of this
-// folder; this is the only one that does something by being loaded.
+// The pack's part of ComfyUI's page: prices on the nodes, what a run said, the keys. ComfyUI loads every .js file of
+// this folder; this is the only one that does something by being loaded.
 import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import * as badge from "./badge.js";
@@ -12,8 +12,8 @@ import { addStyle } from "./theme.js";
 const isOurs = (name) => String(name ?? "").startsWith("Mintmark");
 
 function keysButton() {
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "mintmark-button is-main" });
-  button.textContent = "Open the keys …";
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "mintmark-button is-main", textContent: "Open the keys …" });
   button.addEventListener("click", () => keys.open());
   return button;
 }

@@ -34,7 +34,7 @@ export function bound(microusd) {
   return Math.ceil(microusd / step) * step;
 }
 
-/** A rule in a few words: "$0.003 / MP". Tokens say nothing to people, so they are told by what an image costs at most. */
+/** A rule in a few words: "$0.003 / MP". Tokens say nothing to people: they are told by what an image costs at most. */
 export function rate(price) {
   const one = (microusd) => usd(Decimal.of(microusd).round());
   if (price.unit === "token") return `up to ${usd(bound(quote(price, { megapixels: 1.048576 }).microusd))} / image`;

@@ -1,5 +1,5 @@
-// Text that a node wrote as a table, as a table of the page. It is recognized by its shape: a first line of three or more
-// columns, two spaces or more apart, and lines under it that keep to them.
+// Text that a node wrote as a table, as a table of the page. It is recognized by its shape: a first line of three or
+// more columns, two spaces or more apart, and lines under it that keep to them.
 const HIDDEN = new Set(["request", "provider"]); // the model says who; the request is asked for when something is wrong
 
 /** The table as an element, or null where the text is none. */
@@ -42,7 +42,8 @@ function row(tag, texts, shown) {
 
 /** A line of another shape, such as the total, over the whole width. */
 function words(line, shown) {
-  const cell = Object.assign(document.createElement("td"), { colSpan: shown.filter(Boolean).length, textContent: line });
+  const cell = document.createElement("td");
+  Object.assign(cell, { colSpan: shown.filter(Boolean).length, textContent: line });
   const made = Object.assign(document.createElement("tr"), { className: "is-sum" });
   made.append(cell);
   return made;

@@ -4,8 +4,9 @@ import { table } from "./table.js";
 
 const WIDGET = "mintmark_told";
 const STALE = "is-stale";
-const TALLEST = 190;
+const TALLEST = 220;
 const PADDING = 8;
+const MARGIN = 10; // what ComfyUI keeps free around a widget made of HTML
 const NEEDS_KEY = new Set(["missing_key", "provider_auth"]);
 const TITLES = {
   prompt_blocked: "Blocked: the prompt",
@@ -32,7 +33,7 @@ export function refuse(detail, openKeys) {
   fill(node, "refused", parts);
 }
 
-/** Words of an earlier run stay dim until this run says them again: a run that stops before a node must not look allowed. */
+/** An earlier run's words stay dim until this one says them again: what stops before a node must not look allowed. */
 export function dim() {
   for (const box of boxes()) box.classList.add(STALE);
 }
@@ -95,7 +96,7 @@ function addBox(node) {
 function height(box) {
   const [first, last] = [box.firstElementChild, box.lastElementChild];
   const words = first ? last.offsetTop + last.offsetHeight - first.offsetTop : 0;
-  return Math.max(40, Math.min(TALLEST, words + 2 * PADDING));
+  return Math.max(40, Math.min(TALLEST, words + 2 * (PADDING + MARGIN)));
 }
 
 /** Make room for the words; a node that is large enough keeps its size. */
