@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import CannotWrite, InvalidInput, UsageError
+from .cost_estimate import estimate
 from .cost_project import project
 from .output import Json, console, emit, facts
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What images cost, and when owning GPUs gets cheaper.", no_args_is_help=True)
 
+app.command("estimate")(estimate)
 app.command("project")(project)
 _RANGE = "a number, or a range LOW..HIGH"
 
@@ -61,7 +63,7 @@ def breakeven(
     out.print()
     out.print(facts(_rows(spans, case, faster)))
     out.print(sentence(case, images), markup=False)
-    if faster is not None:
+    if faster is not None and steps is not None:
         out.print(f"With {steps.replace(':', ' to ')} steps: {sentence(faster, images)}", markup=False)
 
 

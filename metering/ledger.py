@@ -6,21 +6,30 @@ never learns of a call before its journal did, and it is the sum of what journal
 - :meth:`Ledger.allow` checks and writes in one transaction: settled + unknown + set aside + asked never exceeds the
   budget, and what fits is never refused.
 - :meth:`Ledger.post` takes the same fact any number of times, in any order, from any journal: it counts once.
-- :meth:`Ledger.allow` holds a job's own limits in that same transaction, too.
-- An ``unknown`` call counts in full until it is settled or released by a later fact.
+- :meth:`Ledger.allow` holds a job's own limits, the budgets of everyone it concerns and prepaid credit in that same
+  transaction, too.
+- An ``unknown`` call counts in full until it is settled or released by a later fact, or corrected by hand.
+- What is charged beyond an allowance is never lost: it is an overrun, and counts against the same budgets.
+
+Every movement is an entry that is never changed: see docs/money.md.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import BudgetExceeded
 from .prices import usd
+
+if TYPE_CHECKING:
+    from .accounts import Credit, Owner
+    from .budgets import Budget, Usage
 
 
 class _Frozen(BaseModel):
@@ -34,6 +43,8 @@ class Account(_Frozen):
     user: str = "local"
     workflow: str | None = None
     """``name@version``."""
+    api_key: str | None = None
+    """The id of the key that the job came with; never the key itself."""
 
 
 class Posting(_Frozen):
@@ -47,6 +58,11 @@ class Posting(_Frozen):
     model: str
     request_id: str | None
     at: datetime
+    images: int = Field(default=0, ge=0)
+    cached: bool = False
+    """Nothing was asked: the result of an earlier call was used again, for nothing."""
+    reason: str | None = None
+    """Why, where a person decided it."""
 
 
 class Line(Posting):
@@ -55,6 +71,7 @@ class Line(Posting):
     project: str
     user: str
     workflow: str | None
+    api_key: str | None = None
 
 
 class Totals(_Frozen):
@@ -105,6 +122,23 @@ class Taken(_Frozen):
             left_microusd=left,
             asked_microusd=asked,
         )
+
+
+By = Literal["day", "project", "user", "api_key", "workflow", "provider", "model"]
+
+
+@dataclass(frozen=True)
+class Spend:
+    """A line of a report: what calls made and cost, in micro-dollars. Unknown calls are counted beside, not within."""
+
+    key: str
+    calls: int
+    images: int
+    cached: int
+    released: int
+    unknown: int
+    microusd: int
+    unknown_microusd: int
 
 
 THIS_RUN, TODAY = "This run", "Today (UTC)"
@@ -163,12 +197,56 @@ class Ledger(ABC):
         """Give the rest of the job's allowance back to the budget. Harmless to repeat."""
 
     @abstractmethod
-    def lines(self, *, job_id: str | None = None, limit: int = 100) -> list[Line]:
-        """Calls as they stand, newest first; of one job, or of all."""
+    def lines(self, *, job_id: str | None = None, kind: str | None = None, limit: int = 100) -> list[Line]:
+        """Calls as they stand, newest first; of one job, or of all; of one kind, or of any."""
 
     @abstractmethod
     def totals(self) -> Totals:
         """The sums of everything."""
+
+    @abstractmethod
+    def report(self, by: By, *, since: date | None = None, until: date | None = None) -> list[Spend]:
+        """What was spent, the most first (days in order); from a first to a last day in UTC."""
+
+    @abstractmethod
+    def correct(self, call_id: str, microusd: int, *, reason: str, request_id: str | None = None) -> None:
+        """Bring a call's charge to this amount, whatever stood there: an unknown one is settled, or released by 0; a
+        settled or released one is adjusted. Repeating it changes nothing. Raises UnknownCall and InvalidInput."""
+
+    @abstractmethod
+    def set_budget(self, budget: Budget) -> None:
+        """From now on hold this budget, in the place of an older one of the same scope, name and period. What was taken
+        in the period before counts. Lowering it below that refuses nobody who has an allowance already."""
+
+    @abstractmethod
+    def remove_budget(self, budget: Budget) -> bool:
+        """Hold it no more; whether there was one of this scope, name and period."""
+
+    @abstractmethod
+    def budgets(self) -> list[Usage]:
+        """All budgets, and how they stand in the present period."""
+
+    @abstractmethod
+    def top_up(
+        self, owner: Owner, name: str, microusd: int, *, key: str, expires_at: datetime | None = None
+    ) -> None:
+        """Add prepaid credit. From the first time on, the owner's jobs draw their allowances from it. The same ``key``
+        adds once; with another owner, amount or expiry it is refused (InvalidInput)."""
+
+    @abstractmethod
+    def refund(self, owner: Owner, name: str, microusd: int, *, key: str, reason: str = "") -> None:
+        """Pay credit back, once for each ``key``. Raises CreditExhausted where there is not as much."""
+
+    @abstractmethod
+    def credit(self) -> list[Credit]:
+        """Everybody's prepaid credit; what has expired by now is gone."""
+
+    @abstractmethod
+    def problems(self) -> list[str]:
+        """What does not add up: entries against balances, budgets, credit and reports. Empty: the books are even.
+
+        Reads everything, so it takes a while.
+        """
 
     @abstractmethod
     def close(self) -> None:

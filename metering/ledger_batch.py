@@ -38,10 +38,9 @@ INSERT INTO transfers (at, kind, from_account, to_account, microusd, allowance_i
 VALUES (:at, :kind, :giver, :taker, :microusd, :allowance_id, :job_id, :call_id, :project, :user_name,
         :api_key, :workflow, :provider, :model, :request_id, :reason)
 """
-_CALL = """
-SELECT call_id, allowance_id, job_id, kind, microusd, provider, model, request_id, at, images, cached
-FROM calls WHERE call_id = :call_id
-"""
+_COLUMNS = "call_id, allowance_id, job_id, kind, microusd, provider, model, request_id, at, images, cached"
+_CALL = f"SELECT {_COLUMNS} FROM calls WHERE call_id = :call_id"  # noqa: S608 - constants of this file
+_CALLS = f"SELECT {_COLUMNS} FROM calls WHERE job_id = :job_id AND allowance_id = :allowance_id"  # noqa: S608
 _NEW_CALL = """
 INSERT INTO calls (call_id, allowance_id, job_id, kind, microusd, provider, model, request_id, at, images, cached)
 VALUES (:call_id, :allowance_id, :job_id, :kind, :microusd, :provider, :model, :request_id, :at, :images, :cached)
@@ -123,14 +122,23 @@ class Batch:
         """The allowance, locked; where there is none, one of nothing."""
         if known := self.find(allowance_id):
             return known
+        # Another process may be faster.
+        return self.start(allowance_id, job_id, account) or self.open(allowance_id, job_id, account)
+
+    def start(
+        self, allowance_id: str, job_id: str, account: Account, microusd: int = 0, source: str = FUNDS
+    ) -> Allowance | None:
+        """A new allowance with so much in it; None where there is one of this id already."""
         # Budgets are asked before it is there: a row they make now counts what was there before.
         counters = self.counters.of(self.db, account, self.at)
-        made = Allowance(allowance_id, job_id, account, FUNDS, 0, 0, 0, self.at, closed=False, balance=0)
+        made = Allowance(
+            allowance_id, job_id, account, source, microusd, microusd, 0, self.at, False, microusd, counters
+        )
         values = {**made.owner(), "allowance_id": allowance_id, "job_id": job_id, "at": self.at}
-        if not self.db.run(_OPEN, source=FUNDS, granted=0, **values):
-            # Another process was faster.
-            return self.open(allowance_id, job_id, account)
-        made.counters = counters
+        if not self.db.run(_OPEN, source=source, granted=microusd, **values):
+            return None
+        self.move("grant", source, made.name, microusd, made)
+        self.counters.add(counters, microusd)
         self._open[allowance_id] = made
         return made
 
@@ -138,7 +146,7 @@ class Batch:
         """Book it, and what it paid already, on another account from now on."""
         if account == allowance.account:
             return
-        calls = self.db.run(f"{_CALL} OR (allowance_id = :id)", call_id="", id=allowance.allowance_id)
+        calls = self.db.run(_CALLS, job_id=allowance.job_id, allowance_id=allowance.allowance_id)
         for call in calls:
             self._count(allowance, call, -1)
         self.counters.add(allowance.counters, -allowance.taken)
@@ -176,18 +184,16 @@ class Batch:
         self, allowance: Allowance, giver: str, microusd: int, kind: str, posting: Posting | None = None
     ) -> None:
         """To where the allowance came from: first what it overran, which was never prepaid."""
-        overrun = min(microusd, allowance.overrun)
-        if allowance.source == FUNDS:
-            self.move(kind, giver, FUNDS, microusd, allowance, posting)
-        else:
+        ours = microusd if allowance.source == FUNDS else min(microusd, allowance.overrun)
+        if theirs := microusd - ours:
             from . import ledger_credit
 
-            self.move("return" if kind == "release" and microusd > overrun else kind, giver, FUNDS, overrun, allowance)
-            rest = microusd - overrun
-            if rest:
-                ledger_credit.put_back(self.db, allowance.source, allowance.allowance_id, rest)
-            self.move(kind, giver, allowance.source, rest, allowance, posting)
-        allowance.overrun -= overrun
+            ledger_credit.put_back(self.db, allowance.source, allowance.allowance_id, theirs)
+            self.move(kind, giver, allowance.source, theirs, allowance, posting)
+            kind = "return" if kind == "release" else kind
+        if ours:
+            self.move(kind, giver, FUNDS, ours, allowance, posting)
+        allowance.overrun -= min(microusd, allowance.overrun)
         self._taken(allowance, -microusd)
 
     # -- calls --------------------------------------------------------------------------------------------------------
@@ -288,13 +294,14 @@ class Batch:
             self.move("release", hold_account(posting.call_id), allowance.name, 0, allowance, posting)
 
     def _from_hold(self, allowance: Allowance, posting: Posting, kind: str, microusd: int) -> None:
-        """Back into the allowance; where that is over, back to where it came from."""
-        hold = hold_account(posting.call_id)
-        if allowance.closed:
+        """Back into the allowance, as far as it had that much; where that is over, back to where it came from."""
+        hold, ours = hold_account(posting.call_id), min(microusd, allowance.overrun)
+        if allowance.closed or ours == microusd:
             self.give_back(allowance, hold, microusd, kind, posting)
-        else:
-            self.move(kind, hold, allowance.name, microusd, allowance, posting)
-            allowance.balance += microusd
+            return
+        self.give_back(allowance, hold, ours, "return", posting)
+        self.move(kind, hold, allowance.name, microusd - ours, allowance, posting)
+        allowance.balance += microusd - ours
 
     def charge(self, allowance: Allowance, posting: Posting, before: int) -> None:
         """Correct what a call that is over was charged."""

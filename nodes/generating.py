@@ -12,6 +12,7 @@ from comfy_api.latest import io, ui
 from ..errors import InvalidInput
 from .feeding import Feed
 from .models import chosen, model_in_graph
+from .previewing import on_node
 from .sockets import RecordSocket, SourceSocket
 from .worker import current
 
@@ -39,6 +40,7 @@ class HostedNode(io.ComfyNode):
     @classmethod
     async def ask(cls, task: str, model: Any, common: dict[str, Any], parts: Parts, feed: Feed | None = None) -> Any:
         """Make the images and give the node's outputs. Raises InvalidInput naming the input, and as the service."""
+        from ..providers.previews import shown_by
         from .pixels import to_image
 
         fed = feed or Feed()
@@ -49,7 +51,8 @@ class HostedNode(io.ComfyNode):
 
         async def make(engine: Engine, job: JobContext, node: str) -> Generated:
             first, *more = await asyncio.to_thread(requests)
-            made = await engine.service.generate(first, job, node, more=more)
+            with shown_by(on_node(engine, job, node)):
+                made = await engine.service.generate(first, job, node, more=more)
             return replace(made, sources=await asyncio.to_thread(fed.sources, engine.settings))
 
         worker = current()

@@ -12,9 +12,10 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..errors import InvalidInput
+from ..generation.widgets import AUTO as AUTO
+from ..generation.widgets import idle as _idle
 from ..providers.catalog import rows
 
-AUTO = "auto"
 _RANK = {"live": 0, "legacy": 1, "retiring": 2}
 
 
@@ -69,18 +70,6 @@ def model_in_graph(hidden: Any) -> str:
 def _specs(name: str) -> dict[str, Any]:
     found: dict[str, Any] = next((row.get("parameters", {}) for row in rows() if row["name"] == name), {})
     return found
-
-
-def _idle(spec: dict[str, Any]) -> Any:
-    """The widget value that means "left alone": the catalog's default where it has one, else a value out of range."""
-    if (default := spec.get("default")) is not None and spec["type"] != "boolean":
-        return default
-    if spec["type"] in ("choice", "boolean"):
-        return AUTO
-    if spec["type"] == "string":
-        return ""
-    low = spec.get("min")
-    return 0 if low is None or low > 0 else low - 1
 
 
 def _meant(spec: dict[str, Any] | None, value: Any) -> Any:

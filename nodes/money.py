@@ -65,7 +65,7 @@ class CostEstimate(io.ComfyNode):
             return [estimating.one(model, count, width, height)] if of == ONE_MODEL else estimating.lines(graph)
 
         found = await asyncio.to_thread(read)
-        text = estimate_text(found)
+        text = estimate_text(found, estimating.unneeded(graph) if of != ONE_MODEL else ())
         whole = total(each.estimate for each in found)
         # Without an upper end this is the sum of what is known; the text says that it may be more.
         high = sum(each.estimate.low if each.estimate.high is None else each.estimate.high for each in found)
@@ -231,18 +231,19 @@ def _guarded(engine: Engine, job: JobContext, limits: Limits, asked: Sequence[es
     return "\n".join([*told, *_not_known(unknown), *_mode(job.mode)])
 
 
-def estimate_text(found: Sequence[estimating.Line]) -> str:
-    """The estimate as a table, with what only the run will tell."""
+def estimate_text(found: Sequence[estimating.Line], unneeded: Sequence[str] = ()) -> str:
+    """The estimate as a table, with what only the run will tell, and what will not run."""
     from ..generation.estimate import total
 
+    idle = [f"not counted, no output needs it: {title}" for title in unneeded]
     if not found:
-        return "No hosted node in this graph: it costs nothing."
+        return "\n".join(["No hosted node in this graph: it costs nothing.", *idle])
     head = ("node", "model", "images", "cost")
     body = [(line.title, line.model, line.images, str(line.estimate)) for line in found]
     unknown = [f"{line.title}: {why}" for line in found for why in line.unknown]
     whole = total(line.estimate for line in found)
     mode = current().settings.mode
-    return "\n".join([*_table([head, *body]), f"total  {whole}", *_not_known(unknown), *_mode(mode)])
+    return "\n".join([*_table([head, *body]), f"total  {whole}", *idle, *_not_known(unknown), *_mode(mode)])
 
 
 def receipt_text(records: Sequence[Record], images: Mapping[str, str]) -> str:

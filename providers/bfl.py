@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import ClassVar
-from urllib.parse import urlsplit
 
 from typing_extensions import Self
 
@@ -19,7 +18,7 @@ from .bfl_answer import accepted_of, answer_of, word_of
 from .bfl_errors import MODERATED, ended_badly, lost_track, refused_submit, unreached
 from .bfl_request import prepared_of
 from .download import downloaded
-from .hosts import Hosts
+from .hosts import Hosts, below
 from .http import MIB, Failure, HttpClient, NotSent, Reply, passing
 from .model import Model
 from .pace import Pace
@@ -56,7 +55,7 @@ class Bfl(Provider):
         """Against the live API (``base_url``: a region's, or a gateway of the user's own), or a sandbox's."""
         if sandbox_url is not None:
             return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/bfl/v1"))
-        return cls(http, key=key, hosts=replace(LIVE, base=_base(base_url)) if base_url else LIVE)
+        return cls(http, key=key, hosts=replace(LIVE, base=below(base_url, "/v1")) if base_url else LIVE)
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         return prepared_of(model, request)
@@ -174,9 +173,3 @@ class Bfl(Provider):
                 request_id=accepted.request_id,
             )
         return url
-
-
-def _base(url: str) -> str:
-    """The base URL as given; a bare host, as BFL names its regions, has the API under ``/v1``."""
-    url = url.rstrip("/")
-    return url if urlsplit(url).path else f"{url}/v1"

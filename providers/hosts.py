@@ -40,3 +40,10 @@ class Hosts:
         if parts.port not in (None, 443) or not _NAME.fullmatch(host):
             return False
         return any(host == one or host.endswith(f".{one}") for one in domains)
+
+
+def below(base_url: str, bare: str) -> str:
+    """The base URL without a slash at its end; a bare host, as some vendors name their regions, is followed by
+    ``bare``."""
+    url = base_url.rstrip("/")
+    return url if urlsplit(url).path else f"{url}{bare}"

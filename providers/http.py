@@ -106,6 +106,8 @@ def parsed(body: bytes, **how: Any) -> Any:
         raise ValueError("the answer is nested too deeply") from None
 
 
+OnChunk = Callable[[bytes], Awaitable[None]]
+"""Given a part of a body as soon as it is there."""
 Again = Callable[[Reply], bool]
 """Whether this answer means that the request was not processed and may be repeated."""
 
@@ -204,12 +206,13 @@ class HttpClient:
         repeat: Repeat,
         again: Again | None = None,
         submission: Submission | None = None,
+        on_chunk: OnChunk | None = None,
     ) -> Reply:
         """Make a request and read its whole answer, whatever its status; redirects are never followed.
 
         ``again`` says which answers may be repeated; by default 429 for ``unsent`` and :data:`PASSING` for
         ``idempotent``. The last answer is returned when the tries are used up. ``submission`` hears whether the
-        request may have left, and says whether it may be repeated.
+        request may have left, and says whether it may be repeated. ``on_chunk`` is given the body of a 200 as it comes.
         Raises NotSent, Lost, TooLarge and Forbidden.
         """
         if not is_safe(url):
@@ -222,7 +225,8 @@ class HttpClient:
         while True:
             if submission is not None:
                 submission.asked = True
-            outcome = await self._once(method, url, {**headers, **extra}, body, max_bytes or self._max_bytes, repeat)
+            limit = max_bytes or self._max_bytes
+            outcome = await self._once(method, url, {**headers, **extra}, body, limit, repeat, on_chunk)
             pause = self._pause(outcome, attempt, repeat, again)
             if pause is None:
                 break
@@ -258,7 +262,14 @@ class HttpClient:
         return self._retries.pause(attempt, asked, self._random()) if repeatable else None
 
     async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int, repeat: Repeat
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limit: int,
+        repeat: Repeat,
+        on_chunk: OnChunk | None = None,
     ) -> Reply | Failure:
         import aiohttp
 
@@ -276,7 +287,7 @@ class HttpClient:
                     sock_read=self.timeouts.read_s if repeat == "idempotent" else None,
                 ),
             ) as response:
-                content = await _read(response, limit)
+                content = await _read(response, limit, on_chunk if response.status == 200 else None)
                 if content is None:
                     return TooLarge(method, url, f"the answer is larger than {limit} bytes")
                 asked = retry_after(response.headers, datetime.now(timezone.utc))
@@ -337,7 +348,7 @@ def _body(json: Any, form: Sequence[Part] | None) -> tuple[dict[str, str], bytes
     return {"Content-Type": "application/json"}, text.encode()
 
 
-async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+async def _read(response: aiohttp.ClientResponse, limit: int, on_chunk: OnChunk | None = None) -> bytes | None:
     """The body, or None where it is larger than ``limit`` bytes (after decompression)."""
     content = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
@@ -346,6 +357,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
             # Without this the rest would be drained so that the connection can be kept.
             response.close()
             return None
+        if on_chunk is not None:
+            await on_chunk(chunk)
     return bytes(content)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from .hosts import below
 from .http import MIB, Failure, HttpClient, Reply
 from .secret import Secret
 
@@ -40,6 +41,8 @@ class Probe:
     """The answer's field with the account's credits."""
     gateway: bool = True
     """Whether the question can be put to a base URL of the user's own."""
+    bare: str = ""
+    """What follows the base where the user's own is a bare host."""
 
 
 PROBES: Mapping[str, Probe] = {
@@ -78,6 +81,7 @@ PROBES: Mapping[str, Probe] = {
         header="x-key",
         scheme="",
         balance="credits",
+        bare="/v1",
     ),
     "stability": Probe(
         "Stability AI",
@@ -107,7 +111,7 @@ async def try_key(
     probe = PROBES.get(provider)
     if probe is None or (base_url and not sandbox_url and not probe.gateway):
         return KeyTest(outcome="unclear", message="This cannot be tried for free; the first image will tell.")
-    base = f"{sandbox_url.rstrip('/')}{probe.sandbox}" if sandbox_url else (base_url or probe.base).rstrip("/")
+    base = f"{sandbox_url.rstrip('/')}{probe.sandbox}" if sandbox_url else below(base_url or probe.base, probe.bare)
     asking = http.send(
         "GET",
         base + probe.path,

@@ -10,6 +10,7 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Mapping
+from math import ceil
 from typing import Any, ClassVar, NoReturn
 
 from typing_extensions import Self
@@ -22,7 +23,8 @@ from .imagefile import alpha_mask, is_whole, media_type, size_of
 from .limits import check, check_size, megapixels
 from .model import Model
 from .multipart import Part
-from .openai_errors import refusal, surely_unprocessed, unreached
+from .openai_errors import refusal, refused_late, surely_unprocessed, unreached
+from .openai_stream import TOKENS, gathered, previewing
 from .request import GenerationRequest
 from .reshaping import outpainted_size, padded
 from .secret import Secret
@@ -57,6 +59,7 @@ class OpenAI(Provider):
         fields = {"model": model.endpoint[request.task], "prompt": request.prompt, "n": request.count, **checked.wire}
         if size:
             fields["size"] = f"{size[0]}x{size[1]}"
+        ignored = _streamed(fields, request.count)
         if checked.parameters.get("background") == "transparent" and checked.parameters.get("output_format") == "jpeg":
             raise InvalidInput("JPEG cannot be transparent.", hint="Set output_format to png or webp.")
         return Prepared(
@@ -64,9 +67,9 @@ class OpenAI(Provider):
             path="images/generations" if request.task == "text-to-image" else "images/edits",
             fields=fields,
             files=_files(request),
-            ignored=checked.ignored,
-            quantities=_bounds(model, request, size),
-            parameters=checked.parameters,
+            ignored=checked.ignored + ignored,
+            quantities=_bounds(model, request, size, fields),
+            parameters={name: value for name, value in checked.parameters.items() if name not in ignored},
         )
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
@@ -83,6 +86,7 @@ class OpenAI(Provider):
                 form=parts,
                 repeat="unsent",
                 again=surely_unprocessed,
+                on_chunk=previewing(prepared.fields["partial_images"]) if "stream" in prepared.fields else None,
             )
         except Failure as failure:
             problem = unreached(failure)
@@ -161,29 +165,54 @@ def _files(request: GenerationRequest) -> tuple[tuple[str, str, str, bytes], ...
 
 
 def _parts(prepared: Prepared) -> list[Part]:
-    plain = [Part(name=name, data=str(value).encode()) for name, value in prepared.fields.items()]
+    plain = [Part(name=name, data=_text(value).encode()) for name, value in prepared.fields.items()]
     files = [Part(name=name, data=data, filename=file, media_type=kind) for name, file, kind, data in prepared.files]
     return plain + files
 
 
-def _bounds(model: Model, request: GenerationRequest, size: tuple[int, int] | None) -> Quantities:
+def _text(value: Any) -> str:
+    """As the official client writes it into a form."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _streamed(fields: dict[str, Any], count: int) -> tuple[str, ...]:
+    """Ask for a stream where previews are wanted. Of several images at once nobody says whose a preview is."""
+    if "partial_images" in fields and count > 1:
+        del fields["partial_images"]
+        return ("previews",)
+    if "partial_images" in fields:
+        fields["stream"] = True
+    return ()
+
+
+def _bounds(
+    model: Model, request: GenerationRequest, size: tuple[int, int] | None, fields: Mapping[str, Any]
+) -> Quantities:
     """At most so much: no text has more tokens than bytes, and the catalog bounds an input image's."""
     per_image = model.price.input_image_tokens if isinstance(model.price, PerToken) else 0
     inputs = len(request.images) + (request.mask is not None)
     return Quantities(
         images=request.count,
         megapixels=megapixels(model, size),
-        text_tokens=len(request.prompt.encode()),
+        text_tokens=len(request.prompt.encode()) + _previews_as_text(model, fields.get("partial_images", 0)),
         image_tokens=inputs * per_image,
     )
+
+
+def _previews_as_text(model: Model, previews: int) -> int:
+    """So many tokens of text cost what the previews do, for which the price rule has no quantity of its own."""
+    price = model.price
+    return ceil(previews * TOKENS * price.image_out / price.text_in) if isinstance(price, PerToken) else 0
 
 
 def _answer(prepared: Prepared, reply: Reply) -> Answer:
     request_id = reply.headers.get("x-request-id")
     try:
-        body = reply.json()
+        body = gathered(reply.body) if "stream" in prepared.fields else reply.json()
     except ValueError:
         _bad("OpenAI's answer is no JSON.", "unknown", request_id)
+    if "error" in body and not body.get("data"):
+        raise refused_late(reply, body)
     usage = _usage(body)
     price = prepared.model.price
     paid = charge(price, usage, prepared.parameters) if price and usage else None

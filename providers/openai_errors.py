@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json as jsonlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .. import log
@@ -46,6 +48,15 @@ def refusal(reply: Reply) -> ProviderError:
         return ProviderRefused(f"OpenAI refuses the request: {message}", **told)
     charged: Charged = "no" if reply.status == 503 else "unknown"
     return ProviderDown(f"OpenAI answers {reply.status}: {message}", charged=charged, **told)
+
+
+def refused_late(reply: Reply, body: Mapping[str, Any]) -> ProviderError:
+    """The error that a stream, begun with 200, ended with: a block costs nothing, of another nobody knows."""
+    late = replace(reply, status=400, body=jsonlib.dumps({"error": body["error"]}).encode())
+    problem = refusal(late)
+    if not isinstance(problem, ProviderBlocked):
+        problem.charged = "unknown"
+    return problem
 
 
 def error_of(reply: Reply) -> tuple[str, str, str]:

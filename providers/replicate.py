@@ -11,7 +11,7 @@ Replicate itself stop what nobody waits for any more; for a model that is billed
 from __future__ import annotations
 
 from math import ceil
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from typing_extensions import Self
 
@@ -34,7 +34,8 @@ _HOLD_S = 1
 _FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.25, 2.0, 1.5
 _CANCEL_LOOKS = 5
 _LONGEST_THROTTLE_S, _MOST_THROTTLES = 60.0, 3
-_REPLY_LIMIT = 8 * MIB
+_REPLY_LIMIT = 64 * MIB
+"""An answer that was waited for may hold its images."""
 _MADE = (200, 201, 202)
 
 API = "https://api.replicate.com/v1"
@@ -196,7 +197,7 @@ class Replicate(Provider):
             if prediction.state not in WAITING:
                 return prediction
             if self._http.clock() >= until:
-                await self._give_up(accepted)
+                return await self._given_up(accepted)
             await self._http.sleep(pause)
             pause = min(_LONGEST_POLL_S, pause * _POLL_GROWTH)
 
@@ -214,8 +215,11 @@ class Replicate(Provider):
             raise lost_track(reply, accepted)
         return prediction
 
-    async def _give_up(self, accepted: Accepted) -> NoReturn:
+    async def _given_up(self, accepted: Accepted) -> Prediction:
+        """What became of a prediction that is stopped for taking too long: its end tells what it costs."""
         gone = await self.cancel(accepted)
+        if not gone and (prediction := await self._look(accepted)).state not in WAITING:
+            return prediction
         raise ProviderDown(
             f"Replicate did not finish within {self._http.timeouts.total_s:g} s.",
             hint="Raise MINTMARK_PROVIDER_TIMEOUT_S, or try again later.",

@@ -7,6 +7,7 @@ Wire facts: the prediction object of the HTTP API reference, the lifecycle page,
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,8 +16,11 @@ from ..errors import BadAnswer, Charged, ResultLost
 from ..metering.prices import Quantities
 from .base import Accepted, Answer, ResultImage
 from .http import Reply
+from .imagefile import is_whole, media_type
 from .model import Model
 
+_LONGEST_S = 24 * 3600
+"""No prediction runs for longer than a day."""
 WAITING = frozenset({"starting", "processing"})
 State = Literal["starting", "processing", "succeeded", "failed", "canceled", "aborted", "unknown"]
 _STATES: dict[str, State] = {
@@ -64,12 +68,18 @@ def read(reply: Reply) -> Prediction | None:
         state=_STATES.get(status, "unknown"),
         outputs=_outputs(body.get("output")),
         error=log.redact(str(body.get("error") or ""))[:300],
-        seconds=float(seconds) if isinstance(seconds, (int, float)) else None,
+        seconds=_seconds(seconds),
         started=bool(body.get("started_at")) or bool(seconds),
         removed=body.get("data_removed") is True,
         version=version if isinstance(version, str) and version != "hidden" else None,
         urls={key: url for key, url in urls.items() if isinstance(url, str)} if isinstance(urls, dict) else {},
     )
+
+
+def _seconds(told: Any) -> float | None:
+    """A time that can be meant; it is money, so nothing else is taken for one."""
+    number = isinstance(told, (int, float)) and not isinstance(told, bool)
+    return float(told) if number and 0 <= told <= _LONGEST_S else None
 
 
 def _outputs(output: Any) -> tuple[str, ...]:
@@ -100,7 +110,7 @@ def answer_of(prediction: Prediction, accepted: Accepted) -> Answer:
     used = accepted.handle
     return Answer(
         request_id=prediction.id,
-        images=tuple(ResultImage(url=url) for url in prediction.outputs),
+        images=tuple(_image(url, accepted) for url in prediction.outputs),
         usage=Quantities(
             images=len(prediction.outputs),
             megapixels=_number(used.get("megapixels")),
@@ -109,6 +119,19 @@ def answer_of(prediction: Prediction, accepted: Accepted) -> Answer:
         ),
         model_version=prediction.version,
     )
+
+
+def _image(url: str, accepted: Accepted) -> ResultImage:
+    """A file is named by its URL; a small one of an answer that was waited for may stand in the URL itself."""
+    if not url.startswith("data:"):
+        return ResultImage(url=url)
+    try:
+        data = base64.b64decode(url.partition(",")[2], validate=True)
+    except ValueError:
+        data = b""
+    if not is_whole(data):
+        raise BadAnswer("Replicate's prediction holds a broken image.", **_told(accepted))
+    return ResultImage(data=data, media_type=media_type(data) or "")
 
 
 def _number(value: Any) -> float | None:

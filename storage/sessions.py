@@ -15,6 +15,10 @@ Row = Any
 """A row of an answer: ``row["column"]``."""
 
 
+class TryAgain(Exception):
+    """Raised by work that found somebody else at the same thing just now: do it again from its beginning."""
+
+
 class Session(ABC):
     """A transaction under way."""
 

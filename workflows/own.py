@@ -1,6 +1,7 @@
-"""A model's own parameters, set by name: ``model.steps=4`` where ``model`` is an input that chooses among nodes' options.
+"""A model's own parameters, set by name: ``model.steps=4`` where ``model`` is an input that chooses a node's option.
 
-They are no inputs of the workflow: which ones there are depends on the model that is chosen, and the worker's node says.
+They are no inputs of the workflow: which ones there are depends on the model that is chosen, and the worker's node says
+so.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_the_last_micro_dollar_may_be_set_aside_and_not_one_more(ledger: Ledger)
     ledger.allow("a", 99, Account())
     with pytest.raises(BudgetExceeded) as caught:
         ledger.allow("b", 2, Account())
-    assert caught.value.data == {"left_microusd": 1, "asked_microusd": 2}
+    assert (caught.value.data["left_microusd"], caught.value.data["asked_microusd"]) == (1, 2)
     ledger.allow("b", 1, Account())
     assert sums(ledger) == (0, 0, 100)
 
@@ -207,7 +207,7 @@ def test_a_page_is_booked_together_with_how_far_it_was_read(ledger: Ledger) -> N
 
 def test_a_page_that_cannot_be_booked_is_not_counted_as_read(ledger: Ledger) -> None:
     broken = posting("a").model_copy(update={"microusd": -1})
-    with pytest.raises(Exception, match="CHECK"):
+    with pytest.raises(Exception, match="(?i)check"):
         ledger.post_page("j", [posting("a", call_id="c"), broken], 9)
     assert ledger.cursor("j") == 0
     assert ledger.lines() == []

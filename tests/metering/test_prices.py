@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -89,6 +89,7 @@ def test_a_quote_in_seconds_is_the_longest_run() -> None:
     assert (found.at_most_microusd, found.exact) == (69_000, False)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.floats(0.01, 20), st.sampled_from(["low", "high", "auto"]))
 def test_more_images_never_cost_less(images: int, megapixels: float, quality: str) -> None:
     for price in (IMAGE, MEGAPIXEL, FIRST, TOKEN):

@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from PIL import Image
@@ -302,3 +303,32 @@ async def test_an_interruption_stops_the_provider_and_gives_the_money_back(tmp_p
         report = await bench.report(job)
         assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
         assert await billed(bench) == 0
+
+
+async def test_previews_are_shown_on_the_node_and_paid_for(bench: Any) -> None:
+    asked = {"prompt": PROMPT, "model": "openai/gpt-image-2", "width": 256, "height": 256, "seed": 1}
+    text = {"class_type": "MintmarkTextToImage", "inputs": {**asked, "model.previews": 2}}
+    saved = {**SAVED, "images": ["1", 0], "record": ["1", 1]}
+    posted = await bench.post({"1": text, "2": {"class_type": "MintmarkSignAndSave", "inputs": saved}})
+    pictures: list[bytes] = []
+    while not any(e["type"] == "executing" and e["data"]["node"] is None for e in bench.events):
+        message = await asyncio.wait_for(bench.socket.receive(), 20)
+        if message.type is aiohttp.WSMsgType.BINARY:
+            pictures.append(message.data)
+        else:
+            bench.events.append(message.json())
+    history = (await bench.json("GET", f"/history/{posted}"))[1][posted]
+    assert history["status"]["status_str"] == "success", history["status"]
+    steps = [(e["data"]["value"], e["data"]["max"]) for e in bench.events if e["type"] == "progress"]
+    assert steps == [(1, 3), (2, 3)]
+    assert len(pictures) == 2
+    assert history["outputs"]["2"]["mintmark"][0]["record"]["cost_microusd"] == await billed(bench)
+
+
+async def test_a_preview_that_may_not_be_seen_is_not_shown(bench: Any) -> None:
+    asked = {"prompt": "solid red", "model": "openai/gpt-image-2", "width": 256, "height": 256, "seed": 1}
+    text = {"class_type": "MintmarkTextToImage", "inputs": {**asked, "model.previews": 2}}
+    saved = {**SAVED, "images": ["1", 0], "record": ["1", 1]}
+    history = await bench.run({"1": text, "2": {"class_type": "MintmarkSignAndSave", "inputs": saved}})
+    assert "[output_blocked]" in dict(history["status"]["messages"])["execution_error"]["exception_message"]
+    assert [e for e in bench.events if e["type"] == "progress"] == []

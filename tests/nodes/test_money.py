@@ -36,8 +36,14 @@ def guarded(run: float, day: float = 0.0, **asked: Any) -> dict[str, Any]:
 
 
 async def estimate(bench: Any, graph: dict[str, Any], **inputs: Any) -> tuple[str, float, float]:
+    """What the node says of a graph whose images somebody takes, and of which only the estimate is run."""
     node = {"class_type": "MintmarkCostEstimate", "inputs": {"of": "this graph", **inputs}}
-    outputs = (await bench.run({**graph, "e": node, "low": shown("e", 1), "high": shown("e", 2)}))["outputs"]
+    taken = {"taken": shown("1", 0)} if "1" in graph else {}
+    prompt = {**graph, **taken, "e": node, "low": shown("e", 1), "high": shown("e", 2)}
+    body = {"prompt": prompt, "client_id": "bench", "partial_execution_targets": ["e", "low", "high"]}
+    status, answer = await bench.json("POST", "/prompt", json=body)
+    assert status == 200, answer
+    outputs = (await bench.ended(answer["prompt_id"]))["outputs"]
     return outputs["e"]["text"][0], float(outputs["low"]["text"][0]), float(outputs["high"]["text"][0])
 
 
@@ -100,34 +106,15 @@ async def test_every_seed_of_a_batch_is_a_call(bench: Any) -> None:
     assert "fal/flux-schnell  8" in text
 
 
-def lines_of(graph: dict[str, Any]) -> Any:
-    from mintmark.nodes.estimating import lines
-
-    return lines(graph)
-
-
-def test_each_image_of_a_batch_is_a_call_where_one_call_takes_one() -> None:
-    fill = {"model": "fal/flux-pro-fill", "image": ["1", 0], "mask": ["1", 1], "prompt": "x", "count": 1}
-    graph = {"1": asking(count=3, width=1024, height=1024), "2": {"class_type": "MintmarkInpaint", "inputs": fill}}
-    _, line = lines_of(graph)
-    assert (line.images, line.estimate.low, line.estimate.high) == ("3", 150_000, 150_000)
-    graph["1"] = {"class_type": "Foreign", "inputs": {}}
-    (line,) = lines_of(graph)
-    assert "each image that comes in is a call of its own; reckoned for one" in line.unknown
-
-
-def test_an_edit_is_as_large_as_what_comes_in() -> None:
-    edit = {"model": "fal/flux-2-pro", "image": ["1", 0], "prompt": "x", "count": 1, "width": 0, "height": 0}
-    graph = {
-        "1": {"class_type": "EmptyImage", "inputs": {"width": 1024, "height": 1024, "batch_size": 1}},
-        "2": {"class_type": "MintmarkEditImage", "inputs": edit},
-    }
-    (line,) = lines_of(graph)
-    assert line.estimate.exact, line
-    graph["1"] = {"class_type": "Foreign", "inputs": {}}
-    (line,) = lines_of(graph)
-    assert line.estimate.low < line.estimate.high
-    assert "the size depends on the image" in line.unknown
+async def test_what_no_output_needs_is_not_counted_and_named(bench: Any) -> None:
+    node = {"class_type": "MintmarkCostEstimate", "inputs": {"of": "this graph"}}
+    history = await bench.run({"1": {**asking(), "_meta": {"title": "Forgotten"}}, "e": node})
+    (text,) = history["outputs"]["e"]["text"]
+    assert text.splitlines() == [
+        "No hosted node in this graph: it costs nothing.",
+        "not counted, no output needs it: Forgotten",
+    ]
+    assert await bench.calls() == []
 
 
 async def test_a_model_that_is_in_no_catalog_is_said(bench: Any) -> None:

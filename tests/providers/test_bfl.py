@@ -321,7 +321,7 @@ async def test_credits_become_micro_dollars_exactly(http: HttpClient, cost: Any,
     assert (await ask(Api(READY, cost=cost), http)).charge_microusd == microusd
 
 
-@pytest.mark.parametrize("cost", [None, -1, True, "three", [3], {}, "NaN"])
+@pytest.mark.parametrize("cost", [None, -1, True, "three", [3], {}, "NaN", "Infinity", "1e999999", 10**30])
 async def test_a_cost_that_is_none_leaves_the_price_to_the_catalog(http: HttpClient, cost: Any) -> None:
     answer = await ask(Api(READY, cost=cost, output_mp=1.98, input_mp=0), http)
     assert answer.charge_microusd is None
@@ -425,6 +425,7 @@ async def test_a_moderated_task_is_not_charged(bfl: Bfl, truth: Truth, prompt: s
     [
         ({"id": "t-1"}, BadAnswer, "unknown"),
         (web.Response(text="<html>"), BadAnswer, "unknown"),
+        (web.Response(text="[" * 100_000), BadAnswer, "unknown"),
         (web.Response(status=403), ProviderAuth, "unknown"),
         (web.Response(status=404), ResultLost, "unknown"),
         ({"status": "Ready", "result": None}, BadAnswer, "yes"),

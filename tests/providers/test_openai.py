@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -21,6 +22,7 @@ from mintmark.errors import (
     ProviderAuth,
     ProviderBlocked,
     ProviderDown,
+    ProviderError,
     ProviderRefused,
     RateLimited,
 )
@@ -32,6 +34,7 @@ from mintmark.providers.model import Model
 from mintmark.providers.models import Catalog
 from mintmark.providers.openai import BASE_URL, OpenAI, where
 from mintmark.providers.openai_moderations import openai_moderations_client
+from mintmark.providers.previews import shown_by
 from mintmark.providers.request import GenerationRequest, SourceImage
 from mintmark.providers.secret import Secret
 from mintmark.sandbox import Sandbox
@@ -352,3 +355,81 @@ def test_an_inpainting_keeps_its_size_where_the_model_makes_it(
 ) -> None:
     images = {"images": (picture(*size),), "mask": half_mask(*size), "width": None, "height": None}
     assert prepared(http, task="inpaint", **images).fields.get("size") == told
+
+
+async def test_previews_are_shown_while_the_image_is_made(http: HttpClient, sandbox: Sandbox, truth: Truth) -> None:
+    ready = prepared(http, options={"previews": 2, "quality": "low"})
+    shown: list[tuple[int, int]] = []
+
+    async def show(data: bytes, number: int, of: int) -> None:
+        assert is_whole(data)
+        shown.append((number, of))
+
+    openai = OpenAI.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
+    with shown_by(show):
+        answer = await openai.ask(ready, call_id="c", on_accepted=ignore)
+    assert shown == [(1, 2), (2, 2)]
+    plain = await openai.ask(prepared(http, options={"quality": "low"}), call_id="d", on_accepted=ignore)
+    assert [image.data for image in answer.images] == [image.data for image in plain.images]
+    price = model().price
+    assert price is not None
+    streamed, alone = (charge(price, each.usage, {}) for each in (answer, plain))
+    assert [line["microusd"] for line in await truth.bill()] == [streamed, alone]
+    assert alone < streamed <= quote(price, ready.quantities, ready.parameters).at_most_microusd
+
+
+async def test_a_listener_that_fails_costs_nobody_the_image(http: HttpClient, sandbox: Sandbox) -> None:
+    async def show(data: bytes, number: int, of: int) -> None:
+        raise RuntimeError("the page is gone")
+
+    openai = OpenAI.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
+    with shown_by(show):
+        ready = prepared(http, options={"previews": 1})
+        assert (await openai.ask(ready, call_id="c", on_accepted=ignore)).images
+
+
+def test_of_several_images_no_previews_are_asked_for(http: HttpClient) -> None:
+    ready = prepared(http, count=2, options={"previews": 2})
+    assert ready.ignored == ("previews",)
+    assert "previews" not in ready.parameters
+    assert not {"stream", "partial_images"} & set(ready.fields)
+
+
+async def streamed(http: HttpClient, body: bytes) -> Answer:
+    """One call with a preview to a server that streams this, byte by byte."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"x-request-id": "req-1"})
+        await answer.prepare(request)
+        for number in range(len(body)):
+            await answer.write(body[number : number + 1])
+        return answer
+
+    async with serving(handler) as url:
+        openai = OpenAI(http, key=Secret(KEY), base_url=url)
+        return await openai.ask(prepared(http, options={"previews": 1}), call_id="c", on_accepted=ignore)
+
+
+async def test_a_stream_may_be_cut_anywhere_and_break_its_lines_in_both_ways(http: HttpClient) -> None:
+    image = base64.b64encode(picture(2, 2).data).decode()
+    event = {"type": "image_generation.completed", "b64_json": image, "usage": {"input_tokens": 1, "output_tokens": 2}}
+    answer = await streamed(http, f": hello\r\n\r\nevent: x\r\ndata: {json.dumps(event)}\r\n\r\ndata: [DONE]".encode())
+    assert (answer.images[0].data, answer.usage.output_tokens) == (picture(2, 2).data, 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "charged"), [("moderation_blocked", ProviderBlocked, "no"), ("boom", ProviderRefused, "unknown")]
+)
+async def test_an_error_inside_a_stream_is_told_as_what_it_is(
+    http: HttpClient, code: str, kind: type[ProviderError], charged: str
+) -> None:
+    event = {"type": "error", "error": {"code": code, "message": "no", "type": "invalid_request_error"}}
+    with pytest.raises(kind) as raised:
+        await streamed(http, f"data: {json.dumps(event)}\n\n".encode())
+    assert raised.value.charged == charged
+
+
+async def test_a_stream_that_ends_early_leaves_the_charge_unknown(http: HttpClient) -> None:
+    with pytest.raises(BadAnswer) as raised:
+        await streamed(http, b'data: {"type": "image_generation.par')
+    assert raised.value.charged == "unknown"

@@ -25,7 +25,7 @@ from mintmark.errors import (
     RateLimited,
     ResultLost,
 )
-from mintmark.metering.prices import charge, quote
+from mintmark.metering.prices import charge, measured, quote
 from mintmark.providers.base import Accepted, Answer, Prepared, ResultImage
 from mintmark.providers.http import HttpClient, Timeouts
 from mintmark.providers.model import Model
@@ -80,6 +80,19 @@ class Vendor:
         status = state.get("http", 201 if request.method == "POST" else 200)
         urls = {"get": base, "cancel": f"{base}/cancel", **self.urls}
         return web.json_response({"id": "p-1", "urls": urls, **state}, status=status)
+
+
+class Ended(Vendor):
+    """One whose prediction goes on until it is canceled, and then says how it ended."""
+
+    def __init__(self, end: dict[str, Any]) -> None:
+        super().__init__(WAITING)
+        self.end = end
+
+    async def answer(self, request: web.Request) -> web.Response:
+        if request.path.endswith("/cancel"):
+            self.states = [self.end]
+        return await super().answer(request)
 
 
 WAITING = {"status": "processing", "started_at": "2026-11-21T00:00:00Z"}
@@ -219,6 +232,30 @@ async def test_a_throttle_that_stays_is_told_with_the_wait_of_its_detail(provide
     assert (told.value.charged, told.value.retry_after) == ("no", 30.0)
 
 
+@pytest.mark.parametrize("told", ["NaN", "Infinity", "-1", "true", '"4"', "1e300", "[4]"])
+async def test_a_time_that_cannot_be_is_not_taken_for_money(http: HttpClient, told: str) -> None:
+    vendor = Vendor(done(metrics={"predict_time": json.loads(told)}))
+    answer = await told_by(vendor, http, ESRGAN, task="upscale", prompt="", images=(picture(),))
+    assert answer.usage.seconds is None
+    price = model(ESRGAN).price
+    assert price is not None
+    assert not measured(price, answer.usage), "so the whole hold is settled"
+
+
+async def test_an_image_inside_the_answer_needs_no_download(http: HttpClient) -> None:
+    uri = "data:image/png;base64," + base64.b64encode(picture().data).decode()
+    answer = await told_by(Vendor(done(output=uri)), http)
+    assert [(one.data, one.url, one.media_type) for one in answer.images] == [(picture().data, None, "image/png")]
+
+
+@pytest.mark.parametrize("cut", [1, 40, 60])
+async def test_a_broken_image_inside_the_answer_was_paid_for(http: HttpClient, cut: int) -> None:
+    uri = "data:image/png;base64," + base64.b64encode(picture().data).decode()
+    with pytest.raises(BadAnswer) as told:
+        await told_by(Vendor(done(output=uri[:-cut])), http)
+    assert (told.value.charged, told.value.request_id) == ("yes", "p-1")
+
+
 # -- cancel -------------------------------------------------------------------------------------------------------
 
 
@@ -288,6 +325,32 @@ async def test_a_call_that_takes_too_long_is_canceled(time: FakeTime) -> None:
             await told_by(vendor, http)
     assert told.value.charged == "unknown"
     assert ("POST", "/replicate/v1/predictions/p-1/cancel") in vendor.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "charged", "microusd"),
+    [
+        (PRO, {"status": "canceled"}, "no", None),
+        (ESRGAN, {"status": "canceled", **STARTED}, "yes", 900),
+        (PRO, {"status": "aborted"}, "no", None),
+    ],
+)
+async def test_a_call_that_took_too_long_costs_what_its_end_says(
+    time: FakeTime, name: str, end: dict[str, Any], charged: str, microusd: int | None
+) -> None:
+    async with client(time, timeouts=Timeouts(total_s=20)) as http:
+        vendor = Ended(end)
+        asked = {"task": "upscale", "images": (picture(),), "prompt": ""} if name == ESRGAN else {}
+        with pytest.raises(ProviderDown) as told:
+            await told_by(vendor, http, name, **asked)
+    assert (told.value.charged, told.value.microusd, told.value.request_id) == (charged, microusd, "p-1")
+    assert time.now >= 20
+
+
+async def test_a_call_that_is_done_at_the_last_moment_is_not_thrown_away(time: FakeTime) -> None:
+    async with client(time, timeouts=Timeouts(total_s=20)) as http:
+        answer = await told_by(Ended(done()), http)
+    assert [one.url for one in answer.images] == ["https://replicate.delivery/x.png"]
 
 
 # -- hosts and files ----------------------------------------------------------------------------------------------

@@ -331,6 +331,14 @@ async def test_an_error_names_the_id_that_the_vendor_s_support_asks_for(http: Ht
     assert told.value.request_id == "4212a4b66fbe1cedca4bf2133d35dca5"
 
 
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_an_error_s_name_that_quotes_the_key_or_is_a_book_is_not_told(http: HttpClient, status: int) -> None:
+    with pytest.raises(ProviderAuth) as told:
+        await ask(http, error(status, f"bad_{KEY}_" + "x" * 10_000))
+    assert KEY not in str(told.value)
+    assert len(str(told.value)) < 400
+
+
 async def test_a_lockout_is_waited_out_once(http: HttpClient, time: FakeTime) -> None:
     assert (await ask(http, error(429, "rate_limit_exceeded"), image())).images
     assert time.slept == [LOCKOUT_S]
@@ -380,6 +388,17 @@ async def test_a_generation_is_polled_no_faster_than_stability_allows(http: Http
 async def test_trouble_while_polling_passes_at_the_vendor_s_pace(http: HttpClient, time: FakeTime) -> None:
     await upscale(http, started, error(500, "internal_error"), error(429, "rate_limit_exceeded"), working, image())
     assert time.slept == [POLL_S, POLL_S, LOCKOUT_S, POLL_S]
+
+
+@pytest.mark.parametrize("seconds", ["90000", "1e18"])
+async def test_a_wait_longer_than_a_call_may_take_is_not_waited(http: HttpClient, time: FakeTime, seconds: str) -> None:
+    def later() -> web.Response:
+        return web.json_response({"status": "in-progress"}, status=202, headers={"Retry-After": seconds})
+
+    with pytest.raises(ProviderDown, match="did not finish") as told:
+        await upscale(http, started, later, image())
+    assert (told.value.charged, told.value.request_id) == ("unknown", GENERATION)
+    assert time.slept == [POLL_S]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from mintmark.providers.registry import names
+
 from .machines import Comfy, comfyui, sandbox
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -242,7 +244,7 @@ async def open_studio(comfy: Comfy) -> Any:
             try:
                 page = await browser.new_page(viewport={"width": 1280, "height": 800}, device_scale_factor=1.5)
                 studio = Studio(page, comfy)
-                for provider in ("openai", "fal"):
+                for provider in names():
                     studio.keep_key(provider, None)
                 await _settle(studio, {**_QUIET, "Comfy.VueNodes.Enabled": False, **settings})
                 yield studio

@@ -1,0 +1,105 @@
+"""What the hosted nodes of a graph will cost, read off the graph itself (ComfyUI's API form) before it runs.
+
+Only nodes that something with an outcome needs are counted: a worker runs no others. See :func:`.ends`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import MintmarkError
+from ..providers.models import Catalog
+from .estimate import Estimate, estimate, total
+from .graph_estimate_links import Graph, Picture, Size, ends, is_hosted, needed
+from .graph_estimate_node import NodeReader
+
+
+@dataclass(frozen=True)
+class Line:
+    """One hosted node: what it asks for, what that costs, and what only the run will tell."""
+
+    node_id: str
+    title: str
+    model: str
+    images: str
+    estimate: Estimate
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def firm_microusd(self) -> int:
+        """What the node will surely set aside: its upper end, or the lower one where something is not known."""
+        most = self.estimate.high
+        return self.estimate.low if self.unknown or most is None else most
+
+
+def no_picture(name: Any) -> Size | None:
+    """For graphs whose files are elsewhere: no size is known."""
+    return None
+
+
+def picture_size(data: bytes) -> Size | None:
+    """Width and height of an image from its header; None for what is none."""
+    from .pictures import inspect
+
+    try:
+        _, width, height = inspect(data, max_pixels=2**62)
+    except MintmarkError:
+        return None
+    return width, height
+
+
+def picture_file(name: Any) -> Size | None:
+    """For graphs that name files by their paths on this machine."""
+    try:
+        return picture_size(Path(str(name)).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def lines(
+    graph: Graph, *, after: str | None = None, outputs: Collection[str] = (), picture: Picture = no_picture
+) -> list[Line]:
+    """The hosted nodes of the graph that will run, in its order; with ``after`` those alone that need that node.
+
+    ``outputs``: nodes that are outcomes, beside those that can be told by their names.
+    """
+    running = needed(graph, ends(graph) | (set(outputs) & set(graph)))
+    hosted = [node_id for node_id, node in graph.items() if node_id in running and is_hosted(node)]
+    wanted = [each for each in hosted if after is None or (each != after and after in needed(graph, [each]))]
+    return [_line(graph, node_id, picture) for node_id in wanted]
+
+
+def unneeded(graph: Graph, *, outputs: Collection[str] = ()) -> list[str]:
+    """The hosted nodes that will not run, by title: nothing that has an outcome needs them."""
+    running = needed(graph, ends(graph) | (set(outputs) & set(graph)))
+    return [_title(node) for node_id, node in graph.items() if is_hosted(node) and node_id not in running]
+
+
+def one(model: str, count: int, width: int, height: int) -> Line:
+    """What this model costs for so many images of this size."""
+    values = {"model": model, "count": count, "width": width, "height": height, "prompt": ""}
+    return _line({"0": {"class_type": "MintmarkTextToImage", "inputs": values}}, "0", no_picture)
+
+
+def _title(node: Any) -> str:
+    return str((node.get("_meta") or {}).get("title") or node["class_type"])
+
+
+def _line(graph: Graph, node_id: str, picture: Picture) -> Line:
+    reader = NodeReader(graph, node_id, picture)
+    title, name = _title(graph[node_id]), reader.value("model")
+    model = Catalog.load().find(name) if isinstance(name, str) else None
+    if model is None:
+        known = f"{name} is in no catalog" if isinstance(name, str) else "the model is linked"
+        return Line(node_id, title, str(name or "?"), "?", Estimate(0, None), (known,))
+    asked = reader.asked(model)
+    times = reader.runs()
+    found = estimate(asked)
+    if model.price is None:
+        reader.unknown.append("the catalog knows no price")
+    low, high = (int(end) * times for end in (asked.images.low, asked.images.high))
+    images = str(low) if low == high else f"{low} to {high}"
+    return Line(node_id, title, model.name, images, total([found] * times), tuple(dict.fromkeys(reader.unknown)))

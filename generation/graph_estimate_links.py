@@ -1,0 +1,124 @@
+"""Following the links of a graph (ComfyUI's API form): what is needed, how often it runs, how large its images are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+Graph = Mapping[str, Any]
+Size = tuple[float, float]
+Link = list[Any]
+"""``[node id, output index]``."""
+Picture = Callable[[Any], "Size | None"]
+"""Width and height of the file that a node which loads one names; None where that cannot be told here."""
+
+IMAGES = ("image", "images", "map", "image_2", "image_3", "image_4")
+_LOADERS = frozenset({"LoadImage", "MintmarkLoadImageWithCredentials"})
+_SAME_SIZE = frozenset({"MintmarkModerateImage", "MintmarkModerationGate", "MintmarkVisibleLabel", "ImageInvert"})
+_NEVER_OUTPUTS = ("Mintmark", "Primitive")
+OUTPUTS = frozenset(
+    {
+        *("MintmarkCostEstimate", "MintmarkReceipt", "MintmarkSignAndSave", "MintmarkReadCredentials"),
+        *("PreviewAny", "PreviewImage", "SaveImage"),
+    }
+)
+"""Nodes for whose sake a graph runs: ours, and of ComfyUI's own those with which hosted nodes usually end."""
+_DEEP = 64
+
+
+def is_link(value: Any) -> bool:
+    """Whether an input comes from another node."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def is_hosted(node: Any) -> bool:
+    """Whether the node asks a provider."""
+    name = node.get("class_type", "") if isinstance(node, dict) else ""
+    return str(name).startswith("Mintmark") and name not in OUTPUTS and "model" in node.get("inputs", {})
+
+
+def literal(graph: Graph, link: Link) -> Any:
+    """The value that comes over this link, where a primitive gives it."""
+    node = graph.get(link[0]) or {}
+    value = node.get("inputs", {}).get("value") if str(node.get("class_type", "")).startswith("Primitive") else None
+    return None if is_link(value) else value
+
+
+def needed(graph: Graph, nodes: Iterable[str]) -> set[str]:
+    """The nodes that these need, directly or not; and they themselves."""
+    found = set(nodes)
+    todo = list(found)
+    while todo:
+        for link in _links(graph.get(todo.pop()) or {}):
+            if link[0] not in found:
+                found.add(link[0])
+                todo.append(link[0])
+    return found
+
+
+def ends(graph: Graph) -> set[str]:
+    """The nodes for whose sake the graph runs: what no such node needs is not run, and costs nothing.
+
+    Which nodes of other packs these are, only a worker knows; one that nobody takes anything from counts as one.
+    """
+    used = {link[0] for node in graph.values() if isinstance(node, dict) for link in _links(node)}
+    return {node_id for node_id, node in graph.items() if isinstance(node, dict) and _is_end(node, node_id in used)}
+
+
+def _is_end(node: Mapping[str, Any], used: bool) -> bool:
+    name = str(node.get("class_type", ""))
+    return name in OUTPUTS or not (used or name.startswith(_NEVER_OUTPUTS))
+
+
+def runs(graph: Graph, node: Mapping[str, Any], depth: int = _DEEP) -> int:
+    """A list of seeds makes all that needs it run once for each; of several lists the longest counts."""
+    most = 1
+    for link in _links(node) if depth else ():
+        source = graph.get(link[0]) or {}
+        count = source.get("inputs", {}).get("count") if source.get("class_type") == "MintmarkSeedBatch" else None
+        most = max(most, count if isinstance(count, int) else runs(graph, source, depth - 1))
+    return most
+
+
+def is_size(value: Any) -> bool:
+    """Whether it is a number of pixels."""
+    return isinstance(value, (int, float)) and value > 0
+
+
+def size(graph: Graph, link: Link, picture: Picture, depth: int = _DEEP) -> Size | None:
+    """Width and height of the image that comes over this link, as far as the graph and its files tell."""
+    node = graph.get(link[0]) or {}
+    values = node.get("inputs", {})
+    if node.get("class_type") in _LOADERS:
+        return picture(values.get("image"))
+    width, height = values.get("width"), values.get("height")
+    if is_size(width) and is_size(height):
+        return width, height
+    through = _through(node)
+    return size(graph, through, picture, depth - 1) if through and depth else None
+
+
+def batch(graph: Graph, link: Link, depth: int = _DEEP) -> int | None:
+    """How many images come over this link, as far as the graph tells."""
+    node = graph.get(link[0]) or {}
+    values = node.get("inputs", {})
+    if node.get("class_type") in _LOADERS:
+        return 1
+    count = values.get("count", values.get("batch_size")) if is_hosted(node) or "batch_size" in values else None
+    if isinstance(count, int):
+        return count
+    if is_hosted(node) and "count" not in values and not any(is_link(values.get(name)) for name in IMAGES):
+        return 1
+    through = _through(node)
+    return batch(graph, through, depth - 1) if through and depth else None
+
+
+def _links(node: Mapping[str, Any]) -> Iterator[Link]:
+    yield from (value for value in node.get("inputs", {}).values() if is_link(value))
+
+
+def _through(node: Mapping[str, Any]) -> Link | None:
+    """What a node that changes neither size nor number of its images got them from."""
+    if node.get("class_type") not in _SAME_SIZE:
+        return None
+    return next((value for name, value in node.get("inputs", {}).items() if name in IMAGES and is_link(value)), None)

@@ -1,0 +1,276 @@
+"""A store in a PostgreSQL database, through pg8000: pure Python, BSD, nothing to compile.
+
+Statements are prepared once a connection, so each costs one round trip. PostgreSQL undoes a transaction that it cannot
+carry out beside another (deadlock, serialization); then, and where a connection broke, the work is done again: all our
+work may be repeated, also where only the answer to its commit was lost.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from ..errors import BadSetting, CannotWrite, DatabaseUnreachable, MissingExtra
+from .sessions import Row, Session, Store, T, TryAgain
+
+if TYPE_CHECKING:
+    from pg8000.native import Connection, PreparedStatement
+
+DIALECT = {"serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "table": ""}
+"""What a schema's placeholders mean."""
+MOST_CONNECTIONS = 8
+"""Open at once in one process; who comes when all are in use waits."""
+TRIES = 20
+_AGAIN = frozenset({"40001", "40P01"})
+_TAKEN = "23505"
+_CONNECT_S = 10
+_SSL = ("disable", "require", "verify-full")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a database is and who we are there: ``postgresql://user:password@host:5432/name?schema=s&sslmode=require``.
+
+    ``host=/folder`` as a parameter is a Unix socket. Raises BadSetting, which never shows the password.
+    """
+
+    user: str
+    password: str | None = field(repr=False)
+    host: str
+    port: int
+    database: str
+    schema: str | None
+    sslmode: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """The address that a URL names."""
+        try:
+            parts = urlsplit(url)
+            more = {key: values[-1] for key, values in parse_qs(parts.query, strict_parsing=bool(parts.query)).items()}
+            port = parts.port or 5432
+        except ValueError:
+            raise _bad("it cannot be read") from None
+        if parts.scheme not in ("postgresql", "postgres"):
+            raise _bad("it has to begin with postgresql://")
+        if unknown := set(more) - {"schema", "sslmode", "host"}:
+            raise _bad(f"{sorted(unknown)[0]} is no parameter of it")
+        if (sslmode := more.get("sslmode", "disable")) not in _SSL:
+            raise _bad(f"sslmode is one of {', '.join(_SSL)}")
+        user, database = unquote(parts.username or "postgres"), unquote(parts.path.lstrip("/"))
+        password = None if parts.password is None else unquote(parts.password)
+        host = more.get("host") or parts.hostname or "localhost"
+        return cls(user, password, host, port, database or user, more.get("schema"), sslmode)
+
+    def __str__(self) -> str:
+        return f"postgresql://{self.host}:{self.port}/{self.database}"
+
+
+def _bad(why: str) -> BadSetting:
+    return BadSetting(
+        f"The database's URL cannot be used: {why}.", hint="postgresql://user:password@host:5432/name?sslmode=require"
+    )
+
+
+class PostgresSession(Session):
+    """A transaction on one connection."""
+
+    for_update = " FOR UPDATE"
+
+    def __init__(self, connection: Connection, prepared: dict[str, PreparedStatement]) -> None:
+        self._connection, self._prepared = connection, prepared
+
+    def run(self, sql: str, **values: Any) -> list[Row]:
+        statement = self._prepared.get(sql)
+        if statement is None:
+            statement = self._prepared[sql] = self._connection.prepare(sql)
+        rows = statement.run(**values)
+        if not rows:
+            return []
+        names = [column["name"] for column in statement.columns]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def share(self, name: str) -> None:
+        self._lock("pg_advisory_xact_lock_shared", name)
+
+    def alone(self, name: str) -> None:
+        self._lock("pg_advisory_xact_lock", name)
+
+    def _lock(self, how: str, name: str) -> None:
+        self.run(f"SELECT {how}(hashtextextended(current_schema() || ':' || :name, 0))", name=name)  # noqa: S608
+
+
+class _Connection:
+    """A connection with what was prepared on it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.raw = connection
+        self.prepared: dict[str, PreparedStatement] = {}
+
+
+class PostgresStore(Store):
+    """``script`` makes an empty schema; ``version`` is kept beside it, and a newer one is refused."""
+
+    def __init__(self, url: str, script: str, *, version: int) -> None:
+        self.address = Address.parse(url)
+        self._free: list[_Connection] = []
+        self._lock = threading.Lock()
+        self._room = threading.Semaphore(MOST_CONNECTIONS)
+        self._closed = False
+        self._prepare(script, version)
+
+    def _prepare(self, script: str, version: int) -> None:
+        def make(connection: _Connection, session: Session) -> None:
+            session.alone("schema")
+            found = session.run("SELECT to_regclass('ledger_version') IS NOT NULL AS made")
+            if not found[0]["made"]:
+                connection.raw.execute_simple(script)
+                connection.raw.execute_simple(
+                    "CREATE TABLE ledger_version (version INTEGER NOT NULL);"
+                    f"INSERT INTO ledger_version VALUES ({version})"
+                )
+            if (kept := session.run("SELECT version FROM ledger_version")[0]["version"]) != version:
+                raise CannotWrite(f"{self.address} is of another Mintmark (schema {kept}).", hint="Upgrade Mintmark.")
+
+        self._transact("BEGIN", make)
+
+    def transact(self, work: Callable[[Session], T]) -> T:
+        return self._transact("BEGIN", lambda _, session: work(session))
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        return self._transact(begin, lambda _, session: work(session))
+
+    def _transact(self, begin: str, work: Callable[[_Connection, Session], T]) -> T:
+        from pg8000.exceptions import DatabaseError, InterfaceError
+
+        for tried in range(1, TRIES + 1):
+            try:
+                return self._once(begin, work)
+            except TryAgain:
+                if tried == TRIES:
+                    raise
+            except (DatabaseError, InterfaceError, OSError) as exc:
+                self._forgive(exc, tried)
+            time.sleep(random.uniform(0, 0.002 * tried))
+        raise AssertionError("unreachable")
+
+    def _forgive(self, exc: Exception, tried: int) -> None:
+        """Raise what doing it again will not mend."""
+        facts = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else None
+        if facts is None:
+            # The connection broke. Another try makes a new one.
+            if tried >= 3:
+                raise DatabaseUnreachable(f"{self.address}: the connection broke ({exc}).") from exc
+            return
+        code = facts.get("C")
+        # Two wrote the same at once: the second look finds it there.
+        if code in _AGAIN and tried < TRIES or code == _TAKEN and tried < 2:
+            return
+        raise exc
+
+    def _once(self, begin: str, work: Callable[[_Connection, Session], T]) -> T:
+        with self._connection() as connection:
+            connection.raw.execute_simple(begin)
+            try:
+                result = work(connection, PostgresSession(connection.raw, connection.prepared))
+                connection.raw.execute_simple("COMMIT")
+            except BaseException:
+                connection.raw.execute_simple("ROLLBACK")
+                raise
+            return result
+
+    @contextmanager
+    def _connection(self) -> Iterator[_Connection]:
+        """A connection of ours for a while; one that cannot even roll back is thrown away."""
+        with self._room:
+            connection = self._take() or _Connection(self._connected())
+            keep = False
+            try:
+                yield connection
+                keep = True
+            except BaseException:
+                keep = _is_idle(connection)
+                raise
+            finally:
+                self._give(connection, keep=keep)
+
+    def _take(self) -> _Connection | None:
+        with self._lock:
+            return self._free.pop() if self._free else None
+
+    def _give(self, connection: _Connection, *, keep: bool) -> None:
+        with self._lock:
+            if keep and not self._closed:
+                self._free.append(connection)
+                return
+        with suppress(Exception):
+            connection.raw.close()
+
+    def _connected(self) -> Connection:
+        try:
+            from pg8000.exceptions import DatabaseError, InterfaceError
+            from pg8000.native import Connection, identifier
+        except ImportError as exc:
+            raise MissingExtra(
+                "PostgreSQL needs the pg8000 package.", hint="pip install 'mintmark[cluster]'"
+            ) from exc
+        its = self.address
+        try:
+            made = Connection(
+                its.user,
+                host=None if its.host.startswith("/") else its.host,
+                unix_sock=f"{its.host}/.s.PGSQL.{its.port}" if its.host.startswith("/") else None,
+                port=its.port,
+                database=its.database,
+                password=its.password,
+                ssl_context=_context(its.sslmode),
+                timeout=_CONNECT_S,
+                application_name="mintmark",
+            )
+            # The limit is for connecting; a statement may have to wait for others longer than that.
+            made._usock.settimeout(None)
+            if its.schema is not None:
+                made.execute_simple(f"CREATE SCHEMA IF NOT EXISTS {identifier(its.schema)}")
+                made.execute_simple(f"SET search_path TO {identifier(its.schema)}")
+        except (DatabaseError, InterfaceError, OSError) as exc:
+            raise DatabaseUnreachable(f"{its}: {_words(exc)}", hint="Check MINTMARK_LEDGER_URL.") from exc
+        return made
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed, free, self._free = True, self._free, []
+        for connection in free:
+            with suppress(Exception):
+                connection.raw.close()
+
+
+def _is_idle(connection: _Connection) -> bool:
+    """Whether a connection is usable after something went wrong on it, and outside every transaction."""
+    try:
+        connection.raw.execute_simple("SELECT 1")
+    except Exception:  # noqa: BLE001 - whatever it is, it is not usable
+        return False
+    return bool(connection.raw._transaction_status == b"I")
+
+
+def _context(sslmode: str) -> ssl.SSLContext | None:
+    if sslmode == "disable":
+        return None
+    context = ssl.create_default_context()
+    if sslmode == "require":
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _words(exc: Exception) -> str:
+    """The server's own words, where it said any."""
+    facts = exc.args[0] if exc.args else ""
+    return f"{facts.get('M', 'refused')}." if isinstance(facts, dict) else f"{facts}."
