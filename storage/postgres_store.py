@@ -191,7 +191,7 @@ class PostgresStore(Store):
     def _connection(self) -> Iterator[_Connection]:
         """A connection of ours for a while; one that cannot even roll back is thrown away."""
         with self._room:
-            connection = self._take() or _Connection(self._connected())
+            connection = self._take() or _Connection(connect(self.address))
             keep = False
             try:
                 yield connection
@@ -214,42 +214,43 @@ class PostgresStore(Store):
         with suppress(Exception):
             connection.raw.close()
 
-    def _connected(self) -> Connection:
-        try:
-            from pg8000.exceptions import DatabaseError, InterfaceError
-            from pg8000.native import Connection, identifier
-        except ImportError as exc:
-            raise MissingExtra(
-                "PostgreSQL needs the pg8000 package.", hint="pip install 'mintmark[cluster]'"
-            ) from exc
-        its = self.address
-        try:
-            made = Connection(
-                its.user,
-                host=None if its.host.startswith("/") else its.host,
-                unix_sock=f"{its.host}/.s.PGSQL.{its.port}" if its.host.startswith("/") else None,
-                port=its.port,
-                database=its.database,
-                password=its.password,
-                ssl_context=_context(its.sslmode),
-                timeout=_CONNECT_S,
-                application_name="mintmark",
-            )
-            # The limit is for connecting; a statement may have to wait for others longer than that.
-            made._usock.settimeout(None)
-            if its.schema is not None:
-                made.execute_simple(f"CREATE SCHEMA IF NOT EXISTS {identifier(its.schema)}")
-                made.execute_simple(f"SET search_path TO {identifier(its.schema)}")
-        except (DatabaseError, InterfaceError, OSError) as exc:
-            raise DatabaseUnreachable(f"{its}: {_words(exc)}", hint="Check MINTMARK_LEDGER_URL.") from exc
-        return made
-
     def close(self) -> None:
         with self._lock:
             self._closed, free, self._free = True, self._free, []
         for connection in free:
             with suppress(Exception):
                 connection.raw.close()
+
+
+def connect(its: Address) -> Connection:
+    """A new connection, in the address's schema. Raises DatabaseUnreachable and MissingExtra."""
+    try:
+        from pg8000.exceptions import DatabaseError, InterfaceError
+        from pg8000.native import Connection, identifier
+    except ImportError as exc:
+        raise MissingExtra(
+            "PostgreSQL needs the pg8000 package.", hint="pip install 'mintmark[cluster]'"
+        ) from exc
+    try:
+        made = Connection(
+            its.user,
+            host=None if its.host.startswith("/") else its.host,
+            unix_sock=f"{its.host}/.s.PGSQL.{its.port}" if its.host.startswith("/") else None,
+            port=its.port,
+            database=its.database,
+            password=its.password,
+            ssl_context=_context(its.sslmode),
+            timeout=_CONNECT_S,
+            application_name="mintmark",
+        )
+        # The limit is for connecting; a statement may have to wait for others longer than that.
+        made._usock.settimeout(None)
+        if its.schema is not None:
+            made.execute_simple(f"CREATE SCHEMA IF NOT EXISTS {identifier(its.schema)}")
+            made.execute_simple(f"SET search_path TO {identifier(its.schema)}")
+    except (DatabaseError, InterfaceError, OSError) as exc:
+        raise DatabaseUnreachable(f"{its}: {_words(exc)}", hint="Check MINTMARK_LEDGER_URL.") from exc
+    return made
 
 
 def _is_idle(connection: _Connection) -> bool:

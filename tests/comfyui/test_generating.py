@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
 from typing import Any
@@ -81,3 +82,24 @@ async def test_an_interrupted_upscaling_is_canceled_and_costs_nothing(page: Any)
     await page.journal("released")
     report = await page.json("GET", f"/mintmark/jobs/{job}")
     assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
+
+
+async def test_previews_of_a_stream_are_seen_on_the_node(page: Any) -> None:
+    await page.socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+    asked = {"prompt": PROMPT, "model": "openai/gpt-image-2", "width": 256, "height": 256, "seed": 1}
+    text = {"class_type": "MintmarkTextToImage", "inputs": {**asked, "model.previews": 2}}
+    saved = {"images": ["1", 0], "record": ["1", 1], "filename_prefix": "it/made"}
+    posted = await page.post({"1": text, "2": {"class_type": "MintmarkSignAndSave", "inputs": saved}})
+    previews, steps = 0, set()
+    while True:
+        message = await asyncio.wait_for(page.socket.receive(), 60)
+        previews += message.type is aiohttp.WSMsgType.BINARY
+        event = message.json() if message.type is aiohttp.WSMsgType.TEXT else {"type": ""}
+        if event["type"] == "progress_state" and (told := event["data"]["nodes"].get("1")):
+            steps.add((told["value"], told["max"]))
+        if event["type"] == "executing" and event["data"]["node"] is None:
+            break
+    history = await page.json("GET", f"/history/{posted}")
+    assert history[posted]["status"]["status_str"] == "success", history[posted]["status"]
+    assert previews == 2
+    assert {(1.0, 3.0), (2.0, 3.0)} <= steps

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
@@ -16,6 +17,7 @@ import pytest
 
 from mintmark.errors import BudgetExceeded
 from mintmark.metering.ledger import Account, Ledger, Limits, Posting
+from mintmark.metering.ledger_sql import SqlLedger, utc_now
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 Kind = Literal["settled", "unknown", "released"]
@@ -25,7 +27,7 @@ class Ledgers(ABC):
     """One ledger, opened as often as there are processes."""
 
     @abstractmethod
-    def open(self, budget: int | None = None) -> Ledger:
+    def open(self, budget: int | None = None, *, now: Callable[[], datetime] = utc_now) -> SqlLedger:
         """Another process's view of the same ledger; every view is given the same budget."""
 
 

@@ -31,11 +31,9 @@ def why_not() -> str | None:
 
 
 def _run(sql: str) -> None:
-    from mintmark.storage.postgres_store import PostgresStore
+    from mintmark.storage.postgres_store import Address, connect
 
-    store = PostgresStore.__new__(PostgresStore)
-    store.address = PostgresStore.__dict__["__init__"].__globals__["Address"].parse(URL)
-    connection = store._connected()
+    connection = connect(Address.parse(URL))
     try:
         connection.run(sql)
     finally:

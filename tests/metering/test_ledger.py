@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from mintmark.metering.ledger_sql import utc_now
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.tests.contracts.ledger import *  # noqa: F403 - the contract's tests are this file's
 from mintmark.tests.contracts.ledger import Ledgers
+from mintmark.tests.contracts.ledger_budgets import *  # noqa: F403
+from mintmark.tests.contracts.ledger_credit import *  # noqa: F403
+from mintmark.tests.contracts.ledger_entries import *  # noqa: F403
 
 
 class SqliteLedgers(Ledgers):
@@ -17,8 +22,8 @@ class SqliteLedgers(Ledgers):
         self.folder = folder
         self.opened: list[SqliteLedger] = []
 
-    def open(self, budget: int | None = None) -> SqliteLedger:
-        self.opened.append(SqliteLedger(self.folder, budget_microusd=budget))
+    def open(self, budget: int | None = None, *, now: Callable[[], datetime] = utc_now) -> SqliteLedger:
+        self.opened.append(SqliteLedger(self.folder, budget_microusd=budget, now=now))
         return self.opened[-1]
 
 

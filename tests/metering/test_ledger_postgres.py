@@ -11,6 +11,9 @@ from mintmark.metering.ledger_sql import utc_now
 from mintmark.metering.postgres_ledger import PostgresLedger
 from mintmark.tests.contracts.ledger import *  # noqa: F403 - the contract's tests are this file's
 from mintmark.tests.contracts.ledger import Ledgers
+from mintmark.tests.contracts.ledger_budgets import *  # noqa: F403
+from mintmark.tests.contracts.ledger_credit import *  # noqa: F403
+from mintmark.tests.contracts.ledger_entries import *  # noqa: F403
 
 from .postgres import database
 

@@ -357,7 +357,7 @@ def test_an_inpainting_keeps_its_size_where_the_model_makes_it(
     assert prepared(http, task="inpaint", **images).fields.get("size") == told
 
 
-async def test_previews_are_shown_while_the_image_is_made(http: HttpClient, sandbox: Sandbox, truth: Truth) -> None:
+async def test_previews_are_shown_while_the_image_is_made(http: HttpClient, sandbox: Sandbox) -> None:
     ready = prepared(http, options={"previews": 2, "quality": "low"})
     shown: list[tuple[int, int]] = []
 
@@ -374,7 +374,9 @@ async def test_previews_are_shown_while_the_image_is_made(http: HttpClient, sand
     price = model().price
     assert price is not None
     streamed, alone = (charge(price, each.usage, {}) for each in (answer, plain))
-    assert [line["microusd"] for line in await truth.bill()] == [streamed, alone]
+    async with aiohttp.ClientSession() as session:
+        bill = await Truth(sandbox.url, session).bill()
+    assert [line["microusd"] for line in bill] == [streamed, alone]
     assert alone < streamed <= quote(price, ready.quantities, ready.parameters).at_most_microusd
 
 

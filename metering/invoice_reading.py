@@ -1,0 +1,291 @@
+"""Reading a vendor's invoice (CSV) without trusting it: whatever cannot be taken as it stands is told by its line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInput
+from .invoices import Invoice, Item, Problem
+
+_FORMATS = Path(__file__).with_name("invoices.json")
+_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_DELIMITERS = (",", ";", "\t", "|")
+_NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[+-]?[0-9]{1,2})?", re.ASCII | re.IGNORECASE)
+_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,' ])[0-9]{3}(\1[0-9]{3})*")
+_SECONDS = re.compile(r"[0-9]{9,10}(\.[0-9]{1,9})?", re.ASCII)
+_MOST = Decimal(10**15)
+"""In micro-dollars; what is more is no price of an image."""
+_LONGEST_ID = 500
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where in a row stands what. ``microusd``: of one unit of the amount."""
+
+    request_id: int
+    at: int
+    model: int | None
+    amount: int
+    microusd: Decimal
+    currency: int | None
+    count: int
+
+
+@lru_cache(maxsize=1)
+def formats() -> dict[str, dict[str, Any]]:
+    """What each provider's file looks like, by provider."""
+    found: dict[str, dict[str, Any]] = json.loads(_FORMATS.read_text(encoding="utf-8"))
+    return {name: spec for name, spec in found.items() if name != "about"}
+
+
+def read(data: bytes, provider: str, *, encoding: str | None = None) -> Invoice:
+    """The lines of an invoice, and the problems of those that are none.
+
+    Raises InvalidInput where nothing of the file can be read: no such encoding, no header, a column is missing.
+    """
+    text, problems = _text(data, encoding)
+    delimiter = _delimiter(text, provider)
+    rows = _rows(text, delimiter)
+    columns = None
+    items: list[Item] = []
+    for number, row in rows:
+        if isinstance(row, str):
+            problems.append(Problem(number, row))
+        elif not any(cell.strip() for cell in row):
+            continue
+        elif columns is None:
+            columns = _columns(row, provider)
+        elif number not in {each.line for each in problems}:
+            found = _item(number, row, columns, provider, decimal_comma=delimiter != ",")
+            items.append(found) if isinstance(found, Item) else problems.append(found)
+    if columns is None:
+        raise InvalidInput("The invoice is empty: it has no line with the columns' names.")
+    once, repeated = _once(items)
+    return Invoice(
+        tuple(once), tuple(sorted((*problems, *repeated), key=lambda each: each.line)), tuple(_credits(once))
+    )
+
+
+# -- text -------------------------------------------------------------------------------------------------------------
+
+
+def _text(data: bytes, encoding: str | None) -> tuple[str, list[Problem]]:
+    """The text, with a problem for each line that is not in this encoding."""
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    try:
+        if marked is not None and (encoding is None or encoding.lower().startswith("utf")):
+            return data.decode(marked), []
+        if encoding is None and b"\x00" in data[:1000]:
+            raise InvalidInput(
+                "The invoice is not text in UTF-8; it may be UTF-16 without its mark.",
+                hint="Say so: --encoding utf-16-le",
+            )
+        text = data.decode(encoding or "utf-8", "strict" if encoding else "replace")
+    except LookupError:
+        raise InvalidInput(f"--encoding: {encoding!r} is none.", hint="utf-8, utf-16, latin-1, cp1252 ...") from None
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise InvalidInput(f"Line {line} of the invoice is not {encoding or marked}.") from None
+    return text, [] if encoding else list(_undecodable(data))
+
+
+def _undecodable(data: bytes) -> Iterator[Problem]:
+    for number, line in enumerate(re.split(rb"\r\n|\r|\n", data), start=1):
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            yield Problem(number, "it is not UTF-8; if the file is in another encoding, say which: --encoding latin-1")
+
+
+def _delimiter(text: str, provider: str) -> str:
+    """What the header is divided by: that which gives most columns with a known name."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    known = {name for spec in _specs(provider) for name in _every_name(spec)}
+
+    def found(delimiter: str) -> int:
+        return len(known & {_name(cell) for cell in header.split(delimiter)})
+
+    return max(_DELIMITERS, key=found)
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
+    """Each row with the line that it begins on; in place of one that is broken, why."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    while True:
+        begins = reader.line_num + 1
+        try:
+            yield begins, next(reader)
+        except StopIteration:
+            return
+        except csv.Error as exc:
+            yield begins, f"it is no CSV: {exc}"
+
+
+# -- columns ----------------------------------------------------------------------------------------------------------
+
+
+def _specs(provider: str) -> list[dict[str, Any]]:
+    """The provider's own form first, then the generic one."""
+    own = formats().get(provider)
+    return [formats()["generic"]] if own is None or provider == "generic" else [own, formats()["generic"]]
+
+
+def _every_name(spec: Mapping[str, Any]) -> Iterator[str]:
+    for part in ("request_id", "at", "model", "currency"):
+        yield from spec[part]
+    yield from (each["column"] for each in spec["amount"])
+
+
+def _name(cell: str) -> str:
+    return re.sub(r"[\s\-]+", "_", cell.strip().strip('"').lower())
+
+
+def _columns(header: Sequence[str], provider: str) -> Columns:
+    """Raises InvalidInput naming what is missing."""
+    names = [_name(cell) for cell in header]
+    specs = _specs(provider)
+    amounts = [each for spec in specs for each in spec["amount"]]
+    amount = next((each for each in amounts if each["column"] in names), None)
+    places = {
+        part: _place(names, [name for spec in specs for name in spec[part]])
+        for part in ("request_id", "at", "model", "currency")
+    }
+    assumed = any(spec["currency_default"] for spec in specs)
+    wanted = {
+        "request_id": places["request_id"] is not None,
+        "at": places["at"] is not None,
+        "amount": amount is not None,
+        "currency": places["currency"] is not None or assumed,
+    }
+    if lacking := [part for part, there in wanted.items() if not there]:
+        raise _lacking(lacking, header, specs)
+    assert places["request_id"] is not None and places["at"] is not None and amount is not None  # noqa: S101
+    return Columns(
+        request_id=places["request_id"],
+        at=places["at"],
+        model=places["model"],
+        amount=names.index(amount["column"]),
+        microusd=Decimal(amount["microusd"]),
+        currency=places["currency"],
+        count=len(header),
+    )
+
+
+def _place(names: Sequence[str], wanted: Sequence[str]) -> int | None:
+    """Raises InvalidInput for a column that is there twice: nobody can tell which one counts."""
+    name = next((name for name in wanted if name in names), None)
+    if name is not None and names.count(name) > 1:
+        raise InvalidInput(f"The invoice has two columns called {name}.", hint="Take one out.")
+    return None if name is None else names.index(name)
+
+
+def _lacking(parts: list[str], header: Sequence[str], specs: Sequence[Mapping[str, Any]]) -> InvalidInput:
+    def names(part: str) -> str:
+        every = [each["column"] if part == "amount" else each for spec in specs for each in spec[part]]
+        return " or ".join(dict.fromkeys(every))
+
+    text = ", ".join(f"{part} ({names(part)})" for part in parts)
+    shown = ", ".join(cell.strip() for cell in header)[:200]
+    return InvalidInput(
+        f"The invoice has no column for {text}; it has: {shown}.",
+        hint="The generic form is request_id,at,model,amount,currency: docs/costs.md.",
+    )
+
+
+# -- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _item(number: int, row: Sequence[str], its: Columns, provider: str, *, decimal_comma: bool) -> Item | Problem:
+    if len(row) != its.count:
+        return Problem(number, f"it has {len(row)} columns, and the first line has {its.count}")
+    request_id = row[its.request_id].strip()
+    if not request_id or len(request_id) > _LONGEST_ID:
+        return Problem(number, "it names no request" if not request_id else "its request id is too long")
+    currency = row[its.currency].strip().upper() if its.currency is not None else "USD"
+    if currency not in ("USD", "$", "US$"):
+        return Problem(number, f"it is in {currency or 'no currency'}, not in USD; nothing is converted here")
+    at = _time(row[its.at].strip())
+    if at is None:
+        return Problem(number, f"{row[its.at].strip()[:40]!r} is no time (ISO 8601)")
+    amount = _amount(row[its.amount].strip(), decimal_comma=decimal_comma)
+    if isinstance(amount, str):
+        return Problem(number, amount)
+    if abs(microusd := amount * its.microusd) > _MOST:
+        return Problem(number, f"{row[its.amount].strip()[:40]!r} is too much")
+    model = row[its.model].strip() if its.model is not None else ""
+    return Item(number, request_id, at, model, microusd)
+
+
+def _time(text: str) -> datetime | None:
+    """UTC where no zone is said; seconds since 1970 are taken, too."""
+    if _SECONDS.fullmatch(text):
+        return datetime.fromtimestamp(float(text), timezone.utc)
+    # Python 3.10 reads neither a Z nor a fraction of another length than 3 or 6.
+    plain = re.sub(r"\s*(Z|UTC)$", "+00:00", text, flags=re.IGNORECASE)
+    plain = re.sub(r"\.([0-9]{1,9})", lambda found: "." + found[1].ljust(6, "0")[:6], plain)
+    try:
+        at = datetime.fromisoformat(plain)
+        return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _amount(text: str, *, decimal_comma: bool) -> Decimal | str:
+    """The number, or what is wrong with it. Parentheses are a credit, as bookkeepers write it."""
+    shown = text[:40]
+    plain = text.replace("$", "").replace("\u2212", "-").replace("\u00a0", " ").strip()
+    if plain.startswith("(") and plain.endswith(")"):
+        plain = f"-{plain[1:-1].strip()}"
+    if "," in plain and "." in plain:
+        thousands = "," if plain.rindex(".") > plain.rindex(",") else "."
+        plain = plain.replace(thousands, "").replace(",", ".")
+    elif "," in plain:
+        if _GROUPED.fullmatch(plain) and not decimal_comma:
+            return f"{shown!r} may be a thousand or a fraction"
+        plain = plain.replace(",", ".")
+    if not _NUMBER.fullmatch(plain):
+        return f"{shown!r} is no amount"
+    return Decimal(plain)
+
+
+def _once(items: Sequence[Item]) -> tuple[list[Item], list[Problem]]:
+    """A request is charged once; a second charge of it is told. Credits may come as often as they like, but not twice
+    the same."""
+    first: dict[str, Item] = {}
+    seen: dict[tuple[Any, ...], int] = {}
+    kept: list[Item] = []
+    problems: list[Problem] = []
+    for item in items:
+        same = (item.request_id, item.at, item.model, item.microusd)
+        charged = first.get(item.request_id) if item.microusd >= 0 else None
+        if same in seen:
+            problems.append(Problem(item.line, f"it repeats line {seen[same]}"))
+        elif charged is not None:
+            problems.append(Problem(item.line, f"request {item.request_id} was charged on line {charged.line} already"))
+        else:
+            seen[same] = item.line
+            kept.append(item)
+            if item.microusd >= 0:
+                first[item.request_id] = item
+    return kept, problems
+
+
+def _credits(items: Sequence[Item]) -> Iterator[Problem]:
+    for item in items:
+        if item.microusd < 0:
+            yield Problem(item.line, f"a credit of ${-item.microusd / 1_000_000:f} for request {item.request_id}")
