@@ -10,42 +10,13 @@ from typing import Any
 import typer
 
 from ..errors import Canceled, InternalError, MintmarkError, UsageError
-from . import advise, cost, doctor, keys, ledger, models, moderate, run_job, servers, verify, workflows
+from .commands import command_line, known
 from .output import fail
-
-app = typer.Typer(
-    name="mintmark",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Hosted image generation with moderation, cost metering and content credentials.",
-)
-app.command("run")(run_job.run)
-app.command("verify")(verify.verify)
-app.command("moderate")(moderate.moderate)
-app.add_typer(workflows.app, name="workflows")
-app.add_typer(models.app, name="models")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(cost.app, name="cost")
-app.command("advise")(advise.advise)
-app.add_typer(keys.app, name="keys")
-app.command("doctor")(doctor.doctor)
-app.command("runner")(servers.runner)
-app.command("sandbox")(servers.sandbox)
 
 # Typer brings its own copy of click in newer releases, so its error classes are reached through Typer's own names.
 _BadUsage: Any = typer.BadParameter.__mro__[1]
 _INTERRUPTED = 130
 """What Typer makes of Ctrl-C: it catches KeyboardInterrupt itself."""
-
-
-@app.callback(invoke_without_command=True)
-def _root(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
-    if version:
-        from .. import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
 
 
 def run() -> None:
@@ -60,7 +31,7 @@ def run() -> None:
 
 def _run() -> int:
     try:
-        code = app(standalone_mode=False)
+        code = command_line(_named())(standalone_mode=False)
     except MintmarkError as exc:
         return fail(exc)
     except _BadUsage as exc:
@@ -82,10 +53,14 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
+def _named() -> str | None:
+    """The command that is meant, where the first word already is one."""
+    return sys.argv[1] if len(sys.argv) > 1 and known(sys.argv[1]) else None
+
+
 def _hint() -> str:
     """Where the command that was meant explains itself."""
     names = [word for word in sys.argv[1:3] if word.isalpha()]
-    known = {each.name for each in app.registered_commands} | {each.name for each in app.registered_groups}
     if "run" in names and any("=" in word or " " in word for word in sys.argv[2:]):
         return 'Inputs are set like this: mintmark run NAME --set prompt="a red fox"'
-    return f"See: mintmark {names[0]} --help" if names and names[0] in known else "See: mintmark --help"
+    return f"See: mintmark {names[0]} --help" if names and known(names[0]) else "See: mintmark --help"

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .ledger_invoice import import_invoice
+from .ledger_unknown import ask, reconcile, unknown
 from .output import Json, console, emit, table, wide
 from .settings import SandboxFlag, settings
 
@@ -16,6 +18,10 @@ _ROOMY = 150
 """Columns from which on a line has room for whole request ids, in characters."""
 
 app = typer.Typer(help="What hosted calls cost.", no_args_is_help=True)
+app.command("unknown")(unknown)
+app.command("ask")(ask)
+app.command("reconcile")(reconcile)
+app.command("import-invoice")(import_invoice)
 
 
 @app.command("list")

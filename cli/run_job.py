@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,6 +45,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a workflow and bring home its files, checked, priced and signed."""
+    _ahead()
     from ..workflows.bind import parse_cli, parse_cli_images
     from .progress import Display
     from .summary import show
@@ -76,6 +79,11 @@ def run(
         emit(result.model_dump(mode="json"))
     else:
         show(result, found)
+
+
+def _ahead() -> None:
+    """Begin to load the HTTP library: half of that is reading the system's certificates, which a second core can do."""
+    threading.Thread(target=importlib.import_module, args=("aiohttp",), name="mintmark-ahead", daemon=True).start()
 
 
 def _check_folder(out: Path) -> None:

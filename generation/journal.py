@@ -92,6 +92,10 @@ class Journal(ABC):
         """The call as it stands, or None."""
 
     @abstractmethod
+    def unknown(self) -> list[Call]:
+        """The calls of which nobody knows whether they were charged."""
+
+    @abstractmethod
     def since(self, seq: int, *, job_id: str | None = None, limit: int = PAGE) -> list[Entry]:
         """The entries after ``seq``, oldest first; of one job, or of all."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageTooLarge, NotAnImage
@@ -32,23 +33,22 @@ def decode(data: bytes, *, max_pixels: int, what: str = "The file") -> np.ndarra
     import numpy as np
 
     with _open(data, max_pixels=max_pixels, what=what) as image:
-        try:
-            mode = "RGBA" if image.has_transparency_data else "RGB"
-            return np.asarray(image.convert(mode))
-        except (OSError, ValueError, SyntaxError) as exc:
-            raise NotAnImage(f"{what} is damaged: {exc}.") from exc
+        return np.asarray(_unpacked(image, what))
 
 
 def describe(data: bytes, *, max_pixels: int) -> Output:
     """An output's facts, pixels included. Raises NotAnImage and ImageTooLarge."""
-    pixels = decode(data, max_pixels=max_pixels, what="The provider's image")
-    media_type, width, height = inspect(data, max_pixels=max_pixels)
+    what = "The provider's image"
+    # Without NumPy, as many an image is only handed on and nobody else asks for its pixels.
+    with _open(data, max_pixels=max_pixels, what=what) as image:
+        colours = _unpacked(image, what).convert("RGB")
+        media_type = MEDIA_TYPES[str(image.format)]
     return Output(
         sha256=hashlib.sha256(data).hexdigest(),
         media_type=media_type,
-        width=width,
-        height=height,
-        pixels_sha256=pixels_digest(pixels[..., :3]),
+        width=image.width,
+        height=image.height,
+        pixels_sha256=_digest((image.height, image.width, 3), colours.tobytes()),
     )
 
 
@@ -56,8 +56,21 @@ def pixels_digest(pixels: np.ndarray[Any, Any]) -> str:
     """SHA-256 over shape and bytes of uint8 pixels [H,W,C]."""
     import numpy as np
 
-    head = "x".join(str(side) for side in pixels.shape).encode()
-    return hashlib.sha256(head + np.ascontiguousarray(pixels).data).hexdigest()
+    return _digest(pixels.shape, np.ascontiguousarray(pixels).data)
+
+
+def _digest(shape: Sequence[int], data: bytes | memoryview) -> str:
+    told = hashlib.sha256("x".join(map(str, shape)).encode())
+    told.update(data)
+    return told.hexdigest()
+
+
+def _unpacked(image: Image, what: str) -> Image:
+    """The image as RGB, or RGBA where it has transparency."""
+    try:
+        return image.convert("RGBA" if image.has_transparency_data else "RGB")
+    except (OSError, ValueError, SyntaxError) as exc:
+        raise NotAnImage(f"{what} is damaged: {exc}.") from exc
 
 
 def _open(data: bytes, *, max_pixels: int, what: str) -> Image:

@@ -187,6 +187,9 @@ class SqliteJournal(Journal):
         row = self._db.row("SELECT * FROM calls WHERE call_id = ?", call_id)
         return _call(row) if row else None
 
+    def unknown(self) -> list[Call]:
+        return [_call(row) for row in self._db.rows("SELECT * FROM calls WHERE state = 'unknown'")]
+
     # -- facts and reports --------------------------------------------------------------------------------------
 
     def note(self, job_id: str, kind: Kind, data: dict[str, Any], call_id: str | None = None) -> Entry:

@@ -60,17 +60,17 @@ def read(data: bytes, provider: str, *, encoding: str | None = None) -> Invoice:
     """
     text, problems = _text(data, encoding)
     delimiter = _delimiter(text, provider)
-    rows = _rows(text, delimiter)
+    undecoded = {each.line for each in problems}
     columns = None
     items: list[Item] = []
-    for number, row in rows:
+    for number, last, row in _rows(text, delimiter):
         if isinstance(row, str):
             problems.append(Problem(number, row))
         elif not any(cell.strip() for cell in row):
             continue
         elif columns is None:
             columns = _columns(row, provider)
-        elif number not in {each.line for each in problems}:
+        elif undecoded.isdisjoint(range(number, last + 1)):
             found = _item(number, row, columns, provider, decimal_comma=delimiter != ",")
             items.append(found) if isinstance(found, Item) else problems.append(found)
     if columns is None:
@@ -123,17 +123,18 @@ def _delimiter(text: str, provider: str) -> str:
     return max(_DELIMITERS, key=found)
 
 
-def _rows(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | str]]:
-    """Each row with the line that it begins on; in place of one that is broken, why."""
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, int, list[str] | str]]:
+    """Each row with the lines that it begins and ends on; in place of one that is broken, why."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
         begins = reader.line_num + 1
         try:
-            yield begins, next(reader)
+            row = next(reader)
+            yield begins, reader.line_num, row
         except StopIteration:
             return
         except csv.Error as exc:
-            yield begins, f"it is no CSV: {exc}"
+            yield begins, reader.line_num, f"it is no CSV: {exc}"
 
 
 # -- columns ----------------------------------------------------------------------------------------------------------
@@ -165,21 +166,23 @@ def _columns(header: Sequence[str], provider: str) -> Columns:
         part: _place(names, [name for spec in specs for name in spec[part]])
         for part in ("request_id", "at", "model", "currency")
     }
+    place = _place(names, [amount["column"]]) if amount else None
     assumed = any(spec["currency_default"] for spec in specs)
-    wanted = {
-        "request_id": places["request_id"] is not None,
-        "at": places["at"] is not None,
-        "amount": amount is not None,
-        "currency": places["currency"] is not None or assumed,
-    }
-    if lacking := [part for part, there in wanted.items() if not there]:
-        raise _lacking(lacking, header, specs)
-    assert places["request_id"] is not None and places["at"] is not None and amount is not None  # noqa: S101
+    request_id, at = places["request_id"], places["at"]
+    if (
+        request_id is None
+        or at is None
+        or amount is None
+        or place is None
+        or (places["currency"] is None and not assumed)
+    ):
+        there = {**places, "amount": place, "currency": 0 if assumed else places["currency"], "model": 0}
+        raise _lacking([part for part, place in there.items() if place is None], header, specs)
     return Columns(
-        request_id=places["request_id"],
-        at=places["at"],
+        request_id=request_id,
+        at=at,
         model=places["model"],
-        amount=names.index(amount["column"]),
+        amount=place,
         microusd=Decimal(amount["microusd"]),
         currency=places["currency"],
         count=len(header),

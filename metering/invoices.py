@@ -32,7 +32,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Invoice:
-    """A file as read. ``problems`` are lines that are left out; ``notes`` are worth knowing, and left out of nothing."""
+    """A file as read. ``problems`` are lines that are left out; ``notes`` are on lines that are not."""
 
     items: tuple[Item, ...]
     problems: tuple[Problem, ...]
@@ -106,7 +106,6 @@ def match(invoice: Invoice, calls: Sequence[Line]) -> Matching:
     """
     known = _by_request(calls)
     billed = _by_item(invoice.items)
-    credits = tuple(each for each in billed if each.microusd < 0)
     charges = [each for each in billed if each.microusd >= 0]
     pairs = [Pair(known[each.request_id], each) for each in charges if each.request_id in known]
     on_it = {each.request_id for each in billed}
@@ -116,7 +115,7 @@ def match(invoice: Invoice, calls: Sequence[Line]) -> Matching:
         differing=tuple(p for p in pairs if p.call.kind != "unknown" and p.difference_microusd),
         missing=tuple(each for each in charges if each.request_id not in known),
         not_billed=tuple(_absent(calls, on_it, invoice.days)),
-        credits=credits,
+        credits=tuple(each for each in billed if each.microusd < 0),
     )
 
 

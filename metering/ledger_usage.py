@@ -37,6 +37,7 @@ UPDATE budget_usage SET taken = taken + CAST(:asked AS BIGINT)
 WHERE budget_id = :budget_id AND period_start = :start AND taken + CAST(:asked AS BIGINT) <= CAST(:ceiling AS BIGINT)
 RETURNING taken
 """
+_TAKEN = "SELECT taken FROM budget_usage WHERE budget_id = :budget_id AND period_start = :start"
 _WARN = """
 UPDATE budget_usage SET warned = 1 WHERE budget_id = :budget_id AND period_start = :start AND warned = 0
 RETURNING taken
@@ -121,9 +122,14 @@ class Counters:
     def _apply(self, db: Session, counter: Counter, change: int, at: str, *, refuse: bool) -> str | None:
         key = {"budget_id": counter.budget_id, "start": counter.start}
         ceiling = counter.ceiling if refuse and change > 0 else None
-        rows = db.run(_TAKE, asked=change, ceiling=NO_LIMIT if ceiling is None else ceiling, **key)
+        asked = {"asked": change, "ceiling": NO_LIMIT if ceiling is None else ceiling, **key}
+        rows = db.run(_TAKE, **asked)
         if not rows and ceiling is not None:
-            self._refuse(db, counter, change, ceiling)
+            # A refusal is as true as a grant: nobody changes the row any more while it is decided.
+            (row,) = db.run(f"{_TAKEN}{db.for_update}", **key)
+            if row["taken"] + change > ceiling:
+                raise _refusal(counter, row["taken"], change, ceiling)
+            rows = db.run(_TAKE, **asked)
         if not rows or change < 0 or counter.soft is None or rows[0]["taken"] <= counter.soft:
             return None
         if not db.run(_WARN, **key):
@@ -131,14 +137,10 @@ class Counters:
         db.run(_EVENT, at=at, taken=rows[0]["taken"], **key)
         return counter.budget_id
 
-    def _refuse(self, db: Session, counter: Counter, asked: int, ceiling: int) -> None:
-        sql = "SELECT taken FROM budget_usage WHERE budget_id = :budget_id AND period_start = :start"
-        (row,) = db.run(sql, budget_id=counter.budget_id, start=counter.start)
-        scope = SETTING if counter.budget_id == SETTING else counter.scope
-        taken = row["taken"]
-        raise exceeded(
-            scope, counter.value, counter.period, counter.start, taken=taken, asked=asked, ceiling=ceiling
-        )
+
+def _refusal(counter: Counter, taken: int, asked: int, ceiling: int) -> Exception:
+    scope = SETTING if counter.budget_id == SETTING else counter.scope
+    return exceeded(scope, counter.value, counter.period, counter.start, taken=taken, asked=asked, ceiling=ceiling)
 
 
 def budget_of(row: Row) -> Budget:

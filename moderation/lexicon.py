@@ -7,7 +7,7 @@ that begin there, word by word, and most words begin none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -95,15 +95,14 @@ class _Phrases:
         self._begun: set[str] = set()
         """All that a phrase can begin with and that is not all of it, by whole words."""
 
-    def add(self, phrase: str, use: Uses) -> None:
-        """Take in a phrase, in one use; most have no other, and then it is not copied."""
-        known = self._uses.setdefault(phrase, use)
-        if known is not use and use[0] not in known:
-            self._uses[phrase] = known + use
-        gap = phrase.find(" ")
-        while gap >= 0:
-            self._begun.add(phrase[:gap])
-            gap = phrase.find(" ", gap + 1)
+    def add(self, phrases: Iterable[str], begun: Iterable[str], use: Uses) -> None:
+        """Take in phrases, and what they begin with, in one use; most have no other, and then it is not copied."""
+        uses = self._uses
+        for phrase in phrases:
+            known = uses.setdefault(phrase, use)
+            if known is not use and use[0] not in known:
+                uses[phrase] = known + use
+        self._begun.update(begun)
 
     def found(self, text: str) -> Iterator[tuple[int, int, Uses]]:
         """(behind the last character, first character, uses) of each phrase in a text with one space around words."""
@@ -141,10 +140,10 @@ class Lexicon:
         self._collapsed = _Phrases()
         for label, kind, phrase in source.phrases():
             use: Uses = ((label, kind),)
-            for spelling in spellings(phrase):
-                self._whole.add(spelling, use)
-                if kind == "term" and " " not in spelling:
-                    self._collapsed.add(collapse(spelling), use)
+            written, begun = _written(phrase)
+            self._whole.add(written, begun, use)
+            if kind == "term":
+                self._collapsed.add([collapse(each) for each in written if " " not in each], (), use)
 
     def find(self, form: Form) -> list[Hit]:
         """Terms and contexts in the reading, in order; without the terms that an ``allow`` phrase of theirs covers."""
@@ -176,14 +175,22 @@ def spellings(phrase: str) -> set[str]:
 
     Closed gaps are not only a writer's ("highschool student"): a reading that takes hyphens out closes some of them.
     """
-    found: set[str] = set()
+    return set(_written(phrase)[0])
+
+
+def _written(phrase: str) -> tuple[list[str], list[str]]:
+    """All spellings of a phrase; and what they begin with, up to an open gap."""
+    found: list[str] = []
+    begun: list[str] = []
     for aged in _with_ages(phrase):
         first, *rest = words(fold(aged)).split()
         written = [first]
         for word in rest:
-            written = [f"{begun}{gap}{word}" for begun in written for gap in (" ", "")]
-        found |= {*written, *(f"{spelling}s" for spelling in written)}
-    return found
+            begun += written
+            written = [f"{each} {word}" for each in written] + [each + word for each in written]
+        found += written
+        found += [each + "s" for each in written]
+    return found, begun
 
 
 def _with_ages(phrase: str) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..generation.context import JobContext
     from ..generation.engine import Engine
     from ..moderation.verdict import Verdict
+    from .pixels import Frame
 
 CATEGORY = "Mintmark/moderate"
 STOP = "stop"
@@ -176,16 +177,22 @@ def _stopped(bad: list[Verdict], count: int) -> PolicyError:
 
 
 async def _judge_images(engine: Engine, job: JobContext, images: Any, record: Any) -> list[Verdict]:
-    from .originals import original_of
-    from .pixels import to_pixels, to_png
+    from .originals import original_in
+    from .pixels import to_frames
 
     verdicts: list[Verdict] = []
-    for pixels in await asyncio.to_thread(to_pixels, images):
-        picture = await asyncio.to_thread(original_of, record, pixels)
-        data = picture.data if picture else await asyncio.to_thread(to_png, pixels)
+    for frame in await asyncio.to_thread(to_frames, images):
+        picture = await asyncio.to_thread(original_in, record, frame)
+        data = picture.data if picture else await asyncio.to_thread(_png, frame)
         media_type = picture.output.media_type if picture else "image/png"
         verdicts.append(await engine.judge.image(job, data, media_type))
     return verdicts
+
+
+def _png(frame: Frame) -> bytes:
+    from .pixels import to_png
+
+    return to_png(frame.pixels)
 
 
 def _told(verdicts: list[Verdict]) -> str:

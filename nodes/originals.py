@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..generation.service import Generated, Picture
+    from .pixels import Frame
 
 THUMB = 16
 """Side of the thumbnails that are compared to find where changed pixels came from."""
@@ -21,6 +22,14 @@ def original_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture
     A smaller picture that was only centred on black, to share a batch with larger ones, is not changed.
     """
     return next((picture for picture in made.pictures if _is_same(picture, pixels)), None) if made else None
+
+
+def original_in(made: Generated | None, frame: Frame) -> Picture | None:
+    """:func:`original_of`, without looking at pixels where it is known what they are."""
+    own = frame.picture
+    if made is not None and own is not None and any(each is own for each in made.pictures):
+        return own
+    return original_of(made, frame.pixels) if made is not None else None
 
 
 def closest_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture | None:

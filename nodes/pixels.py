@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput
@@ -16,25 +18,59 @@ if TYPE_CHECKING:
     from ..generation.service import Picture
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Makes the pixels of pictures; and by it, an IMAGE that still stands for them is known again."""
+
+    pictures: tuple[Picture, ...]
+    shape: tuple[int, int, int, int]
+    max_pixels: int
+
+    def __call__(self) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        batch = np.zeros(self.shape, dtype=np.float32)
+        for place, picture in zip(batch, self.pictures, strict=True):
+            array = decode(picture.data, max_pixels=self.max_pixels)[..., :3]
+            top, left = (self.shape[1] - array.shape[0]) // 2, (self.shape[2] - array.shape[1]) // 2
+            place[top : top + array.shape[0], left : left + array.shape[1]] = array
+        batch /= 255.0
+        return batch
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of an IMAGE, and the picture that it surely still is; None where only its pixels can tell."""
+
+    every: Callable[[], list[np.ndarray[Any, Any]]]
+    place: int
+    picture: Picture | None
+
+    @property
+    def pixels(self) -> np.ndarray[Any, Any]:
+        """uint8 [H,W,C], C = 3 or 4; made when they are first asked for."""
+        return self.every()[self.place]
+
+
 def to_image(pictures: Sequence[Picture], *, max_pixels: int) -> Any:
     """The pictures as one IMAGE. Where their sizes differ, smaller ones are centred on black: a batch has one size."""
     height = max(picture.output.height for picture in pictures)
     width = max(picture.output.width for picture in pictures)
     kept = sum(len(picture.data) for picture in pictures)
     shape = (len(pictures), height, width, 3)
-    return current().image(shape, kept, lambda: _batch(pictures, shape, max_pixels))
+    return current().image(shape, kept, _Batch(tuple(pictures), shape, max_pixels))
 
 
-def _batch(pictures: Sequence[Picture], shape: tuple[int, ...], max_pixels: int) -> np.ndarray[Any, Any]:
-    import numpy as np
+def to_frames(image: Any) -> list[Frame]:
+    """The images of an IMAGE. Raises InvalidInput where it holds none.
 
-    batch = np.zeros(shape, dtype=np.float32)
-    for place, picture in zip(batch, pictures, strict=True):
-        array = decode(picture.data, max_pixels=max_pixels)[..., :3]
-        top, left = (shape[1] - array.shape[0]) // 2, (shape[2] - array.shape[1]) // 2
-        place[top : top + array.shape[0], left : left + array.shape[1]] = array
-    batch /= 255.0
-    return batch
+    What the host has not decoded yet is not decoded for this: nobody can have changed it, so it is known by what it
+    was made of.
+    """
+    every = cache(partial(to_pixels, image))
+    made_by = getattr(image, "decode", None)
+    pictures = made_by.pictures if isinstance(made_by, _Batch) else [None] * len(every())
+    return [Frame(every, place, picture) for place, picture in enumerate(pictures)]
 
 
 def to_pixels(image: Any) -> list[np.ndarray[Any, Any]]:

@@ -170,13 +170,13 @@ def _wanted(asked: dict[str, Any], texts: dict[str, str] | None, job: JobContext
 async def _drafts(
     engine: Engine, job: JobContext, node: str, images: Any, made: Any, source: Any, wanted: Wanted
 ) -> tuple[list[Draft], list[str]]:
-    from .pixels import to_pixels
+    from .pixels import to_frames
 
-    every = await asyncio.to_thread(to_pixels, images)
+    frames = await asyncio.to_thread(to_frames, images)
     record = await asyncio.to_thread(engine.service.adopt_cached, made.record, job, node) if made else None
     found = [
-        await asyncio.to_thread(draft, made, record, source, pixels, f"image {number}", wanted)
-        for number, pixels in enumerate(every, 1)
+        await asyncio.to_thread(draft, made, record, source, frame, f"image {number}", wanted)
+        for number, frame in enumerate(frames, 1)
     ]
     broken = [each.warning for each in fed(made, source) if each.warning]
     return [each for each, _ in found], [*broken, *(note for _, notes in found for note in notes)]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..generation.service import Generated, Picture
     from ..generation.source import Source
     from ..provenance.manifest import Origin
+    from .pixels import Frame
 
 MEASURED = 2**62
 """No limit: the file was measured when it was opened."""
@@ -48,7 +49,7 @@ def draft(
     made: Generated | None,
     record: Record | None,
     source: Source | None,
-    pixels: np.ndarray[Any, Any],
+    frame: Frame,
     title: str,
     wanted: Wanted,
 ) -> tuple[Draft, list[str]]:
@@ -58,20 +59,20 @@ def draft(
     asked for.
     """
     from ..generation.sealing import Draft
-    from .originals import closest_of, original_of
+    from .originals import closest_of, original_in
 
-    original = original_of(made, pixels)
-    is_source = original is None and source is not None and _is(source, pixels)
+    original = original_in(made, frame)
+    is_source = original is None and source is not None and _is(source, frame.pixels)
     if source is not None and (is_source or made is None):
-        data = _of_source(source, wanted) if is_source else wanted.encoded(pixels)
+        data = _of_source(source, wanted) if is_source else wanted.encoded(frame.pixels)
         origin = "not_ai" if is_source else wanted.origin
         texts, notes = _texts(data, wanted)
         edited = not is_source and origin == "not_ai"  # what a model did is told as its own edit
         kept: dict[str, Any] = {"opened": source, "origin": origin, "edited": edited}
     else:
-        data = _of_provider(original, wanted) if original else wanted.encoded(pixels)
+        data = _of_provider(original, wanted) if original else wanted.encoded(frame.pixels)
         texts, notes = _texts(data, wanted)
-        closest = original or closest_of(made, pixels)
+        closest = original or closest_of(made, frame.pixels)
         kept = {"record": record, "source": closest, "origin": wanted.origin, "inputs": fed(made, source)}
         kept["edited"] = closest is not None and original is None
     return Draft(data=data, title=title, media_type=wanted.media_type, texts=texts, **kept), notes

@@ -12,7 +12,7 @@ from typing import ClassVar
 from typing_extensions import Self
 
 from .. import log
-from ..errors import BadAnswer, ProviderDown
+from ..errors import ProviderDown
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .bfl_answer import accepted_of, answer_of, word_of
 from .bfl_errors import MODERATED, ended_badly, lost_track, refused_submit, unreached
@@ -163,13 +163,4 @@ class Bfl(Provider):
         return {"x-key": self._key.reveal()}
 
     def _polling_url(self, accepted: Accepted) -> str:
-        """The URL as BFL gave it, if the key may travel there."""
-        url = str(accepted.handle.get("polling_url", ""))
-        if not self._hosts.is_api(url):
-            raise BadAnswer(
-                "BFL's polling_url is not on BFL's own hosts; the key is not sent there.",
-                provider=self.name,
-                charged="unknown",
-                request_id=accepted.request_id,
-            )
-        return url
+        return self._hosts.followed(accepted, "polling_url", provider=self.name, title="BFL")

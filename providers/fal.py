@@ -211,16 +211,7 @@ class Fal(Provider):
         return {"Authorization": f"Key {self._key.reveal()}"}
 
     def _url(self, accepted: Accepted, name: str) -> str:
-        """A URL as fal gave it, if the key may travel there."""
-        url = str(accepted.handle.get(name, ""))
-        if not self._hosts.is_api(url):
-            raise BadAnswer(
-                f"fal's {name} is not on fal's own hosts; the key is not sent there.",
-                provider=self.name,
-                charged="unknown",
-                request_id=accepted.request_id,
-            )
-        return url
+        return self._hosts.followed(accepted, name, provider=self.name, title="fal")
 
 
 def _prompt(model: Model, request: GenerationRequest) -> dict[str, str]:

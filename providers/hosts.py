@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ..errors import BadAnswer
+from .base import Accepted
 from .http import is_safe, origin
 
 _NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
@@ -29,6 +31,18 @@ class Hosts:
     def is_media(self, url: str) -> bool:
         """Whether a result file may be fetched there (without the key)."""
         return self._is_own(url, self.media)
+
+    def followed(self, accepted: Accepted, name: str, *, provider: str, title: str) -> str:
+        """A URL of the call's handle, as the provider gave it. Raises BadAnswer where the key may not travel there."""
+        url = str(accepted.handle.get(name, ""))
+        if not self.is_api(url):
+            raise BadAnswer(
+                f"{title}'s URL {name!r} is not on hosts of its own; the key is not sent there.",
+                provider=provider,
+                charged="unknown",
+                request_id=accepted.request_id,
+            )
+        return url
 
     def _is_own(self, url: str, domains: tuple[str, ...]) -> bool:
         if not is_safe(url):

@@ -28,6 +28,7 @@ from .openai_stream import TOKENS, gathered, previewing
 from .request import GenerationRequest
 from .reshaping import outpainted_size, padded
 from .secret import Secret
+from .submission import Submission
 
 BASE_URL = "https://api.openai.com/v1"
 SANDBOX_PREFIX = "/openai/v1"
@@ -76,6 +77,15 @@ class OpenAI(Provider):
         # Documented by OpenAI as the caller's own id of a request: ASCII, at most 512 characters.
         if not (call_id.isascii() and call_id.isprintable() and len(call_id) <= 512):
             raise InternalError("A call id must be at most 512 printable ASCII characters.")
+        submission = Submission()
+        sent = self._sent(prepared, call_id, submission)
+        # Its answer is the image, which takes longer than somebody who leaves can wait.
+        reply = await submission.answered(sent, provider=self.name, patience_s=0.0)
+        if request_id := reply.headers.get("x-request-id"):
+            await on_accepted(Accepted(request_id=request_id, handle={}))
+        return _answer(prepared, reply)
+
+    async def _sent(self, prepared: Prepared, call_id: str, submission: Submission) -> Reply:
         parts = _parts(prepared) if prepared.files else None
         try:
             reply = await self._http.send(
@@ -86,15 +96,14 @@ class OpenAI(Provider):
                 form=parts,
                 repeat="unsent",
                 again=surely_unprocessed,
+                submission=submission,
                 on_chunk=previewing(prepared.fields["partial_images"]) if "stream" in prepared.fields else None,
             )
         except Failure as failure:
             problem = unreached(failure)
         else:
             if reply.status == 200:
-                if request_id := reply.headers.get("x-request-id"):
-                    await on_accepted(Accepted(request_id=request_id, handle={}))
-                return _answer(prepared, reply)
+                return reply
             problem = refusal(reply)
         raise problem
 

@@ -234,16 +234,7 @@ class Replicate(Provider):
         return {"Authorization": f"Bearer {self._key.reveal()}"}
 
     def _url(self, accepted: Accepted, name: str) -> str:
-        """A URL as Replicate gave it, if the key may travel there."""
-        url = str(accepted.handle.get(name, ""))
-        if not self._hosts.is_api(url):
-            raise BadAnswer(
-                f"Replicate's {name} URL is not on Replicate's own host; the key is not sent there.",
-                provider=self.name,
-                charged="unknown",
-                request_id=accepted.request_id,
-            )
-        return url
+        return self._hosts.followed(accepted, name, provider=self.name, title="Replicate")
 
 
 def deadline_min(model: Model, total_s: float) -> int:

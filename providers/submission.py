@@ -47,7 +47,7 @@ class Submission:
         work: Coroutine[Any, Any, T],
         *,
         provider: str,
-        see_off: Callable[[T], Awaitable[object]],
+        see_off: Callable[[T], Awaitable[object]] | None = None,
         patience_s: float = PATIENCE_S,
     ) -> T:
         """What ``work``, which sends this request, gives.
@@ -61,7 +61,7 @@ class Submission:
         except asyncio.CancelledError as canceled:
             self.leaving = True
             known = await self._outcome(task, provider, patience_s)
-            if known is None and not task.cancelled():
+            if known is None and see_off is not None and not task.cancelled():
                 await _surely(see_off(task.result()))
             raise canceled from known
 

@@ -118,13 +118,13 @@ class LazyImage:
     """An IMAGE that is decoded when its pixels are used, and let go of again: it quacks like the array it stands for.
 
     ``kept_bytes`` is what it holds until then, for the cache's budget. ``decode`` gives float32 of the ``shape``; it
-    may be called more than once, and in any thread.
+    may be called more than once, and in any thread. Whoever made the image knows it again by its ``decode``.
     """
 
     def __init__(self, shape: tuple[int, int, int, int], kept_bytes: int, decode: Callable[[], Pixels]) -> None:
         self.shape = shape
         self.kept_bytes = kept_bytes
-        self._decode = decode
+        self.decode = decode
 
     def __del__(self) -> None:
         _decoded.forget(id(self))
@@ -133,7 +133,7 @@ class LazyImage:
         """The pixels, read-only: other nodes see the same ones."""
         found = _decoded.get(id(self))
         if found is None:
-            found = self._decode()
+            found = self.decode()
             found.flags.writeable = False
             _decoded.put(id(self), found)
         return found

@@ -151,15 +151,15 @@ def _size(model: Served, given: dict[str, Any], sources: list[picture.Source]) -
 
 
 def _of_area(across: int, down: int, area: int) -> tuple[int, int]:
-    """Sides in this ratio, multiples of 16, of about this area. Whole numbers only."""
-    unit = 16
-    width, height = unit, unit
-    while width * height < area:
-        unit += 16
-        width, height = (unit, max(16, unit * down // across // 16 * 16)) if across >= down else (
-            max(16, unit * across // down // 16 * 16), unit
-        )  # fmt: skip
-    return width, height
+    """The largest sides in this ratio, multiples of 16, of no more than this area: so much is billed. Whole numbers
+    only."""
+    size, longer = (16, 16), 16
+    while True:
+        shorter = max(16, longer * min(across, down) // max(across, down) // 16 * 16)
+        if longer * shorter > area:
+            return size
+        size = (longer, shorter) if across >= down else (shorter, longer)
+        longer += 16
 
 
 def _resized(source: picture.Source, width: int, height: int) -> Canvas:

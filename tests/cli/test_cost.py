@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mintmark.cli.app import app
+from mintmark.cli.commands import command_line
 from mintmark.errors import MintmarkError
 
 BOOK = ["--hosted-price", "0.03", "--gpu-hour", "1.20", "--rate", "600", "--overhead", "2000"]
 
 
 def called(*arguments: str) -> str:
-    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    result = CliRunner().invoke(command_line(), list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -28,7 +28,7 @@ def document(*arguments: str) -> Any:
 
 def refusal(*arguments: str) -> str:
     with pytest.raises(MintmarkError) as refused:
-        CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+        CliRunner().invoke(command_line(), list(arguments), catch_exceptions=False)
     assert refused.value.hint
     return str(refused.value)
 

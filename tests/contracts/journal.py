@@ -213,6 +213,15 @@ def test_forgetting_an_unknown_call_lets_the_key_be_asked_again_and_keeps_its_ho
     assert numbers(journal.report(job.job_id)) == (100, 20, 0, 80)
 
 
+def test_the_calls_in_doubt_are_told_until_they_are_decided(journal: Journal, job: JobContext) -> None:
+    doubts = [at(journal, job, "unknown"), at(journal, job, "unknown")]
+    at(journal, job, "settled")
+    at(journal, job, "accepted")
+    assert {call.call_id for call in journal.unknown()} == {call.call_id for call in doubts}
+    step(journal, doubts[0].call_id, "released")
+    assert [call.call_id for call in journal.unknown()] == [doubts[1].call_id]
+
+
 @pytest.mark.parametrize("state", ["held", "asking", "accepted", "settled"])
 def test_only_an_unknown_call_can_be_forgotten(journal: Journal, job: JobContext, state: State) -> None:
     call = at(journal, job, state, key="k")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from PIL import Image
 
 from mintmark.errors import (
     AllowanceExhausted,
@@ -14,6 +17,7 @@ from mintmark.errors import (
     BudgetExceeded,
     ChargeUnknown,
     DiskFull,
+    ImageTooLarge,
     ModelRetired,
     OutputBlocked,
     PriceUnknown,
@@ -31,9 +35,10 @@ from mintmark.moderation.moderator import Moderator
 from mintmark.moderation.policy import load as load_policy
 from mintmark.moderation.verdict import Subject
 from mintmark.providers.models import Catalog
+from mintmark.providers.request import GenerationRequest, SourceImage
 from mintmark.sandbox import Sandbox
 
-from .lab import BOTH, MINI, ONE_BY_ONE, SCHNELL, Lab, open_lab
+from .lab import BOTH, MINI, ONE_BY_ONE, SCHNELL, Lab, open_lab, request
 
 FAL, OPENAI = {"provider": "fal"}, {"provider": "openai"}
 
@@ -82,6 +87,45 @@ async def test_where_not_all_calls_fit_none_is_asked(lab: Lab) -> None:
     assert numbers(lab, job) == (price * 2, 0, 0, price * 2)
     made = await lab.generate(job, ONE_BY_ONE, count=2)
     assert made.record.total_microusd == price * 2
+
+
+def photo(shade: int) -> SourceImage:
+    file = BytesIO()
+    Image.new("RGB", (96, 64), (shade, 60, 90)).save(file, "PNG")
+    return SourceImage(data=file.getvalue(), media_type="image/png")
+
+
+def edits(*shades: int) -> list[GenerationRequest]:
+    """One request for each picture."""
+    asked: dict[str, Any] = {"task": "edit", "width": None, "height": None, "strength": 0.5}
+    return [request("fal/flux-dev", images=(photo(shade),), **asked) for shade in shades]
+
+
+async def test_several_requests_make_one_record_of_all_that_went_in_and_came_out(lab: Lab) -> None:
+    first, *more = edits(10, 200, 10)
+    made = await lab.engine.service.generate(first, lab.job(), "1", more=more)
+    assert made.record.inputs == (first.images[0].sha256, more[0].images[0].sha256), "each file once"
+    assert len(made.record.outputs) == len(made.record.receipts) == await lab.asked() == 3
+    one, other, same = (picture.output.sha256 for picture in made.pictures)
+    assert one == same != other, "in the order they were asked for"
+    assert made.record.parameters["strength"] == 0.5
+    assert made.record.request_digest != first.digest()
+    assert await lab.balanced() == (made.record.total_microusd, 0)
+
+
+async def test_several_requests_are_held_together_or_not_at_all(lab: Lab) -> None:
+    first, *more = edits(10, 200)
+    job = lab.job(25_000)
+    with pytest.raises(AllowanceExhausted):
+        await lab.engine.service.generate(first, job, "1", more=more)
+    assert (await lab.asked(), lab.states()) == (0, ["released"])
+
+
+async def test_a_result_too_large_to_be_taken_in_is_not_asked_for(lab: Lab) -> None:
+    small = replace(lab.engine.service, settings=lab.engine.settings.with_(max_pixels=64 * 64))
+    with pytest.raises(ImageTooLarge, match="MINTMARK_MAX_PIXELS"):
+        await small.generate(request(width=128, height=128), lab.job(), "1")
+    assert (await lab.asked(), lab.states()) == (0, [])
 
 
 async def test_a_blocked_prompt_costs_nothing_and_names_its_rule(lab: Lab) -> None:
@@ -302,14 +346,17 @@ async def test_a_corrupt_image_is_charged_once_and_never_handed_on(lab: Lab, mod
     assert await lab.asked() == 1
 
 
-async def test_an_image_larger_than_the_limit_is_charged_and_not_decoded(tmp_path: Path, sandbox: Sandbox) -> None:
+async def test_an_image_that_turns_out_larger_than_the_limit_is_charged_and_not_decoded(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    unsized: dict[str, Any] = {"model": "fal/ideogram-v3", "width": None, "height": None}
     async with open_lab(tmp_path, sandbox, max_pixels=1000) as lab:
         job = lab.job()
         with pytest.raises(BadAnswer, match="MINTMARK_MAX_PIXELS"):
-            await lab.generate(job)
+            await lab.generate(job, **unsized)
         assert (await lab.balanced())[0] > 0
     async with open_lab(tmp_path, sandbox) as lab:
-        assert len((await lab.generate(job)).pictures) == 1
+        assert len((await lab.generate(job, **unsized)).pictures) == 1
         assert await lab.asked() == 1
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from mintmark.cli.app import app
+from mintmark.cli.commands import command_line
 from mintmark.errors import InvalidInput
 from mintmark.nodes.encoding import FORMATS, encode
 from mintmark.provenance.png import read_text
@@ -39,7 +39,7 @@ def in_the_middle(data: bytes, media_type: str) -> int:
 async def test_each_format_is_signed_and_verify_accepts_it(kind: str, bench: Any, made: Any, files_of: Any) -> None:
     (path,) = files_of(await bench.run(made(saved={"format": kind})))
     assert path.suffix == f".{FORMATS[kind].ending}"
-    done = CliRunner().invoke(app, ["verify", str(path), "--json"])
+    done = CliRunner().invoke(command_line(), ["verify", str(path), "--json"])
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["state"] == "valid"
     with Image.open(path) as image:
@@ -55,7 +55,7 @@ async def test_a_changed_pixel_is_noticed(kind: str, bench: Any, made: Any, file
     changed = tmp_path / f"changed{path.suffix}"
     changed.write_bytes(data)
     assert read_credential(changed).state == "invalid"
-    assert CliRunner().invoke(app, ["verify", str(changed)]).exit_code == 1
+    assert CliRunner().invoke(command_line(), ["verify", str(changed)]).exit_code == 1
 
 
 @pytest.mark.parametrize("kind", list(FORMATS))

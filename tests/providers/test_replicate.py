@@ -566,6 +566,8 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
     ("replicate/flux-schnell", {"count": 2, "options": {"megapixels": "0.25"}}),
     ("replicate/flux-dev", {"options": {"megapixels": "0.25"}}),
     (FLUX2, {"width": 1024, "height": 1536}),
+    (FLUX2, {"options": {"aspect_ratio": "16:9"}}),
+    (FLUX2, {"options": {"aspect_ratio": "3:4"}}),
     (FLUX2, {"task": "edit", "width": 256, "height": 256, "images": 2}),
     ("replicate/flux-kontext-max", {"task": "edit", "images": 1}),
     ("replicate/flux-depth-pro", {"task": "control", "control": "depth", "images": 1}),

@@ -18,6 +18,7 @@ from mintmark.providers.bfl import Bfl
 from mintmark.providers.fal import Fal
 from mintmark.providers.http import HttpClient
 from mintmark.providers.models import Catalog
+from mintmark.providers.openai import OpenAI
 from mintmark.providers.replicate import Replicate
 from mintmark.providers.request import GenerationRequest
 from mintmark.providers.secret import Secret
@@ -32,7 +33,11 @@ QUEUED: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "stability": (Stability, "stability/upscale-creative", {"task": "upscale", "images": (picture(128, 96),)}),
 }
 """Each names a call before its image is made."""
-SYNC: dict[str, tuple[Any, str, dict[str, Any]]] = {"stability": (Stability, "stability/sd3.5-large", {})}
+SYNC: dict[str, tuple[Any, str, dict[str, Any]]] = {
+    "stability at once": (Stability, "stability/sd3.5-large", {}),
+    "openai": (OpenAI, "openai/gpt-image-2", {}),
+}
+"""Answers with the image itself."""
 
 
 @dataclass
@@ -149,7 +154,7 @@ async def test_what_a_canceled_submission_started_is_written_down_and_stopped(ht
 
 
 @pytest.mark.parametrize("retry_after", [{"Retry-After": "20"}, {}], ids=["told when", "not told"])
-@pytest.mark.parametrize("case", [*QUEUED.values(), *SYNC.values()], ids=[*QUEUED, "stability at once"])
+@pytest.mark.parametrize("case", [*QUEUED.values(), *SYNC.values()], ids=[*QUEUED, *SYNC])
 async def test_what_waits_to_be_asked_again_is_not_asked_for_nobody(case: Any, retry_after: dict[str, str]) -> None:
     time, vendor = Stopped(), Vendor(429, retry_after)
     vendor.answer.set()
@@ -194,8 +199,9 @@ async def test_an_answer_that_does_not_come_is_not_waited_for_long(
         assert call.heard == []
 
 
-async def test_an_image_that_is_made_at_once_is_not_waited_for(http: HttpClient) -> None:
-    async with asking(http, SYNC["stability"], Vendor()) as call:
+@pytest.mark.parametrize("case", SYNC.values(), ids=SYNC)
+async def test_an_image_that_is_made_at_once_is_not_waited_for(http: HttpClient, case: Any) -> None:
+    async with asking(http, case, Vendor()) as call:
         await call.vendor.asked.wait()
         call.task.cancel()
         assert await call.ended() is None

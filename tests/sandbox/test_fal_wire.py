@@ -195,3 +195,57 @@ async def test_the_pricing_api_tells_unit_prices(probe: Probe) -> None:
 async def test_an_upload_without_a_token_is_refused(probe: Probe) -> None:
     status, _ = await probe.send("POST", "/fal/media/files/upload", data=b"x", headers={"Authorization": "Bearer key"})
     assert status == 401
+
+
+def uri(size: tuple[int, int] = (64, 48)) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png_of(size=size)).decode()}"
+
+
+async def test_an_upscaler_gives_one_image_and_bills_its_area(probe: Probe) -> None:
+    body = {"image_url": uri((1024, 512)), "upscale_factor": 1.5}
+    status, told = await probe.fal("POST", "/run/fal-ai/clarity-upscaler", body)
+    assert status == 200
+    assert "images" not in told
+    assert (told["image"]["width"], told["image"]["height"]) == (1536, 768)
+    assert (await probe.bill())["total_microusd"] == 60_000
+
+
+async def test_redux_takes_no_words_and_makes_its_own_size(probe: Probe) -> None:
+    status, told = await probe.fal("POST", "/run/fal-ai/flux/dev/redux", {"image_url": uri(), "num_images": 2})
+    assert status == 200
+    assert [(each["width"], each["height"]) for each in told["images"]] == [(1024, 768)] * 2
+
+
+def union(**control: Any) -> dict[str, Any]:
+    told = {"control_image_url": uri(), "control_mode": "depth", **control}
+    return {"prompt": "a boat", "controlnet_unions": [{"path": "some/union", "controls": [told]}]}
+
+
+async def test_a_controlnet_follows_the_map_it_is_given(probe: Probe) -> None:
+    images = set()
+    red = f"data:image/png;base64,{base64.b64encode(png_of((200, 30, 30))).decode()}"
+    for body in (union(), union(control_image_url=red)):
+        status, told = await probe.fal("POST", "/run/fal-ai/flux-general", {**body, "image_size": SMALL, "seed": 1})
+        assert status == 200
+        images.add((await probe.fetch(told["images"][0]["url"]))[1])
+    assert len(images) == 2
+
+
+@pytest.mark.parametrize(
+    ("app", "body", "name"),
+    [
+        ("fal-ai/flux-general", union(control_mode="canyy"), "control_mode"),
+        ("fal-ai/flux-general", union(conditioning_scale=3), "conditioning_scale"),
+        ("fal-ai/flux-general", {"prompt": "a boat"}, "controlnet_unions"),
+        ("fal-ai/flux-general", {"prompt": "a boat", "controlnet_unions": [{}]}, "controlnet_unions"),
+        ("fal-ai/clarity-upscaler", {"image_url": uri(), "upscale_factor": 5}, "upscale_factor"),
+        ("fal-ai/flux/dev/redux", {"prompt": "a boat"}, "image_url"),
+        ("fal-ai/bytedance/seedream/v4/text-to-image", {"prompt": "a boat", "image_size": SMALL}, "image_size"),
+    ],
+)
+async def test_the_other_tasks_refuse_what_they_cannot_do(
+    probe: Probe, app: str, body: dict[str, Any], name: str
+) -> None:
+    status, told = await probe.fal("POST", f"/run/{app}", body)
+    assert status == 422
+    assert told["detail"][0]["loc"][-1] == name

@@ -115,6 +115,14 @@ def object_info() -> dict[str, Any]:
     return json.loads((RECORDED / "object_info.json").read_text())["object_info"]
 
 
+@pytest.fixture(scope="session")
+def palette() -> dict[str, Any]:
+    """What ComfyUI 0.33 says of our nodes, and of its own that the runner has, too."""
+    tests = Path(__file__).parents[1]
+    files = (tests / "runner" / "recorded" / "object_info.json", tests / "recorded" / "object_info.json")
+    return {name: info for file in files for name, info in json.loads(file.read_text("utf-8"))["answers"].items()}
+
+
 @pytest.fixture
 def publish(tmp_path: Path) -> Callable[..., Path]:
     """Write a document into a library folder, by default where it says it belongs; returns the file."""

@@ -1,4 +1,4 @@
-"""The shipped workflow exists twice: as a release, and as the graph a person opens in ComfyUI. They must be equal."""
+"""Each shipped workflow exists twice: as a release, and as the graph a person opens in ComfyUI. They must be equal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from mintmark.errors import InvalidWorkflow
 from mintmark.workflows.library import SHIPPED, Library
 from mintmark.workflows.reading import parse
 from mintmark.workflows.ui_format import is_api_format, is_ui_format
+from mintmark.workflows.validate import validate
 
 TWINS = sorted(SHIPPED.parent.glob("*.json"))
 WIDGETS = {"STRING", "INT", "FLOAT", "BOOLEAN", "COMBO", "COMFY_DYNAMICCOMBO_V3"}
@@ -24,18 +26,20 @@ def _widgets(groups: dict[str, Any], values: Iterator[Any], prefix: str = "") ->
     for group in ("required", "optional"):
         for short, (kind, *rest) in groups.get(group, {}).items():
             name, options = prefix + short, rest[0] if rest else {}
-            if isinstance(kind, str) and kind not in WIDGETS:
+            if (isinstance(kind, str) and kind not in WIDGETS) or options.get("forceInput"):
                 continue
             value = next(values)
             yield name, value
             if options.get("control_after_generate"):
                 assert next(values) in ("fixed", "increment", "decrement", "randomize")
+            if options.get("image_upload") and isinstance(kind, list):
+                assert next(values) == "image", "the upload button of ComfyUI's own node has a value, too"
             for option in options.get("options", []):
                 if kind == "COMFY_DYNAMICCOMBO_V3" and option["key"] == value:
                     yield from _widgets(option["inputs"], values, f"{name}.")
 
 
-def as_api(ui: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
+def as_api(ui: dict[str, Any], palette: dict[str, Any]) -> dict[str, Any]:
     """The UI graph as the page would send it."""
     links = {link[0]: [str(link[1]), link[2]] for link in ui["links"]}
     graph: dict[str, Any] = {}
@@ -43,7 +47,7 @@ def as_api(ui: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
         if node["type"] in ONLY_ON_THE_PAGE:
             continue
         values = iter(node["widgets_values"])
-        inputs = dict(_widgets(object_info[node["type"]]["input"], values))
+        inputs = dict(_widgets(palette[node["type"]]["input"], values))
         assert list(values) == [], f"{node['title']} has more values than widgets"
         inputs.update({each["name"]: links[each["link"]] for each in node["inputs"] if each["link"] is not None})
         graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs, "_meta": {"title": node["title"]}}
@@ -62,11 +66,11 @@ def _optional_defaults(groups: dict[str, Any], inputs: dict[str, Any], prefix: s
     return found
 
 
-def without_defaults(graph: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
+def without_defaults(graph: dict[str, Any], palette: dict[str, Any]) -> dict[str, Any]:
     """The graph without optional inputs at their node's default: the page always sends them, a release need not."""
     found: dict[str, Any] = {}
     for node_id, node in graph.items():
-        idle = _optional_defaults(object_info[node["class_type"]]["input"], node["inputs"])
+        idle = _optional_defaults(palette[node["class_type"]]["input"], node["inputs"])
         kept = {name: value for name, value in node["inputs"].items() if name not in idle or value != idle[name]}
         found[node_id] = {**node, "inputs": kept}
     return found
@@ -79,13 +83,29 @@ def twin(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def test_each_workflow_has_its_twin() -> None:
     assert [each.stem for each in TWINS] == Library().names()
+    assert len(TWINS) >= 7
 
 
-def test_the_twin_is_the_newest_release(twin: dict[str, Any], object_info: dict[str, Any]) -> None:
+def test_each_template_has_a_thumbnail(twin: dict[str, Any]) -> None:
+    name = twin["extra"]["mintmark"]["workflow"]
+    file = SHIPPED.parent / f"{name}.jpg"
+    with Image.open(file) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (512, 512))
+    assert file.stat().st_size < 80_000
+
+
+def test_each_release_fits_the_palette_and_documents_its_inputs(twin: dict[str, Any], palette: dict[str, Any]) -> None:
+    release = Library().resolve(twin["extra"]["mintmark"]["workflow"])
+    assert validate(release, palette) == []
+    assert release.title and release.description and release.inputs
+    assert all(spec.title and spec.description for spec in release.inputs)
+
+
+def test_the_twin_is_the_newest_release(twin: dict[str, Any], palette: dict[str, Any]) -> None:
     names = twin["extra"]["mintmark"]
     release = Library().resolve(names["workflow"])
     assert names["version"] == release.version
-    page, released = (without_defaults(each, object_info) for each in (as_api(twin, object_info), release.graph))
+    page, released = (without_defaults(each, palette) for each in (as_api(twin, palette), release.graph))
     assert page == released
 
 
@@ -103,11 +123,11 @@ def test_the_links_of_the_twin_hold_from_both_ends(twin: dict[str, Any]) -> None
     assert twin["last_node_id"] == max(nodes)
 
 
-def test_the_outputs_of_the_twin_are_those_of_its_nodes(twin: dict[str, Any], object_info: dict[str, Any]) -> None:
+def test_the_outputs_of_the_twin_are_those_of_its_nodes(twin: dict[str, Any], palette: dict[str, Any]) -> None:
     for node in twin["nodes"]:
         if node["type"] not in ONLY_ON_THE_PAGE:
-            assert [each["type"] for each in node["outputs"]] == object_info[node["type"]]["output"]
-            assert [each["name"] for each in node["outputs"]] == object_info[node["type"]]["output_name"]
+            assert [each["type"] for each in node["outputs"]] == palette[node["type"]]["output"]
+            assert [each["name"] for each in node["outputs"]] == palette[node["type"]]["output_name"]
 
 
 def _box(node: dict[str, Any]) -> tuple[float, float, float, float]:

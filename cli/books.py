@@ -1,0 +1,39 @@
+"""The ledger and the journal of this machine, for commands that look into them or set them right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..config import Settings
+    from ..generation.journal import Journal
+    from ..metering.ledger_sql import SqlLedger
+
+
+@contextmanager
+def open_ledger(found: Settings) -> Iterator[SqlLedger]:
+    """The ledger that these settings name."""
+    from ..metering.sqlite_ledger import SqliteLedger
+
+    ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+@contextmanager
+def open_books(found: Settings) -> Iterator[tuple[SqlLedger, Journal]]:
+    """Ledger and journal, the one brought up to date from the other."""
+    from ..generation.books import LocalBooks
+    from ..generation.sqlite_journal import SqliteJournal
+
+    with open_ledger(found) as ledger:
+        journal = SqliteJournal(found.books_dir)
+        try:
+            LocalBooks(ledger, journal, journal.journal_id).catch_up()
+            yield ledger, journal
+        finally:
+            journal.close()
