@@ -55,6 +55,17 @@ def _microusd(text: str) -> int:
     return round(dollars * MICRO)
 
 
+def _gpu_hour(text: str) -> dict[str, float]:
+    """``1.20`` as ``{"hour": 1.2}``; ``capital=30000,months=36`` as what it says."""
+    pairs = [part.split("=", 1) for part in text.split(",")] if "=" in text else [["hour", text]]
+    parts = {name.strip(): float(value) for name, value in pairs}
+    known = {"hour"} if "hour" in parts else {"capital", "months", "watts", "kwh", "days", "day_rate"}
+    complete = "hour" in parts or ({"capital", "months"} <= set(parts) and parts["months"] > 0)
+    if not complete or not set(parts) <= known or not all(0 <= value <= MOST_USD for value in parts.values()):
+        raise ValueError(text)
+    return parts
+
+
 def _positive(text: str) -> int:
     if (number := int(text)) <= 0:
         raise ValueError(text)
@@ -114,6 +125,13 @@ class Settings:
         "The most all jobs together may spend, in US dollars (default: no limit).",
         None,
         _microusd,
+    )
+    gpu_hour: Mapping[str, float] = _setting(
+        "MINTMARK_GPU_HOUR_USD",
+        "Cost of an hour of the workers' GPUs, in US dollars: `1.20`, or of a bought one "
+        "`capital=30000,months=36,watts=700,kwh=0.15,days=0.5,day_rate=600`. Set, local sampling is metered, too.",
+        {},
+        _gpu_hour,
     )
     allow_unknown_price: bool = _setting(
         "MINTMARK_ALLOW_UNKNOWN_PRICE", "1: call models whose price the catalog does not know.", False, _flag

@@ -83,7 +83,7 @@ def run(
 
 def _ahead() -> None:
     """Begin to load the HTTP library: half of that is reading the system's certificates, which a second core can do."""
-    threading.Thread(target=importlib.import_module, args=("aiohttp",), name="mintmark-ahead", daemon=True).start()
+    threading.Thread(target=importlib.import_module, args=("aiohttp",), name="mintmark-ahead").start()
 
 
 def _check_folder(out: Path) -> None:

@@ -81,7 +81,8 @@ class Receipt(_Frozen):
     model: str
     request_id: str | None
     microusd: int
-    state: Literal["settled", "unknown", "cached"]
+    state: Literal["settled", "unknown", "cached", "local"]
+    """``local``: no call, but the worker's own GPU; see :mod:`..metering.local`."""
 
 
 class Allowance(_Frozen):

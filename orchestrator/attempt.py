@@ -17,6 +17,7 @@ from .events import JournalGrew, WorkerEvent
 from .hearsay import Hearsay
 from .link import WorkerLink
 from .listening import Listening
+from .local_work import LocalWork
 from .protocol import History
 
 logger = log.get("orchestrator.attempt")
@@ -27,7 +28,7 @@ STOP_S = 10.0
 
 @dataclass(kw_only=True)
 class Attempt:
-    """``book`` is told each journal entry as it is heard; ``heard`` everything."""
+    """``book`` is told each journal entry as it is heard; ``local`` and ``heard`` everything."""
 
     link: WorkerLink
     context: JobContext
@@ -35,6 +36,7 @@ class Attempt:
     extra: Mapping[str, Any]
     heard: Callable[[WorkerEvent], None]
     book: Callable[[list[Entry]], None]
+    local: LocalWork
     hearsay: Hearsay = field(default_factory=Hearsay)
     posts: int = 0
 
@@ -74,6 +76,7 @@ class Attempt:
         await self.link.wait_for_room(job_id)
         health = await self.link.open_job(self.context)
         self.posts += 1
+        self.local.on = health.kind
         await self.link.submit(job_id, self.graph, self.extra)
         history = await self._follow(health.boot_id, listening)
         if isinstance(history.error, ContextMissing):
@@ -102,11 +105,13 @@ class Attempt:
             if isinstance(event, JournalGrew) and (entry := _entry(event, self.context.job_id)) is not None:
                 self.hearsay.take(entry)
                 bookings.append(loop.run_in_executor(None, self.book, [entry]))
+            self.local.take(event, loop.time())
             self.heard(event)
 
         try:
             return await self.link.follow(self.context.job_id, listening, hear, boot_id=boot_id)
         finally:
+            self.local.over()
             await asyncio.gather(*bookings, return_exceptions=True)
 
     async def _stop(self, listening: Listening) -> None:

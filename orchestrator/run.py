@@ -20,13 +20,14 @@ from ..errors import ContextMissing, MintmarkError, StorageError, from_dict
 from ..generation.context import JobContext, JobReport
 from ..generation.sqlite_journal import utc_now
 from ..metering.ledger import Ledger
+from ..metering.local import hour_microusd
 from .attempt import Attempt
 from .booking import Booking
 from .delivery import Delivery
 from .events import FilesArrived, WorkerEvent
-from .hearsay import Hearsay
 from .jobs import Job, JobStore, fingerprint
 from .link import WorkerLink
+from .local_work import LocalWork, receipt
 from .preparing import Prepared, check_models, prepare
 from .protocol import History
 from .request import Clock, JobResult, RunRequest, succeeded
@@ -76,12 +77,13 @@ class JobRunner:
             history = await attempt.run()
             clock.lap("run")
             report = await self._booking.settle(context.job_id)
+            report = await asyncio.to_thread(self._book_local, report, attempt, history)
             _check(history, report)
             outputs = await self.delivery.deliver(self.link, history, report, context, request)
             attempt.heard(FilesArrived(len(outputs)))
             clock.lap("deliver")
         except BaseException as exc:
-            await asyncio.shield(self._end_badly(context.job_id, exc, attempt.hearsay))
+            await asyncio.shield(self._end_badly(attempt, exc))
             raise
         await asyncio.to_thread(self._end, context.job_id)
         return succeeded(request, context.job_id, report, outputs, clock)
@@ -109,6 +111,7 @@ class JobRunner:
             extra={"preview_method": "auto"} if request.previews else {},
             heard=heard,
             book=self._booking.book,
+            local=LocalWork(prepared.graph, hour_microusd(hour) if (hour := self.settings.gpu_hour) else None),
         )
         return job, attempt
 
@@ -143,14 +146,26 @@ class JobRunner:
 
     # -- after ----------------------------------------------------------------------------------------------------
 
-    async def _end_badly(self, job_id: str, exc: BaseException, hearsay: Hearsay) -> None:
+    def _book_local(self, report: JobReport, attempt: Attempt, history: History) -> JobReport:
+        """Book what the worker's own GPU did; the report with its receipt."""
+        posting = attempt.local.posting(report.job_id, history.files)
+        if posting is None:
+            return report
+        self.ledger.post([posting])
+        return report.model_copy(update={"receipts": (*report.receipts, receipt(posting))})
+
+    async def _end_badly(self, attempt: Attempt, exc: BaseException) -> None:
         """End the job, unless the same thing asked again must find it.
 
         It must where the worker's books cannot be read now (its money stays set aside), and where what is paid for was
         refused by the disk or for want of a flag: the next run brings that home and asks nobody again.
         """
-        if not await self._booking.settled(job_id, hearsay):
+        job_id = attempt.context.job_id
+        if not await self._booking.settled(job_id, attempt.hearsay):
             return
+        if (posting := attempt.local.posting(job_id)) is not None:
+            # A GPU that worked for nothing was paid for all the same. Booked already, it is not booked again.
+            await asyncio.to_thread(self.ledger.post, [posting])
         if isinstance(exc, StorageError) or (isinstance(exc, MintmarkError) and exc.data.get("keep_open")):
             await asyncio.to_thread(self._booking.close, job_id)
             return

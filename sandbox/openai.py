@@ -11,7 +11,7 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
@@ -94,12 +94,16 @@ class OpenAI:
 
     async def _make(self, exchange: Exchange, asked: Asked, event: str) -> web.Response:
         _check_policy(exchange, asked)
-        await asyncio.sleep(self._desk.latency_s)
+        # A stream takes its time while it is sent; a fault meets the whole of it at once.
+        paced = asked.stream and exchange.fault is None
+        await asyncio.sleep(0.0 if paced else self._desk.latency_s)
         canvases = await asyncio.to_thread(_draw, asked, self._desk.seed)
         if exchange.meets("policy_output"):
             raise _blocked(exchange, ["sexual"])
         usage = self._charge(exchange, asked)
         answer = await asyncio.to_thread(_events if asked.stream else _images, exchange, asked, canvases, usage, event)
+        if paced:
+            return _answer(exchange, _paced(answer, self._desk.latency_s), "text/event-stream")
         return _answer(exchange, answer, "text/event-stream" if asked.stream else "application/json")
 
     def _charge(self, exchange: Exchange, asked: Asked) -> dict[str, Any]:
@@ -241,6 +245,14 @@ def _events(exchange: Exchange, asked: Asked, canvases: list[Canvas], usage: dic
     return b"".join(f"event: {one['type']}\ndata: {json.dumps({**one, **told})}\n\n".encode() for one in found)
 
 
+async def _paced(events: bytes, latency_s: float) -> AsyncIterator[bytes]:
+    """The events one by one, the last of them after the latency."""
+    every = events.split(b"\n\n")[:-1]
+    for event in every:
+        await asyncio.sleep(latency_s / len(every))
+        yield event + b"\n\n"
+
+
 def _model_row(name: str) -> dict[str, Any]:
     row: dict[str, Any] = {"id": name, "object": "model", "created": _CREATED, "owned_by": "system"}
     model = MODELS.get(name)
@@ -259,6 +271,8 @@ def _error(
     return _json(exchange, body, status)
 
 
-def _answer(exchange: Exchange, body: bytes, content_type: str, status: int = 200) -> web.Response:
+def _answer(
+    exchange: Exchange, body: bytes | AsyncIterator[bytes], content_type: str, status: int = 200
+) -> web.Response:
     headers = {"x-request-id": exchange.request_id, "openai-version": "2020-10-01"}
     return web.Response(body=body, status=status, content_type=content_type, headers=headers)

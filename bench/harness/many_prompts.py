@@ -15,6 +15,8 @@ async def serve(max_prompts: int) -> None:
     settings = config.load()
     worker.configure(settings)
     async with Runner(port=0, base_dir=settings.books_dir / "runner", max_prompts=max_prompts) as runner:
+        import gc, os
+        if os.environ.get("GCT"): gc.freeze(); gc.set_threshold(int(os.environ["GCT"]), 20, 50)
         print(json.dumps({"url": runner.url}), flush=True)
         try:
             await runner.serve_forever()

@@ -22,7 +22,7 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def lose(cli: Cli, books: Books) -> dict[str, Any]:
     """A call that was billed, whose answer was lost, and that its provider never named."""
-    books.fail({"provider": "openai", "kind": "drop_after"})
+    books.fail({"provider": "openai", "kind": "drop_after", "path": "images"})
     assert cli("run", "text-to-image", *OPENAI, "--json").error["code"] == "charge_unknown"
     books.fail()
     (doubt,) = cli("ledger", "unknown", "--json").json

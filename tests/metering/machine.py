@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -19,10 +19,10 @@ from mintmark.metering.budgets import Budget
 from mintmark.metering.ledger import Account, Posting
 from mintmark.metering.ledger_sql import SqlLedger
 
-LIMITS = {"total": 400, "acme": 250, "mia": 150}
+LIMITS = {"total": 150, "acme": 100, "mia": 70}
 BUDGETS = (
     Budget("overall", "", "total", LIMITS["total"]),
-    Budget("project", "acme", "total", LIMITS["acme"], soft_microusd=100),
+    Budget("project", "acme", "total", LIMITS["acme"], soft_microusd=50),
     Budget("user", "mia", "day", LIMITS["mia"]),
 )
 ACCOUNTS = (
@@ -34,7 +34,7 @@ ACCOUNTS = (
 PREPAID = "ann"
 amounts = st.integers(0, 80)
 views = st.integers(0, 1)
-jobs = st.integers(0, 7).map(lambda number: f"job-{number}")
+jobs = st.integers(0, 15).map(lambda number: f"job-{number}")
 
 
 class Dies(BaseException):
@@ -58,16 +58,26 @@ class Machine(RuleBasedStateMachine):
     def opened(self) -> SqlLedger:
         raise NotImplementedError
 
+    def view(self) -> SqlLedger:
+        """Another process's view, closed at the end of the run."""
+        made = self.opened()
+        self.stack.callback(made.close)
+        return made
+
     @initialize()
     def begin(self) -> None:
-        self.views = [self.opened() for _ in range(2)]
+        self.views = [self.view() for _ in range(2)]
         for budget in BUDGETS:
             self.views[0].set_budget(budget)
         self.views[0].top_up("user", PREPAID, 100, key="first")
         self.paid_in = 100
 
-    @rule(view=views, job=jobs, microusd=amounts, account=st.sampled_from(ACCOUNTS))
-    def allow(self, view: int, job: str, microusd: int, account: Account) -> None:
+    @rule(asked=st.lists(st.tuples(views, jobs, amounts, st.sampled_from(ACCOUNTS)), min_size=1, max_size=4))
+    def allow(self, asked: list[tuple[int, str, int, Account]]) -> None:
+        for each in asked:
+            self._allow(*each)
+
+    def _allow(self, view: int, job: str, microusd: int, account: Account) -> None:
         before = self._taken()
         try:
             self.views[view].allow(job, microusd, account)
@@ -206,7 +216,7 @@ class Machine(RuleBasedStateMachine):
             if not known:
                 self.accounts[job] = ACCOUNTS[0]
         victim.close()
-        self.views[view] = self.opened()
+        self.views[view] = self.view()
 
     @invariant()
     def the_books_are_even(self) -> None:
@@ -224,20 +234,20 @@ class Machine(RuleBasedStateMachine):
             assert self._taken()["overall::total"] == self.views[1].totals().taken_microusd
 
     def teardown(self) -> None:
-        for job in sorted(self.accounts):
-            self.views[0].close_job(job)
-        assert self.views[0].totals().set_aside_microusd == 0
-        for each in self.views:
-            each.close()
-        self.stack.close()
+        with self.stack:
+            for job in sorted(self.accounts):
+                self.views[0].close_job(job)
+            assert self.views[0].totals().set_aside_microusd == 0
 
 
-def profile(examples: int, steps: int) -> settings:
-    """As many as fit into the time of a test."""
+def profile(examples: int, steps: int, *, shrink: bool = True) -> settings:
+    """As many as fit into the time of a test; ``shrink`` looks for the shortest way to a failure."""
+    phases = [phase for phase in Phase if shrink or phase in (Phase.explicit, Phase.generate)]
     return settings(
         max_examples=examples,
         stateful_step_count=steps,
         deadline=None,
         derandomize=True,
+        phases=phases,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

@@ -7,6 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from mintmark.sandbox import Sandbox
+
 from .conftest import OPENAI, Probe, mask_of, png_of
 
 GOOD = {"model": "gpt-image-2", "prompt": "a boat", "size": "64x64"}
@@ -148,3 +150,14 @@ async def test_a_client_request_id_that_is_too_long_is_refused(probe: Probe) -> 
     headers = {**OPENAI, "X-Client-Request-Id": "x" * 513}
     status, _ = await probe.send("POST", "/openai/v1/images/generations", json=GOOD, headers=headers)
     assert status == 400
+
+
+async def test_a_stream_is_sent_as_it_is_made() -> None:
+    body = {"model": "gpt-image-2", "prompt": "a boat", "size": "64x64", "stream": True, "partial_images": 1}
+    async with Sandbox(latency_s=0.2) as slow, aiohttp.ClientSession() as session:
+        url = f"{slow.url}/openai/v1/images/generations"
+        async with session.post(url, json=body, headers=OPENAI) as reply:
+            chunks = [chunk async for chunk in reply.content.iter_any()]
+    assert b"partial_image" in chunks[0]
+    assert b"completed" not in chunks[0]
+    assert b"image_generation.completed" in b"".join(chunks)

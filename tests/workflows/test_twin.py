@@ -32,8 +32,8 @@ def _widgets(groups: dict[str, Any], values: Iterator[Any], prefix: str = "") ->
             yield name, value
             if options.get("control_after_generate"):
                 assert next(values) in ("fixed", "increment", "decrement", "randomize")
-            if options.get("image_upload") and isinstance(kind, list):
-                assert next(values) == "image", "the upload button of ComfyUI's own node has a value, too"
+            if options.get("image_upload"):
+                assert next(values) == "image", "the upload button has a value, too"
             for option in options.get("options", []):
                 if kind == "COMFY_DYNAMICCOMBO_V3" and option["key"] == value:
                     yield from _widgets(option["inputs"], values, f"{name}.")
@@ -115,8 +115,9 @@ def test_the_links_of_the_twin_hold_from_both_ends(twin: dict[str, Any]) -> None
         given, taken = nodes[source]["outputs"][output], nodes[target]["inputs"][slot]
         assert number in given["links"]
         assert taken["link"] == number
-        assert kind == given["type"] == taken["type"]
-    ends = [each["link"] for node in twin["nodes"] for each in node["inputs"]]
+        assert given["type"] in (kind, "*")
+        assert taken["type"] in (kind, "*")
+    ends = [each["link"] for node in twin["nodes"] for each in node["inputs"] if each["link"]]
     starts = [number for node in twin["nodes"] for each in node["outputs"] for number in each["links"] or ()]
     assert sorted(ends) == sorted(starts) == [link[0] for link in twin["links"]]
     assert twin["last_link_id"] == max(ends)

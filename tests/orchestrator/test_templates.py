@@ -1,0 +1,99 @@
+"""The shipped workflows as jobs: each runs as it stands, and with every model that can do its task by name alone."""
+
+from __future__ import annotations
+
+import io
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from mintmark.orchestrator.run import JobResult, RunRequest
+from mintmark.provenance.reading import read
+from mintmark.providers.models import Catalog
+from mintmark.workflows.library import Library
+
+from .conftest import House
+
+TODAY = date(2026, 11, 21)
+WITH_IMAGE = ("edit-image", "inpaint", "outpaint-banner", "upscale-with-credentials")
+TASKS: dict[str, Any] = {
+    "edit-image": "edit",
+    "inpaint": "inpaint",
+    "outpaint-banner": "outpaint",
+    "upscale-with-credentials": "upscale",
+}
+OWN: dict[str, dict[str, Any]] = {
+    "stability/search-and-replace": {"model.search_prompt": "the disc"},
+    "stability/search-and-recolor": {"model.select_prompt": "the disc"},
+}
+"""What a model cannot do without, and no other one has."""
+
+
+def picture(folder: Path) -> Path:
+    """A picture with a hole off its centre."""
+    image = Image.new("RGBA", (512, 512), (60, 120, 160, 255))
+    ImageDraw.Draw(image).ellipse((40, 60, 240, 300), fill=(230, 200, 120, 0))
+    path = folder / "picture.png"
+    image.save(path)
+    return path
+
+
+async def run(house: House, name: str, folder: Path, **values: Any) -> JobResult:
+    version = Library(()).resolve(name)
+    images = {"image": picture(folder)} if name in WITH_IMAGE else {}
+    known = {spec.name for spec in version.inputs}
+    size = {side: 256 for side in ("width", "height") if side in known}
+    request = RunRequest(
+        workflow=version, values={**size, **values}, images=images, worker_name=house.runner.url, out_dir=house.out
+    )
+    return await house.job_runner().run(request, lambda event: None)
+
+
+@pytest.mark.parametrize("name", Library(()).names())
+async def test_each_template_runs_and_its_files_are_signed_checked_and_paid(
+    name: str, house: House, tmp_path: Path
+) -> None:
+    result = await run(house, name, tmp_path)
+    assert result.status == "succeeded"
+    assert len(result.outputs) == sum(each.kind == "images" for each in Library(()).resolve(name).outputs)
+    assert {each.verdict["decision"] for each in result.outputs} == {"allowed"}
+    assert {each.credential.state for each in result.outputs} == {"valid"}
+    assert result.total_microusd == (await house.bill())["total_microusd"] > 0
+
+
+def capable(name: str) -> list[str]:
+    return [model.name for model in Catalog.load().list(task=TASKS[name], today=TODAY) if model.price is not None]
+
+
+@pytest.mark.parametrize(("name", "model"), [(name, model) for name in TASKS for model in capable(name)])
+async def test_a_template_runs_with_each_model_of_its_task_by_the_models_name_alone(
+    name: str, model: str, house: House, tmp_path: Path
+) -> None:
+    result = await run(house, name, tmp_path, model=model, **OWN.get(model, {}))
+    (output,) = result.outputs
+    assert {receipt.model for receipt in result.receipts} == {model}
+    assert output.width and output.height
+    with Image.open(io.BytesIO(Path(output.path).read_bytes())) as made:
+        made.load()
+
+
+def test_there_is_a_choice_for_every_task() -> None:
+    assert {name: len(capable(name)) >= 2 for name in TASKS} == dict.fromkeys(TASKS, True)
+
+
+async def test_the_credential_of_an_upscaled_file_names_the_file_it_was_made_from(house: House, tmp_path: Path) -> None:
+    first = await run(house, "text-to-image", tmp_path)
+    version = Library(()).resolve("upscale-with-credentials")
+    request = RunRequest(
+        workflow=version,
+        values={},
+        images={"image": Path(first.outputs[0].path)},
+        worker_name=house.runner.url,
+        out_dir=house.out,
+    )
+    result = await house.job_runner().run(request, lambda event: None)
+    found = read(Path(result.outputs[0].path))
+    assert any(each.state in ("valid", "trusted") for each in found.ingredients)
