@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from . import garbage
 from .output import Json, console, emit
 from .settings import SandboxFlag, settings
 
@@ -32,6 +33,7 @@ def runner(
             found, host=host, port=port, base_dir=base_dir, db=db, max_prompts=max_prompts, torch=torch or None
         )
         async with opened as started:
+            garbage.serving()
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
             await started.serve_forever()
 
@@ -50,6 +52,7 @@ def sandbox(
 
     async def serve() -> None:
         async with Sandbox(port, latency_s=latency, state=state) as started:
+            garbage.serving()
             _say("Sandbox", started.url, as_json=as_json, mode="sandbox")
             await started.serve_forever()
 

@@ -43,6 +43,8 @@ def test_the_data_folder_is_the_user_s_own_by_default() -> None:
         ("MINTMARK_WORKFLOWS", "", "workflows", ()),
         ("MINTMARK_MAX_PIXELS", "64", "max_pixels", 64),
         ("MINTMARK_PROVIDER_TIMEOUT_S", "1.5", "provider_timeout_s", 1.5),
+        ("MINTMARK_GPU_HOUR_USD", "1.20", "gpu_hour", {"hour": 1.2}),
+        ("MINTMARK_GPU_HOUR_USD", "capital=100, months=2", "gpu_hour", {"capital": 100.0, "months": 2.0}),
         ("MINTMARK_PROVIDER_URLS", "fal=https://gate/x?a=b", "provider_urls", {"fal": "https://gate/x?a=b"}),
     ],
 )
@@ -66,6 +68,12 @@ def test_a_variable_sets_its_setting(variable: str, text: str, setting: str, val
         ("MINTMARK_PROVIDER_TIMEOUT_S", "nan"),
         ("MINTMARK_PROVIDER_URLS", "fal=ftp://gate"),
         ("MINTMARK_PROVIDER_URLS", "no pair"),
+        ("MINTMARK_GPU_HOUR_USD", "much"),
+        ("MINTMARK_GPU_HOUR_USD", "-1"),
+        ("MINTMARK_GPU_HOUR_USD", "nan"),
+        ("MINTMARK_GPU_HOUR_USD", "capital=100"),
+        ("MINTMARK_GPU_HOUR_USD", "capital=100,months=0"),
+        ("MINTMARK_GPU_HOUR_USD", "capital=100,months=36,wats=700"),
         ("MINTMARK_DATA_DIR", "~nobody-of-this-name/data"),
     ],
 )

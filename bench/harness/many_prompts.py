@@ -7,24 +7,19 @@ import json
 import sys
 
 from mintmark import config
-from mintmark.nodes import worker
-from mintmark.runner import Runner
+from mintmark.cli import garbage
+from mintmark.cli.worker import open_runner
 
 
 async def serve(max_prompts: int) -> None:
-    settings = config.load()
-    worker.configure(settings)
-    async with Runner(port=0, base_dir=settings.books_dir / "runner", max_prompts=max_prompts) as runner:
-        import gc, os
-        if os.environ.get("GCT"): gc.freeze(); gc.set_threshold(int(os.environ["GCT"]), 20, 50)
+    async with open_runner(config.load(), port=0, max_prompts=max_prompts) as runner:
+        garbage.serving()
         print(json.dumps({"url": runner.url}), flush=True)
-        try:
-            await runner.serve_forever()
-        finally:
-            await worker.current().close()
+        await runner.serve_forever()
 
 
 if __name__ == "__main__":
+    garbage.starting()
     try:
         asyncio.run(serve(int(sys.argv[1])))
     except KeyboardInterrupt:

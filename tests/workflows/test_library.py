@@ -31,10 +31,6 @@ def shipped_names() -> list[str]:
     return sorted(label.partition("@")[0] for label in RELEASED)
 
 
-def shipped_names() -> list[str]:
-    return sorted(label.partition("@")[0] for label in RELEASED)
-
-
 def test_every_shipped_release_is_sound_and_still_what_was_released() -> None:
     versions, errors = Library().load_all()
     assert errors == []

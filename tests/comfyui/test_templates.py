@@ -1,0 +1,75 @@
+"""Every template on the runner and on a real ComfyUI: the same files, records and costs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from mintmark.provenance.reading import read as read_credential
+from mintmark.workflows.library import Library
+
+pytestmark = [
+    pytest.mark.comfyui,
+    pytest.mark.skipif(not os.environ.get("COMFYUI_PATH"), reason="not run: COMFYUI_PATH is not set"),
+]
+SIZED = ("text-to-image", "prompt-ab-ranked", "moderated-submission")
+OF_ONE_RUN = ("job_id", "made_at", "provider_ms", "requests")
+
+
+def picture(folder: Path) -> Path:
+    """A picture with a hole off its centre."""
+    image = Image.new("RGBA", (512, 384), (60, 120, 160, 255))
+    ImageDraw.Draw(image).ellipse((40, 60, 240, 300), fill=(230, 200, 120, 0))
+    path = folder / "picture.png"
+    image.save(path)
+    return path
+
+
+def run(comfy: Any, name: str, folder: Path, *arguments: str) -> dict[str, Any]:
+    folder.mkdir()
+    given = ["--set", "width=256", "--set", "height=256"] if name in SIZED else ["--image", f"image={picture(folder)}"]
+    out = ["-o", str(folder / "out")]
+    code, told = comfy.mintmark(
+        "run", name, "--set", "seed=77", *given, *out, *arguments, MINTMARK_DATA_DIR=str(folder / "data")
+    )
+    assert code == 0, told
+    return dict(told)
+
+
+def without_run(value: Any) -> Any:
+    """A record without what names one run: ids, times, and the digests of files that hold them."""
+    if isinstance(value, dict):
+        left_out = {*OF_ONE_RUN, "call_id", "request_id", "sha256", "node"}
+        return {name: without_run(each) for name, each in value.items() if name not in left_out}
+    return [without_run(each) for each in value] if isinstance(value, list) else value
+
+
+def masked(result: dict[str, Any]) -> dict[str, Any]:
+    """What must be equal wherever the job ran; of several files and calls none is the first."""
+    files = []
+    for output in result["outputs"]:
+        credential = read_credential(Path(output["path"]))
+        assert output["credential"]["state"] == "valid"
+        with Image.open(output["path"]) as image:
+            pixels = image.convert("RGB").tobytes() if image.format == "PNG" else image.size
+        facts = {name: output[name] for name in ("media_type", "width", "height", "verdict")}
+        sources = [(each.title, each.relationship, each.state) for each in credential.ingredients]
+        files.append({"record": without_run(credential.record), "pixels": pixels, "sources": sources, **facts})
+    receipts = sorted((without_run(each) for each in result["receipts"]), key=repr)
+    kept = {name: result[name] for name in ("status", "workflow", "total_microusd")}
+    return {**kept, "files": sorted(files, key=repr), "receipts": receipts}
+
+
+@pytest.mark.parametrize("name", Library(()).names())
+def test_a_real_comfyui_gives_the_records_and_the_costs_that_the_runner_gives(
+    name: str, comfy: Any, tmp_path: Path
+) -> None:
+    there = run(comfy, name, tmp_path / "there", "--worker", comfy.url)
+    here = run(comfy, name, tmp_path / "here")
+    assert (there["worker"], here["worker"]) == (comfy.url, "runner")
+    assert masked(there) == masked(here)
+    assert there["total_microusd"] > 0
