@@ -182,6 +182,16 @@ class Settings:
             "parse": str,
         },
     )
+    ledger_url: str | None = field(
+        default=None,
+        repr=False,
+        metadata={
+            "env": "MINTMARK_LEDGER_URL",
+            "help": "PostgreSQL database that keeps the ledger: `postgresql://user:password@host:5432/name` "
+            "(default: a SQLite file in the data folder). The sandbox never uses it.",
+            "parse": str,
+        },
+    )
 
     @property
     def mode(self) -> Mode:
@@ -219,13 +229,17 @@ def load(env: Mapping[str, str] | None = None, *, data_dir: Path | None = None) 
         try:
             values[each.name] = each.metadata["parse"](text)
         except (ValueError, KeyError, RuntimeError) as exc:
-            shown = "its value" if each.name == "worker_token" else repr(text)
+            shown = "its value" if each.name in _SECRET else repr(text)
             raise BadSetting(
                 f"{each.metadata['env']}: {shown} cannot be used.", hint=str(each.metadata["help"])
             ) from exc
     if "data_dir" not in values:
         values |= {"data_dir": data_dir or default_data_dir(), "keys_dir": default_data_dir()}
     return Settings(**values)
+
+
+_SECRET = frozenset({"worker_token", "ledger_url"})
+"""Settings whose values are never shown."""
 
 
 def _named() -> list[Any]:

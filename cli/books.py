@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..config import Settings
     from ..generation.journal import Journal
+    from ..metering.acceptance import Decisions
     from ..metering.ledger_sql import SqlLedger
 
 
 @contextmanager
 def open_ledger(found: Settings) -> Iterator[SqlLedger]:
     """The ledger that these settings name."""
-    from ..metering.sqlite_ledger import SqliteLedger
+    from ..metering import opening
 
-    ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
+    ledger = opening.open_ledger(found)
     try:
         yield ledger
     finally:
@@ -37,3 +38,15 @@ def open_books(found: Settings) -> Iterator[tuple[SqlLedger, Journal]]:
             yield ledger, journal
         finally:
             journal.close()
+
+
+@contextmanager
+def open_decisions(found: Settings) -> Iterator[Decisions]:
+    """What people said of images."""
+    from ..metering.acceptance import Decisions
+
+    decisions = Decisions(found.books_dir)
+    try:
+        yield decisions
+    finally:
+        decisions.close()

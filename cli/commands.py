@@ -7,7 +7,7 @@ from types import ModuleType
 
 import typer
 
-GROUPS = ("workflows", "models", "ledger", "cost", "keys")
+GROUPS = ("workflows", "models", "ledger", "cost", "budget", "credit", "keys")
 """Commands with commands of their own: each is its module's ``app``."""
 
 COMMANDS = {

@@ -11,7 +11,11 @@ import typer
 from ..errors import CannotWrite, InvalidInput, UsageError
 from .cost_estimate import estimate
 from .cost_project import project
+from .cost_report import report
+from .cost_trailing import fill
+from .cost_watch import watch
 from .output import Json, console, emit, facts
+from .settings import SandboxFlag
 
 if TYPE_CHECKING:
     from ..metering.breakeven import Case, Span, Spans
@@ -20,15 +24,23 @@ app = typer.Typer(help="What images cost, and when owning GPUs gets cheaper.", n
 
 app.command("estimate")(estimate)
 app.command("project")(project)
+app.command("report")(report)
+app.command("watch")(watch)
 _RANGE = "a number, or a range LOW..HIGH"
 
 
 @app.command()
 def breakeven(
-    hosted_price: Annotated[str, typer.Option(metavar="USD", help=f"Price of one hosted image (c): {_RANGE}.")],
-    gpu_hour: Annotated[str, typer.Option(metavar="USD", help=f"Cost of one GPU hour (G): {_RANGE}.")],
-    rate: Annotated[str, typer.Option(metavar="IMAGES", help=f"Images a GPU makes in an hour (r): {_RANGE}.")],
-    overhead: Annotated[str, typer.Option(metavar="USD", help=f"Cost of a month besides GPUs (E): {_RANGE}.")],
+    hosted_price: Annotated[
+        str | None, typer.Option(metavar="USD", help=f"Price of one hosted image (c): {_RANGE}. Not given: your own.")
+    ] = None,
+    gpu_hour: Annotated[str | None, typer.Option(metavar="USD", help=f"Cost of one GPU hour (G): {_RANGE}.")] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="IMAGES", help=f"Images a GPU makes in an hour (r): {_RANGE}.")
+    ] = None,
+    overhead: Annotated[
+        str | None, typer.Option(metavar="USD", help=f"Cost of a month besides GPUs (E): {_RANGE}.")
+    ] = None,
     images: Annotated[int | None, typer.Option(min=0, metavar="N", help="Your images a month.")] = None,
     utilisation: Annotated[
         str, typer.Option(metavar="PART", help=f"Part of the paid GPU hours that makes images, 0..1: {_RANGE}.")
@@ -37,17 +49,25 @@ def breakeven(
         str | None, typer.Option(metavar="FROM:TO", help="What if a few-step model took TO steps, not FROM: 20:4.")
     ] = None,
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw both curves into this PNG.")] = None,
+    sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
-    """The images a month from which owning is cheaper: N* = E / (c - G / r)."""
+    """The images a month from which owning is cheaper: N* = E / (c - G / r).
+
+    Without --hosted-price and --images they are those of the ledger's last 30 days. What else is not given comes from
+    MINTMARK_GPU_HOUR_USD and from local jobs that were metered, or is assumed; what was, is said.
+    """
     from ..metering.breakeven import Spans, sentence
     from ..metering.curves import Chart, as_png, as_text
 
+    given = {"hosted-price": hosted_price, "gpu-hour": gpu_hour, "rate": rate, "overhead": overhead}
+    filled, volume = fill(given, sandbox=sandbox)
+    images = volume if images is None else images
     spans = Spans(
-        hosted=_span("hosted-price", hosted_price, money=True),
-        gpu_hour=_span("gpu-hour", gpu_hour, money=True),
-        rate=_span("rate", rate),
-        overhead=_span("overhead", overhead, money=True),
+        hosted=_span("hosted-price", given["hosted-price"] or str(filled["hosted-price"].value), money=True),
+        gpu_hour=_span("gpu-hour", given["gpu-hour"] or str(filled["gpu-hour"].value), money=True),
+        rate=_span("rate", given["rate"] or str(filled["rate"].value)),
+        overhead=_span("overhead", given["overhead"] or str(filled["overhead"].value), money=True),
         utilisation=_span("utilisation", utilisation),
     )
     case = spans.middle
@@ -56,12 +76,15 @@ def breakeven(
     if png is not None:
         _write(png, as_png(chart))
     if as_json:
-        emit(_document(spans, case, faster, images))
+        sources = {name: each.source for name, each in filled.items()}
+        emit({**_document(spans, case, faster, images), "sources": sources})
         return
     out = console()
     out.print(as_text(chart), markup=False)
     out.print()
     out.print(facts(_rows(spans, case, faster)))
+    for name, each in filled.items():
+        out.print(f"{name} {each.value.normalize():f}: {each.source}", style="dim", markup=False)
     out.print(sentence(case, images), markup=False)
     if faster is not None and steps is not None:
         out.print(f"With {steps.replace(':', ' to ')} steps: {sentence(faster, images)}", markup=False)

@@ -93,10 +93,10 @@ def _keys(found: Any) -> dict[str, Any]:
 
 
 def _database(found: Any) -> dict[str, Any]:
-    from ..metering.sqlite_ledger import SqliteLedger
+    from ..metering.opening import open_ledger
 
     try:
-        SqliteLedger(found.books_dir).close()
+        open_ledger(found).close()
     except MintmarkError as exc:
         return _finding("database", False, exc.message, exc.hint)
     return _finding("database", True, str(found.books_dir))

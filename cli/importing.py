@@ -124,15 +124,17 @@ def _brief(each: Imported) -> dict[str, Any]:
 def _tell(result: Import, out: Path | None) -> None:
     from rich.markup import escape
 
+    from ..workflows.problem import shown
+
     console_ = console()
     if not result.imported and not result.not_mapped:
         console_.print("There is no partner node in this graph.")
     if result.imported:
-        shown = table("Replaced", "!node", "was", "model", ">partner price", ">with your key")
+        rows = table("Replaced", "!node", "was", "model", ">partner price", ">with your key")
         for each in result.imported:
             was = f"{each.was} → {each.node}" if wide() else each.was
-            shown.add_row(escape(each.node_id), was, each.model, _badge(each), str(price(each)))
-        console_.print(shown)
+            rows.add_row(escape(each.node_id), was, each.model, _badge(each), str(price(each)))
+        console_.print(rows)
         console_.print(
             f"Partner prices: {result.imported[0].source}. Images that go in: 1 megapixel each.", style="dim"
         )
@@ -141,7 +143,7 @@ def _tell(result: Import, out: Path | None) -> None:
             console_.print(f"[yellow]![/] {escape(each.node_id)}: {escape(line)}")
     for lost in result.not_mapped:
         where = f"{lost.was}.{lost.input}" if lost.input else lost.was
-        value = "" if lost.value is None else f" = {lost.value!r}"
+        value = "" if lost.value is None else f" = {shown(lost.value, 60)}"
         console_.print(f"[red]✗[/] {escape(lost.node_id)}: {escape(where + value)} did not map: {escape(lost.reason)}")
     if out is not None:
         console_.print(f"[green]✓[/] {escape(str(out))}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .ledger_accept import accept, reject
 from .ledger_invoice import import_invoice
 from .ledger_unknown import ask, reconcile, unknown
 from .output import Json, console, emit, table, wide
@@ -22,6 +23,8 @@ app.command("unknown")(unknown)
 app.command("ask")(ask)
 app.command("reconcile")(reconcile)
 app.command("import-invoice")(import_invoice)
+app.command("accept")(accept)
+app.command("reject")(reject)
 
 
 @app.command("list")
@@ -31,11 +34,11 @@ def list_lines(
     as_json: Json = False,
 ) -> None:
     """List calls, newest first."""
+    from ..metering.opening import open_ledger
     from ..metering.prices import usd
-    from ..metering.sqlite_ledger import SqliteLedger
 
     found, _ = settings(sandbox=sandbox)
-    ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
+    ledger = open_ledger(found)
     try:
         lines = ledger.lines(limit=limit)
     finally:
@@ -64,11 +67,11 @@ def _request(line: Line) -> str:
 @app.command("sum")
 def total(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     """Sum up: settled, unknown, set aside."""
+    from ..metering.opening import open_ledger
     from ..metering.prices import usd
-    from ..metering.sqlite_ledger import SqliteLedger
 
     found, _ = settings(sandbox=sandbox)
-    ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
+    ledger = open_ledger(found)
     try:
         totals = ledger.totals()
     finally:

@@ -123,13 +123,13 @@ async def _adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> Workflow
 
 
 async def _run(found: Settings, ask: Ask, worker: str | None, display: Display) -> JobResult:
-    from ..metering.sqlite_ledger import SqliteLedger
+    from ..metering.opening import open_ledger
     from ..orchestrator.jobs import JobStore
     from ..orchestrator.link import WorkerLink
     from ..orchestrator.run import JobRunner
 
     async with _worker(found, worker) as url:
-        ledger = SqliteLedger(found.books_dir, budget_microusd=found.budget_microusd)
+        ledger = open_ledger(found)
         store = JobStore(found.books_dir)
         try:
             async with WorkerLink(url, token=found.worker_token, stuck_s=found.stuck_s) as link:

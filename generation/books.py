@@ -27,6 +27,7 @@ def posting(entry: Entry) -> Posting | None:
     if entry.kind not in ("settled", "released", "unknown") or entry.call_id is None:
         return None
     amount = {"settled": "microusd", "unknown": "hold_microusd"}.get(entry.kind)
+    result = entry.data.get("result") or {}
     return Posting(
         call_id=entry.call_id,
         job_id=entry.job_id,
@@ -36,6 +37,10 @@ def posting(entry: Entry) -> Posting | None:
         model=str(entry.data["model"]),
         request_id=entry.data.get("request_id"),
         at=entry.at,
+        # Those that the provider or a policy withheld were made, and paid for, too.
+        images=len(result.get("images") or ()),
+        cached="cached_of" in result,
+        reason=entry.data.get("reason"),
     )
 
 

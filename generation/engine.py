@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import log
 from ..config import Settings
-from ..metering.sqlite_ledger import SqliteLedger
+from ..metering.opening import open_ledger
 from ..moderation.base import Checker
 from ..moderation.moderator import Moderator
 from ..moderation.openai import OpenAIChecker
@@ -84,7 +84,7 @@ class Engine:
         self.spool = Spool(folder / "spool")
         self.journal = await asyncio.to_thread(SqliteJournal, folder, listener=self._listener)
         stack.callback(self.journal.close)
-        self.ledger = await asyncio.to_thread(SqliteLedger, folder, budget_microusd=self.settings.budget_microusd)
+        self.ledger = await asyncio.to_thread(open_ledger, self.settings)
         stack.callback(self.ledger.close)
         self.books = LocalBooks(self.ledger, self.journal, self.journal.journal_id)
         timeouts = Timeouts(total_s=self.settings.provider_timeout_s)

@@ -88,6 +88,10 @@ class Journal(ABC):
         """The verdict this job already has on what has this digest, by this policy (name@version); or None."""
 
     @abstractmethod
+    def job_of(self, sha256: str) -> str | None:
+        """The job whose signed file has this digest, the latest of several; or None."""
+
+    @abstractmethod
     def call(self, call_id: str) -> Call | None:
         """The call as it stands, or None."""
 

@@ -183,6 +183,14 @@ class SqliteJournal(Journal):
         )
         return Verdict.model_validate_json(row["data"]) if row else None
 
+    def job_of(self, sha256: str) -> str | None:
+        row = self._db.row(
+            "SELECT job_id FROM entries WHERE kind = 'signed' AND json_extract(data, '$.sha256') = ? "
+            "ORDER BY seq DESC LIMIT 1",
+            sha256,
+        )
+        return str(row["job_id"]) if row else None
+
     def call(self, call_id: str) -> Call | None:
         row = self._db.row("SELECT * FROM calls WHERE call_id = ?", call_id)
         return _call(row) if row else None

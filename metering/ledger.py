@@ -227,9 +227,7 @@ class Ledger(ABC):
         """All budgets, and how they stand in the present period."""
 
     @abstractmethod
-    def top_up(
-        self, owner: Owner, name: str, microusd: int, *, key: str, expires_at: datetime | None = None
-    ) -> None:
+    def top_up(self, owner: Owner, name: str, microusd: int, *, key: str, expires_at: datetime | None = None) -> None:
         """Add prepaid credit. From the first time on, the owner's jobs draw their allowances from it. The same ``key``
         adds once; with another owner, amount or expiry it is refused (InvalidInput)."""
 

@@ -23,8 +23,9 @@ SELECT allowance_id, job_id, project, user_name, api_key, workflow, source, gran
 FROM allowances WHERE allowance_id = :allowance_id
 """
 _OPEN = """
-INSERT INTO allowances (allowance_id, job_id, project, user_name, api_key, workflow, source, granted, taken, overrun, at)
-VALUES (:allowance_id, :job_id, :project, :user_name, :api_key, :workflow, :source, :granted, :granted, 0, :at)
+INSERT INTO allowances (allowance_id, job_id, project, user_name, api_key, workflow, source, granted, taken,
+                        overrun, at)
+VALUES (:allowance_id, :job_id, :project, :user_name, :api_key, :workflow, :source, :granted, :taken, 0, :at)
 ON CONFLICT (allowance_id) DO NOTHING RETURNING allowance_id
 """
 _SAVE = """
@@ -66,7 +67,7 @@ class Allowance:
     job_id: str
     account: Account
     source: str
-    granted: int
+    granted: int | None
     taken: int
     overrun: int
     at: str
@@ -126,16 +127,17 @@ class Batch:
         return self.start(allowance_id, job_id, account) or self.open(allowance_id, job_id, account)
 
     def start(
-        self, allowance_id: str, job_id: str, account: Account, microusd: int = 0, source: str = FUNDS
+        self, allowance_id: str, job_id: str, account: Account, granted: int | None = None, source: str = FUNDS
     ) -> Allowance | None:
         """A new allowance with so much in it; None where there is one of this id already."""
+        microusd = granted or 0
         # Budgets are asked before it is there: a row they make now counts what was there before.
         counters = self.counters.of(self.db, account, self.at)
         made = Allowance(
-            allowance_id, job_id, account, source, microusd, microusd, 0, self.at, False, microusd, counters
+            allowance_id, job_id, account, source, granted, microusd, 0, self.at, False, microusd, counters
         )
         values = {**made.owner(), "allowance_id": allowance_id, "job_id": job_id, "at": self.at}
-        if not self.db.run(_OPEN, source=source, granted=microusd, **values):
+        if not self.db.run(_OPEN, source=source, granted=granted, taken=microusd, **values):
             return None
         self.move("grant", source, made.name, microusd, made)
         self.counters.add(counters, microusd)
@@ -162,7 +164,9 @@ class Batch:
         more = max(0, microusd - allowance.taken)
         self._into(allowance, "grant", source, more)
 
-    def _into(self, allowance: Allowance, kind: str, source: str, microusd: int, posting: Posting | None = None) -> None:
+    def _into(
+        self, allowance: Allowance, kind: str, source: str, microusd: int, posting: Posting | None = None
+    ) -> None:
         self.move(kind, source, allowance.name, microusd, allowance, posting)
         allowance.balance += microusd
         self._taken(allowance, microusd)
@@ -394,9 +398,7 @@ class Batch:
 
 
 def _allowance(row: Row) -> Allowance:
-    account = Account(
-        project=row["project"], user=row["user_name"], workflow=row["workflow"], api_key=row["api_key"]
-    )
+    account = Account(project=row["project"], user=row["user_name"], workflow=row["workflow"], api_key=row["api_key"])
     return Allowance(
         row["allowance_id"],
         row["job_id"],

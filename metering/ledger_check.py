@@ -22,7 +22,8 @@ _CHECKS = {
             SELECT allowance_id, sum(CASE
                 WHEN from_account = a_source OR from_account = 'funds' THEN microusd
                 WHEN to_account = a_source OR to_account = 'funds' THEN -microusd ELSE 0 END) AS net
-            FROM (SELECT t.*, b.source AS a_source FROM transfers t JOIN allowances b ON b.allowance_id = t.allowance_id)
+            FROM (SELECT t.*, b.source AS a_source
+                  FROM transfers t JOIN allowances b ON b.allowance_id = t.allowance_id)
                  AS each_one GROUP BY allowance_id
         ) AS n ON n.allowance_id = a.allowance_id WHERE a.taken <> coalesce(n.net, 0)
         """,

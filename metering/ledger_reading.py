@@ -41,10 +41,7 @@ def taken(db: Session, *, job_id: str | None = None, but: str | None = None, day
     """See :meth:`Ledger.taken`."""
     if job_id is not None:
         return Taken(spent_microusd=_spent_by_job(db, job_id, day), set_aside_microusd=_aside_of(db, job_id))
-    if day is None:
-        spent = _sum(db, _SPENT)
-    else:
-        spent = _sum(db, f"{_SPENT} WHERE day = :day", day=day.isoformat())
+    spent = _sum(db, _SPENT) if day is None else _sum(db, f"{_SPENT} WHERE day = :day", day=day.isoformat())
     aside = _sum(db, _ASIDE)
     if but is not None:
         spent, aside = spent - _spent_by_job(db, but, day), aside - _aside_of(db, but)

@@ -77,7 +77,12 @@ class SqlLedger(Ledger):
             if limits is not None and limits != Limits():
                 db.alone("limits")
             source = _source(db, account)
-            if source == FUNDS and limits is None and call_id is None and batch.start(job_id, job_id, account, microusd):
+            if (
+                source == FUNDS
+                and limits is None
+                and call_id is None
+                and batch.start(job_id, job_id, account, microusd)
+            ):
                 return batch.finish(refuse=True)
             return self._allow(batch, job_id, microusd, account, source, call_id, limits, today)
 
@@ -97,7 +102,7 @@ class SqlLedger(Ledger):
         from . import ledger_credit
 
         known = batch.find(call_id or job_id)
-        if known is not None and (known.granted > 0 or known.closed):
+        if known is not None and (known.granted is not None or known.closed):
             return []
         if call_id is not None and known is None and batch.call(call_id) is not None:
             # Its outcome was booked on the job before: there is nothing left to set aside for it.
@@ -186,17 +191,13 @@ class SqlLedger(Ledger):
 
         return self._store.read(lambda db: ledger_budgets.usages(db, stamp(self._now())))
 
-    def top_up(
-        self, owner: Owner, name: str, microusd: int, *, key: str, expires_at: datetime | None = None
-    ) -> None:
+    def top_up(self, owner: Owner, name: str, microusd: int, *, key: str, expires_at: datetime | None = None) -> None:
         from . import ledger_credit
         from .accounts import credit_account
 
         until = NEVER if expires_at is None else stamp(expires_at)
         account, at = credit_account(owner, name), stamp(self._now())
-        self._store.transact(
-            lambda db: ledger_credit.top_up(db, account, microusd, key=key, expires_at=until, at=at)
-        )
+        self._store.transact(lambda db: ledger_credit.top_up(db, account, microusd, key=key, expires_at=until, at=at))
 
     def refund(self, owner: Owner, name: str, microusd: int, *, key: str, reason: str = "") -> None:
         from . import ledger_credit

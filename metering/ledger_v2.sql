@@ -39,7 +39,8 @@ CREATE TABLE balances (
 ) {table};
 
 -- A granted job has one allowance under its own id; a job run by hand has one for each call, under the call's id.
--- taken: what it counts against budgets: granted and overrun, less what was given back.
+-- granted: NULL where charges came and nobody granted anything (yet). taken: what it counts against budgets: granted
+-- and overrun, less what was given back.
 CREATE TABLE allowances (
     allowance_id TEXT PRIMARY KEY,
     job_id       TEXT NOT NULL,
@@ -48,7 +49,7 @@ CREATE TABLE allowances (
     api_key      TEXT,
     workflow     TEXT,
     source       TEXT NOT NULL,
-    granted      BIGINT NOT NULL CHECK (granted >= 0),
+    granted      BIGINT CHECK (granted >= 0),
     taken        BIGINT NOT NULL CHECK (taken >= 0),
     overrun      BIGINT NOT NULL CHECK (overrun >= 0),
     at           TEXT NOT NULL,

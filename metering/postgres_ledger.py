@@ -16,9 +16,7 @@ _HERE = Path(__file__).parent
 class PostgresLedger(SqlLedger):
     """``url``: see :class:`storage.postgres_store.Address`. Its schema is made where there is none."""
 
-    def __init__(
-        self, url: str, *, budget_microusd: int | None = None, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, url: str, *, budget_microusd: int | None = None, now: Callable[[], datetime] = utc_now) -> None:
         store = PostgresStore(url, schema(), version=VERSION)
         try:
             super().__init__(store, budget_microusd=budget_microusd, now=now)

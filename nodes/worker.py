@@ -113,6 +113,13 @@ class Worker:
         prompt_id, _ = self.host.executing() or ("", "")
         return self._context_of(prompt_id, self.host.client_id())
 
+    def _open_job(self, engine: Engine, prompt_id: str, client_id: str | None) -> JobContext:
+        """The context of a prompt that was not handed one here, known to the journal from now on."""
+        context = self._context_of(prompt_id, client_id)
+        if context.local:
+            engine.journal.open_job(context)
+        return context
+
     def _context_of(self, prompt_id: str, client_id: str | None) -> JobContext:
         from ..generation.context import promises_context
 
@@ -178,12 +185,10 @@ class Worker:
         engine = await self.engine()
         context = self._contexts.get(prompt_id)
         if context is None:
-            context = await asyncio.to_thread(self._context_of, prompt_id, client_id)
+            context = await asyncio.to_thread(self._open_job, engine, prompt_id, client_id)
         if limits := self._limits.get(context.job_id):
             engine.books.limit(context.job_id, limits)
-        if context.local:
-            await asyncio.to_thread(engine.journal.open_job, context)
-        else:  # nobody follows the journal of a graph run by hand
+        if not context.local:  # nobody follows the journal of a graph run by hand
             _remember(self._clients, context.job_id, client_id)
         try:
             return await call(engine, context, node_id)

@@ -13,12 +13,14 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from . import picture
+from .ahead import Ahead
 from .exchange import Desk, Exchange, Route
 from .fal_apps import Asked, Unprocessable
 from .fal_models import APPS
@@ -41,7 +43,8 @@ class Fal:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._queue = Queue(desk, self._stored)
+        self._queue = Queue(desk, self._stored, self._draw_ahead)
+        self._ahead = Ahead()
         self._uploads: dict[str, tuple[bytes, str]] = {}
 
     def routes(self) -> tuple[Route, ...]:
@@ -69,6 +72,7 @@ class Fal:
     def reset(self) -> None:
         self._queue.clear()
         self._uploads.clear()
+        self._ahead.clear()
 
     def new_request_id(self) -> str:
         return str(uuid.uuid4())
@@ -177,7 +181,7 @@ class Fal:
         if asked.as_data:
             url = f"data:{kind};base64,{base64.b64encode(asked.draw(index)).decode()}"
         else:
-            # A picture is drawn when it is fetched: the same request always gives the same bytes.
+            # The same request always gives the same bytes, whether they were drawn ahead or are when it is fetched.
             url = f"{origin}{_MEDIA_PATH}{job.request_id}_{index}.{asked.output_format}"
         return {"url": url, "width": asked.size[0], "height": asked.size[1], "content_type": kind}
 
@@ -216,7 +220,15 @@ class Fal:
             return None
         if int(index) >= asked.images or kind != asked.output_format:
             return None
-        return await asyncio.to_thread(asked.draw, int(index)), f"image/{kind}"
+        data = await self._ahead.take(stem)
+        return await asyncio.to_thread(asked.draw, int(index)) if data is None else data, f"image/{kind}"
+
+    def _draw_ahead(self, job: Job) -> None:
+        if job.asked is None or job.asked.as_data:
+            return
+        for index in range(job.asked.images):
+            width, height = job.asked.size
+            self._ahead.begin(f"{job.request_id}_{index}", width * height, partial(job.asked.draw, index))
 
     def _stored(self, url: str) -> bytes | None:
         """An uploaded file by its URL; nothing outside the sandbox is ever fetched."""

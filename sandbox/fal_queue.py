@@ -8,6 +8,8 @@ taken up again, as a real queue would.
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,9 +41,11 @@ class Job:
 class Queue:
     """All requests, by id."""
 
-    def __init__(self, desk: Desk, fetch: Fetch) -> None:
+    def __init__(self, desk: Desk, fetch: Fetch, working: Callable[[Job], None]) -> None:
+        """``working`` is told of each request whose input was read and that still takes its time."""
         self._desk = desk
         self._fetch = fetch
+        self._working = working
         self.jobs: dict[str, Job] = {}
 
     def submit(self, job: Job) -> Job:
@@ -110,8 +114,10 @@ class Queue:
     async def _work(self, job: Job) -> None:
         await asyncio.sleep(self._desk.latency_s / 3)
         job.state = "IN_PROGRESS"
-        await asyncio.sleep(self._desk.latency_s * 2 / 3)
+        done = time.monotonic() + self._desk.latency_s * 2 / 3
         await self._read(job)
+        self._working(job)
+        await asyncio.sleep(max(0.0, done - time.monotonic()))
         # No await from here on: a request is billed and done, or canceled, never both.
         if job.asked is not None:
             self._charge(job, job.asked)

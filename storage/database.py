@@ -85,9 +85,7 @@ class Database:
         made.row_factory = sqlite3.Row
         return made
 
-    def _prepare(
-        self, schema: str, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]
-    ) -> None:
+    def _prepare(self, schema: str, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]) -> None:
         run = self._connection.execute
         run("PRAGMA journal_mode = WAL")
         # FULL, not WAL's usual NORMAL: a power cut must not forget that a call was asked.
@@ -101,9 +99,7 @@ class Database:
         elif found < version:
             self._upgrade(found, version, upgrades)
 
-    def _upgrade(
-        self, found: int, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]
-    ) -> None:
+    def _upgrade(self, found: int, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]) -> None:
         run = self._connection.execute
         run("BEGIN IMMEDIATE")
         try:

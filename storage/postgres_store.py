@@ -61,7 +61,7 @@ class Address:
         if parts.scheme not in ("postgresql", "postgres"):
             raise _bad("it has to begin with postgresql://")
         if unknown := set(more) - {"schema", "sslmode", "host"}:
-            raise _bad(f"{sorted(unknown)[0]} is no parameter of it")
+            raise _bad(f"{min(unknown)} is no parameter of it")
         if (sslmode := more.get("sslmode", "disable")) not in _SSL:
             raise _bad(f"sslmode is one of {', '.join(_SSL)}")
         user, database = unquote(parts.username or "postgres"), unquote(parts.path.lstrip("/"))
@@ -104,7 +104,7 @@ class PostgresSession(Session):
         self._lock("pg_advisory_xact_lock", name)
 
     def _lock(self, how: str, name: str) -> None:
-        self.run(f"SELECT {how}(hashtextextended(current_schema() || ':' || :name, 0))", name=name)  # noqa: S608
+        self.run(f"SELECT {how}(hashtextextended(current_schema() || ':' || :name, 0))", name=name)
 
 
 class _Connection:
@@ -132,10 +132,8 @@ class PostgresStore(Store):
             found = session.run("SELECT to_regclass('ledger_version') IS NOT NULL AS made")
             if not found[0]["made"]:
                 connection.raw.execute_simple(script)
-                connection.raw.execute_simple(
-                    "CREATE TABLE ledger_version (version INTEGER NOT NULL);"
-                    f"INSERT INTO ledger_version VALUES ({version})"
-                )
+                connection.raw.execute_simple("CREATE TABLE ledger_version (version INTEGER NOT NULL)")
+                session.run("INSERT INTO ledger_version VALUES (:version)", version=version)
             if (kept := session.run("SELECT version FROM ledger_version")[0]["version"]) != version:
                 raise CannotWrite(f"{self.address} is of another Mintmark (schema {kept}).", hint="Upgrade Mintmark.")
 
@@ -172,7 +170,7 @@ class PostgresStore(Store):
             return
         code = facts.get("C")
         # Two wrote the same at once: the second look finds it there.
-        if code in _AGAIN and tried < TRIES or code == _TAKEN and tried < 2:
+        if (code in _AGAIN and tried < TRIES) or (code == _TAKEN and tried < 2):
             return
         raise exc
 
@@ -228,9 +226,7 @@ def connect(its: Address) -> Connection:
         from pg8000.exceptions import DatabaseError, InterfaceError
         from pg8000.native import Connection, identifier
     except ImportError as exc:
-        raise MissingExtra(
-            "PostgreSQL needs the pg8000 package.", hint="pip install 'mintmark[cluster]'"
-        ) from exc
+        raise MissingExtra("PostgreSQL needs the pg8000 package.", hint="pip install 'mintmark[cluster]'") from exc
     try:
         made = Connection(
             its.user,

@@ -29,10 +29,10 @@ class Session(ABC):
     def run(self, sql: str, **values: Any) -> list[Row]:
         """The rows of one statement; also of an INSERT, UPDATE or DELETE with RETURNING."""
 
-    def share(self, name: str) -> None:
+    def share(self, name: str) -> None:  # noqa: B027 - where one writer has everything, nothing is to be done
         """Until this transaction is over nobody else is :meth:`alone` under this name."""
 
-    def alone(self, name: str) -> None:
+    def alone(self, name: str) -> None:  # noqa: B027
         """Until this transaction is over nobody else is here under this name."""
 
 

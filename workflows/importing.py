@@ -123,15 +123,14 @@ def import_graph(document: Mapping[str, Any], object_info: ObjectInfo) -> Import
     """
     from .importing_ui import import_ui
 
-    graph = copy.deepcopy(check_graph(document, "the graph"))
-    ui = is_ui_format(graph)
-    result = Import(graph, ui)
+    given = check_graph(document, "the graph")
     try:
-        if ui:
+        result = Import(copy.deepcopy(given), is_ui_format(given))
+        if result.ui:
             import_ui(result, object_info)
         else:
             _import_api(result, object_info)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as exc:
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as exc:
         raise InvalidWorkflow(
             f"The graph contradicts itself: {type(exc).__name__} {exc}.", hint="Open it in ComfyUI and save it again."
         ) from exc

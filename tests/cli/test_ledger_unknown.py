@@ -97,7 +97,7 @@ def test_its_provider_is_asked_and_both_books_end_up_right(
     assert sums(cli) == (books.billed, 0)
     assert cli("ledger", "unknown", "--json").json == []
     assert entry(home, doubt["call_id"], "settled")["microusd"] == books.billed
-    assert reasons(home, doubt["call_id"]) == {"settle: fal was asked"}
+    assert "settle: fal was asked" in reasons(home, doubt["call_id"])
     assert len([call for call in books.calls if call.get("billed_microusd", 1)]) >= 1
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from mintmark.workflows.library import Library
+
 pytestmark = [
     pytest.mark.comfyui,
     pytest.mark.skipif(not os.environ.get("COMFYUI_PATH"), reason="not run: COMFYUI_PATH is not set"),
@@ -72,7 +74,6 @@ def test_loading_brings_in_nothing_heavy(comfy: Any, record_property: Any) -> No
         "c2pa",
         "pydantic",
         "cryptography",
-        "ahocorasick",
         "keyring",
         "PIL",
         "numpy",

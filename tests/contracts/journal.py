@@ -213,6 +213,13 @@ def test_forgetting_an_unknown_call_lets_the_key_be_asked_again_and_keeps_its_ho
     assert numbers(journal.report(job.job_id)) == (100, 20, 0, 80)
 
 
+def test_a_signed_file_leads_to_its_job(journal: Journal, job: JobContext) -> None:
+    journal.note(job.job_id, "signed", {"sha256": "a" * 64})
+    journal.note(job.job_id, "failed", {"sha256": "b" * 64})
+    assert journal.job_of("a" * 64) == job.job_id
+    assert journal.job_of("b" * 64) is None
+
+
 def test_the_calls_in_doubt_are_told_until_they_are_decided(journal: Journal, job: JobContext) -> None:
     doubts = [at(journal, job, "unknown"), at(journal, job, "unknown")]
     at(journal, job, "settled")

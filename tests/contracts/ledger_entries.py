@@ -13,7 +13,7 @@ from mintmark.metering.ledger import Account
 from mintmark.metering.ledger_sql import SqlLedger
 
 from .ledger import NOW, Ledgers, posting, sums
-from .ledger_budgets import MIA, TOM, clock, purse, taken  # noqa: F401 - fixtures
+from .ledger_budgets import MIA, TOM, taken
 
 
 def force(ledger: SqlLedger, sql: str, **values: Any) -> list[Any]:
@@ -29,7 +29,7 @@ ENTRY = """INSERT INTO transfers (at, kind, from_account, to_account, microusd, 
 def test_the_database_itself_forbids_a_second_outcome_of_a_call(purse: SqlLedger, second: str) -> None:
     purse.allow("a", 10, MIA)
     purse.post([posting("a", microusd=5, call_id="c")])
-    with pytest.raises(Exception, match="(?i)unique"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         force(purse, ENTRY, kind=second, giver="funds", taker="spent:fal", amount=5, call_id="c")
     assert sums(purse) == (5, 0, 5)
 
@@ -50,7 +50,7 @@ def test_the_database_itself_forbids_an_account_below_zero_and_an_entry_of_nothi
     purse: SqlLedger, giver: str, taker: str, amount: int
 ) -> None:
     purse.allow("a", 10, MIA)
-    with pytest.raises(Exception, match="(?i)check"):
+    with pytest.raises(Exception, match=r"(?i)check"):
         force(purse, ENTRY, kind="hold", giver=giver, taker=taker, amount=amount, call_id=None)
     assert purse.problems() == []
 

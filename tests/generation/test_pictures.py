@@ -69,10 +69,23 @@ def test_what_is_no_whole_image_is_named_so(data: bytes) -> None:
         decode(data, max_pixels=LIMIT, what="My file")
 
 
-def test_a_description_says_size_kind_and_both_digests() -> None:
-    data = image("RGBA")
+def coloured(mode: str, kind: str) -> bytes:
+    """Colours and transparencies of every sort."""
+    pixels = np.random.default_rng(2).integers(0, 256, (10, 20, 4), np.uint8)
+    out = io.BytesIO()
+    seen = Image.fromarray(pixels).convert(mode)
+    seen.save(out, kind, **({"transparency": 7} if mode == "P" else {}))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [(mode, "PNG") for mode in ("RGB", "RGBA", "L", "LA", "P", "1", "I;16")] + [("CMYK", "JPEG"), ("RGBA", "WEBP")],
+)
+def test_a_description_says_size_kind_and_both_digests(mode: str, kind: str) -> None:
+    data = image(mode) if mode == "I;16" else coloured(mode, kind)
     told = describe(data, max_pixels=LIMIT)
-    assert (told.media_type, told.width, told.height) == ("image/png", 20, 10)
+    assert (told.media_type, told.width, told.height) == (f"image/{kind.lower()}", 20, 10)
     assert told.pixels_sha256 == pixels_digest(decode(data, max_pixels=LIMIT)[..., :3])
 
 

@@ -24,14 +24,14 @@ from .machine import profile
 from .postgres import database
 from .test_ledger_machine import OnPostgres, OnSqlite
 
-
 BROKEN: tuple[type[BaseException], ...] = (AssertionError, sqlite3.IntegrityError)
 """What the machine says, or the database before it."""
 
 
 def without_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     """A budget's row is raised whatever it says."""
-    monkeypatch.setattr(ledger_usage, "_TAKE", ledger_usage._TAKE.replace("<= CAST(:ceiling AS", "< :ceiling + CAST(2e15 AS"))
+    taking = ledger_usage._TAKE.replace("<= CAST(:ceiling AS", "< :ceiling + CAST(2e15 AS")
+    monkeypatch.setattr(ledger_usage, "_TAKE", taking)
 
 
 def without_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

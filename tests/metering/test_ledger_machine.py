@@ -33,6 +33,6 @@ class OnPostgres(Machine):
 
 
 TestSqlite = OnSqlite.TestCase
-TestSqlite.settings = profile(50, 40)
+TestSqlite.settings = profile(40, 40)
 TestPostgres = pytest.mark.skipif(why_not() is not None, reason=f"not run: {why_not()}")(OnPostgres.TestCase)
-TestPostgres.settings = profile(12, 30)
+TestPostgres.settings = profile(10, 30)

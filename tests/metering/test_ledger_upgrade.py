@@ -57,9 +57,7 @@ def test_an_old_ledger_says_what_it_said(tmp_path: Path) -> None:
     old_ledger(tmp_path)
     for _ in range(2):
         with closing(SqliteLedger(tmp_path)) as ledger:
-            assert ledger.totals() == Totals(
-                settled_microusd=110, unknown_microusd=20, set_aside_microusd=75, calls=7
-            )
+            assert ledger.totals() == Totals(settled_microusd=110, unknown_microusd=20, set_aside_microusd=75, calls=7)
             assert ledger.cursor("journal") == 42
             lines = {line.call_id: line for line in ledger.lines()}
             assert {name: line.kind for name, line in lines.items()} == {

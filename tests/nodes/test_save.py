@@ -14,9 +14,10 @@ from PIL import Image
 from mintmark.errors import DiskFull, InvalidInput
 from mintmark.generation.pictures import describe
 from mintmark.generation.service import Picture
+from mintmark.nodes import pixels
 from mintmark.nodes.naming import numbered, place
-from mintmark.nodes.originals import closest_of, original_of
-from mintmark.nodes.pixels import to_image, to_pixels, to_png
+from mintmark.nodes.originals import closest_of, original_in, original_of
+from mintmark.nodes.pixels import to_frames, to_image, to_pixels, to_png
 from mintmark.nodes.save import ORIGINS
 from mintmark.provenance.reading import read as read_credential
 
@@ -254,6 +255,30 @@ def test_images_of_different_sizes_share_a_batch_and_are_still_their_originals()
     assert batch.shape == (2, 64, 48, 3)
     assert batch.dtype == np.float32
     assert [original_of(made, each) for each in to_pixels(batch)] == list(made.pictures)
+
+
+def test_an_image_that_nobody_touched_is_known_without_decoding_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = Made(noise(1, 32, 48, 3), noise(2, 64, 20, 3), noise(1, 32, 48, 3))
+    made: Any = twins
+    frames = to_frames(to_image(made.pictures, max_pixels=10**6))
+    decoded: list[bytes] = []
+    monkeypatch.setattr(pixels, "decode", lambda data, **_: decoded.append(data))
+    for frame, own in zip(frames, twins.pictures, strict=True):
+        assert original_in(made, frame) is own
+    assert decoded == []
+
+
+def test_an_image_of_another_record_or_of_a_node_in_between_is_known_by_its_pixels() -> None:
+    made: Any = Made(noise(1, 32, 48, 3), noise(2, 32, 48, 3))
+    same: Any = Made(noise(2, 32, 48, 3))
+    batch = to_image(made.pictures, max_pixels=10**6)
+    first, second = to_frames(batch)
+    assert (original_in(same, first), original_in(same, second)) == (None, same.pictures[0])
+    assert original_in(None, first) is None
+    touched = np.array(batch)
+    touched[0, 0, 0] = 0
+    first, second = to_frames(touched)
+    assert (original_in(made, first), original_in(made, second)) == (None, made.pictures[1])
 
 
 def test_a_frame_around_a_smaller_picture_is_a_change() -> None:

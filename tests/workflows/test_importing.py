@@ -394,11 +394,19 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_graph(tmp_path / "none.json")
 
 
+def _deep(levels: int) -> Any:
+    found: Any = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
 SPOILED: dict[str, Callable[[dict[str, Any]], Any]] = {
     "links are no lists": lambda graph: graph.update(links=[5]),
     "an input without a name": lambda graph: graph["nodes"][1]["inputs"][0].pop("name"),
     "values that are a number": lambda graph: graph["nodes"][1].update(widgets_values=5),
     "size is a word": lambda graph: graph["nodes"][1].update(size="big"),
+    "it has no end": lambda graph: graph.update(extra=_deep(5000)),
     "subgraphs that are none": lambda graph: graph.update(definitions={"subgraphs": [3]}),
 }
 

@@ -1,0 +1,73 @@
+"""``mintmark budget`` and ``mintmark credit``, and that jobs are held to them."""
+
+from __future__ import annotations
+
+import pytest
+
+from .conftest import Books, Cli
+
+
+@pytest.fixture(autouse=True)
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINTMARK_SANDBOX", "1")
+
+
+def run(cli: Cli):
+    return cli("run", "text-to-image", "--set", "width=256", "--set", "height=256", "--json")
+
+
+def test_a_budget_is_set_listed_held_and_removed(cli: Cli, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINTMARK_PROJECT", "acme")
+    options = ("--project", "acme", "--per", "month")
+    made = cli("budget", "set", *options, "--limit", "0.01", "--soft", "0.008", "--grace", "0.002", "--json").json
+    assert (made["limit_microusd"], made["soft_microusd"], made["grace_microusd"]) == (10_000, 8_000, 2_000)
+    refused = run(cli).error
+    assert refused["code"] == "budget_exceeded"
+    assert "project acme, per month" in refused["message"]
+    cli("budget", "set", *options, "--limit", "100")
+    assert run(cli).code == 0
+    (listed,) = cli("budget", "list", "--json").json
+    spent = cli("ledger", "sum", "--json").json["settled_microusd"]
+    assert listed["taken_microusd"] == spent > 0
+    assert "project acme, per month" in cli("budget", "list").out
+    assert cli("budget", "remove", *options).code == 0
+    assert cli("budget", "list", "--json").json == []
+
+
+def test_credit_is_added_once_drawn_listed_and_paid_back(
+    cli: Cli, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINTMARK_USER", "mia")
+    monkeypatch.setenv("MINTMARK_ALLOWANCE_USD", "2")
+    for _ in range(2):
+        added = cli("credit", "top-up", "5", "--user", "mia", "--key", "i-1", "--expires", "2999-01-31", "--json").json
+    assert added["left_microusd"] == 5_000_000
+    assert added["lots"][0]["expires_at"].startswith("2999-01-31T23:59:59")
+    assert run(cli).code == 0
+    spent = cli("ledger", "sum", "--json").json["settled_microusd"]
+    (listed,) = cli("credit", "list", "--json").json
+    assert 5_000_000 - listed["left_microusd"] == spent > 0
+    assert "2999-01-31" in cli("credit", "list").out
+    assert cli("credit", "refund", "4", "--user", "mia", "--reason", "moved").code == 0
+    assert run(cli).error["code"] == "credit_exhausted"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("budget", "set", "--project", "acme"),
+        ("budget", "set", "--project", "acme", "--limit", "-1"),
+        ("budget", "set", "--project", "acme", "--limit", "lots"),
+        ("budget", "set", "--project", "acme", "--user", "mia", "--limit", "1"),
+        ("budget", "set", "--per", "year", "--limit", "1"),
+        ("budget", "set", "--limit", "1", "--soft", "2"),
+        ("budget", "remove", "--project", "nobody"),
+        ("credit", "top-up", "5"),
+        ("credit", "top-up", "0", "--user", "mia"),
+        ("credit", "top-up", "5", "--user", "mia", "--expires", "soon"),
+        ("credit", "top-up", "5", "--user", "mia", "--project", "acme"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(cli: Cli, words: tuple[str, ...]) -> None:
+    assert cli(*words).code == 2
+    assert cli("budget", "list", "--json").json == cli("credit", "list", "--json").json == []

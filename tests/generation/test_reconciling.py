@@ -1,0 +1,129 @@
+"""Calls in doubt, in journal and ledger; the provider's part is tested through the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mintmark.errors import InvalidInput, UnknownCall
+from mintmark.generation.books import LocalBooks, postings
+from mintmark.generation.call import Call, NewCall
+from mintmark.generation.context import JobContext
+from mintmark.generation.reconciling import NOT_HERE, NOT_NAMED, decide, doubts, find
+from mintmark.generation.sqlite_journal import SqliteJournal
+from mintmark.metering.ledger import Account
+from mintmark.metering.sqlite_ledger import SqliteLedger
+
+JOB = "01234567-89ab-4def-8123-456789abcdef"
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    opened = SqliteJournal(tmp_path / "worker")
+    opened.open_job(JobContext(job_id=JOB, allowance_microusd=100, mode="sandbox"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[SqliteLedger]:
+    opened = SqliteLedger(tmp_path / "house")
+    yield opened
+    assert opened.problems() == []
+    opened.close()
+
+
+def doubtful(journal: SqliteJournal, call_id: str = "call-1", handle: dict[str, Any] | None = None) -> Call:
+    new = NewCall(
+        call_id=call_id,
+        job_id=JOB,
+        key=call_id,
+        node_id="1",
+        provider="fal",
+        model="fal/flux-schnell",
+        request_digest="d",
+        hold_microusd=10,
+    )
+    journal.begin(journal.hold(new).call_id)
+    if handle:
+        journal.move(call_id, "accepted", request_id="r-1", handle=handle)
+    return journal.move(call_id, "unknown", reason="the line broke")
+
+
+def told(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    """What an orchestrator does with a worker's journal."""
+    ledger.allow(JOB, 100, Account())
+    ledger.post(postings(journal.since(0)))
+
+
+def test_a_call_in_both_books_is_one_doubt(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    call = doubtful(journal, handle={"url": "u"})
+    told(journal, ledger)
+    (doubt,) = doubts(ledger, journal)
+    assert (doubt.call_id, doubt.microusd, doubt.request_id, doubt.in_ledger) == (call.call_id, 10, "r-1", True)
+    assert doubt.why_not is None
+
+
+def test_one_that_was_never_named_cannot_be_asked(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    doubtful(journal)
+    (doubt,) = doubts(ledger, journal)
+    assert (doubt.why_not, doubt.in_ledger) == (NOT_NAMED, False)
+    assert doubt.since is not None
+
+
+def test_one_of_another_machine_cannot_be_asked_here(
+    journal: SqliteJournal, ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    doubtful(journal, handle={"url": "u"})
+    told(journal, ledger)
+    empty = SqliteJournal(tmp_path / "empty")
+    (doubt,) = doubts(ledger, empty)
+    empty.close()
+    assert (doubt.why_not, doubt.call) == (NOT_HERE, None)
+
+
+@pytest.mark.parametrize(("microusd", "state"), [(7, "settled"), (0, "released")])
+def test_a_worker_without_the_ledger_decides_in_its_journal_and_the_ledger_reads_it_there(
+    microusd: int, state: str, journal: SqliteJournal, ledger: SqliteLedger, tmp_path: Path
+) -> None:
+    call = doubtful(journal)
+    told(journal, ledger)
+    other = SqliteLedger(tmp_path / "other")
+    decide(call.call_id, microusd, "asked support", other, journal)
+    assert other.lines() == []
+    other.close()
+    now = journal.call(call.call_id)
+    assert now is not None and (now.state, now.charged_microusd) == (state, microusd)
+    ledger.post(postings(journal.since(0)))
+    assert (ledger.totals().settled_microusd, ledger.totals().unknown_microusd) == (microusd, 0)
+
+
+def test_the_local_books_take_a_decision_once(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    call = doubtful(journal)
+    told(journal, ledger)
+    decide(call.call_id, 7, "asked support", ledger, journal, request_id="r-9")
+    LocalBooks(ledger, journal, journal.journal_id).catch_up()
+    (line,) = ledger.lines()
+    assert (line.kind, line.microusd, line.request_id) == ("settled", 7, "r-9")
+
+
+def test_ids_may_be_shortened_until_they_mean_several(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    doubtful(journal, "call-1")
+    doubtful(journal, "call-2")
+    every = doubts(ledger, journal)
+    assert len(every) == 2
+    with pytest.raises(InvalidInput):
+        find(every, "call")
+    assert getattr(find(every, "call-2"), "call_id", None) == "call-2"
+    assert find(every, "") is find(every, "nobody") is None
+
+
+def test_a_decision_needs_a_call_and_a_reason(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    with pytest.raises(UnknownCall):
+        decide("nobody", 1, "why", ledger, journal)
+    call = doubtful(journal)
+    with pytest.raises(InvalidInput):
+        decide(call.call_id, 1, "  ", ledger, journal)
