@@ -1,7 +1,7 @@
 """Allowances a second on both databases, and a report over ten million entries: `python bench/ledger.py [--json PATH]`.
 
-An allowance checks two budgets and writes its entry in one durable transaction; the bare commit beside it inserts one row
-with the same durability, through the same driver, in turns. Writers are threads of one process, as in an orchestrator.
+An allowance checks two budgets and writes its entry in one durable transaction; the bare commit beside it inserts one
+row with the same durability, through the same driver, in turns. Writers are threads of one process.
 MINTMARK_BENCH_ROWS changes how many entries the report is over; MINTMARK_TEST_POSTGRES says where PostgreSQL is.
 """
 

@@ -1,7 +1,7 @@
 """One way to ask a database, whether it is SQLite or PostgreSQL: the same SQL, with ``:name`` for values.
 
 What the two say differently is here or in the schema's own file a dialect. It is plain SQL through thin drivers, not
-SQLAlchemy: importing that alone would take half the time that ``mintmark run`` has for everything.
+SQLAlchemy: importing that would be a noticeable part of the time that ``mintmark run`` takes in all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bringing a ledger to an invoice, whatever database it is in. Use like :mod:`.ledger`: star-import, fixture ``ledgers``."""
+"""Bringing a ledger to an invoice, in whatever database it is. Used like :mod:`.ledger`: fixture ``ledgers``."""
 
 from __future__ import annotations
 
