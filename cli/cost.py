@@ -84,7 +84,7 @@ def breakeven(
     out.print()
     out.print(facts(_rows(spans, case, faster)))
     for name, each in filled.items():
-        out.print(f"{name} {each.value.normalize():f}: {each.source}", style="dim", markup=False)
+        out.print(f"{name} {round(each.value, 6).normalize():f}: {each.source}", style="dim", markup=False)
     out.print(sentence(case, images), markup=False)
     if faster is not None and steps is not None:
         out.print(f"With {steps.replace(':', ' to ')} steps: {sentence(faster, images)}", markup=False)

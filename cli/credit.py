@@ -16,7 +16,7 @@ from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
     from ..config import Settings
-    from ..metering.accounts import Credit
+    from ..metering.credit import Credit
 
 app = typer.Typer(help="What users and projects prepaid.", no_args_is_help=True)
 

@@ -19,12 +19,6 @@ _ROOMY = 150
 """Columns from which on a line has room for whole request ids, in characters."""
 
 app = typer.Typer(help="What hosted calls cost.", no_args_is_help=True)
-app.command("unknown")(unknown)
-app.command("ask")(ask)
-app.command("reconcile")(reconcile)
-app.command("import-invoice")(import_invoice)
-app.command("accept")(accept)
-app.command("reject")(reject)
 
 
 @app.command("list")
@@ -88,3 +82,11 @@ def total(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     if found.budget_microusd is not None:
         left = found.budget_microusd - totals.taken_microusd
         out.print(f"{usd(left)} left of a budget of {usd(found.budget_microusd)}")
+
+
+app.command("unknown")(unknown)
+app.command("ask")(ask)
+app.command("reconcile")(reconcile)
+app.command("import-invoice")(import_invoice)
+app.command("accept")(accept)
+app.command("reject")(reject)

@@ -62,13 +62,13 @@ def _subject(text: str, ledger: Ledger, journal: Journal) -> tuple[str, str, int
         if journal.job(text) is None and not ledger.knows(text):
             raise UnknownJob(f"There is no job {text}.", hint="See: mintmark ledger list --json")
         return text, text, _images(text, ledger, journal)
-    path, digest, job_id = Path(text), text.lower(), None
+    path, digest, data = Path(text), text.lower(), None
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
         if not path.is_file():
             raise UnknownJob(f"{text!r} is no file, no job and no SHA-256 of a file.", hint="Give the file's path.")
         data = path.read_bytes()
-        digest, job_id = hashlib.sha256(data).hexdigest(), _named_in(data)
-    job_id = journal.job_of(digest) or job_id
+        digest = hashlib.sha256(data).hexdigest()
+    job_id = journal.job_of(digest) or (_named_in(data) if data is not None else None)
     if job_id is None:
         raise UnknownJob(f"No job is known that made {text}.", hint="Give the job's id.")
     return digest, job_id, 1

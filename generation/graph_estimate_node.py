@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ..providers.model import Model
+from ..providers.widgets import idle
 from .estimate import Asked, Span, sizes
 from .graph_estimate_links import IMAGES, Graph, Link, Picture, Size, batch, is_link, is_size, literal, runs, size
-from .widgets import idle
 
 _TASKS = (
     ("Edit", "edit"),

@@ -51,7 +51,7 @@ class Doubt:
         """Why its provider cannot be asked from here; None where it can."""
         if self.call is None:
             return NOT_HERE
-        return None if self.call.handle else NOT_NAMED
+        return None if self.call.handle or self.call.over else NOT_NAMED
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ async def ask(doubt: Doubt, caller: Caller, ledger: Ledger) -> Found:
     call = doubt.call
     if call is None or doubt.why_not is not None:
         return Found(doubt, "unknown", doubt.microusd, doubt.why_not or NOT_HERE)
-    why = f"{call.provider} was asked"
+    why = "as the journal has it" if call.over else f"{call.provider} was asked"
     if call.state == "unknown":
         try:
             await caller.join(caller.provider(call.provider), call)
@@ -110,12 +110,16 @@ def decide(
 ) -> None:
     """Write down that the call was charged this much, or with 0 that it was not charged.
 
-    Raises UnknownCall where neither journal nor ledger has it, and InvalidInput without a reason.
+    Raises UnknownCall where neither journal nor ledger has it, and InvalidInput without a reason, and for a call that
+    is still under way.
     """
     if not reason.strip():
         raise InvalidInput("--reason: say why, for whoever reads the books later.")
     call = journal.call(call_id)
-    if call is not None and call.state == "unknown":
+    if call is not None and not call.over and call.state != "unknown":
+        raise InvalidInput(f"Call {call_id} is still under way.", hint="Wait for it; after a crash, run anything once.")
+    doubtful = call is not None and call.state == "unknown"
+    if call is not None and doubtful:
         if microusd:
             facts: dict[str, Any] = {"microusd": microusd, "request_id": request_id or call.request_id, "result": {}}
             journal.move(call_id, "settled", reason=reason, **facts)
@@ -124,7 +128,7 @@ def decide(
     try:
         ledger.correct(call_id, microusd, reason=reason, request_id=request_id)
     except UnknownCall:
-        if call is None:
+        if not doubtful:
             raise
         # Another machine's ledger granted its money, and reads it in this journal.
         logger.info("Call %s is in another ledger", call_id, extra=log.action("reconciled", call_id=call_id))
@@ -135,7 +139,7 @@ def decide(
 def _decided(journal: Journal, call_id: str) -> Call | None:
     """The call where the journal knows its outcome and the ledger does not yet."""
     call = journal.call(call_id)
-    return call if call is not None and call.over and call.handle else None
+    return call if call is not None and call.over else None
 
 
 def _of_line(line: Line, call: Call | None) -> Doubt:

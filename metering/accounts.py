@@ -1,8 +1,7 @@
-"""Prepaid credit: whose it is, and how it stands. Also the names of the ledger's accounts. Pure."""
+"""The names of the ledger's accounts. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import InvalidInput
@@ -18,30 +17,6 @@ PAYMENTS = "payments"
 EXPIRED = "expired"
 NEVER = "9999-12-31"
 """Sorts after every stamp: credit that does not expire."""
-
-
-@dataclass(frozen=True)
-class Lot:
-    """One top-up, in micro-dollars. ``lot_id`` is the idempotency key it came with."""
-
-    lot_id: str
-    at: str
-    expires_at: str | None
-    microusd: int
-    left_microusd: int
-
-
-@dataclass(frozen=True)
-class Credit:
-    """An owner's prepaid credit: what is left, by lots, the one that is used first at the top."""
-
-    owner: Owner
-    name: str
-    lots: tuple[Lot, ...]
-
-    @property
-    def left_microusd(self) -> int:
-        return sum(lot.left_microusd for lot in self.lots)
 
 
 def credit_account(owner: Owner, name: str) -> str:

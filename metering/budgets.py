@@ -8,22 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Literal
 
 from ..errors import BudgetExceeded, InvalidInput
+from .periods import MOST, SETTING, Period, Scope, ceiling
 from .prices import usd
-
-Scope = Literal["user", "project", "api_key", "workflow", "overall"]
-Period = Literal["day", "month", "total"]
 
 SCOPES: tuple[Scope, ...] = ("user", "project", "api_key", "workflow", "overall")
 PERIODS: tuple[Period, ...] = ("day", "month", "total")
-SETTING = "setting"
-"""The budget of MINTMARK_BUDGET_USD: overall, in total, and with the limit of whoever asks."""
-NO_LIMIT = 2**62
-MOST = 10**15
-"""The largest amount, in micro-dollars: a billion dollars. Sums of such amounts still fit a database's integer."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +64,7 @@ class Budget:
     @property
     def ceiling_microusd(self) -> int | None:
         """What may be taken at most, None where this budget only warns."""
-        soft = None
-        if self.soft_microusd is not None and self.grace_microusd is not None:
-            soft = self.soft_microusd + self.grace_microusd
-        limits = [each for each in (self.limit_microusd, soft) if each is not None]
-        return min(limits) if limits else None
+        return ceiling(self.limit_microusd, self.soft_microusd, self.grace_microusd)
 
 
 @dataclass(frozen=True)
@@ -104,21 +91,6 @@ def title(scope: str, value: str, period: Period) -> str:
     """For people: ``project acme, per month``."""
     whose = scope.replace("api_key", "API key")
     return f"{whose} {value}, {_EACH[period]}" if value else f"{whose}, {_EACH[period]}"
-
-
-def stamp(at: datetime) -> str:
-    """A time as the ledger keeps it: UTC, always of the same length."""
-    return at.astimezone(timezone.utc).isoformat(timespec="microseconds")
-
-
-def period_start(period: Period, at: str) -> str:
-    """The first day of the period which the stamp falls into; empty for the total, which has none."""
-    return {"day": at[:10], "month": f"{at[:7]}-01", "total": ""}[period]
-
-
-def period_end(period: Period, start: str) -> str:
-    """The first text that sorts after every stamp of the period."""
-    return {"day": f"{start}U", "month": f"{start[:7]}-U", "total": "U"}[period]
 
 
 def exceeded(scope: str, value: str, period: Period, start: str, *, taken: int, asked: int, ceiling: int) -> Exception:

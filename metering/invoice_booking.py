@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from .budgets import stamp
 from .invoices import Billed, Matching, Pair
 from .ledger import Line
 from .ledger_batch import Batch
 from .ledger_reading import _LINES, _line
 from .ledger_sql import SqlLedger, _correct
 from .ledger_usage import Counters
+from .periods import stamp
 
 if TYPE_CHECKING:
     from ..storage.sessions import Session

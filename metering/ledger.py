@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -28,8 +27,9 @@ from ..errors import BudgetExceeded
 from .prices import usd
 
 if TYPE_CHECKING:
-    from .accounts import Credit, Owner
+    from .accounts import Owner
     from .budgets import Budget, Usage
+    from .credit import Credit
 
 
 class _Frozen(BaseModel):
@@ -127,8 +127,7 @@ class Taken(_Frozen):
 By = Literal["day", "project", "user", "api_key", "workflow", "provider", "model"]
 
 
-@dataclass(frozen=True)
-class Spend:
+class Spend(NamedTuple):
     """A line of a report: what calls made and cost, in micro-dollars. Unknown calls are counted beside, not within."""
 
     key: str

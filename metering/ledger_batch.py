@@ -7,12 +7,12 @@ many allowances share (budgets, days) are written last, in one fixed order.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .accounts import FUNDS, allowance_account, hold_account, spent_account
 from .ledger import Account, Posting
 from .ledger_usage import LOCK, Counter, Counters
+from .periods import stamp
 
 if TYPE_CHECKING:
     from ..storage.sessions import Row, Session
@@ -59,23 +59,28 @@ ON CONFLICT (day, project, user_name, api_key, workflow, provider, model) DO UPD
 """  # noqa: S608 - constants of this file
 
 
-@dataclass
 class Allowance:
-    """An allowance that this transaction has locked."""
+    """An allowance that this transaction has locked. ``balance`` is what is left in it."""
 
-    allowance_id: str
-    job_id: str
-    account: Account
-    source: str
-    granted: int | None
-    taken: int
-    overrun: int
-    at: str
-    closed: bool
-    balance: int
-    """What is left in it."""
-    counters: list[Counter] = field(default_factory=list)
-    changed: bool = False
+    def __init__(
+        self,
+        allowance_id: str,
+        job_id: str,
+        account: Account,
+        *,
+        source: str,
+        granted: int | None,
+        taken: int,
+        overrun: int,
+        at: str,
+        closed: bool,
+        balance: int,
+        counters: list[Counter],
+    ) -> None:
+        self.allowance_id, self.job_id, self.account = allowance_id, job_id, account
+        self.source, self.granted, self.taken, self.overrun = source, granted, taken, overrun
+        self.at, self.closed, self.balance, self.counters = at, closed, balance, counters
+        self.changed = False
 
     @property
     def name(self) -> str:
@@ -134,7 +139,17 @@ class Batch:
         # Budgets are asked before it is there: a row they make now counts what was there before.
         counters = self.counters.of(self.db, account, self.at)
         made = Allowance(
-            allowance_id, job_id, account, source, granted, microusd, 0, self.at, False, microusd, counters
+            allowance_id,
+            job_id,
+            account,
+            source=source,
+            granted=granted,
+            taken=microusd,
+            overrun=0,
+            at=self.at,
+            closed=False,
+            balance=microusd,
+            counters=counters,
         )
         values = {**made.owner(), "allowance_id": allowance_id, "job_id": job_id, "at": self.at}
         if not self.db.run(_OPEN, source=source, granted=granted, taken=microusd, **values):
@@ -243,8 +258,6 @@ class Batch:
 
     def write(self, allowance: Allowance, posting: Posting, *, new: bool) -> None:
         """The call as the posting says it stands now."""
-        from .budgets import stamp
-
         facts = {
             "call_id": posting.call_id,
             "kind": posting.kind,
@@ -403,11 +416,12 @@ def _allowance(row: Row) -> Allowance:
         row["allowance_id"],
         row["job_id"],
         account,
-        row["source"],
-        row["granted"],
-        row["taken"],
-        row["overrun"],
-        row["at"],
+        source=row["source"],
+        granted=row["granted"],
+        taken=row["taken"],
+        overrun=row["overrun"],
+        at=row["at"],
         closed=bool(row["closed"]),
         balance=row["balance"] or 0,
+        counters=[],
     )

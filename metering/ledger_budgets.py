@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .budgets import SETTING, Budget, Usage, period_start
-from .ledger_usage import LOCK, budget_of, counted, make_row
+from .budgets import Budget, Usage
+from .ledger_usage import LOCK, counted, make_row
+from .periods import SETTING, period_start
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Session
+    from ..storage.sessions import Row, Session
 
 _PUT = """
 INSERT INTO budgets (budget_id, scope, scope_value, period, limit_microusd, soft_microusd, grace_microusd)
@@ -50,11 +51,16 @@ def remove(db: Session, budget_id: str) -> bool:
     return bool(db.run("DELETE FROM budgets WHERE budget_id = :id RETURNING budget_id", id=budget_id))
 
 
+def _budget(row: Row) -> Budget:
+    amounts = (row["limit_microusd"], row["soft_microusd"], row["grace_microusd"])
+    return Budget(row["scope"], row["scope_value"], row["period"], *amounts)
+
+
 def usages(db: Session, at: str) -> list[Usage]:
     """All budgets as they stand at this time."""
     found = []
     for row in db.run(_ALL, day=at[:10], month=period_start("month", at), setting=SETTING):
-        budget = budget_of(row)
+        budget = _budget(row)
         start = period_start(budget.period, at)
         taken = row["taken"]
         if taken is None:

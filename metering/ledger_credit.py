@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import CreditExhausted, InvalidInput
-from .accounts import EXPIRED, NEVER, PAYMENTS, Credit, Lot, Owner, credit_account
+from .accounts import EXPIRED, NEVER, PAYMENTS, Owner, credit_account
+from .credit import Credit, Lot
 from .prices import usd
 
 if TYPE_CHECKING:

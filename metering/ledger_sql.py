@@ -10,15 +10,16 @@ from .. import log
 from ..errors import InvalidInput, UnknownCall
 from ..storage.sessions import TryAgain
 from .accounts import FUNDS, NEVER
-from .budgets import MOST, SETTING, stamp
 from .ledger import THIS_RUN, TODAY, Account, By, Ledger, Limits, Line, Posting, Spend, Taken, Totals
 from .ledger_batch import Batch
 from .ledger_usage import LOCK, Counters, make_row
+from .periods import MOST, SETTING, stamp
 
 if TYPE_CHECKING:
     from ..storage.sessions import Session, Store
-    from .accounts import Credit, Owner
+    from .accounts import Owner
     from .budgets import Budget, Usage
+    from .credit import Credit
 
 T = TypeVar("T")
 logger = log.get("metering.ledger")

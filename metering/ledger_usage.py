@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from .budgets import NO_LIMIT, SETTING, Budget, Period, exceeded, period_end, period_start
+from .periods import NO_LIMIT, SETTING, Period, ceiling, period_end, period_start
 
 if TYPE_CHECKING:
     from ..storage.sessions import Row, Session
@@ -47,8 +46,7 @@ INSERT INTO events (at, kind, budget_id, period_start, microusd) VALUES (:at, 's
 """
 
 
-@dataclass(frozen=True)
-class Counter:
+class Counter(NamedTuple):
     """One budget in one period."""
 
     budget_id: str
@@ -60,14 +58,14 @@ class Counter:
     soft: int | None
 
 
-@dataclass
 class Counters:
     """The changes of one transaction, summed up, and applied at its end: so that everybody takes the rows, which many
     want at once, in one order, and keeps them short."""
 
-    limit_of_setting: int | None = None
-    _changes: dict[tuple[str, str], int] = field(default_factory=dict)
-    _known: dict[tuple[str, str], Counter] = field(default_factory=dict)
+    def __init__(self, limit_of_setting: int | None = None) -> None:
+        self.limit_of_setting = limit_of_setting
+        self._changes: dict[tuple[str, str], int] = {}
+        self._known: dict[tuple[str, str], Counter] = {}
 
     def of(self, db: Session, account: Account, at: str) -> list[Counter]:
         """The budgets that concern an allowance granted then, each with a row for that period.
@@ -92,10 +90,12 @@ class Counters:
         return found
 
     def _counter(self, row: Row, at: str) -> Counter:
-        ceiling = self.limit_of_setting if row["budget_id"] == SETTING else ceiling_of(row)
+        most = ceiling(row["limit_microusd"], row["soft_microusd"], row["grace_microusd"])
+        if row["budget_id"] == SETTING:
+            most = self.limit_of_setting
         start = period_start(row["period"], at)
         made = Counter(
-            row["budget_id"], row["scope"], row["scope_value"], row["period"], start, ceiling, row["soft_microusd"]
+            row["budget_id"], row["scope"], row["scope_value"], row["period"], start, most, row["soft_microusd"]
         )
         self._known[made.budget_id, start] = made
         return made
@@ -138,33 +138,27 @@ class Counters:
         return counter.budget_id
 
 
-def _refusal(counter: Counter, taken: int, asked: int, ceiling: int) -> Exception:
+def _refusal(counter: Counter, taken: int, asked: int, most: int) -> Exception:
+    from .budgets import exceeded
+
     scope = SETTING if counter.budget_id == SETTING else counter.scope
-    return exceeded(scope, counter.value, counter.period, counter.start, taken=taken, asked=asked, ceiling=ceiling)
-
-
-def budget_of(row: Row) -> Budget:
-    """A budget from its row."""
-    return Budget(
-        row["scope"],
-        row["scope_value"],
-        row["period"],
-        row["limit_microusd"],
-        row["soft_microusd"],
-        row["grace_microusd"],
-    )
-
-
-def ceiling_of(row: Row) -> int | None:
-    """What the budget of this row lets through at most."""
-    return budget_of(row).ceiling_microusd
+    return exceeded(scope, counter.value, counter.period, counter.start, taken=taken, asked=asked, ceiling=most)
 
 
 def counted(db: Session, scope: str, value: str, period: Period, start: str) -> int:
-    """What the allowances granted in this period took, for whom the budget is: one by one."""
-    sql = f"""SELECT CAST(coalesce(sum(taken), 0) AS BIGINT) AS taken FROM allowances
-              WHERE at >= :first AND at < :behind AND {_WHOSE[scope]}"""  # noqa: S608 - a constant of this file
-    (row,) = db.run(sql, first=start, behind=period_end(period, start), value=value)
+    """What the allowances granted in this period took, for whom the budget is."""
+    whose = _WHOSE[scope]
+    if period == "total":
+        # What they took is what their calls cost and what is left in them; calls are summed up already.
+        charged = f"SELECT sum(microusd + unknown_microusd) FROM daily WHERE {whose}"  # noqa: S608
+        left = f"""SELECT sum(balance) FROM balances JOIN allowances ON allowance_id = substr(account, 11)
+                   WHERE account LIKE 'allowance:%' AND {whose}"""  # noqa: S608
+        sql = f"SELECT CAST(coalesce(({charged}), 0) + coalesce(({left}), 0) AS BIGINT) AS taken"
+        (row,) = db.run(sql, value=value)
+    else:
+        sql = f"""SELECT CAST(coalesce(sum(taken), 0) AS BIGINT) AS taken FROM allowances
+                  WHERE at >= :first AND at < :behind AND {whose}"""  # noqa: S608 - a constant of this file
+        (row,) = db.run(sql, first=start, behind=period_end(period, start), value=value)
     return int(row["taken"])
 
 

@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 
 from ..storage.database import run_script
 from ..storage.sqlite_store import SqliteSession
-from .budgets import stamp
 from .ledger import Account, Posting
 from .ledger_batch import Batch
 from .ledger_usage import Counters
+from .periods import stamp
 
 
 def from_version_1(connection: sqlite3.Connection, schema: str) -> None:

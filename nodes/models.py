@@ -12,9 +12,9 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..errors import InvalidInput
-from ..generation.widgets import AUTO as AUTO
-from ..generation.widgets import idle as _idle
 from ..providers.catalog import rows
+from ..providers.widgets import AUTO as AUTO
+from ..providers.widgets import idle as _idle
 
 _RANK = {"live": 0, "legacy": 1, "retiring": 2}
 

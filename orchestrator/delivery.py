@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,8 @@ class Delivered(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     path: str
+    output: str | None = None
+    """The workflow's output that it is; None for what a node saved that no output names."""
     media_type: str
     width: int | None
     """In pixels; None for what is no image, or one of a kind that is not looked into here."""
@@ -67,6 +69,7 @@ Sign = Callable[[bytes, str, str], Awaitable[bytes]]
 @dataclass(frozen=True, kw_only=True)
 class _Checked:
     name: str
+    output: str | None
     data: bytes
     media_type: str
     verdict: Mapping[str, Any] | None
@@ -88,12 +91,17 @@ class Delivery:
 
         Raises SigningFailed and OutputBlocked naming the file, and WorkerLost where there is none.
         """
-        wanted = [file for file in history.files if file.type == "output"]
+        wanted = _in_order(history.files, request)
         checked = [await self._checked(link, file, report, context, request) for file in wanted]
         if not checked:
             raise WorkerLost("The job ended without a file.", hint="Does the workflow end in Sign and Save?")
         stem = f"{request.workflow.name}-{context.job_id[:8]}"
-        return [await asyncio.to_thread(self._write, each, request.out_dir, stem) for each in checked]
+        several = len({each.output for each in checked}) > 1
+        stems = [f"{stem}-{each.output}" if several and each.output else stem for each in checked]
+        return [
+            await asyncio.to_thread(self._write, each, request.out_dir, name)
+            for each, name in zip(checked, stems, strict=True)
+        ]
 
     async def _checked(
         self, link: WorkerLink, file: OutputFile, report: JobReport, context: JobContext, request: RunRequest
@@ -117,7 +125,8 @@ class Delivery:
             _check_allowed(file, media_type, request)
             if self._sign is not None and unsigned and media_type in kinds.SIGNABLE:
                 data = await self._sign(data, media_type, file.filename)
-        return _Checked(name=file.filename, data=data, media_type=media_type, verdict=verdict)
+        output = next((each.name for each in request.workflow.outputs if each.node == file.node), None)
+        return _Checked(name=file.filename, output=output, data=data, media_type=media_type, verdict=verdict)
 
     def _read(self, data: bytes, media_type: str) -> Credential:
         if media_type not in kinds.SIGNABLE:
@@ -137,6 +146,7 @@ class Delivery:
         path = write_new(_names(folder, stem, kinds.ending(checked.media_type, checked.name)), checked.data)
         return Delivered(
             path=str(path),
+            output=checked.output,
             media_type=checked.media_type,
             width=width,
             height=height,
@@ -144,6 +154,16 @@ class Delivery:
             verdict=told(checked.verdict) if checked.verdict is not None else None,
             credential=Seen(state=credential.state, issuer=credential.issuer),
         )
+
+
+def _in_order(files: Iterable[OutputFile], request: RunRequest) -> list[OutputFile]:
+    """What nodes saved, in the order in which the workflow names its outputs; then what it does not name.
+
+    A worker tells of nodes in the order in which they ended, which differs from run to run.
+    """
+    places = {each.node: place for place, each in enumerate(request.workflow.outputs)}
+    saved = [file for file in files if file.type == "output"]
+    return sorted(saved, key=lambda file: places.get(file.node, len(places)))
 
 
 def _check_allowed(file: OutputFile, media_type: str, request: RunRequest) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from mintmark.errors import InvalidInput, UnknownCall
 from mintmark.generation.books import LocalBooks, postings
 from mintmark.generation.call import Call, NewCall
+from mintmark.generation.caller import Caller
 from mintmark.generation.context import JobContext
-from mintmark.generation.reconciling import NOT_HERE, NOT_NAMED, decide, doubts, find
+from mintmark.generation.reconciling import NOT_HERE, NOT_NAMED, ask, decide, doubts, find
 from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.metering.ledger import Account
 from mintmark.metering.sqlite_ledger import SqliteLedger
@@ -108,6 +110,34 @@ def test_the_local_books_take_a_decision_once(journal: SqliteJournal, ledger: Sq
     LocalBooks(ledger, journal, journal.journal_id).catch_up()
     (line,) = ledger.lines()
     assert (line.kind, line.microusd, line.request_id) == ("settled", 7, "r-9")
+
+
+def test_an_outcome_that_the_journal_has_and_the_ledger_lacks_needs_no_asking(
+    journal: SqliteJournal, ledger: SqliteLedger
+) -> None:
+    call = doubtful(journal)
+    told(journal, ledger)
+    journal.move(call.call_id, "settled", microusd=8, request_id="r-1", result={})
+    (doubt,) = doubts(ledger, journal)
+    found = asyncio.run(ask(doubt, Caller(journal=journal, **dict.fromkeys(("catalog", "spool", "provider"))), ledger))
+    assert (found.state, found.microusd) == ("settled", 8)
+    assert ledger.totals().settled_microusd == 8
+
+
+def test_a_call_that_is_under_way_cannot_be_decided(journal: SqliteJournal, ledger: SqliteLedger) -> None:
+    new = doubtful(journal).model_copy(update={"call_id": "busy", "key": "busy"})
+    journal.begin(journal.hold(NewCall.model_validate(new.model_dump(include=set(NewCall.model_fields)))).call_id)
+    with pytest.raises(InvalidInput, match="under way"):
+        decide("busy", 1, "why", ledger, journal)
+
+
+def test_a_call_that_is_over_and_in_another_ledger_is_not_decided_in_silence(
+    journal: SqliteJournal, ledger: SqliteLedger
+) -> None:
+    call = doubtful(journal)
+    decide(call.call_id, 5, "asked support", ledger, journal)
+    with pytest.raises(UnknownCall):
+        decide(call.call_id, 6, "asked again", ledger, journal)
 
 
 def test_ids_may_be_shortened_until_they_mean_several(journal: SqliteJournal, ledger: SqliteLedger) -> None:

@@ -25,11 +25,6 @@ TASKS: dict[str, Any] = {
     "outpaint-banner": "outpaint",
     "upscale-with-credentials": "upscale",
 }
-OWN: dict[str, dict[str, Any]] = {
-    "stability/search-and-replace": {"model.search_prompt": "the disc"},
-    "stability/search-and-recolor": {"model.select_prompt": "the disc"},
-}
-"""What a model cannot do without, and no other one has."""
 
 
 def picture(folder: Path) -> Path:
@@ -72,7 +67,7 @@ def capable(name: str) -> list[str]:
 async def test_a_template_runs_with_each_model_of_its_task_by_the_models_name_alone(
     name: str, model: str, house: House, tmp_path: Path
 ) -> None:
-    result = await run(house, name, tmp_path, model=model, **OWN.get(model, {}))
+    result = await run(house, name, tmp_path, model=model)
     (output,) = result.outputs
     assert {receipt.model for receipt in result.receipts} == {model}
     assert output.width and output.height
@@ -97,3 +92,12 @@ async def test_the_credential_of_an_upscaled_file_names_the_file_it_was_made_fro
     result = await house.job_runner().run(request, lambda event: None)
     found = read(Path(result.outputs[0].path))
     assert any(each.state in ("valid", "trusted") for each in found.ingredients)
+
+
+async def test_each_file_says_which_output_of_the_workflow_it_is(house: House, tmp_path: Path) -> None:
+    result = await run(house, "prompt-ab-ranked", tmp_path)
+    assert [file.output for file in result.outputs] == ["best_of_a", "best_of_b"]
+    assert [file.output for file in result.outputs if file.output and file.output in Path(file.path).name] == [
+        "best_of_a",
+        "best_of_b",
+    ]

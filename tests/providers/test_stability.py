@@ -203,7 +203,7 @@ def test_what_a_service_does_not_take_is_named_and_left_out(
 @pytest.mark.parametrize(
     ("name", "asked", "told"),
     [
-        ("search-and-replace", {}, "search_prompt"),
+        ("search-and-replace", {"options": {"search_prompt": ""}}, "search_prompt"),
         ("search-and-recolor", {"options": {"select_prompt": " "}}, "select_prompt"),
         ("inpaint", {"mask": picture(128, 96), "options": {"grow_mask": 101}}, "grow_mask"),
         ("search-and-replace", {"options": {"search_prompt": "x", "grow_mask": 21}}, "grow_mask"),
