@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: its media type, the ending of its files and the longest side it can hold."""
+    """A file format: its media type, the ending of its files and the longest side that can be written."""
 
     media_type: str
     ending: str
@@ -23,7 +23,7 @@ class Format:
 
 FORMATS = {
     "PNG": Format("image/png", "png", 2**31 - 1),
-    "JPEG": Format("image/jpeg", "jpg", 65_535),
+    "JPEG": Format("image/jpeg", "jpg", 65_500),
     "WebP": Format("image/webp", "webp", 16_383),
 }
 

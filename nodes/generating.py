@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .checking import whole
 from .feeding import Feed
 from .models import chosen, model_in_graph
 from .previewing import on_node
@@ -73,11 +74,12 @@ def _request(task: str, model: Any, fields: dict[str, Any]) -> GenerationRequest
 
     from ..providers.request import GenerationRequest
 
-    if fields["count"] > MAX_COUNT:
-        raise InvalidInput(f"count: {fields['count']} is more than {MAX_COUNT}.", hint="Queue several prompts instead.")
+    count = whole("count", fields["count"], 1, MAX_COUNT, "Queue several prompts instead.")
     name, options = chosen(model)
     try:
-        return GenerationRequest.model_validate({"task": task, "model": name, "options": options, **fields})
+        return GenerationRequest.model_validate(
+            {"task": task, "model": name, "options": options, **fields, "count": count}
+        )
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         raise InvalidInput(f"{first['loc'][-1]}: {first['msg']}.") from exc

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 BLOCKS = 8
 """Fields on the shorter side that are left of a blurred picture: colours stay, and nothing can be sharpened back."""
+FIELD = 16
+"""The least side of a field, in pixels: of a small picture fewer are left, or it would be seen as it is."""
 GROUND = 38
 """Grey of a placeholder."""
 
@@ -21,9 +23,9 @@ def blurred(pixels: Pixels) -> Pixels:
     from PIL import Image
 
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    part = BLOCKS / min(picture.size)
+    field = max(FIELD, min(picture.size) / BLOCKS)
     few = picture.resize(
-        (max(1, round(picture.width * part)), max(1, round(picture.height * part))), Image.Resampling.BOX
+        (max(1, round(picture.width / field)), max(1, round(picture.height / field))), Image.Resampling.BOX
     )
     return np.asarray(few.resize(picture.size, Image.Resampling.BICUBIC))
 

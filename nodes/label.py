@@ -7,7 +7,7 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..errors import InvalidInput
+from .checking import number, one_of
 
 BADGE, TEXT = "badge", "text"
 POSITIONS = ["bottom right", "bottom left", "bottom centre", "top right", "top left", "top centre", "centre"]
@@ -55,11 +55,13 @@ class VisibleLabel(io.ComfyNode):
     ) -> Any:
         from .labelling import Label
 
-        if not 0 < opacity <= 1:
-            raise InvalidInput(f"opacity: {opacity} is not above 0 and up to 1.", hint="1 is solid.")
-        if not 0.01 <= size <= 0.2:
-            raise InvalidInput(f"size: {size} is not 0.01 to 0.2.", hint="0.035 is a good start.")
-        label = Label(text=text, badge=look == BADGE, position=position, opacity=opacity, size=size)
+        label = Label(
+            text=text,
+            badge=one_of("look", look, (BADGE, TEXT)) == BADGE,
+            position=one_of("position", position, POSITIONS),
+            opacity=number("opacity", opacity, 0.1, 1.0, "1 is solid."),
+            size=number("size", size, 0.01, 0.2, "0.035 is a good start."),
+        )
         return io.NodeOutput(await asyncio.to_thread(_labelled, images, label))
 
 

@@ -44,7 +44,9 @@ def chosen(model: dict[str, Any] | str) -> tuple[str, dict[str, Any]]:
     """What the combo gives to ``execute``: the model's name, and those of its own parameters that were set."""
     if isinstance(model, str):
         return model, {}
-    name = str(model["model"])
+    if not isinstance(model, dict) or not isinstance(model.get("model"), str):
+        raise InvalidInput("model: that is none.", hint="Choose one on the node.")
+    name = model["model"]
     specs = _specs(name)
     given = {key: value for key, value in model.items() if key != "model" and value is not None}
     return name, {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .checking import one_of
 from .sockets import RecordSocket, VerdictSocket
 from .worker import current
 
@@ -22,6 +23,7 @@ CATEGORY = "Mintmark/moderate"
 STOP = "stop"
 MASKS = ("blur", "placeholder")
 """What can be shown in place of an image that may not be seen."""
+ON_FLAGGED, ON_BLOCKED = ("pass", STOP, *MASKS), (STOP, *MASKS)
 
 
 class ModeratePrompt(io.ComfyNode):
@@ -105,13 +107,13 @@ class ModerationGate(io.ComfyNode):
                 VerdictSocket.Input("verdict", tooltip="From Moderate Image or Moderate Prompt."),
                 io.Combo.Input(
                     "on_flagged",
-                    options=["pass", STOP, *MASKS],
+                    options=list(ON_FLAGGED),
                     default="pass",
                     tooltip="What to do with flagged images: they need a look, but are not blocked.",
                 ),
                 io.Combo.Input(
                     "on_blocked",
-                    options=[STOP, *MASKS],
+                    options=list(ON_BLOCKED),
                     default=STOP,
                     optional=True,
                     tooltip="stop: one blocked image stops them all. blur, placeholder: the others go on.",
@@ -122,9 +124,9 @@ class ModerationGate(io.ComfyNode):
 
     @classmethod
     async def execute(cls, images: Any, verdict: tuple[Verdict, ...], on_flagged: str, on_blocked: str = STOP) -> Any:
-        wanted = {"flagged": on_flagged, "blocked": on_blocked, "allowed": "pass"}
-        actions = [wanted[each.decision] for each in verdict]
-        await current().job(lambda engine, job, node: _pass_or_stop(verdict, actions))
+        actions: list[str] = await current().job(
+            lambda engine, job, node: _pass_or_stop(verdict, on_flagged, on_blocked, len(images))
+        )
         if not set(actions) & set(MASKS):
             return io.NodeOutput(images)
         hidden = await asyncio.to_thread(_hidden, images, verdict, actions)
@@ -138,27 +140,42 @@ async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:
     return verdict
 
 
-async def _pass_or_stop(verdict: tuple[Verdict, ...], actions: list[str]) -> None:
-    bad = [each for each, action in zip(verdict, actions, strict=True) if action == STOP]
+async def _pass_or_stop(verdict: tuple[Verdict, ...], on_flagged: str, on_blocked: str, images: int) -> list[str]:
+    """What to do with each image. An action that is not known, or an image without a verdict, opens no gate.
+
+    Raises PromptBlocked and OutputBlocked where something is stopped, and InvalidInput naming the input.
+    """
+    wanted = {
+        "flagged": one_of("on_flagged", on_flagged, ON_FLAGGED),
+        "blocked": one_of("on_blocked", on_blocked, ON_BLOCKED),
+        "allowed": "pass",
+    }
+    bad = [each for each in verdict if wanted[each.decision] == STOP]
     if bad or not verdict:
         raise _stopped(bad, len(verdict))
+    return [wanted[each.decision] for each in _for_each(verdict, images)]
+
+
+def _for_each(verdict: tuple[Verdict, ...], images: int) -> tuple[Verdict, ...]:
+    """One verdict an image; that of a prompt is about all of them. Raises InvalidInput."""
+    if len(verdict) == 1 and verdict[0].subject == "prompt":
+        return verdict * images
+    if len(verdict) != images:
+        raise InvalidInput(
+            f"verdict: {len(verdict)} for {images} images.", hint="Connect the images that were moderated."
+        )
+    return verdict
 
 
 def _hidden(images: Any, verdict: tuple[Verdict, ...], actions: list[str]) -> Any:
-    """The images with those hidden that the verdicts say; a single verdict, as of a prompt, is about all of them."""
+    """The images, with those hidden that the actions say."""
     from .batches import as_image
     from .hiding import blurred, placeholder
     from .pixels import to_pixels
 
     pictures = to_pixels(images)
-    if len(verdict) == 1:
-        verdict, actions = verdict * len(pictures), actions * len(pictures)
-    if len(verdict) != len(pictures):
-        raise InvalidInput(
-            f"verdict: {len(verdict)} for {len(pictures)} images.", hint="Connect the images that were moderated."
-        )
     shown = []
-    for pixels, each, action in zip(pictures, verdict, actions, strict=True):
+    for pixels, each, action in zip(pictures, _for_each(verdict, len(pictures)), actions, strict=True):
         if action == "blur":
             pixels = blurred(pixels)
         elif action == "placeholder":

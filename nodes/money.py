@@ -10,6 +10,7 @@ from comfy_api.latest import io, ui
 from ..errors import InvalidInput
 from ..providers.catalog import rows
 from . import estimating
+from .checking import one_of, whole
 from .sockets import RecordSocket
 from .worker import current
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CATEGORY = "Mintmark/money"
 MICRO = 1_000_000
 MOST_USD = 1_000_000.0
+MOST_IMAGES, WIDEST = 100_000, 8192
 THIS_GRAPH, ONE_MODEL = "this graph", "one model"
 SANDBOX = "Sandbox: no real money."
 
@@ -60,16 +62,19 @@ class CostEstimate(io.ComfyNode):
         from ..generation.estimate import total
 
         graph = cls.hidden.prompt or {}
+        one_of("of", of, (THIS_GRAPH, ONE_MODEL))
+        many = whole("count", count, 1, MOST_IMAGES)
+        size = whole("width", width, 1, WIDEST), whole("height", height, 1, WIDEST)
 
         def read() -> list[estimating.Line]:
-            return [estimating.one(model, count, width, height)] if of == ONE_MODEL else estimating.lines(graph)
+            return [estimating.one(model, many, *size)] if of == ONE_MODEL else estimating.lines(graph)
 
         found = await asyncio.to_thread(read)
         text = estimate_text(found, estimating.unneeded(graph) if of != ONE_MODEL else ())
-        whole = total(each.estimate for each in found)
+        asked = total(each.estimate for each in found)
         # Without an upper end this is the sum of what is known; the text says that it may be more.
         high = sum(each.estimate.low if each.estimate.high is None else each.estimate.high for each in found)
-        return io.NodeOutput(text, whole.low / MICRO, high / MICRO, ui=ui.PreviewText(text))
+        return io.NodeOutput(text, asked.low / MICRO, high / MICRO, ui=ui.PreviewText(text))
 
 
 class BudgetGuard(io.ComfyNode):
@@ -170,9 +175,9 @@ def _estimate_inputs() -> list[Any]:
             tooltip="All hosted nodes of this graph, with what stands on them; or the model chosen below.",
         ),
         io.Combo.Input("model", options=offered, default=default, optional=True, tooltip=only + "the model."),
-        io.Int.Input("count", default=1, min=1, max=100_000, optional=True, tooltip=only + "how many images."),
-        io.Int.Input("width", default=1024, min=64, max=8192, optional=True, tooltip=only + "width in pixels."),
-        io.Int.Input("height", default=1024, min=64, max=8192, optional=True, tooltip=only + "height in pixels."),
+        io.Int.Input("count", default=1, min=1, max=MOST_IMAGES, optional=True, tooltip=only + "how many images."),
+        io.Int.Input("width", default=1024, min=64, max=WIDEST, optional=True, tooltip=only + "width in pixels."),
+        io.Int.Input("height", default=1024, min=64, max=WIDEST, optional=True, tooltip=only + "height in pixels."),
     ]
 
 
@@ -202,10 +207,10 @@ def _receipt_inputs() -> list[Any]:
 
 
 def limits_of(per_run_usd: float, per_day_usd: float) -> Limits:
-    """The limits in micro-dollars; 0 is none."""
+    """The limits in micro-dollars; 0 is none, and an amount that is next to nothing is still a limit."""
     from ..metering.ledger import Limits
 
-    run, day = (round(amount * MICRO) or None for amount in (per_run_usd, per_day_usd))
+    run, day = (max(1, round(amount * MICRO)) if amount else None for amount in (per_run_usd, per_day_usd))
     return Limits(per_run_microusd=run, per_day_microusd=day)
 
 
@@ -241,9 +246,9 @@ def estimate_text(found: Sequence[estimating.Line], unneeded: Sequence[str] = ()
     head = ("node", "model", "images", "cost")
     body = [(line.title, line.model, line.images, str(line.estimate)) for line in found]
     unknown = [f"{line.title}: {why}" for line in found for why in line.unknown]
-    whole = total(line.estimate for line in found)
+    every = total(line.estimate for line in found)
     mode = current().settings.mode
-    return "\n".join([*_table([head, *body]), f"total  {whole}", *idle, *_not_known(unknown), *_mode(mode)])
+    return "\n".join([*_table([head, *body]), f"total  {every}", *idle, *_not_known(unknown), *_mode(mode)])
 
 
 def receipt_text(records: Sequence[Record], images: Mapping[str, str]) -> str:
@@ -252,11 +257,11 @@ def receipt_text(records: Sequence[Record], images: Mapping[str, str]) -> str:
 
     head = ("provider", "model", "images", "price", "request", "state")
     body = [_call(receipt, images) for record in records for receipt in record.receipts]
-    whole = usd(sum(record.total_microusd for record in records))
+    spent = usd(sum(record.total_microusd for record in records))
     doubt = sum(receipt.microusd for record in records for receipt in record.receipts if receipt.state == "unknown")
     doubts = [f"of that unknown, maybe not charged: {usd(doubt)}"] if doubt else []
     mode = "sandbox" if any(record.mode == "sandbox" for record in records) else "live"
-    return "\n".join([*_table([head, *body]), f"total  {whole}", *doubts, *_mode(mode)])
+    return "\n".join([*_table([head, *body]), f"total  {spent}", *doubts, *_mode(mode)])
 
 
 def _call(receipt: PaidFor, images: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ send neither JSON nor PUT and DELETE without asking first, so what changes somet
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -51,4 +52,6 @@ def _is_same_origin(request: web.Request) -> bool:
         return False
     origin = request.headers.get("Origin")
     # The scheme may differ where something ends TLS before us; such a proxy is not let in further down.
-    return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+    with suppress(ValueError):  # "http://[" is no origin of ours either
+        return origin is None or urlsplit(origin).netloc.lower() == request.host.lower()
+    return False

@@ -10,11 +10,13 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .checking import one_of, whole
 
 CATEGORY = "Mintmark/prompt"
 NO_STYLE = "none"
 MAX_SEED = 2**64 - 1
 MOST_SEEDS = 64
+SPREADS = ("consecutive", "random")
 
 
 @lru_cache(maxsize=1)
@@ -129,6 +131,7 @@ class StructuredPrompt(io.ComfyNode):
         if not subject.strip():
             raise InvalidInput("subject: is empty.", hint="Say who or what is seen.")
         said = {"subject": subject, **{name: parts.get(name, "") for name in _PARTS}}
+        form = one_of("form", form, _FORMS)
         text = _FORMS[form]({name: value.strip().rstrip(".,") for name, value in said.items() if value.strip()})
         return io.NodeOutput(text, negative.strip(), ui=ui.PreviewText(text))
 
@@ -149,8 +152,8 @@ class SeedBatch(io.ComfyNode):
                 io.Int.Input("count", default=4, min=1, max=MOST_SEEDS, tooltip="How many seeds."),
                 io.Combo.Input(
                     "spread",
-                    options=["consecutive", "random"],
-                    default="consecutive",
+                    options=list(SPREADS),
+                    default=SPREADS[0],
                     optional=True,
                     tooltip="One after the other from the first, or drawn at random from it; both are repeatable.",
                 ),
@@ -160,9 +163,9 @@ class SeedBatch(io.ComfyNode):
 
     @classmethod
     def execute(cls, seed: int, count: int, spread: str = "consecutive") -> Any:
-        if not 1 <= count <= MOST_SEEDS:
-            raise InvalidInput(f"count: {count} is not 1 to {MOST_SEEDS}.", hint="Queue several prompts instead.")
-        return io.NodeOutput(seeds(seed, count, spread))
+        many = whole("count", count, 1, MOST_SEEDS, "Queue several prompts instead.")
+        first = whole("seed", seed, 0, MAX_SEED)
+        return io.NodeOutput(seeds(first, many, one_of("spread", spread, SPREADS)))
 
 
 def seeds(first: int, count: int, spread: str) -> list[int]:

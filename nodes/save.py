@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
-from ..errors import InvalidInput
+from .checking import one_of, whole
 from .encoding import FORMATS
 from .naming import place, write_all
 from .saving import Wanted, draft, fed
@@ -65,8 +65,8 @@ class SignAndSave(io.ComfyNode):
         folder: str = "",
         source: Any = None,
     ) -> Any:
-        texts = _graph_texts(cls.hidden) if keep_graph else None
-        asked = {"format": format, "quality": quality, "lossless": lossless, "origin": ORIGINS[origin]}
+        texts = _graph_texts(cls.hidden) if keep_graph is True else None
+        asked = {"format": format, "quality": quality, "lossless": lossless, "origin": origin}
         worker = current()
 
         async def save(engine: Engine, job: JobContext, node: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -159,12 +159,14 @@ def _is_keyword(name: str) -> bool:
 
 def _wanted(asked: dict[str, Any], texts: dict[str, str] | None, job: JobContext) -> tuple[Wanted, list[str]]:
     """What the files shall be, and what policy changed of it. A value can come over a link, so it is checked."""
-    if asked["format"] not in FORMATS:
-        raise InvalidInput(f"format: {asked['format']!r} is none.", hint=f"One of: {', '.join(FORMATS)}.")
-    if not 1 <= asked["quality"] <= 100:
-        raise InvalidInput(f"quality: {asked['quality']} cannot be used.", hint="From 1 to 100.")
+    checked: dict[str, Any] = {
+        "format": one_of("format", asked["format"], FORMATS),
+        "quality": whole("quality", asked["quality"], 1, 100),
+        "lossless": asked["lossless"] is True,
+        "origin": ORIGINS[one_of("origin", asked["origin"], ORIGINS)],
+    }
     forbidden = texts is not None and job.keep_prompt is False
-    return Wanted(**asked, texts=None if forbidden else texts), [NO_GRAPH] if forbidden else []
+    return Wanted(**checked, texts=None if forbidden else texts), [NO_GRAPH] if forbidden else []
 
 
 async def _drafts(

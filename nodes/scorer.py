@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+LONGEST = 200
+"""Characters of a file's name."""
+
+
 def scored(folder: Path, name: str, embeddings: Any) -> list[float]:
     """The head's score of each embedding [B,D]. Higher is better; the scale is the head's own.
 
@@ -26,6 +30,8 @@ def scored(folder: Path, name: str, embeddings: Any) -> list[float]:
 
     rows = getattr(embeddings, "image_embeds", embeddings)
     rows = np.asarray(rows.detach().float().cpu() if hasattr(rows, "detach") else rows, dtype=np.float32)
+    if rows.ndim == 0 or rows.size == 0 or not np.isfinite(rows).all():
+        raise InvalidInput("embeddings: there are none, or some are no numbers.", hint="Connect CLIP Vision Encode.")
     rows = rows.reshape(-1, rows.shape[-1])
     values = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
     for weight, bias in _layers(_found(folder, name)):
@@ -42,7 +48,7 @@ def scored(folder: Path, name: str, embeddings: Any) -> list[float]:
 
 def _found(folder: Path, name: str) -> Path:
     path = folder / name
-    if not name or Path(name).name != name or path.suffix != ".safetensors":
+    if not name.isprintable() or len(name) > LONGEST or Path(name).name != name or path.suffix != ".safetensors":
         raise InvalidInput(f"scorer: {name!r} is no file name.", hint="Give the name of a .safetensors file.")
     if not path.is_file():
         there = ", ".join(sorted(each.name for each in folder.glob("*.safetensors"))) or "none"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .checking import number, one_of, whole
 from .worker import current
 
 if TYPE_CHECKING:
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
 CATEGORY = "Mintmark/select"
 MEASURES = ("sharpness", "exposure", "contrast", "colourfulness")
+MOST_WEIGHT = 10.0
 WEIGHTS = {"sharpness": 1.0, "exposure": 1.0, "contrast": 0.5, "colourfulness": 0.5}
 SCORER = "scorer"
 MOST = 64
-AS_GIVEN = "as given"
+OVERALL, AS_GIVEN = "overall", "as given"
+RANKINGS = (OVERALL, *MEASURES, AS_GIVEN)
 _SEARCHED = ["best of", "aesthetic score", "quality", "sharpness", "sort images"]
 
 
@@ -51,7 +54,7 @@ class RankCandidates(io.ComfyNode):
                     "scorer_weight",
                     default=2.0,
                     min=0.0,
-                    max=10.0,
+                    max=MOST_WEIGHT,
                     step=0.1,
                     optional=True,
                     tooltip="How much the scorer counts beside the measures above.",
@@ -70,11 +73,11 @@ class RankCandidates(io.ComfyNode):
     ) -> Any:
         from .batches import take
 
-        wanted = {name: weights.get(name, WEIGHTS[name]) for name in MEASURES}
+        wanted = {name: number(name, weights.get(name, WEIGHTS[name]), 0.0, MOST_WEIGHT) for name in MEASURES}
         rows = await asyncio.to_thread(_scores, images)
         if scorer.strip():
             _add_scorer(rows, _scorers(), scorer.strip(), embeddings)
-            wanted[SCORER] = scorer_weight
+            wanted[SCORER] = number("scorer_weight", scorer_weight, 0.0, MOST_WEIGHT)
         totals = overall(rows, wanted)
         order = sorted(range(len(rows)), key=lambda index: -totals[index])
         text = table([rows[index] for index in order], [totals[index] for index in order], order)
@@ -113,8 +116,7 @@ class Deduplicate(io.ComfyNode):
     async def execute(cls, images: Any, tolerance: int) -> Any:
         from .batches import take
 
-        if not 0 <= tolerance <= MOST:
-            raise InvalidInput(f"tolerance: {tolerance} is not 0 to {MOST}.", hint="8 finds small changes.")
+        tolerance = whole("tolerance", tolerance, 0, MOST, "8 finds small changes.")
         kept, total = await asyncio.to_thread(_unlike, images, tolerance)
         left = images if len(kept) == total else await asyncio.to_thread(take, images, kept)
         told = f"{len(kept)} of {total} kept: {', '.join(f'#{index + 1}' for index in kept)}"
@@ -139,8 +141,8 @@ class PickBest(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "by",
-                    options=["overall", *MEASURES, AS_GIVEN],
-                    default="overall",
+                    options=list(RANKINGS),
+                    default=OVERALL,
                     tooltip="What counts. As given keeps the first ones: choose it after Rank Candidates.",
                 ),
             ],
@@ -151,8 +153,8 @@ class PickBest(io.ComfyNode):
     async def execute(cls, images: Any, count: int, by: str) -> Any:
         from .batches import take
 
-        if count < 1:
-            raise InvalidInput(f"count: {count} is less than 1.", hint="Keep at least one.")
+        count = whole("count", count, 1, MOST)
+        one_of("by", by, RANKINGS)
         rows = await asyncio.to_thread(_scores, images)
         totals = _by(rows, by)
         order = sorted(range(len(rows)), key=lambda index: -totals[index])[:count]
@@ -181,7 +183,7 @@ def table(rows: list[dict[str, float]], totals: list[float], order: list[int]) -
 def _by(rows: list[dict[str, float]], by: str) -> list[float]:
     if by == AS_GIVEN:
         return [1.0 - index / len(rows) for index in range(len(rows))]
-    return overall(rows, WEIGHTS) if by == "overall" else [row[by] for row in rows]
+    return overall(rows, WEIGHTS) if by == OVERALL else [row[by] for row in rows]
 
 
 def _scores(images: Any) -> list[dict[str, float]]:
@@ -224,7 +226,7 @@ def _weight(name: str) -> Any:
         name,
         default=WEIGHTS[name],
         min=0.0,
-        max=10.0,
+        max=MOST_WEIGHT,
         step=0.1,
         optional=True,
         tooltip=f"How much {name} counts; 0: not at all.",

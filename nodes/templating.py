@@ -26,6 +26,10 @@ from ..errors import InvalidInput
 MAX_CHARACTERS = 32_000
 """Of the finished prompt; no provider takes more."""
 _DEEPEST = 20
+_MOST_BRACES = 20_000
+"""How many braces are filled in for one prompt, and ``_DEEPEST_BRACES`` how many of them within each other."""
+_DEEPEST_BRACES = 100
+_MOST_READ = 20 * MAX_CHARACTERS
 _NAME = re.compile(r"^[^\W\d]\w*$")
 _ESCAPED = frozenset("{}|\\")
 
@@ -36,6 +40,8 @@ def expand(template: str, variables: Mapping[str, str], styles: Mapping[str, str
     The same template, variables and seed always give the same text, on every Python version. Raises InvalidInput for
     unbalanced braces, a name that nothing defines, variables that contain each other, and a result that is too long.
     """
+    if len(template) > _MOST_READ:
+        raise InvalidInput(f"template: it has {len(template)} characters; {_MOST_READ} are read.", hint="Shorten it.")
     # Only random() is promised to give the same numbers in every version of Python.
     writer = _Writer(variables, styles, random.Random(seed).random)
     text = writer.write(template, ())
@@ -70,6 +76,8 @@ class _Writer:
     styles: Mapping[str, str]
     chance: Callable[[], float]
     length: int = field(default=0)
+    braces: int = field(default=0)
+    depth: int = field(default=0)
 
     def write(self, template: str, within: tuple[str, ...]) -> str:
         """The text of a template; ``within`` names the variables it stands in."""
@@ -101,6 +109,18 @@ class _Writer:
             raise InvalidInput(f"template: makes more than {MAX_CHARACTERS} characters.", hint="Shorten it.")
 
     def _braces(self, inside: str, within: tuple[str, ...]) -> str:
+        # Also what makes no character takes time: variables that hold each other twice, and end empty.
+        self.braces += 1
+        if self.braces > _MOST_BRACES or self.depth >= _DEEPEST_BRACES:
+            raise InvalidInput(
+                f"template: more than {_MOST_BRACES} braces, or {_DEEPEST_BRACES} in each other.", hint="Shorten it."
+            )
+        self.depth += 1
+        text = self._filled(inside, within)
+        self.depth -= 1
+        return text
+
+    def _filled(self, inside: str, within: tuple[str, ...]) -> str:
         many, options = _options(inside)
         if len(options) > 1 or many is not None:
             return ", ".join(self.write(text, within) for text in self._picked(options, many or 1))
@@ -138,7 +158,7 @@ def _closing(text: str, opening: int) -> int:
 def _options(inside: str) -> tuple[int | None, list[str]]:
     """How many to draw, where that is said, and the options between the bars of this level."""
     head, marked, rest = inside.partition("$$")
-    many = int(head) if marked and head.strip().isascii() and head.strip().isdigit() else None
+    many = int(head) if marked and re.fullmatch(r"\s*[0-9]{1,9}\s*", head) else None
     inside = rest if many is not None else inside
     options, depth, start, place = [], 0, 0, 0
     while place < len(inside):

@@ -17,6 +17,8 @@ _ASCII = 2
 _EMPTY = b"II*\0\x08\0\0\0\0\0\0\0\0\0"
 _NEXT = 4  # bytes of the offset of the directory after this one
 
+MOST_VALUES = 1000
+"""The most values of a directory that is read: cameras write some dozens, and what has more means to keep us busy."""
 MOST_TEXTS = _FIRST - _LAST + 2
 """How many texts a block takes, ``prompt`` among them."""
 
@@ -49,10 +51,14 @@ def with_texts(block: bytes | None, texts: Mapping[str, str]) -> bytes:
 
 
 def read_texts(block: bytes) -> dict[str, str]:
-    """The texts by name; none where the block cannot be read."""
+    """The texts by name; none where the block cannot be read, or its values share their bytes."""
     order, entries, _ = _directory(block) or ("<", [], 0)
-    found = [_text(block, order, entry) for entry in entries]
-    return {name: text for name, colon, text in (each.partition(":") for each in found if each) if colon}
+    places = [place for place in (_place(block, order, entry) for entry in entries) if place]
+    # Values that all point at one text would make a small file fill the memory.
+    if sum(place.stop - place.start for place in places) > len(block):
+        return {}
+    found = (block[place].rstrip(b"\0").decode("utf-8", "replace").partition(":") for place in places)
+    return {name: text for name, colon, text in found if colon}
 
 
 def _tags(texts: Mapping[str, str]) -> dict[int, str]:
@@ -71,7 +77,7 @@ def _directory(block: bytes) -> tuple[str, list[_Entry], int] | None:
         return None
     count = struct.unpack_from(f"{order}H", block, start)[0]
     end = start + 2 + 12 * count
-    if end + _NEXT > len(block):
+    if count > MOST_VALUES or end + _NEXT > len(block):
         return None
     entries = [block[place : place + 12] for place in range(start + 2, end, 12)]
     following = int(struct.unpack_from(f"{order}I", block, end)[0])
@@ -80,11 +86,13 @@ def _directory(block: bytes) -> tuple[str, list[_Entry], int] | None:
 
 def _is_text(block: bytes, order: str, entry: _Entry) -> bool:
     """Whether this is a text of a graph: two of one name would leave it to the reader which one counts."""
-    return (_text(block, order, entry) or "").startswith(("prompt:", "workflow:"))
+    place = _place(block, order, entry)
+    return place is not None and block.startswith((b"prompt:", b"workflow:"), place.start, place.stop)
 
 
-def _text(block: bytes, order: str, entry: _Entry) -> str | None:
+def _place(block: bytes, order: str, entry: _Entry) -> slice | None:
+    """Where the text of a value stands in the block; None where the value is no text, or short enough for its entry."""
     _, kind, count, place = struct.unpack(f"{order}HHII", entry.raw)
     if kind != _ASCII or count <= 4 or place + count > len(block):
         return None
-    return block[place : place + count].rstrip(b"\0").decode("utf-8", "replace")
+    return slice(place, place + count)

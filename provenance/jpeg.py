@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -10,7 +11,11 @@ from ..errors import NotAnImage
 
 _EXIF = b"Exif\0\0"
 _SCAN, _END = 0xDA, 0xD9
-_APP0, _APP1, _APP11, _APP13, _COMMENT = 0xE0, 0xE1, 0xEB, 0xED, 0xFE
+_APP0, _APP1, _APP2, _APP11, _APP14, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEB, 0xEE, 0xFE
+_WORDLESS = {_APP0: b"JFIF\0", _APP2: b"ICC_PROFILE\0", _APP11: b"JP", _APP14: b"Adobe"}
+"""How the application segments begin that a picture is shown by, or that hold a credential. All others go with words:
+programs keep prompts, and small or second pictures, under any of the numbers."""
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")  # within pixels, FF is followed by 00 or a restart
 _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 
 MOST_EXIF = 0xFFFF - 2 - len(_EXIF)
@@ -42,14 +47,10 @@ def with_exif(jpeg: bytes, block: bytes | None) -> bytes:
 
 
 def without_words(jpeg: bytes) -> bytes:
-    """Without EXIF, XMP, IPTC and comments; colour profiles stay."""
+    """Without EXIF, XMP, IPTC, comments and what follows the picture; colour profiles stay. One that has none of it
+    comes back as it is."""
     segments, rest = _split(jpeg)
-    return _joined([each for each in segments if each.marker not in (_APP1, _APP13, _COMMENT)], rest)
-
-
-def has_words(jpeg: bytes) -> bool:
-    """Whether anything in it could hold words beside a credential."""
-    return any(each.marker in (_APP1, _APP13, _COMMENT) for each in _split(jpeg)[0])
+    return _joined([each for each in segments if not _is_wordy(each.marker, each.data)], _wordless(rest))
 
 
 def without_credential(jpeg: bytes) -> bytes:
@@ -64,6 +65,27 @@ def _joined(segments: list[_Segment], rest: bytes) -> bytes:
 
 def _is_exif(segment: _Segment) -> bool:
     return segment.marker == _APP1 and segment.data.startswith(_EXIF)
+
+
+def _is_wordy(marker: int, data: bytes) -> bool:
+    if not _APP0 <= marker <= 0xEF:
+        return marker == _COMMENT
+    return marker not in _WORDLESS or not data.startswith(_WORDLESS[marker])
+
+
+def _wordless(rest: bytes) -> bytes:
+    """The scans up to the picture's end, without comments between them."""
+    kept: list[bytes] = []
+    start = place = 0
+    while found := _MARKER.search(rest, place):
+        marker, end = found[1][0], found.end()
+        if marker == _END:
+            return b"".join([*kept, rest[start:end]])
+        place = end + max(2, int.from_bytes(rest[end : end + 2], "big"))
+        if _is_wordy(marker, rest[end + 2 : place]):
+            kept.append(rest[start : found.start()])
+            start = place
+    return b"".join([*kept, rest[start:]])
 
 
 def _split(jpeg: bytes) -> tuple[list[_Segment], bytes]:

@@ -14,7 +14,24 @@ from ..errors import InternalError, NotAnImage
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _TEXT_KINDS = frozenset({b"tEXt", b"zTXt", b"iTXt"})
-_WORD_KINDS = _TEXT_KINDS | {b"eXIf"}
+_WORDLESS_KINDS = frozenset(
+    {
+        b"IHDR",
+        b"PLTE",
+        b"IDAT",
+        b"IEND",
+        b"tRNS",
+        b"gAMA",
+        b"cHRM",
+        b"sRGB",
+        b"iCCP",
+        b"cICP",
+        b"mDCV",
+        b"cLLI",
+        b"sBIT",
+    }
+    | {b"bKGD", b"hIST", b"pHYs", b"acTL", b"fcTL", b"fdAT", b"caBX"}
+)  # what a picture is shown by, and its credential: other programs keep words in chunks of their own
 _CREDENTIAL_KIND = b"caBX"  # C2PA 2.2, appendix A.3.2
 _MOST_TEXT = 16 * 1024 * 1024  # bytes of text that compressed chunks of one file may expand to, all together
 
@@ -61,8 +78,11 @@ def read_text(png: bytes) -> dict[str, str]:
 
 
 def without_words(png: bytes) -> bytes:
-    """The PNG without text and EXIF; one that has none comes back as it is. Raises :class:`NotAnImage`."""
-    return _without(png, _WORD_KINDS)
+    """The PNG without text, EXIF, chunks of other programs and what follows the picture; one that has none of it comes
+    back as it is. Raises :class:`NotAnImage`."""
+    chunks = list(_chunks(png))
+    kept = b"".join([_SIGNATURE, *(whole for kind, _, whole in chunks if kind in _WORDLESS_KINDS)])
+    return png if len(kept) == len(png) else kept
 
 
 def without_credential(png: bytes) -> bytes:

@@ -48,8 +48,7 @@ def bare(data: bytes, media_type: str) -> bytes:
     """
     if media_type == PNG:
         return png.without_words(data)
-    kind = _kind(media_type)
-    changed: bytes = kind.without_words(data) if kind.has_words(data) else data
+    changed: bytes = _kind(media_type).without_words(data)
     return changed
 
 

@@ -12,6 +12,7 @@ _EXTENDED, _LOSSY, _LOSSLESS = b"VP8X", b"VP8 ", b"VP8L"
 _EXIF, _XMP, _CREDENTIAL = b"EXIF", b"XMP ", b"C2PA"
 _HAS_EXIF, _HAS_XMP, _HAS_ALPHA = 0x08, 0x04, 0x10  # flags of the extended header
 _PIXELS = frozenset({_LOSSY, _LOSSLESS, b"ALPH", b"ANIM", b"ANMF"})
+_WORDLESS = _PIXELS | {_EXTENDED, b"ICCP", _CREDENTIAL}
 
 
 class _Chunk(NamedTuple):
@@ -36,13 +37,12 @@ def with_exif(webp: bytes, block: bytes | None) -> bytes:
 
 
 def without_words(webp: bytes) -> bytes:
-    """Without EXIF and XMP; colour profiles stay."""
-    return _joined([each for each in _chunks(webp) if each.kind not in (_EXIF, _XMP)])
-
-
-def has_words(webp: bytes) -> bool:
-    """Whether anything in it could hold words beside a credential."""
-    return any(each.kind in (_EXIF, _XMP) for each in _chunks(webp))
+    """Without EXIF, XMP, chunks of other programs and what follows the picture; colour profiles stay. One that has
+    none of it comes back as it is."""
+    chunks = _chunks(webp)
+    kept = [each for each in chunks if each.kind in _WORDLESS]
+    whole = len(kept) == len(chunks) and len(webp) <= 8 + int.from_bytes(webp[4:8], "little")
+    return webp if whole else _joined(kept)
 
 
 def without_credential(webp: bytes) -> bytes:

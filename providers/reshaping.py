@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+MAX_CANVAS = 100_000_000
+"""Pixels of the largest canvas that is ever made; a margin can come from anywhere."""
+
+
 def check_shape(model: Model, request: GenerationRequest) -> None:
     """Margins, map and factor of the request. Raises InvalidInput naming the field, its limits and the fix."""
     if request.task == "outpaint":
-        _check_margins(model, request.margins or Margins())
+        _check_margins(model, request)
     elif request.margins is not None:
         raise InvalidInput(f"margins: {request.task} takes none.", hint="Leave them out, or ask for outpaint.")
     if request.task == "control":
@@ -94,9 +98,16 @@ def _png(picture: Image) -> SourceImage:
     return SourceImage(data=file.getvalue(), media_type="image/png")
 
 
-def _check_margins(model: Model, margins: Margins) -> None:
+def _check_margins(model: Model, request: GenerationRequest) -> None:
+    margins = request.margins or Margins()
     if margins.none:
         raise InvalidInput("margins: all are 0.", hint="Say on which side the image shall grow, in pixels.")
+    width, height = outpainted_size(request)
+    if width * height > MAX_CANVAS:
+        raise InvalidInput(
+            f"margins: with them the image is {width}x{height}; at most {MAX_CANVAS} pixels are sent.",
+            hint="Choose smaller ones or scale the image down first.",
+        )
     if model.max_margin is None:
         return
     for side in ("left", "top", "right", "bottom"):

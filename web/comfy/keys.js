@@ -21,7 +21,7 @@ export async function open(provider) {
   dialog ??= make();
   if (!dialog.open) dialog.showModal();
   await fill();
-  const wanted = dialog.querySelector(`[data-provider="${provider}"] input`);
+  const wanted = dialog.querySelector(`[data-provider="${CSS.escape(String(provider))}"] input`);
   (wanted ?? dialog.querySelector("input:enabled"))?.focus();
 }
 
