@@ -12,9 +12,10 @@ from .host import current as current_host
 from .inpaint import Inpaint
 from .label import VisibleLabel
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
-from .money import BudgetGuard, CostEstimate, Receipt
+from .money import BudgetGuard, CostEstimate
 from .outpaint import Outpaint
 from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
+from .receipt import Receipt
 from .route import add_routes
 from .route_keys import add_key_routes
 from .route_models import add_model_routes

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from ..generation.source import Source
     from ..providers.request import SourceImage
 
+MAX_BATCH = 64
+"""A video's frames, connected by mistake, must not become a thousand calls."""
 _PAINT = "Paint it on the image (right-click it, Open in Mask Editor), or scale one to the other's size."
 
 
@@ -80,9 +82,16 @@ def _pixels(image: Any, name: str) -> list[np.ndarray[Any, Any]]:
     from .pixels import to_pixels
 
     try:
-        return to_pixels(image)
+        pictures = to_pixels(image)
     except InvalidInput as exc:
         raise InvalidInput(f"{name}: {exc.message.removeprefix('images: ')}", hint=exc.hint) from exc
+    if len(pictures) > MAX_BATCH:
+        raise InvalidInput(
+            f"{name}: the batch has {len(pictures)} images, and each may be a call that is charged; "
+            f"{MAX_BATCH} is the most.",
+            hint="Split the batch, or pick the best of it.",
+        )
+    return pictures
 
 
 def _masks(mask: Any) -> list[np.ndarray[Any, Any]]:

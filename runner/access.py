@@ -35,9 +35,12 @@ def allowed(headers: dict[str, str], host: str, *, loopback: bool) -> bool:
     site, origin = named.get("sec-fetch-site"), named.get("origin")
     if site is None and origin is None:
         return True
-    if site == "cross-site" or (origin is not None and urlsplit(origin).netloc.lower() != host.lower()):
+    try:
+        if site == "cross-site" or (origin is not None and urlsplit(origin).netloc.lower() != host.lower()):
+            return False
+        return not loopback or is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:  # "http://[" is nobody's origin
         return False
-    return not loopback or is_loopback(urlsplit(f"//{host}").hostname or "")
 
 
 def is_loopback(host: str) -> bool:

@@ -124,7 +124,11 @@ class PostgresStore(Store):
         self._lock = threading.Lock()
         self._room = threading.Semaphore(MOST_CONNECTIONS)
         self._closed = False
-        self._prepare(script, version)
+        try:
+            self._prepare(script, version)
+        except BaseException:
+            self.close()
+            raise
 
     def _prepare(self, script: str, version: int) -> None:
         def make(connection: _Connection, session: Session) -> None:
@@ -209,15 +213,13 @@ class PostgresStore(Store):
             if keep and not self._closed:
                 self._free.append(connection)
                 return
-        with suppress(Exception):
-            connection.raw.close()
+        _discard(connection)
 
     def close(self) -> None:
         with self._lock:
             self._closed, free, self._free = True, self._free, []
         for connection in free:
-            with suppress(Exception):
-                connection.raw.close()
+            _discard(connection)
 
 
 def connect(its: Address) -> Connection:
@@ -242,11 +244,23 @@ def connect(its: Address) -> Connection:
         # The limit is for connecting; a statement may have to wait for others longer than that.
         made._usock.settimeout(None)
         if its.schema is not None:
-            made.execute_simple(f"CREATE SCHEMA IF NOT EXISTS {identifier(its.schema)}")
+            # Who may not make it may use it; and of two that make it at once, one fails.
+            with suppress(DatabaseError):
+                made.execute_simple(f"CREATE SCHEMA IF NOT EXISTS {identifier(its.schema)}")
             made.execute_simple(f"SET search_path TO {identifier(its.schema)}")
     except (DatabaseError, InterfaceError, OSError) as exc:
         raise DatabaseUnreachable(f"{its}: {_words(exc)}", hint="Check MINTMARK_LEDGER_URL.") from exc
     return made
+
+
+def _discard(connection: _Connection) -> None:
+    # Where the server is gone, pg8000 fails to say goodbye, and leaves what it reads through open.
+    through = connection.raw._sock, connection.raw._usock
+    with suppress(Exception):
+        connection.raw.close()
+    for each in through:
+        with suppress(Exception):
+            each.close()
 
 
 def _is_idle(connection: _Connection) -> bool:

@@ -1,7 +1,7 @@
-"""Makes orders until all are done, many at once. Run as a script by ``test_mixed_runs.py``, which kills it again and again.
+"""Makes orders until all are done, many at once. Run as a script by ``test_mixed_runs.py``, which kills it often.
 
-Arguments: data folder, sandbox URL, how many orders. An order has the same job id in every life; what is done is appended
-to ``done.jsonl`` with its receipts.
+Arguments: data folder, sandbox URL, how many orders. An order has the same job id in every life; what is done is
+appended to ``done.jsonl`` with its receipts.
 """
 
 from __future__ import annotations

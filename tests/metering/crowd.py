@@ -1,8 +1,8 @@
 """Many processes that draw on one budget at once. Run as a script by ``test_ledger_crowd.py``.
 
 Arguments: what the ledger is in (a folder or a URL), processes, tries of each, whether money comes back. Each one
-is forked before it opens the ledger, and prints a JSON line: how often it was allowed and refused, and how many refusals
-were wrong by what they say themselves.
+is forked before it opens the ledger, and prints a JSON line: how often it was allowed and refused, and how many
+refusals were wrong by what they say themselves.
 """
 
 from __future__ import annotations

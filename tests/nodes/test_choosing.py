@@ -205,6 +205,17 @@ async def test_only_blocked_images_are_hidden_and_the_others_go_on(action: str, 
     assert history["outputs"]["4"]["text"][0].startswith("blocked: ")
 
 
+@pytest.mark.parametrize("on_blocked", ["stop", "blur"])
+async def test_one_images_verdict_does_not_let_a_batch_through(on_blocked: str, bench: Any, error_of: Any) -> None:
+    graph: Graph = {
+        "one": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}},
+        "all": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 3, "color": 0}},
+    }
+    graph |= _gated(["one", 0], on_blocked=on_blocked)
+    graph["4"]["inputs"]["images"] = ["all", 0]
+    assert "verdict: 1 for 3 images" in error_of(await bench.run(graph))
+
+
 async def test_a_verdict_of_other_images_hides_nothing_by_guess(bench: Any, error_of: Any) -> None:
     names = [
         await bench.upload(Image.new("RGB", (64, 64), colour), f"{index}.png")

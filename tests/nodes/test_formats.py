@@ -167,6 +167,8 @@ def test_webp_keeps_transparency_and_the_colours_below_it() -> None:
         assert (np.asarray(image) == pixels).all()
 
 
-def test_a_side_that_the_format_cannot_hold_is_refused_by_name() -> None:
-    with pytest.raises(InvalidInput, match="16383 pixels a side"):
-        encode(np.zeros((1, 16_384, 3), np.uint8), "WebP", quality=95, lossless=False)
+@pytest.mark.parametrize(("kind", "most"), [("WebP", 16_383), ("JPEG", 65_500)])
+def test_a_side_that_the_format_cannot_hold_is_refused_by_name(kind: str, most: int) -> None:
+    with pytest.raises(InvalidInput, match=f"{most} pixels a side"):
+        encode(np.zeros((1, most + 1, 3), np.uint8), kind, quality=95, lossless=False)
+    assert encode(np.zeros((1, most, 3), np.uint8), kind, quality=95, lossless=False)

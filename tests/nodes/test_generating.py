@@ -247,7 +247,8 @@ async def test_what_cannot_be_is_refused_by_name_before_anything_is_asked(
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"), [("left", -8, "left: Input should be greater"), ("count", 11, "count: 11 is more than")]
+    ("field", "value", "told"),
+    [("left", -8, "left: Input should be greater"), ("count", 11, "count: 11 is not 1 to 10")],
 )
 async def test_values_over_a_link_are_checked_by_name(
     field: str, value: int, told: str, bench: Any, name: str, error_of: Any
@@ -303,6 +304,29 @@ async def test_an_interruption_stops_the_provider_and_gives_the_money_back(tmp_p
         report = await bench.report(job)
         assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
         assert await billed(bench) == 0
+
+
+async def test_an_interruption_in_a_batch_stops_every_call_of_it(tmp_path: Path, open_bench: Any) -> None:
+    async with open_bench(tmp_path, latency_s=60.0) as bench:
+        names = [await bench.upload(scene(), "one.png"), await bench.upload(scene().rotate(180), "two.png")]
+        job = await bench.open_job()
+        posted = await bench.post(batched("MintmarkUpscale", *names), job)
+        while len(await bench.calls()) < 2:
+            await asyncio.sleep(0)
+        assert (await bench.report(job))["allowance"]["held_microusd"] > 0
+        async with bench.http.post(f"{bench.runner.url}/interrupt", json={"prompt_id": posted}) as answer:
+            assert answer.status == 200
+        assert "execution_interrupted" in dict((await bench.ended(posted))["status"]["messages"])
+        report = await bench.report(job)
+        assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
+        assert await billed(bench) == 0
+
+
+async def test_a_batch_as_long_as_a_video_is_not_asked(bench: Any, error_of: Any) -> None:
+    asked = graph("MintmarkUpscale", "none.png")
+    asked["1"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 65, "color": 0}}
+    assert "image: the batch has 65 images" in error_of(await bench.run(asked))
+    assert await bench.calls() == []
 
 
 async def test_previews_are_shown_on_the_node_and_paid_for(bench: Any) -> None:

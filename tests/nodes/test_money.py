@@ -278,7 +278,7 @@ async def test_what_a_cache_gave_costs_nothing(bench: Any) -> None:
 
 def test_an_unknown_charge_is_marked_and_counted() -> None:
     from mintmark.generation.context import Receipt as PaidFor
-    from mintmark.nodes.money import receipt_text
+    from mintmark.nodes.receipt import receipt_text
 
     paid = PaidFor(call_id="a", provider="fal", model="fal/x", request_id=None, microusd=3000, state="unknown")
 

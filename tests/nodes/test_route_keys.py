@@ -218,6 +218,7 @@ async def test_comfyuis_own_page_may(desk: Desk) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "null"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Host": "rebound.example:8188", "Origin": "http://rebound.example:8188"},

@@ -332,3 +332,21 @@ async def test_a_receipt_of_a_cached_result_says_zero(bench: Any, made: Any) -> 
     (text,) = history["outputs"]["5"]["text"]
     assert "cached" in text
     assert "total  $0" in text
+
+
+async def test_two_files_of_one_cached_record_are_one_call_at_zero(bench: Any, made: Any) -> None:
+    graph = made()
+    graph["4"] = {
+        "class_type": "MintmarkSignAndSave",
+        "inputs": {**graph["2"]["inputs"], "filename_prefix": "it/other"},
+    }
+    await bench.run(graph, await bench.open_job())
+    job = await bench.open_job()
+    history = await bench.run(graph, job)
+    assert len(await bench.calls()) == 1
+    records = [history["outputs"][node]["mintmark"][0]["record"] for node in ("2", "4")]
+    assert [(each["job_id"], each["cost_microusd"]) for each in records] == [(job, 0)] * 2
+    report = await bench.report(job)
+    assert [each["state"] for each in report["receipts"]] == ["cached"]
+    assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
+    assert len(report["signed"]) == 2

@@ -106,9 +106,17 @@ def test_the_layers_are_applied_in_the_order_of_their_numbers_to_embeddings_of_l
         ("missing.safetensors", 3, "there is no missing.safetensors"),
         ("../head.safetensors", 3, "is no file name"),
         ("head.pt", 3, "is no file name"),
+        ("a\0.safetensors", 3, "is no file name"),
+        ("a" * 300 + ".safetensors", 3, "is no file name"),
     ],
 )
 def test_a_scorer_that_does_not_fit_is_refused_by_name(scorers: Path, name: str, columns: int, told: str) -> None:
     with pytest.raises(InvalidInput, match="scorer") as refused:
         scored(scorers, name, np.ones((2, columns), np.float32))
     assert told in refused.value.message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_embeddings_that_are_no_numbers_are_refused(scorers: Path, value: float) -> None:
+    with pytest.raises(InvalidInput, match="embeddings"):
+        scored(scorers, "head.safetensors", np.full((2, 3), value, np.float32))

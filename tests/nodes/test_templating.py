@@ -85,6 +85,30 @@ def test_a_template_that_explodes_is_stopped_before_the_memory_is_full() -> None
         made("{v0}", **bomb)
 
 
+@pytest.mark.parametrize(
+    ("template", "variables"),
+    [
+        ("{v0}", {f"v{n}": f"{{v{n + 1}}}" * 8 for n in range(17)} | {"v17": ""}),
+        ("{1$$" * 8000 + "x" + "}" * 8000, {}),
+        ("{e}" * 100_000, {"e": ""}),
+    ],
+    ids=["doubling", "nested", "many"],
+)
+def test_a_template_that_takes_for_ever_and_makes_nothing_is_refused(template: str, variables: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="braces"):
+        made(template, **variables)
+
+
+def test_a_template_longer_than_any_prompt_is_not_read() -> None:
+    with pytest.raises(InvalidInput, match="640001 characters"):
+        made("x" * 640_001)
+
+
+def test_a_count_of_five_thousand_digits_is_a_word_like_others() -> None:
+    digits = "9" * 5000
+    assert made("{" + digits + "$$a|a}") in (f"{digits}$$a", "a")
+
+
 @given(st.text(alphabet="ab{}|:$\\0123 style", max_size=60), st.integers(0, 2**64 - 1))
 def test_any_text_is_filled_in_or_refused_with_a_reason(template: str, seed: int) -> None:
     refusal = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -139,3 +140,50 @@ def test_what_is_cut_off_is_told_or_read_but_never_breaks(media_type: str) -> No
             bare(whole[:end], media_type)
         except NotAnImage:
             continue
+
+
+def between_the_scans(jpeg: bytes, segment: bytes) -> bytes:
+    """The progressive JPEG with this segment before its second scan."""
+    first = jpeg.index(b"\xff\xda")
+    second = jpeg.index(b"\xff\xda", first + 2)
+    return jpeg[:second] + segment + jpeg[second:]
+
+
+def test_words_that_other_programs_hide_in_a_jpeg_go_too() -> None:
+    plain = picture("image/jpeg", progressive=True)
+    own = b"\xff\xe7" + struct.pack(">H", 2 + 6) + b"secret"  # APP7 means whatever a program says
+    comment = b"\xff\xfe" + struct.pack(">H", 2 + 6) + b"secret"
+    hidden = between_the_scans(plain[:2] + own + plain[2:], comment) + b"a second picture: secret" + plain
+    assert (opened(hidden)[0] == opened(plain)[0]).all()
+    assert bare(hidden, "image/jpeg") == plain
+
+
+def test_words_that_other_programs_hide_in_a_webp_go_too() -> None:
+    plain = picture("image/webp")
+    body = plain[8:] + b"prmt" + struct.pack("<I", 6) + b"secret"
+    hidden = b"RIFF" + struct.pack("<I", len(body)) + body + b"after the end: secret"
+    assert bare(hidden, "image/webp") == plain
+    assert bare(plain + b"secret", "image/webp") == plain
+
+
+def test_words_that_other_programs_hide_in_a_png_go_too() -> None:
+    plain = picture("image/png")
+    own = struct.pack(">I", 6) + b"prMt" + b"secret" + struct.pack(">I", zlib.crc32(b"prMtsecret"))
+    assert bare(plain[:33] + own + plain[33:] + b"after the end: secret", "image/png") == plain
+
+
+def directory(*entries: bytes) -> bytes:
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + b"\0" * 4
+
+
+@pytest.mark.parametrize("count", [1001, 65_535])
+def test_a_directory_that_only_keeps_us_busy_is_replaced(count: int) -> None:
+    block = directory(*[struct.pack("<HHII", 0x9000, 1, 4, 0)] * count)
+    assert exif.read_texts(exif.with_texts(block, TEXTS)) == TEXTS
+
+
+def test_values_that_share_their_bytes_are_not_multiplied() -> None:
+    text = b"prompt:" + b"x" * 50_000
+    shared = directory(*[struct.pack("<HHII", 0x0110, 2, len(text), 10 + 12 * 1000 + 4)] * 1000) + text
+    assert exif.read_texts(shared) == {}
+    assert exif.read_texts(exif.with_texts(shared, TEXTS)) == TEXTS

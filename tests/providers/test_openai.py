@@ -349,6 +349,12 @@ def test_an_outpainting_is_the_repainting_of_a_larger_canvas(http: HttpClient) -
         prepared(http, **{**asked, "margins": {"right": 31, "top": 16}})
 
 
+def test_a_canvas_beyond_measure_is_refused_before_it_is_made(http: HttpClient) -> None:
+    asked = {"task": "outpaint", "images": (picture(96, 64),), "width": None, "height": None}
+    with pytest.raises(InvalidInput, match="margins: with them the image is 1000000096x64"):
+        prepared(http, **asked, margins={"right": 10**9})
+
+
 @pytest.mark.parametrize(("size", "told"), [((96, 64), "96x64"), ((97, 64), None)])
 def test_an_inpainting_keeps_its_size_where_the_model_makes_it(
     http: HttpClient, size: tuple[int, int], told: str | None

@@ -158,6 +158,8 @@ def test_other_sites_pages_are_kept_out(headers: dict[str, str], host: str, pass
 def test_bound_to_the_world_any_host_of_ones_own_passes() -> None:
     assert allowed({"Origin": "https://worker.example"}, "worker.example", loopback=False)
     assert not allowed({"Origin": "https://evil.example"}, "worker.example", loopback=False)
+    assert not allowed({"Origin": "http://["}, "worker.example", loopback=False)
+    assert not allowed({"Origin": "http://["}, "[", loopback=True)
 
 
 async def test_a_foreign_origin_is_answered_403_on_every_route(http: aiohttp.ClientSession) -> None:
