@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .pixels import Frame
 
 CATEGORY = "Mintmark/moderate"
+GATE = "MintmarkModerationGate"
 STOP = "stop"
 MASKS = ("blur", "placeholder")
 """What can be shown in place of an image that may not be seen."""
@@ -97,7 +98,7 @@ class ModerationGate(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> Any:
         return io.Schema(
-            node_id="MintmarkModerationGate",
+            node_id=GATE,
             display_name="Moderation Gate",
             category=CATEGORY,
             description="Let images on only where the verdict allows it; else stop, blur them or show a placeholder.",
@@ -131,6 +132,16 @@ class ModerationGate(io.ComfyNode):
             return io.NodeOutput(images)
         hidden = await asyncio.to_thread(_hidden, images, verdict, actions)
         return io.NodeOutput(hidden, ui=ui.PreviewText(_told([v for v in verdict if v.decision != "allowed"])))
+
+
+def may_hide(graph: Any) -> bool:
+    """Whether a gate of the graph may blur or replace pictures. What comes over a link may say anything.
+
+    By the graph, not by what a gate did: its answer may come from the host's cache.
+    """
+    gates = [node for node in (graph or {}).values() if node.get("class_type") == GATE]
+    said = [node.get("inputs", {}).get(name, STOP) for node in gates for name in ("on_flagged", "on_blocked")]
+    return any(each not in ("pass", STOP) for each in said)
 
 
 async def _judge_text(engine: Engine, job: JobContext, text: str) -> Verdict:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io
 
+from ..errors import ImageTooLarge
 from .checking import one_of, whole
 from .encoding import FORMATS
+from .moderation import may_hide
 from .naming import place, write_all
 from .saving import Wanted, draft, fed
 from .sockets import RecordSocket, SourceSocket
@@ -67,6 +69,7 @@ class SignAndSave(io.ComfyNode):
     ) -> Any:
         texts = _graph_texts(cls.hidden) if keep_graph is True else None
         asked = {"format": format, "quality": quality, "lossless": lossless, "origin": origin}
+        asked["hides"] = may_hide(cls.hidden.prompt)
         worker = current()
 
         async def save(engine: Engine, job: JobContext, node: str) -> tuple[list[dict[str, Any]], list[str]]:
@@ -163,6 +166,7 @@ def _wanted(asked: dict[str, Any], texts: dict[str, str] | None, job: JobContext
         "format": one_of("format", asked["format"], FORMATS),
         "quality": whole("quality", asked["quality"], 1, 100),
         "lossless": asked["lossless"] is True,
+        "hides": asked["hides"],
         "origin": ORIGINS[one_of("origin", asked["origin"], ORIGINS)],
     }
     forbidden = texts is not None and job.keep_prompt is False
@@ -174,6 +178,7 @@ async def _drafts(
 ) -> tuple[list[Draft], list[str]]:
     from .pixels import to_frames
 
+    _check_size(images, engine.settings.max_pixels)
     frames = await asyncio.to_thread(to_frames, images)
     record = await asyncio.to_thread(engine.service.adopt_cached, made.record, job, node) if made else None
     found = [
@@ -182,6 +187,16 @@ async def _drafts(
     ]
     broken = [each.warning for each in fed(made, source) if each.warning]
     return [each for each, _ in found], [*broken, *(note for _, notes in found for note in notes)]
+
+
+def _check_size(images: Any, most: int) -> None:
+    """Raises ImageTooLarge for what could not be read again: better now than when it is encoded and signed."""
+    height, width = (*getattr(images, "shape", ()), 0, 0, 0)[1:3]
+    if height * width > most:
+        raise ImageTooLarge(
+            f"images: {width}x{height} is more than {most} pixels.",
+            hint="Scale it down, or raise MINTMARK_MAX_PIXELS.",
+        )
 
 
 async def _save(

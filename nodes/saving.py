@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .encoding import FORMATS, encode
@@ -32,6 +32,8 @@ class Wanted:
     quality: int
     lossless: bool
     origin: Origin
+    hides: bool
+    """Whether the graph may have blurred or replaced pictures: see :func:`_alone`."""
     texts: Mapping[str, str] | None = field(repr=False)
     """The graph; None where none is kept."""
 
@@ -68,14 +70,35 @@ def draft(
         origin = "not_ai" if is_source else wanted.origin
         texts, notes = _texts(data, wanted)
         edited = not is_source and origin == "not_ai"  # what a model did is told as its own edit
-        kept: dict[str, Any] = {"opened": source, "origin": origin, "edited": edited}
+        opened = source if is_source or not wanted.hides else _alone(source)
+        kept: dict[str, Any] = {"opened": opened, "origin": origin, "edited": edited}
     else:
         data = _of_provider(original, wanted) if original else wanted.encoded(frame.pixels)
         texts, notes = _texts(data, wanted)
-        closest = original or closest_of(made, frame.pixels)
-        kept = {"record": record, "source": closest, "origin": wanted.origin, "inputs": fed(made, source)}
-        kept["edited"] = closest is not None and original is None
+        closest, inputs = original or closest_of(made, frame.pixels), fed(made, source)
+        edited = closest is not None and original is None
+        if wanted.hides:
+            inputs = tuple(_alone(each) for each in inputs)
+            closest = _bare(closest) if edited and closest else closest
+        kept = {"record": record, "source": closest, "origin": wanted.origin, "inputs": inputs, "edited": edited}
     return Draft(data=data, title=title, media_type=wanted.media_type, texts=texts, **kept), notes
+
+
+def _alone(source: Source) -> Source:
+    """The source without its credential, which may hold a small picture of it: of that a gate has hidden, perhaps."""
+    from ..provenance.texts import without_credential
+
+    if source.credential.state == "none":
+        return source
+    bare = without_credential(source.data, source.media_type)
+    return replace(source, data=bare, name=f"{source.name} (without its credential, which may show what was hidden)")
+
+
+def _bare(picture: Picture) -> Picture:
+    """As :func:`_alone`, for what a provider sent."""
+    from ..provenance.texts import without_credential
+
+    return replace(picture, data=without_credential(picture.data, picture.output.media_type))
 
 
 def _texts(data: bytes, wanted: Wanted) -> tuple[Mapping[str, str], list[str]]:

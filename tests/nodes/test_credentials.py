@@ -281,3 +281,40 @@ async def test_a_file_that_asks_to_be_turned_is_saved_upright(bench: Any, files_
         assert image.size == (40, 64)
         assert image.getexif().get(0x0112) in (None, 1)
     assert [each.action for each in read_credential(path).actions] == ["c2pa.opened"]
+
+
+def behind_a_gate(name: str, **actions: str) -> dict[str, Any]:
+    """The file, changed and saved as made from itself, in a graph whose gate does this."""
+    graph = through(name, "ProbeInvert")
+    graph["5"] = {"class_type": "MintmarkModeratePrompt", "inputs": {"text": "a heron"}}
+    gate = {"images": ["10", 0], "verdict": ["5", 1], "on_flagged": "pass", **actions}
+    graph["6"] = {"class_type": "MintmarkModerationGate", "inputs": gate}
+    graph["2"]["inputs"]["images"] = ["6", 0]
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("actions", "state"),
+    [({"on_blocked": "blur"}, "none"), ({"on_flagged": "placeholder"}, "none"), ({"on_blocked": "stop"}, "valid")],
+)
+async def test_what_a_gate_may_have_hidden_is_not_shown_by_its_own_credential(
+    actions: dict[str, str], state: str, bench: Any, signed: bytes, files_of: Any
+) -> None:
+    graph = behind_a_gate(await put(bench, signed, "source.png"), **actions)
+    for _ in range(2):  # the second time from the cache
+        (path,) = files_of(await bench.run(graph))
+        (used,) = read_credential(path).ingredients
+        assert used.state == state
+        assert ("without its credential" in used.title) is (state == "none")
+
+
+async def test_a_changed_picture_of_a_provider_is_named_without_its_credential_behind_a_gate(
+    bench: Any, made: Any, files_of: Any
+) -> None:
+    graph = made(through="ProbeInvert")
+    graph["5"] = {"class_type": "MintmarkModerateImage", "inputs": {"images": ["1", 0], "record": ["1", 1]}}
+    gate = {"images": ["3", 0], "verdict": ["5", 1], "on_flagged": "blur"}
+    graph["6"] = {"class_type": "MintmarkModerationGate", "inputs": gate}
+    graph["2"]["inputs"]["images"] = ["6", 0]
+    (path,) = files_of(await bench.run(graph))
+    assert [each.state for each in read_credential(path).ingredients] == ["none"]

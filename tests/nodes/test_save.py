@@ -350,3 +350,18 @@ async def test_two_files_of_one_cached_record_are_one_call_at_zero(bench: Any, m
     assert [each["state"] for each in report["receipts"]] == ["cached"]
     assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
     assert len(report["signed"]) == 2
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WebP"])
+async def test_what_could_not_be_read_again_is_not_saved(
+    kind: str, tmp_path: Path, open_bench: Any, error_of: Any
+) -> None:
+    async with open_bench(tmp_path, max_pixels=10_000) as bench:
+        size = {"width": 101, "height": 100, "batch_size": 1, "color": 0}
+        saved = {"images": ["1", 0], "filename_prefix": "it/image", "format": kind}
+        graph = {
+            "1": {"class_type": "EmptyImage", "inputs": size},
+            "2": {"class_type": "MintmarkSignAndSave", "inputs": saved},
+        }
+        assert "images: 101x100 is more than 10000 pixels" in error_of(await bench.run(graph))
+        assert not list(bench.output.rglob("image*"))

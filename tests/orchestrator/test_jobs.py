@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from mintmark.orchestrator.jobs import JobStore, fingerprint
+from mintmark.tests.orchestrator.processes import start
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 
@@ -126,15 +127,7 @@ def test_what_was_asked_names_the_job_whatever_the_order(store: JobStore) -> Non
     assert fingerprint({"a": 1}) != fingerprint({"a": "1"})
 
 
-def _start(folder: str) -> str:
-    store = JobStore(Path(folder))
-    try:
-        return store.start("same", "w@1.0.0", "http://worker").job_id
-    finally:
-        store.close()
-
-
 def test_two_processes_that_make_the_same_new_folder_do_not_meet(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(2) as pool:
-        assert all(pool.map(_start, [str(tmp_path / "new")] * 2))
+    # An executor, not a Pool: that one waits for ever where a process dies.
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert all(pool.map(start, [str(tmp_path / "new")] * 2))
