@@ -9,7 +9,7 @@ import typer
 from ..errors import UnknownInput, UsageError
 from .books import open_ledger
 from .money import microusd_of
-from .output import Json, console, emit, table, wide
+from .output import Json, console, emit, plain, table, wide
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def set_budget(
     if as_json:
         emit(_document(usage))
         return
-    console().print(f"{budget.name}: {_told(usage)} ({found.mode})", markup=False)
+    console().print(f"{plain(budget.name)}: {_told(usage)} ({found.mode})")
 
 
 @app.command("list")
@@ -72,7 +72,7 @@ def list_budgets(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
         its = usage.budget
         amounts = [usage.taken_microusd, usage.left_microusd, its.limit_microusd]
         rest = (_usd(its.soft_microusd), _usd(its.grace_microusd), usage.period_start or "the beginning")
-        shown.add_row(its.name, *map(_usd, amounts), *(rest if more else ()))
+        shown.add_row(plain(its.name), *map(_usd, amounts), *(rest if more else ()))
     console().print(shown)
 
 
@@ -98,7 +98,7 @@ def remove_budget(
     if as_json:
         emit({"removed": budget.id})
         return
-    console().print(f"{budget.name}: removed ({found.mode})", markup=False)
+    console().print(f"{plain(budget.name)}: removed ({found.mode})")
 
 
 def _whose(project: str | None, user: str | None, api_key: str | None, workflow: str | None) -> tuple[Any, str]:

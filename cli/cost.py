@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ from .cost_project import project
 from .cost_report import report
 from .cost_trailing import fill
 from .cost_watch import watch
+from .money import number_of
 from .output import Json, console, emit, facts
 from .settings import SandboxFlag
 
@@ -121,12 +122,8 @@ def _span(name: str, text: str, *, money: bool = False) -> Span:
     from ..metering.breakeven import MICRO, Span
 
     low, dots, high = text.partition("..")
-    try:
-        ends = [Decimal(part.strip().lstrip("$").replace(",", "")) for part in ((low, high) if dots else (low, low))]
-    except InvalidOperation:
-        raise UsageError(f"--{name}: {text!r} is no number.", hint=f"Give {_RANGE}: 0.03 or 0.02..0.04.") from None
-    if not all(end.is_finite() for end in ends):
-        raise UsageError(f"--{name}: {text!r} is no number.", hint=f"Give {_RANGE}: 0.03 or 0.02..0.04.")
+    hint = f"Give {_RANGE}: 0.03 or 0.02..0.04."
+    ends = [number_of(name, part, hint) for part in ((low, high) if dots else (low, low))]
     first, last = (end * MICRO if money else end for end in ends)
     return Span(low=first, high=last)
 

@@ -13,7 +13,7 @@ import typer
 
 from ..errors import UsageError
 from .books import open_books, open_decisions
-from .output import Json, console, emit, table
+from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..metering.ledger import Ledger, Spend
 
 _DASH = "–"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a formula begins, also in full width, as East Asian spreadsheets take it."""
 _COLUMNS = (
     *("key", "calls", "images", "cached", "unknown", "released"),
     *("microusd", "unknown_microusd", "per_image_microusd", "accepted", "rejected", "per_accepted_microusd"),
@@ -125,12 +127,10 @@ def _csv(rows: Sequence[Mapping[str, Any]], by: str) -> None:
 
 def _harmless(text: str) -> str:
     """A spreadsheet takes what begins like this for a formula; names of users and projects are anybody's words."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _show(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], by: str, mode: str) -> None:
-    from rich.markup import escape
-
     if not rows:
         console().print(f"No {mode} calls in this time.")
         return
@@ -138,7 +138,7 @@ def _show(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], by: str, 
     more = (">accepted", ">per accepted") if judged else ()
     shown = table(f"Cost by {by} ({mode})", f"!{by}", ">calls", ">images", ">cost", ">per image", *more)
     for row in (*rows, {**total, "key": "total"}):
-        name = escape(row["key"] or _DASH)
+        name = plain(row["key"] or _DASH)
         if row["key"] == "total":
             shown.add_section()
         cells = (f"{row['calls']:,}", f"{row['images']:,}", _money(row["microusd"]), _money(row["per_image_microusd"]))

@@ -11,7 +11,7 @@ import typer
 from ..errors import UsageError
 from .books import open_ledger
 from .money import microusd_of
-from .output import Json, console, emit, table
+from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -81,10 +81,10 @@ def list_credit(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
         return
     shown = table(f"Credit ({found.mode})", "owner", "!lot", "!expires", ">added", ">left")
     for credit in credits_:
-        shown.add_row(f"{credit.owner} {credit.name}", "", "", "", f"[bold]{usd(credit.left_microusd)}[/]")
+        shown.add_row(f"{credit.owner} {plain(credit.name)}", "", "", "", f"[bold]{usd(credit.left_microusd)}[/]")
         for lot in credit.lots:
             until = lot.expires_at[:10] if lot.expires_at else "never"
-            shown.add_row("", lot.lot_id, until, usd(lot.microusd), usd(lot.left_microusd))
+            shown.add_row("", plain(lot.lot_id), until, usd(lot.microusd), usd(lot.left_microusd))
     console().print(shown)
 
 
@@ -112,7 +112,7 @@ def _tell(found: Settings, credits_: list[Credit], owner: str, name: str, *, as_
     if as_json:
         emit(_document(its))
         return
-    console().print(f"{owner} {name}: {usd(its.left_microusd)} left ({found.mode})", markup=False)
+    console().print(f"{owner} {plain(name)}: {usd(its.left_microusd)} left ({found.mode})")
 
 
 def _document(credit: Credit) -> dict[str, Any]:

@@ -99,7 +99,13 @@ def _database(found: Any) -> dict[str, Any]:
         open_ledger(found).close()
     except MintmarkError as exc:
         return _finding("database", False, exc.message, exc.hint)
-    return _finding("database", True, str(found.books_dir))
+    place = str(found.books_dir)
+    if found.ledger_url is not None and not found.sandbox:
+        from ..storage.postgres_store import Address
+
+        # It has no user and no password in it.
+        place = f"{Address.parse(found.ledger_url)}, the journal in {place}"
+    return _finding("database", True, place)
 
 
 def _signing(found: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from .ledger_accept import accept, reject
 from .ledger_invoice import import_invoice
 from .ledger_unknown import ask, reconcile, unknown
-from .output import Json, console, emit, table, wide
+from .output import Json, console, emit, plain, table, wide
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def list_lines(
     shown = table(f"Ledger ({found.mode})", "!when (UTC)", "!model", "!state", ">cost", "!request", *more)
     for line in lines:
         cells = (line.at.strftime("%Y-%m-%d %H:%M"), line.model, line.kind, usd(line.microusd), _request(line))
-        shown.add_row(*cells, *((line.workflow or "by hand", line.project) if more else ()))
+        shown.add_row(*map(plain, (*cells, *((line.workflow or "by hand", line.project) if more else ()))))
     console().print(shown)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import FileMissing, UsageError
 from .books import open_books
-from .output import Json, console, emit, table
+from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -51,11 +51,12 @@ def import_invoice(
     invoice = read(_bytes(file), provider, encoding=encoding)
     refused = bool(invoice.problems) and not skip_bad
     with open_books(found) as (ledger, journal):
-        matching = match(invoice, calls_of(ledger, provider, invoice.days))
+        calls = calls_of(ledger, provider, invoice.days)
+        matching = match(invoice, calls)
         free = absent(matching) if complete else []
         if not (refused or dry_run):
             book(ledger, [*matching.corrections, *free], file.name)
-            _end_doubts(journal, [*matching.corrections, *matching.matched, *free], file.name)
+            _end_doubts(journal, [*matching.corrections, *matching.matched, *free], calls, file.name)
     if as_json:
         emit(_document(invoice, matching, free, imported=not (refused or dry_run)))
     else:
@@ -82,16 +83,26 @@ def _bytes(path: Path) -> bytes:
         raise FileMissing(f"{path} cannot be read: {exc.strerror}.") from exc
 
 
-def _end_doubts(journal: Journal, pairs: Iterable[Pair], invoice: str) -> None:
-    """This machine's journal follows the ledger: what is decided is in doubt no more."""
+def _end_doubts(journal: Journal, pairs: Iterable[Pair], calls: Iterable[Line], invoice: str) -> None:
+    """This machine's journal follows the ledger: what is decided is in doubt no more.
+
+    That goes, too, for what the ledger decided before: an import may have been killed between the two.
+    """
     from ..metering.invoice_booking import reason
 
     doubtful = {call.call_id for call in journal.unknown()}
     for pair in (each for each in pairs if each.call.call_id in doubtful):
-        facts: dict[str, Any] = {"request_id": pair.billed.request_id or None, "reason": reason(pair, invoice)}
-        if pair.billed.microusd:
-            facts |= {"microusd": pair.billed.microusd, "result": {}}
-        journal.move(pair.call.call_id, "settled" if pair.billed.microusd else "released", **facts)
+        doubtful.discard(pair.call.call_id)
+        _end_doubt(journal, pair.call, pair.billed.microusd, pair.billed.request_id, reason(pair, invoice))
+    for call in (each for each in calls if each.call_id in doubtful and each.kind != "unknown"):
+        _end_doubt(journal, call, call.microusd, call.request_id, "as the ledger has it")
+
+
+def _end_doubt(journal: Journal, call: Line, microusd: int, request_id: str | None, why: str) -> None:
+    facts: dict[str, Any] = {"request_id": request_id or None, "reason": why}
+    if microusd:
+        facts |= {"microusd": microusd, "result": {}}
+    journal.move(call.call_id, "settled" if microusd else "released", **facts)
 
 
 # -- telling ----------------------------------------------------------------------------------------------------------
@@ -137,12 +148,11 @@ def _show(invoice: Invoice, matching: Matching, free: Sequence[Pair], *, refused
 
     out = console()
     for each in invoice.problems[:_SHOWN]:
-        out.print(f"[red]✗[/] line {each.line}: ", end="")
-        out.print(each.message, markup=False)
+        out.print(f"[red]✗[/] line {each.line}: {plain(each.message)}")
     if len(invoice.problems) > _SHOWN:
         out.print(f"  … and {len(invoice.problems) - _SHOWN} more; --json has them all")
     for each in invoice.notes[:_SHOWN]:
-        out.print(f"  line {each.line}: {each.message}", style="dim", markup=False)
+        out.print(f"  line {each.line}: {plain(each.message)}", style="dim")
     out.print(f"{len(invoice.items)} lines, {usd(invoice.total_microusd)}: {len(matching.matched)} calls match")
     _list("In doubt until now", [(p.call.model, _lines(p.billed), usd(p.billed.microusd)) for p in matching.decided])
     _list("Not charged, as the invoice lacks them", [(p.call.model, "", usd(0)) for p in free])
@@ -166,7 +176,7 @@ def _list(title: str, rows: Sequence[tuple[str, str, str]]) -> None:
         return
     shown = table(f"{title}: {len(rows)}", "what", "lines or request", ">amount")
     for row in rows[:_SHOWN]:
-        shown.add_row(*row)
+        shown.add_row(*map(plain, row))
     if len(rows) > _SHOWN:
         shown.add_row("…", "", "")
     console().print(shown)

@@ -13,7 +13,7 @@ from ..errors import UnknownCall, UsageError
 from .books import open_books
 from .engine import open_engine
 from .money import microusd_of
-from .output import Json, console, emit, table, wide
+from .output import Json, console, emit, plain, table, wide
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def unknown(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     for doubt in every:
         call_id, request = (text if long else text[:_SHORT] for text in (doubt.call_id, doubt.request_id or ""))
         action = "reconcile" if doubt.why_not else "ask"
-        shown.add_row(call_id, doubt.model, usd(doubt.microusd), _age(doubt, now), action, request)
+        cells = (call_id, doubt.model, usd(doubt.microusd), _age(doubt, now), action, request)
+        shown.add_row(*map(plain, cells))
     out = console()
     out.print(shown)
     out.print(f"{usd(sum(doubt.microusd for doubt in every))} stays set aside for them.")
@@ -96,7 +97,7 @@ def reconcile(
         emit({"call_id": call_id, "microusd": amount, "was_unknown": doubt is not None, "reason": reason})
     else:
         was = "" if doubt else ", which was no longer in doubt,"
-        console().print(f"[green]✓[/] Call {call_id[:_SHORT]}{was} is booked with {usd(amount)}.")
+        console().print(f"[green]✓[/] Call {plain(call_id[:_SHORT])}{was} is booked with {usd(amount)}.")
 
 
 async def _ask(found: Settings, name: str | None) -> list[Found]:
@@ -114,17 +115,15 @@ async def _ask(found: Settings, name: str | None) -> list[Found]:
 
 
 def _tell(found: Settings, answers: Sequence[Found]) -> None:
-    from rich.markup import escape
-
     from ..metering.prices import usd
 
     out = console()
     if not answers:
         out.print(f"No {found.mode} call is in doubt.")
     for each in answers:
-        name = f"{each.doubt.call_id[:_SHORT]} {each.doubt.model}"
+        name = plain(f"{each.doubt.call_id[:_SHORT]} {each.doubt.model}")
         if each.state == "unknown":
-            out.print(f"[yellow]?[/] {name}: still unknown; {escape(each.why)}")
+            out.print(f"[yellow]?[/] {name}: still unknown; {plain(each.why)}")
         elif each.state == "settled":
             out.print(f"[green]✓[/] {name}: charged {usd(each.microusd)}")
         else:

@@ -34,6 +34,16 @@ def emit(document: Any) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=_ascii_only(), indent=2, default=str) + "\n")
 
 
+def plain(text: object) -> str:
+    """Words of others, such as names and a vendor's ids, for where rich reads markup: shown as they are.
+
+    What would steer the terminal, or turn the reading direction, is shown by its number.
+    """
+    from rich.markup import escape
+
+    return escape("".join(each if each == "\n" or each.isprintable() else f"\\x{ord(each):02x}" for each in str(text)))
+
+
 def wide(columns: int = 110) -> bool:
     """Whether there is room for what is only nice to have."""
     return console().width >= columns
@@ -74,12 +84,10 @@ def fail(error: MintmarkError) -> int:
     if "--json" in sys.argv:
         emit({"error": facts})
         return error.exit_code
-    from rich.markup import escape
-
     out = console(stderr=True)
-    out.print(f"[bold red]✗[/] {escape(facts['message'])} [dim]\\[{facts['code']}][/]")
+    out.print(f"[bold red]✗[/] {plain(facts['message'])} [dim]\\[{facts['code']}][/]")
     if facts["hint"]:
-        out.print(f"  {escape(facts['hint'])}", style="dim")
+        out.print(f"  {plain(facts['hint'])}", style="dim")
     return error.exit_code
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ logger = log.get("generation.calls")
 _OPEN = frozenset({"held", "asking", "accepted"})
 POLL_S = 0.2
 """How often somebody waits for a call that another task or process is making, in seconds."""
+LAST_WORDS_S = 12.0
+"""How long closing waits for canceled calls to be written down: a submission and its cancellation take 5 s each."""
 CANCEL_PATIENCE_S = 2.0
 """How long somebody who cancels a call waits until its provider says what became of it, in seconds. What takes longer
 is learned in the background while the process lives, and otherwise by the next one."""
@@ -55,6 +57,7 @@ class Caller:
     _parting: set[str] = field(default_factory=set)
     """Those of ``_resuming`` whose job was canceled: nobody waits for their images."""
     _making: set[str] = field(default_factory=set)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextmanager
     def making(self, calls: Iterable[NewCall]) -> Iterator[None]:
@@ -65,6 +68,8 @@ class Caller:
             yield
         finally:
             self._making -= ids
+            if not self._making:
+                self._idle.set()
 
     async def ask(self, provider: Provider, prepared: Prepared, call: Call) -> Asked:
         """Make a call that the caller itself has just held, and give its images.
@@ -336,7 +341,8 @@ class Caller:
         return await self._now(call)
 
     async def close(self) -> None:
-        """Wait for calls being resumed, then let go. Canceled ones are left for the next start to decide."""
+        """Wait for calls being seen to the end and resumed, then let go. What is left, the next start decides."""
+        await self._last_words()
         for call_id in self._parting:
             self._resuming[call_id].cancel()
         resuming = dict(self._resuming)
@@ -345,6 +351,13 @@ class Caller:
             if isinstance(end, Exception):
                 logger.error("Resuming call %s broke", call_id, exc_info=end, extra=log.action("resume_broke"))
         self._resuming.clear()
+
+    async def _last_words(self) -> None:
+        """Wait for canceled tasks that still write down what became of their calls: the journal closes next."""
+        if self._making:
+            self._idle.clear()
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), LAST_WORDS_S)
 
     async def _move(self, call: Call, state: State, **facts: Any) -> Call:
         return await surely(self.journal.move, call.call_id, state, **facts)

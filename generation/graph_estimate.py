@@ -16,6 +16,34 @@ from .estimate import Estimate, estimate, total
 from .graph_estimate_links import Graph, Picture, Size, ends, is_hosted, needed
 from .graph_estimate_node import NodeReader
 
+_SINGLE = frozenset(
+    [
+        "LoadImage",
+        "LoadImageMask",
+        "SaveImage",
+        "PreviewImage",
+        "PreviewAny",
+        "EmptyImage",
+        "ImageScale",
+        "ImageScaleBy",
+        "ImageBatch",
+        "ImageInvert",
+        "ImageCrop",
+        "ImagePadForOutpaint",
+        "MaskToImage",
+        "ImageToMask",
+        "InvertMask",
+        "GrowMask",
+        "SolidMask",
+        "PrimitiveInt",
+        "PrimitiveFloat",
+        "PrimitiveString",
+        "PrimitiveStringMultiline",
+        "PrimitiveBoolean",
+    ]
+)
+"""Core nodes of which it is known that they give no lists."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -103,3 +131,27 @@ def _line(graph: Graph, node_id: str, picture: Picture) -> Line:
     low, high = (int(end) * times for end in (asked.images.low, asked.images.high))
     images = str(low) if low == high else f"{low} to {high}"
     return Line(node_id, title, model.name, images, total([found] * times), tuple(dict.fromkeys(reader.unknown)))
+
+
+def bound_microusd(graph: Graph) -> int | None:
+    """The most that all hosted calls of the graph will set aside; None where that cannot be said for sure.
+
+    So it is where a node is not known here: it might give a list, and what comes after a list runs once for each.
+    """
+    known = all(_gives_no_list(graph, node) for node in graph.values())
+    found = lines(graph) if known else []
+    if not found or any(line.unknown or line.estimate.high is None for line in found):
+        return None
+    return sum(line.firm_microusd for line in found)
+
+
+def _gives_no_list(graph: Graph, node: Any) -> bool:
+    """Whether the node gives single values, or a list whose length :class:`NodeReader` reads off the graph."""
+    kind = str(node.get("class_type", "")) if isinstance(node, dict) else ""
+    values = (node.get("inputs") or {}).values() if kind else ()
+    scores = any(isinstance(value, list) and value[1:] == [2] and _is_ranking(graph.get(value[0])) for value in values)
+    return not scores and (kind in _SINGLE or kind.startswith("Mintmark"))
+
+
+def _is_ranking(node: Any) -> bool:
+    return isinstance(node, dict) and node.get("class_type") == "MintmarkRankCandidates"

@@ -38,6 +38,8 @@ class Budget:
             raise InvalidInput(f"{self.scope}, {self.period}: there is no such budget.", hint=_KINDS)
         if (self.scope == "overall") is bool(self.value):
             raise InvalidInput(f"{self.name}: a {self.scope} budget needs a name, an overall one has none.")
+        if not self.value.isprintable():
+            raise InvalidInput("A budget's name has characters that cannot be shown.", hint="Use letters and digits.")
         self._check_amounts()
 
     def _check_amounts(self) -> None:

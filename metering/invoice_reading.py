@@ -31,6 +31,7 @@ _SECONDS = re.compile(r"[0-9]{9,10}(\.[0-9]{1,9})?", re.ASCII)
 _MOST = Decimal(10**15)
 """In micro-dollars; what is more is no price of an image."""
 _LONGEST_ID = 500
+_FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
 
 @dataclass(frozen=True)
@@ -98,8 +99,9 @@ def _text(data: bytes, encoding: str | None) -> tuple[str, list[Problem]]:
         text = data.decode(encoding or "utf-8", "strict" if encoding else "replace")
     except LookupError:
         raise InvalidInput(f"--encoding: {encoding!r} is none.", hint="utf-8, utf-16, latin-1, cp1252 ...") from None
-    except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
+    except UnicodeError as exc:
+        # Some encodings (idna, punycode) do not say where.
+        line = data.count(b"\n", 0, getattr(exc, "start", 0)) + 1
         raise InvalidInput(f"Line {line} of the invoice is not {encoding or marked}.") from None
     return text, [] if encoding else list(_undecodable(data))
 
@@ -243,9 +245,12 @@ def _time(text: str) -> datetime | None:
     plain = re.sub(r"\.([0-9]{1,9})", lambda found: "." + found[1].ljust(6, "0")[:6], plain)
     try:
         at = datetime.fromisoformat(plain)
-        return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
+    # Nobody billed an image then; and days are counted on from there, which must not end the calendar.
+    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
+        return None
+    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
 
 
 def _amount(text: str, *, decimal_comma: bool) -> Decimal | str:

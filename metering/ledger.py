@@ -74,6 +74,16 @@ class Line(Posting):
     api_key: str | None = None
 
 
+class Correction(NamedTuple):
+    """What a call is to be charged, in micro-dollars, whatever stood there, and why."""
+
+    call_id: str
+    microusd: int
+    reason: str
+    request_id: str | None = None
+    """The provider's, where it becomes known only now."""
+
+
 class Totals(_Frozen):
     """The ledger in one line, in micro-dollars."""
 
@@ -196,8 +206,18 @@ class Ledger(ABC):
         """Give the rest of the job's allowance back to the budget. Harmless to repeat."""
 
     @abstractmethod
-    def lines(self, *, job_id: str | None = None, kind: str | None = None, limit: int = 100) -> list[Line]:
-        """Calls as they stand, newest first; of one job, or of all; of one kind, or of any."""
+    def lines(
+        self,
+        *,
+        job_id: str | None = None,
+        kind: str | None = None,
+        provider: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        limit: int | None = 100,
+    ) -> list[Line]:
+        """Calls as they stand, newest first; of one job, kind or provider, or of any; from a first to a last day in
+        UTC. ``limit`` None: all of them."""
 
     @abstractmethod
     def totals(self) -> Totals:
@@ -207,10 +227,14 @@ class Ledger(ABC):
     def report(self, by: By, *, since: date | None = None, until: date | None = None) -> list[Spend]:
         """What was spent, the most first (days in order); from a first to a last day in UTC."""
 
-    @abstractmethod
     def correct(self, call_id: str, microusd: int, *, reason: str, request_id: str | None = None) -> None:
         """Bring a call's charge to this amount, whatever stood there: an unknown one is settled, or released by 0; a
         settled or released one is adjusted. Repeating it changes nothing. Raises UnknownCall and InvalidInput."""
+        self.correct_all([Correction(call_id, microusd, reason, request_id)])
+
+    @abstractmethod
+    def correct_all(self, corrections: Iterable[Correction]) -> None:
+        """:meth:`correct` many calls in one transaction: where one cannot be corrected, none is."""
 
     @abstractmethod
     def set_budget(self, budget: Budget) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..errors import CreditExhausted, InvalidInput
 from .accounts import EXPIRED, NEVER, PAYMENTS, Owner, credit_account
 from .credit import Credit, Lot
+from .periods import MOST
 from .prices import usd
 
 if TYPE_CHECKING:
@@ -120,8 +121,10 @@ def move(
 
 def top_up(db: Session, account: str, microusd: int, *, key: str, expires_at: str, at: str) -> None:
     """Add a lot, once for each key."""
-    if microusd <= 0 or not key.strip():
+    if not 0 < microusd <= MOST or not key.strip():
         raise InvalidInput("A top-up needs an amount above 0 and a key.", hint="The same key adds once.")
+    if not (account.isprintable() and key.isprintable()):
+        raise InvalidInput("A name or key has characters that cannot be shown.", hint="Use letters and digits.")
     db.run(
         "INSERT INTO credit_accounts (account, at) VALUES (:account, :at) ON CONFLICT (account) DO NOTHING",
         account=account,
@@ -130,6 +133,8 @@ def top_up(db: Session, account: str, microusd: int, *, key: str, expires_at: st
     lock(db, account)
     if _is_known(db, key, "top_up", account, microusd, expires_at):
         return
+    if expires_at <= at:
+        raise InvalidInput(f"That credit would have expired already, at {expires_at}.", hint="Give a day to come.")
     move(db, at, "top_up", PAYMENTS, account, microusd, key=key)
     db.run(
         "INSERT INTO credit_lots (lot_id, account, at, expires_at, microusd, left_microusd) "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from .ledger import By, Line, Spend, Taken, Totals
@@ -13,16 +14,17 @@ if TYPE_CHECKING:
 _ASIDE = "SELECT CAST(coalesce(sum(balance), 0) AS BIGINT) AS sum FROM balances WHERE account LIKE 'allowance:%'"
 _ASIDE_OF_JOB = """
 SELECT CAST(coalesce(sum(b.balance), 0) AS BIGINT) AS sum
-FROM allowances a JOIN balances b ON b.account = 'allowance:' || a.allowance_id WHERE a.job_id = :job_id
+FROM allowances a JOIN balances b ON b.account = 'allowance:' || a.allowance_id WHERE a.job_id
 """
 _SPENT = "SELECT CAST(coalesce(sum(microusd + unknown_microusd), 0) AS BIGINT) AS sum FROM daily"
-_SPENT_BY_JOB = "SELECT CAST(coalesce(sum(microusd), 0) AS BIGINT) AS sum FROM calls WHERE job_id = :job_id"
-_TOTALS = """
+_SPENT_BY_JOB = "SELECT CAST(coalesce(sum(microusd), 0) AS BIGINT) AS sum FROM calls WHERE job_id"
+_TOTALS = f"""
 SELECT CAST(coalesce(sum(microusd), 0) AS BIGINT) AS settled_microusd,
        CAST(coalesce(sum(unknown_microusd), 0) AS BIGINT) AS unknown_microusd,
-       CAST(coalesce(sum(calls), 0) AS BIGINT) AS calls
+       CAST(coalesce(sum(calls), 0) AS BIGINT) AS calls,
+       ({_ASIDE}) AS set_aside_microusd
 FROM daily
-"""
+"""  # noqa: S608 - constants of this file
 _LINES = """
 SELECT c.call_id, c.job_id, c.kind, c.microusd, c.provider, c.model, c.request_id, c.at, c.images, c.cached,
        a.project, a.user_name, a.workflow, a.api_key
@@ -32,45 +34,51 @@ _SUMS = ("calls", "images", "cached", "released", "unknown", "microusd", "unknow
 _COLUMN: dict[str, str] = {"user": "user_name"}
 
 
-def _sum(db: Session, sql: str, **values: object) -> int:
-    (row,) = db.run(sql, **values)
-    return int(row["sum"])
-
-
 def taken(db: Session, *, job_id: str | None = None, but: str | None = None, day: date | None = None) -> Taken:
-    """See :meth:`Ledger.taken`."""
-    if job_id is not None:
-        return Taken(spent_microusd=_spent_by_job(db, job_id, day), set_aside_microusd=_aside_of(db, job_id))
-    spent = _sum(db, _SPENT) if day is None else _sum(db, f"{_SPENT} WHERE day = :day", day=day.isoformat())
-    aside = _sum(db, _ASIDE)
-    if but is not None:
-        spent, aside = spent - _spent_by_job(db, but, day), aside - _aside_of(db, but)
-    return Taken(spent_microusd=spent, set_aside_microusd=aside)
+    """See :meth:`Ledger.taken`.
+
+    It is one statement: between two of them another transaction may move money from what is set aside to what is
+    spent, and the sum of both would lack it.
+    """
+    if job_id is None:
+        spent, aside = f"({_SPENT}{' WHERE day = :day' if day else ''})", f"({_ASIDE})"
+    else:
+        spent, aside = _of_job("job_id", day)
+    if job_id is None and but is not None:
+        its_spent, its_aside = _of_job("but", day)
+        spent, aside = f"{spent} - {its_spent}", f"{aside} - {its_aside}"
+    values = {"job_id": job_id, "but": None if job_id else but, "day": day.isoformat() if day else None}
+    given = {name: value for name, value in values.items() if value is not None}
+    (row,) = db.run(f"SELECT CAST({spent} AS BIGINT) AS spent, CAST({aside} AS BIGINT) AS aside", **given)
+    return Taken(spent_microusd=row["spent"], set_aside_microusd=row["aside"])
 
 
-def _spent_by_job(db: Session, job_id: str, day: date | None) -> int:
-    if day is None:
-        return _sum(db, _SPENT_BY_JOB, job_id=job_id)
-    return _sum(db, f"{_SPENT_BY_JOB} AND substr(at, 1, 10) = :day", job_id=job_id, day=day.isoformat())
-
-
-def _aside_of(db: Session, job_id: str) -> int:
-    return _sum(db, _ASIDE_OF_JOB, job_id=job_id)
+def _of_job(name: str, day: date | None) -> tuple[str, str]:
+    """The two sums of one job, whose id is given under this name."""
+    spent = f"{_SPENT_BY_JOB} = :{name}{' AND substr(at, 1, 10) = :day' if day else ''}"
+    return f"({spent})", f"({_ASIDE_OF_JOB} = :{name})"
 
 
 def totals(db: Session) -> Totals:
     """See :meth:`Ledger.totals`."""
     (row,) = db.run(_TOTALS)
-    return Totals.model_validate({**dict(row), "set_aside_microusd": _sum(db, _ASIDE)})
+    return Totals.model_validate(dict(row))
 
 
-def lines(db: Session, *, job_id: str | None, kind: str | None, limit: int) -> list[Line]:
-    """See :meth:`Ledger.lines`."""
-    asked = {"job_id": job_id, "kind": kind}
-    wanted = {name: value for name, value in asked.items() if value is not None}
-    where = " AND ".join(f"c.{name} = :{name}" for name in wanted)
-    sql = f"{_LINES}{'WHERE ' + where if where else ''} ORDER BY c.at DESC LIMIT :most"
-    return [_line(dict(row)) for row in db.run(sql, most=limit, **wanted)]
+def lines(
+    db: Session, asked: Mapping[str, str | None], *, since: date | None, until: date | None, limit: int | None
+) -> list[Line]:
+    """See :meth:`Ledger.lines`; ``asked`` by the columns' names."""
+    wanted: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+    where = [f"c.{name} = :{name}" for name in wanted]
+    if since is not None:
+        where, wanted["first"] = [*where, "c.at >= :first"], since.isoformat()
+    if until is not None:
+        where, wanted["behind"] = [*where, "c.at < :behind"], (until + timedelta(days=1)).isoformat()
+    sql = f"{_LINES}{'WHERE ' + ' AND '.join(where) if where else ''} ORDER BY c.at DESC"
+    if limit is not None:
+        sql, wanted["most"] = f"{sql} LIMIT :most", limit
+    return [_line(dict(row)) for row in db.run(sql, **wanted)]
 
 
 def _line(facts: dict[str, object]) -> Line:

@@ -7,10 +7,10 @@ from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, TypeVar
 
 from .. import log
-from ..errors import InvalidInput, UnknownCall
+from ..errors import InvalidInput
 from ..storage.sessions import TryAgain
 from .accounts import FUNDS, NEVER
-from .ledger import THIS_RUN, TODAY, Account, By, Ledger, Limits, Line, Posting, Spend, Taken, Totals
+from .ledger import THIS_RUN, TODAY, Account, By, Correction, Ledger, Limits, Line, Posting, Spend, Taken, Totals
 from .ledger_batch import Batch
 from .ledger_usage import LOCK, Counters, make_row
 from .periods import MOST, SETTING, stamp
@@ -73,6 +73,9 @@ class SqlLedger(Ledger):
         limits: Limits | None = None,
         today: date | None = None,
     ) -> None:
+        if not 0 <= microusd <= MOST:
+            raise InvalidInput(f"{microusd} is no amount of money in micro-dollars.", hint=f"From 0 to {MOST}.")
+
         def work(db: Session) -> list[str]:
             batch = self._batch(db)
             if limits is not None and limits != Limits():
@@ -82,7 +85,7 @@ class SqlLedger(Ledger):
                 source == FUNDS
                 and limits is None
                 and call_id is None
-                and batch.start(job_id, job_id, account, microusd)
+                and batch.allowances.start(job_id, job_id, account, microusd)
             ):
                 return batch.finish(refuse=True)
             return self._allow(batch, job_id, microusd, account, source, call_id, limits, today)
@@ -102,25 +105,25 @@ class SqlLedger(Ledger):
     ) -> list[str]:
         from . import ledger_credit
 
-        known = batch.find(call_id or job_id)
+        known = batch.allowances.find(call_id or job_id)
         if known is not None and (known.granted is not None or known.closed):
             return []
-        if call_id is not None and known is None and batch.call(call_id) is not None:
+        if call_id is not None and known is None and batch.calls.call(call_id) is not None:
             # Its outcome was booked on the job before: there is nothing left to set aside for it.
             return []
         if known is None:
             _check_limits(batch.db, job_id, microusd, limits, today)
             if source != FUNDS:
                 ledger_credit.draw(batch.db, source, call_id or job_id, microusd, batch.at)
-            if batch.start(call_id or job_id, job_id, account, microusd, source) is None:
+            if batch.allowances.start(call_id or job_id, job_id, account, microusd, source) is None:
                 raise TryAgain
         else:
             # A posting came first and opened it with nothing: what it spent is counted already.
-            batch.assign(known, account)
+            batch.calls.assign(known, account)
             more = max(0, microusd - known.taken)
             if source != FUNDS:
                 ledger_credit.draw(batch.db, source, known.allowance_id, more, batch.at)
-            batch.grant(known, microusd, source)
+            batch.allowances.grant(known, microusd, source)
         return batch.finish(refuse=True)
 
     def _batch(self, db: Session) -> Batch:
@@ -133,8 +136,8 @@ class SqlLedger(Ledger):
     def close_job(self, job_id: str) -> None:
         def work(db: Session) -> None:
             batch = self._batch(db)
-            if (found := batch.find(job_id)) is not None:
-                batch.close(found)
+            if (found := batch.allowances.find(job_id)) is not None:
+                batch.allowances.close(found)
             batch.finish()
 
         self._store.transact(work)
@@ -150,7 +153,7 @@ class SqlLedger(Ledger):
     def _post(self, postings: list[Posting], read: tuple[str, int] | None = None) -> None:
         def work(db: Session) -> list[str]:
             batch = self._batch(db)
-            batch.post(postings)
+            batch.calls.post(postings)
             passed = batch.finish()
             if read is not None:
                 db.run(_READ, journal_id=read[0], seq=read[1])
@@ -164,16 +167,20 @@ class SqlLedger(Ledger):
         rows = self._store.read(lambda db: db.run(sql, journal_id=journal_id))
         return int(rows[0]["seq"]) if rows else 0
 
-    def correct(self, call_id: str, microusd: int, *, reason: str, request_id: str | None = None) -> None:
-        if not 0 <= microusd <= MOST or not reason.strip():
+    def correct_all(self, corrections: Iterable[Correction]) -> None:
+        # In one order, whoever else corrects at the same time.
+        given = sorted(corrections, key=lambda each: each.call_id)
+        if any(not 0 <= each.microusd <= MOST or not each.reason.strip() for each in given):
             raise InvalidInput("A correction needs an amount from 0 and a reason.")
 
         def work(db: Session) -> list[str]:
             batch = self._batch(db)
-            _correct(batch, call_id, microusd, reason, request_id)
+            for each in given:
+                batch.calls.correct(each)
             return batch.finish()
 
-        self._warn(self._store.transact(work))
+        if given:
+            self._warn(self._store.transact(work))
 
     # -- budgets and credit -------------------------------------------------------------------------------------------
 
@@ -223,10 +230,20 @@ class SqlLedger(Ledger):
         sql = "SELECT 1 FROM allowances WHERE job_id = :job_id LIMIT 1"
         return bool(self._store.read(lambda db: db.run(sql, job_id=job_id)))
 
-    def lines(self, *, job_id: str | None = None, kind: str | None = None, limit: int = 100) -> list[Line]:
+    def lines(
+        self,
+        *,
+        job_id: str | None = None,
+        kind: str | None = None,
+        provider: str | None = None,
+        since: date | None = None,
+        until: date | None = None,
+        limit: int | None = 100,
+    ) -> list[Line]:
         from .ledger_reading import lines
 
-        return self._store.read(lambda db: lines(db, job_id=job_id, kind=kind, limit=limit))
+        asked = {"job_id": job_id, "kind": kind, "provider": provider}
+        return self._store.read(lambda db: lines(db, asked, since=since, until=until, limit=limit))
 
     def totals(self) -> Totals:
         from .ledger_reading import totals
@@ -271,23 +288,3 @@ def _check_limits(db: Session, job_id: str, asked: int, limits: Limits | None, t
         taken(db, job_id=job_id).check(THIS_RUN, asked, limits.per_run_microusd)
     if limits.per_day_microusd is not None:
         taken(db, day=today).check(TODAY, asked, limits.per_day_microusd)
-
-
-def _correct(batch: Batch, call_id: str, microusd: int, reason: str, request_id: str | None) -> None:
-    call = batch.call(call_id)
-    allowance = batch.find(call["allowance_id"]) if call else None
-    # Once more, now that nobody else can change it.
-    call = batch.call(call_id)
-    if call is None or allowance is None:
-        raise UnknownCall(f"The ledger has no call {call_id}.", hint="See: mintmark ledger list --json")
-    facts = {**dict(call), "cached": bool(call["cached"]), "reason": reason, "microusd": microusd}
-    facts["request_id"] = request_id or call["request_id"]
-    facts = {key: facts[key] for key in Posting.model_fields}
-    if call["kind"] == "unknown":
-        kind = "settled" if microusd else "released"
-        batch.post([Posting.model_validate({**facts, "kind": kind})])
-    elif microusd != call["microusd"]:
-        posting = Posting.model_validate({**facts, "kind": "settled"})
-        batch.uncount(allowance, call)
-        batch.charge(allowance, posting, call["microusd"])
-        batch.write(allowance, posting, new=False)

@@ -29,7 +29,8 @@ _WHOSE = {
     "user": "user_name = :value",
     "api_key": "api_key = :value",
     # A budget for a workflow is for all its versions, one for name@version for that alone.
-    "workflow": "(workflow = :value OR substr(workflow, 1, length(:value) + 1) = :value || '@')",
+    "workflow": "(workflow = :value OR (:value NOT LIKE '%@%' AND substr(workflow, 1, length(:value) + 1)"
+    " = :value || '@'))",
 }
 _TAKE = """
 UPDATE budget_usage SET taken = taken + CAST(:asked AS BIGINT)
@@ -72,7 +73,7 @@ class Counters:
 
         Ask this before the allowance is changed: a row that is made now is counted from the allowances as they stand.
         """
-        name, _, version = (account.workflow or "").partition("@")
+        version = account.workflow or ""
         rows = db.run(
             _MATCHING,
             day=at[:10],
@@ -80,8 +81,8 @@ class Counters:
             project=account.project,
             user_name=account.user,
             api_key=account.api_key or "",
-            workflow=name,
-            version=f"{name}@{version}",
+            workflow=version.partition("@")[0],
+            version=version,
         )
         found = [self._counter(row, at) for row in rows]
         for row, counter in zip(rows, found, strict=True):

@@ -45,9 +45,9 @@ def _book_one(session: SqliteSession, row: sqlite3.Row, postings: list[Posting],
     at = min((stamp(each.at) for each in postings), default=now)
     batch = Batch(session, at, Counters())
     account = Account(project=row["project"], user=row["user"], workflow=row["workflow"])
-    batch.start(row["allowance_id"], row["job_id"], account, row["granted"] or None)
-    batch.post(each.model_copy(update={"job_id": row["job_id"]}) for each in postings)
-    allowance = batch.find(row["allowance_id"])
+    batch.allowances.start(row["allowance_id"], row["job_id"], account, row["granted"] or None)
+    batch.calls.post(each.model_copy(update={"job_id": row["job_id"]}) for each in postings)
+    allowance = batch.allowances.find(row["allowance_id"])
     if row["closed"] and allowance is not None:
-        batch.close(allowance)
+        batch.allowances.close(allowance)
     batch.finish()

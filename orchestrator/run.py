@@ -18,6 +18,7 @@ from .. import log
 from ..config import Settings
 from ..errors import ContextMissing, MintmarkError, StorageError, from_dict
 from ..generation.context import JobContext, JobReport
+from ..generation.graph_estimate import bound_microusd
 from ..generation.sqlite_journal import utc_now
 from ..metering.ledger import Ledger
 from ..metering.local import hour_microusd
@@ -105,7 +106,7 @@ class JobRunner:
         job = self.store.start(self._key(request, prepared), request.workflow.label, request.worker_name)
         attempt = Attempt(
             link=self.link,
-            context=self._context(job, request),
+            context=self._context(job, request, self._allowance(prepared)),
             graph=prepared.graph,
             # Never extra_pnginfo: save nodes write that into files.
             extra={"preview_method": "auto"} if request.previews else {},
@@ -129,13 +130,23 @@ class JobRunner:
             }
         )
 
-    def _context(self, job: Job, request: RunRequest) -> JobContext:
+    def _allowance(self, prepared: Prepared) -> int:
+        """What the job may spend: what its graph can cost at most where that is known, else what a job may at all.
+
+        Setting aside more than a job can spend would keep others out of a budget in which they fit. Where a call of
+        doubtful outcome may be asked again it can cost more than the graph tells.
+        """
+        bound = bound_microusd(prepared.graph) if self.settings.on_unknown == "strict" else None
+        most = self.settings.allowance_microusd
+        return most if bound is None else min(most, bound)
+
+    def _context(self, job: Job, request: RunRequest, allowance_microusd: int) -> JobContext:
         return JobContext(
             job_id=job.job_id,
             project=self.settings.project,
             user=self.settings.user,
             policy=self.settings.policy,
-            allowance_microusd=self.settings.allowance_microusd,
+            allowance_microusd=allowance_microusd,
             mode=self.settings.mode,
             on_unknown="available" if self.settings.on_unknown == "available" else "strict",
             keep_prompt=self.settings.keep_prompt,

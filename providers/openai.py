@@ -34,6 +34,8 @@ BASE_URL = "https://api.openai.com/v1"
 SANDBOX_PREFIX = "/openai/v1"
 
 _MASK_LIMIT = 4 * 1024 * 1024
+_MOST_TOKENS = 1_000_000_000
+"""Of one call; what is more is no count but nonsense, and would be booked."""
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
@@ -254,7 +256,7 @@ def _usage(body: Mapping[str, Any]) -> Quantities | None:
     details = usage.get("input_tokens_details")
     details = details if isinstance(details, dict) else {"text_tokens": usage.get("input_tokens")}
     counts = (details.get("text_tokens") or 0, details.get("image_tokens") or 0, usage.get("output_tokens"))
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
+    if not all(isinstance(count, int) and 0 <= count <= _MOST_TOKENS for count in counts):
         return None
     text, image, output = counts
     return Quantities(text_tokens=text, image_tokens=image, output_tokens=output)

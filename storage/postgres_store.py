@@ -58,6 +58,9 @@ class Address:
             port = parts.port or 5432
         except ValueError:
             raise _bad("it cannot be read") from None
+        if "@" in f"{parts.path}{parts.query}{parts.fragment}" or parts.fragment:
+            # Part of the password was taken for a database's name or a parameter, and those are shown.
+            raise _bad("in a password, / ? # and @ are written %2F %3F %23 and %40")
         if parts.scheme not in ("postgresql", "postgres"):
             raise _bad("it has to begin with postgresql://")
         if unknown := set(more) - {"schema", "sslmode", "host"}:

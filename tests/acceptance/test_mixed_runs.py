@@ -15,7 +15,10 @@ import pytest
 from mintmark.sandbox import Sandbox
 from mintmark.tests.generation.lab import open_lab
 
-RUNS, KILLS = 500, 25
+from .signed import Desk, check_files, check_report
+
+RUNS, SIGNED, KILLS = 470, 30, 25
+"""By the engine alone, many at once; by ``mintmark run``, with files that are signed; deaths of the former."""
 FAULTS = [
     {"provider": "openai", "kind": "status", "status": 500, "probability": 0.05, "path": "images"},
     {"provider": "openai", "kind": "drop_before", "probability": 0.05, "path": "images"},
@@ -61,6 +64,9 @@ async def test_after_500_mixed_runs_the_bill_is_what_the_books_say(tmp_path: Pat
         while not await live(tmp_path, sandbox.url, chance.uniform(0.3, 2.5) if killed < KILLS else None):
             killed += 1
         assert killed >= 5
+        desk = Desk(tmp_path, sandbox.url, chance)
+        results = await desk.orders(SIGNED)
+        assert len(results) > SIGNED // 2 and desk.killed
         async with open_lab(tmp_path, sandbox) as lab:
             settled, unknown = await lab.balanced()
             ledger = lab.engine.ledger
@@ -79,6 +85,10 @@ async def test_after_500_mixed_runs_the_bill_is_what_the_books_say(tmp_path: Pat
             assert sum(line["microusd"] for line in bill) == settled + doubted
             assert doubted <= unknown
             assert booked - {None} <= billed
+        _, told = await desk.command("ledger", "list", "--limit", 100_000)
+        total = await check_report(desk, bill, told)
+        assert (total["microusd"], total["unknown_microusd"]) == (settled, unknown)
+        await check_files(desk, results, told)
     orders = [json.loads(line) for line in (tmp_path / "done.jsonl").read_text().splitlines()]
     assert {each["number"] for each in orders} == set(range(RUNS))
     receipts = {receipt["call_id"]: receipt for each in orders for receipt in each["receipts"]}

@@ -19,8 +19,8 @@ def run(cli: Cli):
 def test_a_budget_is_set_listed_held_and_removed(cli: Cli, books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINTMARK_PROJECT", "acme")
     options = ("--project", "acme", "--per", "month")
-    made = cli("budget", "set", *options, "--limit", "0.01", "--soft", "0.008", "--grace", "0.002", "--json").json
-    assert (made["limit_microusd"], made["soft_microusd"], made["grace_microusd"]) == (10_000, 8_000, 2_000)
+    made = cli("budget", "set", *options, "--limit", "0.002", "--soft", "0.0015", "--grace", "0.0005", "--json").json
+    assert (made["limit_microusd"], made["soft_microusd"], made["grace_microusd"]) == (2_000, 1_500, 500)
     refused = run(cli).error
     assert refused["code"] == "budget_exceeded"
     assert "project acme, per month" in refused["message"]
@@ -48,7 +48,7 @@ def test_credit_is_added_once_drawn_listed_and_paid_back(
     (listed,) = cli("credit", "list", "--json").json
     assert 5_000_000 - listed["left_microusd"] == spent > 0
     assert "2999-01-31" in cli("credit", "list").out
-    assert cli("credit", "refund", "4", "--user", "mia", "--reason", "moved").code == 0
+    assert cli("credit", "refund", "4.995", "--user", "mia", "--reason", "moved").code == 0
     assert run(cli).error["code"] == "credit_exhausted"
 
 
@@ -66,8 +66,36 @@ def test_credit_is_added_once_drawn_listed_and_paid_back(
         ("credit", "top-up", "0", "--user", "mia"),
         ("credit", "top-up", "5", "--user", "mia", "--expires", "soon"),
         ("credit", "top-up", "5", "--user", "mia", "--project", "acme"),
+        ("credit", "top-up", "5", "--user", "mia", "--expires", "2001-01-01"),
+        ("credit", "top-up", "5", "--user", "mia\x1b"),
+        ("credit", "top-up", "5", "--user", "mi\udcff"),
+        ("credit", "top-up", "1e30", "--user", "mia"),
+        ("credit", "top-up", "NaN", "--user", "mia"),
+        ("credit", "top-up", "0,03", "--user", "mia"),
+        ("credit", "top-up", "1,50", "--user", "mia"),
+        ("credit", "top-up", "1,0000", "--user", "mia"),
+        ("credit", "top-up", "0.0000015", "--user", "mia"),
+        ("budget", "set", "--project", "acme", "--limit", "0.0000001"),
+        ("budget", "set", "--project", "acme", "--limit", "0,03"),
+        ("budget", "set", "--project", "ac\nme", "--limit", "1"),
     ],
 )
 def test_what_makes_no_sense_is_refused(cli: Cli, words: tuple[str, ...]) -> None:
     assert cli(*words).code == 2
     assert cli("budget", "list", "--json").json == cli("credit", "list", "--json").json == []
+
+
+def test_commas_are_for_thousands(cli: Cli) -> None:
+    told = cli("budget", "set", "--project", "acme", "--limit", "$1,200.50", "--json").json
+    assert told["limit_microusd"] == 1_200_500_000
+
+
+def test_names_are_shown_as_they_are_and_not_taken_for_markup_or_sql(cli: Cli) -> None:
+    names = ("[/x]", "[red]y", "a'; DROP TABLE budgets;--")
+    for name in names:
+        assert cli("budget", "set", "--project", name, "--limit", "1").code == 0
+        assert cli("credit", "top-up", "1", "--project", name, "--key", f"{name}!").code == 0
+    for command in ("budget", "credit"):
+        ran = cli(command, "list")
+        assert ran.code == 0
+        assert [name for name in names if name not in ran.out] == []

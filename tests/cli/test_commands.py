@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -263,6 +264,17 @@ def test_doctor_looks_at_everything(cli: Cli) -> None:
     assert set(found) == {"python", "packages", "comfyui", "mode", "keys", "database", "signing key"}
     assert ran.json["ok"]
     assert found["mode"]["found"].startswith("sandbox")
+
+
+def test_doctor_names_the_ledger_s_database_without_its_password(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINTMARK_SANDBOX", "0")
+    monkeypatch.setenv("MINTMARK_LEDGER_URL", "postgresql://mia:secret@127.0.0.1:1/books")
+    refused = cli("doctor", "--json")
+    monkeypatch.setattr("mintmark.metering.opening.open_ledger", lambda _: io.BytesIO())
+    for ran in (refused, cli("doctor", "--json")):
+        (found,) = [each["found"] for each in ran.json["checks"] if each["check"] == "database"]
+        assert "postgresql://127.0.0.1:1/books" in found
+        assert "secret" not in ran.out + ran.err
 
 
 def test_doctor_fails_where_something_is_wrong_and_says_how_to_mend_it(

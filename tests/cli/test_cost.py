@@ -72,6 +72,9 @@ def test_the_curves_are_drawn_into_a_png(tmp_path: Path) -> None:
     ("changed", "told"),
     [
         (["--rate", "many"], "--rate: 'many' is no number"),
+        (["--rate", "1e999999999"], "--rate: '1e999999999' is no number, or too large"),
+        (["--hosted-price", "0,03"], "--hosted-price: '0,03' is no number"),
+        (["--hosted-price", "NaN"], "--hosted-price: 'NaN' is no number"),
         (["--rate", "0"], "rate: cannot be 0"),
         (["--gpu-hour", "2..1"], "is more than"),
         (["--steps", "20"], "--steps: '20' is not FROM:TO"),

@@ -90,9 +90,11 @@ def test_days_stand_in_order_and_are_cut_where_asked(cli: Cli, home: Path) -> No
 
 
 def test_csv_has_a_line_each_and_no_formulas(cli: Cli, home: Path) -> None:
-    spent(home, {}, user="=cmd()")
-    (row,) = csv.DictReader(io.StringIO(cli("cost", "report", "--by", "user", "--csv").out))
-    assert (row["user"], row["microusd"], row["accepted"]) == ("'=cmd()", "3000", "")
+    for name in ("=cmd()", "\uff1dcmd()", "\n=cmd()"):
+        spent(home, {}, user=name)
+    told = list(csv.DictReader(io.StringIO(cli("cost", "report", "--by", "user", "--csv").out)))
+    assert {row["user"] for row in told} == {"'=cmd()", "'\uff1dcmd()", "'\n=cmd()"}
+    assert {(row["microusd"], row["accepted"]) for row in told} == {("3000", "")}
 
 
 def test_what_is_in_doubt_stands_beside_and_not_within(cli: Cli, home: Path) -> None:

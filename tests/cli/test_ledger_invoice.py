@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +99,11 @@ def test_a_file_with_problems_changes_nothing_and_each_is_told_by_its_line(cli: 
 def test_nothing_is_half_imported_where_the_database_breaks_off(
     cli: Cli, books: Books, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mintmark.metering import invoice_booking
+    from mintmark.metering.ledger_calls import Calls
 
     calls = [made(cli), made(cli, "--set", "prompt=another")]
     path = invoice(home, *(row(each, "0.002") for each in calls))
-    real, seen = invoice_booking._correct, []
+    real, seen = Calls.correct, []
 
     def break_off(*args: Any) -> None:
         seen.append(args)
@@ -110,7 +111,7 @@ def test_nothing_is_half_imported_where_the_database_breaks_off(
             raise OSError("the disk is gone")
         real(*args)
 
-    monkeypatch.setattr(invoice_booking, "_correct", break_off)
+    monkeypatch.setattr(Calls, "correct", break_off)
     assert cli("ledger", "import-invoice", path, "--provider", "fal").code != 0
     assert len(seen) == 2
     assert settled(cli) == (6_000, 0)
@@ -162,6 +163,39 @@ def test_a_complete_invoice_without_it_says_that_it_was_not_charged(
     assert rows_of(home, "journal", "SELECT state FROM calls") == [("released",)]
     ((reason,),) = rows_of(home, "ledger", "SELECT reason FROM transfers WHERE kind = 'release'")
     assert reason == "invoice invoice.csv does not have it"
+
+
+def test_what_a_killed_import_left_in_doubt_here_the_next_one_ends(
+    cli: Cli, books: Books, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mintmark.generation.sqlite_journal import SqliteJournal
+
+    found = doubt(cli, books, monkeypatch)
+    path = invoice(home, row({"request_id": "other", "at": found["since"]}, "0.05"))
+    command = ("ledger", "import-invoice", path, "--provider", "fal", "--complete", "--json")
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteJournal, "move", killed)
+        with suppress(KeyboardInterrupt):
+            cli(*command)
+    assert rows_of(home, "ledger", "SELECT kind FROM calls") == [("released",)]
+    assert rows_of(home, "journal", "SELECT state FROM calls") == [("unknown",)]
+    assert cli(*command).code == 0
+    assert rows_of(home, "journal", "SELECT state FROM calls") == [("released",)]
+    assert cli("ledger", "unknown", "--json").json == []
+
+
+def test_what_a_vendor_writes_cannot_steer_the_terminal(cli: Cli, books: Books, home: Path) -> None:
+    call = made(cli)
+    nasty = "[/red]\x1b[2J"
+    path = invoice(home, row({**call, "request_id": nasty}, "0.003"))
+    ran = cli("ledger", "import-invoice", path, "--provider", "fal")
+    assert ran.code == 0
+    assert "\x1b[2J" not in ran.out
+    assert "[/red]\\x1b[2J" in ran.out
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,9 @@ async def test_the_palette_is_what_was_recorded(page: Any) -> None:
     mine = {name: each for name, each in told.items() if name.startswith("Mintmark")}
     for each in mine.values():
         del each["python_module"]
+        for _, about in each["input"]["required"].values():
+            if about.get("image_upload"):  # what other tests have uploaded is no part of the palette
+                about["options"] = []
     assert mine == json.loads(RECORDED.read_text(encoding="utf-8"))["answers"]
 
 

@@ -77,9 +77,9 @@ async def test_each_format_is_saved_signed_and_with_its_graph(kind: str, page: A
 
 async def test_an_estimate_asks_nobody_and_knows_the_price(page: Any) -> None:
     before = len(await page.sandbox("calls"))
-    estimate = {"class_type": "MintmarkCostEstimate", "inputs": {"of": "this graph"}}
-    # The hosted node feeds no output, so it does not run.
-    history = await ran(page, {"1": asking(4002, count=3), "e": estimate, "2": shown("e", 2)})
+    asked = {"of": "one model", "model": "fal/flux-schnell", "count": 3, "width": 256, "height": 256}
+    estimate = {"class_type": "MintmarkCostEstimate", "inputs": asked}
+    history = await ran(page, {"e": estimate, "2": shown("e", 2)})
     assert failure(history) == ""
     assert "total  $0.009" in history["outputs"]["e"]["text"][0]
     assert float(history["outputs"]["2"]["text"][0]) == 0.009

@@ -69,6 +69,24 @@ def test_each_scope_holds_those_it_names(purse: SqlLedger, budget: Budget) -> No
     assert purse.problems() == []
 
 
+def test_a_workflow_s_budget_and_its_count_are_of_the_same_jobs_whatever_the_names(purse: SqlLedger) -> None:
+    for name in ("a", "a@b", "a@b@c", "flow@"):
+        purse.set_budget(Budget("workflow", name, "total", 100))
+    purse.allow("one", 7, Account(workflow="a@b@c"))
+    purse.allow("two", 5, Account(workflow="flow"))
+    assert taken(purse) == {"workflow:a:total": 7, "workflow:a@b:total": 0, "workflow:a@b@c:total": 7} | {
+        "workflow:flow@:total": 0
+    }
+    assert purse.problems() == []
+
+
+@pytest.mark.parametrize("asked", [-1, 2**62])
+def test_an_amount_that_is_no_money_is_not_set_aside(purse: SqlLedger, asked: int) -> None:
+    with pytest.raises(InvalidInput):
+        purse.allow("a", asked, MIA)
+    assert not purse.knows("a")
+
+
 def test_a_job_takes_from_all_its_budgets_or_from_none(purse: SqlLedger) -> None:
     purse.set_budget(acme(100))
     purse.set_budget(Budget("user", "mia", "day", 10))

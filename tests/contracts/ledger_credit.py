@@ -73,12 +73,26 @@ def test_the_same_key_adds_once_and_means_one_thing(purse: SqlLedger) -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "key", "name"), [(0, "k", "acme"), (-5, "k", "acme"), (5, " ", "acme"), (5, "k", "")]
+    ("amount", "key", "name"),
+    [(0, "k", "acme"), (-5, "k", "acme"), (2**62, "k", "acme"), (5, " ", "acme"), (5, "k", ""), (5, "k", "\x1b[2J")],
 )
 def test_a_top_up_of_nothing_is_refused(purse: SqlLedger, amount: int, key: str, name: str) -> None:
     with pytest.raises(InvalidInput):
         purse.top_up("project", name, amount, key=key)
     assert purse.credit() == []
+
+
+def test_credit_that_has_expired_already_is_refused_and_repeating_an_old_one_is_harmless(
+    purse: SqlLedger, clock: Clock
+) -> None:
+    until = clock.at + timedelta(days=1)
+    purse.top_up("project", "acme", 50, key="a day", expires_at=until)
+    clock.at += timedelta(days=2)
+    purse.top_up("project", "acme", 50, key="a day", expires_at=until)
+    with pytest.raises(InvalidInput, match="expired"):
+        purse.top_up("project", "acme", 50, key="another", expires_at=until)
+    assert left(purse) == {"acme": 0}
+    assert purse.problems() == []
 
 
 def test_what_expires_first_is_used_first_and_what_is_left_of_it_expires(purse: SqlLedger, clock: Clock) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mintmark.errors import InvalidInput, UnknownCall
 from mintmark.metering.budgets import Budget
-from mintmark.metering.ledger import Account
+from mintmark.metering.ledger import Account, Correction
 from mintmark.metering.ledger_sql import SqlLedger
 
 from .ledger import NOW, Ledgers, posting, sums
@@ -132,6 +132,27 @@ def test_a_correction_needs_a_call_and_a_reason(purse: SqlLedger) -> None:
             purse.correct("c", amount, reason=reason)
 
 
+def test_many_charges_are_corrected_together(purse: SqlLedger) -> None:
+    purse.allow("a", 50, MIA)
+    purse.post([posting("a", microusd=10, call_id="c"), posting("a", "unknown", 10, "d", request_id=None)])
+    purse.correct_all([Correction("d", 4, "invoice, line 3", "r-9"), Correction("c", 12, "invoice, line 2")])
+    assert {line.call_id: (line.kind, line.microusd, line.request_id) for line in purse.lines()} == {
+        "c": ("settled", 12, "r-1"),
+        "d": ("settled", 4, "r-9"),
+    }
+    assert purse.problems() == []
+    purse.correct_all([])
+
+
+@pytest.mark.parametrize("wrong", [("nobody", 1, "x"), ("d", -1, "x"), ("d", 1, " ")])
+def test_where_one_charge_cannot_be_corrected_none_is(purse: SqlLedger, wrong: tuple[str, int, str]) -> None:
+    purse.post([posting("a", microusd=10, call_id="c"), posting("a", microusd=10, call_id="d")])
+    with pytest.raises((UnknownCall, InvalidInput)):
+        purse.correct_all([Correction("c", 3, "invoice"), Correction(*wrong)])
+    assert [line.microusd for line in purse.lines()] == [10, 10]
+    assert purse.problems() == []
+
+
 # -- reports --------------------------------------------------------------------------------------------------------
 
 
@@ -170,6 +191,24 @@ def test_lines_of_one_kind_are_listed(purse: SqlLedger) -> None:
     assert [line.call_id for line in purse.lines(kind="unknown")] == ["c"]
     assert [line.call_id for line in purse.lines(kind="settled", job_id="a")] == ["d"]
     assert purse.lines(kind="unknown", job_id="b") == []
+
+
+def test_lines_of_one_provider_and_of_some_days_are_listed(purse: SqlLedger) -> None:
+    midnight = NOW.replace(hour=0)
+    times = {"before": midnight - timedelta(microseconds=1), "first": midnight, "second": midnight + timedelta(days=1)}
+    purse.post([posting("a", call_id=name, at=at) for name, at in times.items()])
+    purse.post([posting("a", call_id="theirs", provider="bfl")])
+    day = midnight.date()
+    fal = lambda **days: [line.call_id for line in purse.lines(provider="fal", **days)]  # noqa: E731
+    assert fal() == ["second", "first", "before"]
+    assert fal(since=day, until=day) == ["first"]
+    assert fal(since=day) == ["second", "first"]
+    assert fal(until=day - timedelta(days=1)) == ["before"]
+
+
+def test_all_lines_are_listed_where_no_limit_is_said(purse: SqlLedger) -> None:
+    purse.post([posting("a") for _ in range(101)])
+    assert (len(purse.lines()), len(purse.lines(limit=None))) == (100, 101)
 
 
 def test_an_opened_ledger_finds_everything_as_it_was(ledgers: Ledgers) -> None:

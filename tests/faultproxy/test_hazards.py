@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -289,6 +290,7 @@ async def test_an_input_is_used_under_the_name_the_worker_gave_it() -> None:
 async def test_images_that_only_went_over_the_socket_are_missed_by_name() -> None:
     delivery = Delivery(max_pixels=1, anchors_pem=None, seal=lambda *_: pytest.fail("nothing to seal"))
     nothing: Any = None
+    request: Any = SimpleNamespace(workflow=SimpleNamespace(outputs=()))
     with pytest.raises(WorkerLost, match="without a file") as caught:
-        await delivery.deliver(nothing, History("success", ()), nothing, nothing, nothing)
+        await delivery.deliver(nothing, History("success", ()), nothing, nothing, request)
     assert "Sign and Save" in caught.value.hint

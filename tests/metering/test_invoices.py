@@ -82,7 +82,10 @@ def test_utf_16_without_its_mark_is_recognized() -> None:
     assert amounts(data, encoding="utf-16-le") == {"r1": Decimal(3_000)}
 
 
-@pytest.mark.parametrize(("encoding", "told"), [("nonsense", "is none"), ("ascii", "Line 3 of the invoice")])
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [("nonsense", "is none"), ("ascii", "Line 3 of the invoice"), ("undefined", "is not undefined")],
+)
 def test_a_wrong_encoding_is_refused(encoding: str, told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         read(csv(row(), row("ä")), "generic", encoding=encoding)
@@ -293,3 +296,9 @@ def test_calls_before_and_after_the_invoice_are_not_missed() -> None:
 def test_parts_of_a_micro_dollar_are_added_up_before_they_are_rounded() -> None:
     data = csv(row("r1", "0.0000004"), row("r1", "-0.0000001"), row("r1", "-0.0000002", at="2026-11-04"))
     assert matched(data, call("r1", 0)).matched[0].billed.microusd == 0
+
+
+@pytest.mark.parametrize("at", ["9999-12-31", "0001-01-01T00:00:00+14:00"])
+def test_a_day_at_the_end_of_the_calendar_is_no_day_of_an_invoice(at: str) -> None:
+    ((line, why),) = [(each.line, each.message) for each in read(csv(row(at=at)), "generic").problems]
+    assert line == 2 and "is no time" in why

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
 
-from mintmark.metering import ledger_batch, ledger_usage
+from mintmark.metering import ledger_allowances, ledger_calls, ledger_usage
 from mintmark.metering.budgets import Budget
 from mintmark.metering.ledger import Account
 from mintmark.metering.ledger_sql import SqlLedger
@@ -36,13 +36,14 @@ def without_the_guard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def without_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A posting that comes twice is booked twice."""
-    real = ledger_batch.Batch.call
-    monkeypatch.setattr(ledger_batch.Batch, "call", lambda self, call_id: real(self, call_id) and None)
+    real = ledger_calls.Calls.call
+    monkeypatch.setattr(ledger_calls.Calls, "call", lambda self, call_id: real(self, call_id) and None)
 
 
 def without_giving_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a job did not spend stays taken."""
-    monkeypatch.setattr(ledger_batch.Batch, "close", lambda _self, allowance: setattr(allowance, "closed", True))
+    leave = lambda _self, allowance: setattr(allowance, "closed", True)  # noqa: E731
+    monkeypatch.setattr(ledger_allowances.Allowances, "close", leave)
 
 
 @pytest.mark.parametrize("broken", [without_the_guard, without_the_memory, without_giving_back])

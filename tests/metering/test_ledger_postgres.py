@@ -7,10 +7,13 @@ from datetime import datetime
 
 import pytest
 
+from mintmark.errors import BudgetExceeded
+from mintmark.metering.ledger import Account, Limits
 from mintmark.metering.ledger_sql import utc_now
 from mintmark.metering.postgres_ledger import PostgresLedger
+from mintmark.storage.postgres_store import PostgresSession
 from mintmark.tests.contracts.ledger import *  # noqa: F403 - the contract's tests are this file's
-from mintmark.tests.contracts.ledger import Ledgers
+from mintmark.tests.contracts.ledger import NOW, Ledgers, posting
 from mintmark.tests.contracts.ledger_budgets import *  # noqa: F403
 from mintmark.tests.contracts.ledger_credit import *  # noqa: F403
 from mintmark.tests.contracts.ledger_entries import *  # noqa: F403
@@ -35,3 +38,23 @@ def ledgers() -> Iterator[PostgresLedgers]:
         yield made
         for ledger in made.opened:
             ledger.close()
+
+
+def test_money_that_moves_while_a_limit_is_looked_at_is_not_missed(
+    ledgers: PostgresLedgers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = ledgers.open(), ledgers.open()
+    one.allow("a", 60, Account())
+    run, moved = PostgresSession.run, []
+
+    def interrupted(session: PostgresSession, sql: str, **values: object) -> list[object]:
+        rows = run(session, sql, **values)
+        if "FROM daily" in sql and not moved:
+            moved.append(sql)
+            other.post([posting("a", microusd=60)])
+        return rows
+
+    monkeypatch.setattr(PostgresSession, "run", interrupted)
+    with pytest.raises(BudgetExceeded):
+        one.allow("b", 60, Account(), call_id="b", limits=Limits(per_day_microusd=100), today=NOW.date())
+    assert moved

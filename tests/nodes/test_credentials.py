@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -14,8 +15,13 @@ import pytest
 from PIL import Image
 
 from mintmark import config
+from mintmark.generation.pictures import decode, describe
+from mintmark.generation.service import Picture
 from mintmark.generation.source import open_source, upright
+from mintmark.nodes.pixels import Frame
+from mintmark.nodes.saving import Wanted, draft
 from mintmark.provenance.keys import signing_identity
+from mintmark.provenance.png import has_credential
 from mintmark.provenance.reading import read as read_credential
 from mintmark.provenance.texts import without_credential
 
@@ -308,13 +314,17 @@ async def test_what_a_gate_may_have_hidden_is_not_shown_by_its_own_credential(
         assert ("without its credential" in used.title) is (state == "none")
 
 
-async def test_a_changed_picture_of_a_provider_is_named_without_its_credential_behind_a_gate(
-    bench: Any, made: Any, files_of: Any
+@pytest.mark.parametrize("hides", [True, False])
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_providers_picture_loses_its_credential_where_it_was_changed_behind_a_gate(
+    hides: bool, changed: bool, signed: bytes
 ) -> None:
-    graph = made(through="ProbeInvert")
-    graph["5"] = {"class_type": "MintmarkModerateImage", "inputs": {"images": ["1", 0], "record": ["1", 1]}}
-    gate = {"images": ["3", 0], "verdict": ["5", 1], "on_flagged": "blur"}
-    graph["6"] = {"class_type": "MintmarkModerationGate", "inputs": gate}
-    graph["2"]["inputs"]["images"] = ["6", 0]
-    (path,) = files_of(await bench.run(graph))
-    assert [each.state for each in read_credential(path).ingredients] == ["none"]
+    picture = Picture(data=signed, output=describe(signed, max_pixels=10**6))
+    made: Any = SimpleNamespace(pictures=(picture,), sources=())
+    shown = decode(signed, max_pixels=10**6)
+    frame = Frame(lambda: [255 - shown if changed else shown], 0, None)
+    wanted = Wanted(format="PNG", quality=95, lossless=False, origin="local_ai", hides=hides, texts={})
+    drafted, _ = draft(made, None, None, frame, "image", wanted)
+    assert drafted.edited is changed
+    assert drafted.source is not None
+    assert has_credential(drafted.source.data) is not (hides and changed)

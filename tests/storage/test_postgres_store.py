@@ -51,6 +51,10 @@ def test_an_address_says_where_and_never_the_password() -> None:
         "postgresql://mia:secret@db:port/books",
         "postgresql://mia:secret@db/books?sslmode=perhaps",
         "postgresql://mia:secret@db/books?what=else",
+        "postgresql://mia:/secret@db/books",
+        "postgresql://mia:1/secret@db/books",
+        "postgresql://mia:12?secret=x@db/books",
+        "postgresql://mia:12#secret@db/books",
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_without_its_password(url: str) -> None:
