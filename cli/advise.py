@@ -11,6 +11,8 @@ from ..errors import UsageError
 from .output import Json, console, emit, facts
 
 UNKNOWN = "unknown"
+ASSUMED = 71_429
+"""N* of an image at $0.03, a GPU hour at $1.20 that makes 600, and $2,000 a month of overhead."""
 
 
 class Residency(str, Enum):
@@ -51,9 +53,8 @@ def advise(
     quality: Annotated[Quality, typer.Option(help="Whether only the best model will do.")] = Quality.good,
     licensing: Annotated[Licensing, typer.Option(help="What outputs must come with.")] = Licensing.commercial,
     crossover: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="N", help="Images a month from which owning is cheaper: mintmark cost breakeven."),
-    ] = None,
+        float, typer.Option(min=0, metavar="N", help="Images a month from which owning is cheaper: cost breakeven.")
+    ] = ASSUMED,
     as_json: Json = False,
 ) -> None:
     """Say whether to host models yourself, rent open ones or use a closed API, and why."""
@@ -72,13 +73,20 @@ def advise(
     )
     advice = advise(situation, crossover)
     if as_json:
-        emit({name: getattr(advice, name) for name in ("answer", "axis", "reasons", "switching_cost", "revisit")})
+        told = {name: getattr(advice, name) for name in ("answer", "axis", "reasons", "switching_cost", "revisit")}
+        emit({**told, "crossover_images": crossover, "crossover_assumed": crossover == ASSUMED})
         return
     names = {"self-host": "own GPUs", "open-weight": "open weights at a provider", "closed": "a closed API"}
     out = console()
     out.print(f"[bold]{names[advice.answer]}[/]  (decided by {advice.axis})")
     for reason in advice.reasons:
         out.print(f"  - {reason}", markup=False)
+    if crossover == ASSUMED:
+        out.print(
+            f"  Assumed: owning is cheaper from {ASSUMED:,} images a month on ($0.03 an image, $1.20 a GPU hour of 600 "
+            "images, $2,000 a month). Say yours: --crossover, from mintmark cost breakeven.",
+            style="dim",
+        )
     out.print(facts([("switching cost", advice.switching_cost), ("ask again", advice.revisit)]))
 
 

@@ -10,6 +10,7 @@ import typer
 from .. import config
 from ..errors import UsageError
 from ..providers.keys import VARIABLES, Keys
+from ..providers.registry import names
 from .output import Json, console, emit, table
 
 app = typer.Typer(help="Provider keys. They are never printed.", no_args_is_help=True)
@@ -34,11 +35,11 @@ def list_keys(as_json: Json = False) -> None:
     """Which providers have a key, and where it comes from."""
     present = Keys(config.load()).present()
     if as_json:
-        emit([{"provider": name, "source": present.get(name)} for name in VARIABLES])
+        emit([{"provider": name, "source": present.get(name)} for name in names()])
         return
     shown = table("Keys", "!provider", "!key", "!environment variable")
-    for name, variables in VARIABLES.items():
-        shown.add_row(name, f"from {present[name]}" if name in present else "[dim]–[/]", variables[0])
+    for name in names():
+        shown.add_row(name, f"from {present[name]}" if name in present else "[dim]–[/]", VARIABLES[name][0])
     console().print(shown)
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .output import Json, console, emit, facts, table, wide
+from ..errors import UsageError
+from .output import Json, console, emit, facts, plain, table, wide
 
 if TYPE_CHECKING:
     from ..providers.model import Model
@@ -28,6 +29,9 @@ def list_models(
 
     today = None if every else datetime.now(timezone.utc).date()
     fitting = Catalog.load().list(provider=provider, today=today)
+    tasks = {each for model in fitting for each in model.tasks}
+    if task is not None and task not in tasks:
+        raise UsageError(f"--task: no model here does {plain(task)!r}.", hint=f"Tasks: {', '.join(sorted(tasks))}.")
     found = [m for m in fitting if (task is None or task in m.tasks) and family in (None, m.family)]
     if as_json:
         emit([model.model_dump(mode="json") for model in found])

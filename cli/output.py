@@ -21,7 +21,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and 
 
 def console(*, stderr: bool = False) -> Console:
     """Where people read."""
-    from rich.console import Console
+    from rich.console import Console as Rich
+
+    class Console(Rich):
+        """Never cuts a line short: half an amount is a wrong amount. What does not fit goes on in the next line."""
+
+        def print(self, *objects: Any, crop: bool = False, **options: Any) -> None:
+            super().print(*objects, crop=crop, **options)
 
     made = Console(stderr=stderr, highlight=False)
     # Lines are broken between words for eyes, and left whole for files and pipes.
@@ -52,16 +58,26 @@ def wide(columns: int = 110) -> bool:
 def table(title: str, *columns: str) -> Table:
     """An empty table in the house's look.
 
-    A leading ``>`` marks a column of amounts, ``!`` one of names that are never broken apart; amounts are not either.
+    A leading ``>`` marks a column of amounts, ``!`` one of names that are never broken apart; amounts are not either,
+    and they are never cut: their columns are as wide as the widest amount, however narrow the terminal is.
     """
     from rich.box import SIMPLE
-    from rich.table import Table
+    from rich.table import Table as Rich
+
+    class Table(Rich):
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            for column, cell in zip(self.columns, cells, strict=False):
+                if column.justify == "right":
+                    column.min_width = max(column.min_width or 0, len(str(cell)))
+            super().add_row(*cells, **options)
 
     made = Table(title=title, box=SIMPLE, title_justify="left", title_style="bold")
     for column in columns:
         name = column.lstrip(">!")
         justify: Literal["left", "right"] = "right" if column.startswith(">") else "left"
-        made.add_column(name, justify=justify, overflow="fold", no_wrap=name != column)
+        made.add_column(
+            name, justify=justify, overflow="fold" if name == column else "ellipsis", no_wrap=name != column
+        )
     return made
 
 

@@ -140,6 +140,8 @@ class Engine:
     async def try_key(self, name: str) -> KeyTest:
         """Whether the provider's key works, asked for free. Raises MissingKey."""
         key = await asyncio.to_thread(self._key, name)
+        if self._sandbox_url:
+            return KeyTest(outcome="unclear", message="The sandbox takes any key; it cannot tell a real one.")
         return await try_key(name, self._http, key=key, **self._place(name))
 
     def moderator(self, policy: str) -> Moderator:

@@ -193,7 +193,7 @@ async def test_in_the_sandbox_every_model_can_be_called_and_no_key_goes_there(tm
         status, _ = await bench.json("PUT", "/mintmark/keys/openai", json={"key": "bad-real-key"})
         assert status == 200
         _, told = await bench.json("POST", "/mintmark/keys/openai/test", json={})
-        assert told["outcome"] == "works", "the sandbox refuses bad- keys, so it was sent another"
+        assert told["outcome"] == "unclear", "what the sandbox takes says nothing of the key"
         _, told = await bench.json("GET", "/mintmark/models")
         assert all(model["key"] for model in told["models"])
 
