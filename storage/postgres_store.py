@@ -65,15 +65,21 @@ class Address:
             raise _bad("it has to begin with postgresql://")
         if unknown := set(more) - {"schema", "sslmode", "host"}:
             raise _bad(f"{min(unknown)} is no parameter of it")
-        if (sslmode := more.get("sslmode", "disable")) not in _SSL:
+        host = more.get("host") or parts.hostname or "localhost"
+        # A password and the books themselves do not cross a network in the clear unless somebody says so.
+        if (sslmode := more.get("sslmode", "disable" if _is_here(host) else "require")) not in _SSL:
             raise _bad(f"sslmode is one of {', '.join(_SSL)}")
         user, database = unquote(parts.username or "postgres"), unquote(parts.path.lstrip("/"))
         password = None if parts.password is None else unquote(parts.password)
-        host = more.get("host") or parts.hostname or "localhost"
         return cls(user, password, host, port, database or user, more.get("schema"), sslmode)
 
     def __str__(self) -> str:
         return f"postgresql://{self.host}:{self.port}/{self.database}"
+
+
+def _is_here(host: str) -> bool:
+    """Whether the host is this machine: a socket's folder, or a loopback address or name."""
+    return host.startswith(("/", "127.")) or host in ("localhost", "::1")
 
 
 def _bad(why: str) -> BadSetting:

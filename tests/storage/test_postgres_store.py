@@ -45,6 +45,21 @@ def test_an_address_says_where_and_never_the_password() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "sslmode"),
+    [
+        ("localhost", "disable"),
+        ("127.0.0.1", "disable"),
+        ("[::1]", "disable"),
+        ("", "disable"),
+        ("db.example", "require"),
+    ],
+)
+def test_the_books_do_not_cross_a_network_in_the_clear_unless_somebody_says_so(host: str, sslmode: str) -> None:
+    assert Address.parse(f"postgresql://mia:secret@{host}/books").sslmode == sslmode
+    assert Address.parse(f"postgresql://mia:secret@{host}/books?sslmode=disable").sslmode == "disable"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "mysql://mia:secret@db/books",
