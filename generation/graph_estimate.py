@@ -136,10 +136,15 @@ def _line(graph: Graph, node_id: str, picture: Picture) -> Line:
 def bound_microusd(graph: Graph) -> int | None:
     """The most that all hosted calls of the graph will set aside; None where that cannot be said for sure.
 
-    So it is where a node is not known here: it might give a list, and what comes after a list runs once for each.
+    So it is where a node is not known here (it might give a list, and what comes after a list runs once for each),
+    where pictures go in (a file can hold several, and each may be a call of its own), and where previews are paid for.
     """
-    known = all(_gives_no_list(graph, node) for node in graph.values())
-    found = lines(graph) if known else []
+    hosted = [node for node in graph.values() if is_hosted(node)]
+    from_words = all(node["class_type"] == "MintmarkTextToImage" for node in hosted)
+    previews = any("model.previews" in node["inputs"] for node in hosted)
+    if previews or not from_words or not all(_gives_no_list(graph, node) for node in graph.values()):
+        return None
+    found = lines(graph)
     if not found or any(line.unknown or line.estimate.high is None for line in found):
         return None
     return sum(line.firm_microusd for line in found)
