@@ -4,16 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: run test lint bench acceptance clean
+.PHONY: run test lint bench acceptance chaos typescript house mutants clean
 
 run: $(VENV)/.ready
 	$(BIN)/mintmark run text-to-image -o $(OUT)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 -q -m "not acceptance" $(ARGS)
+	$(BIN)/python -m pytest -n 2 -q -m "not acceptance" --durations=10 $(ARGS)
 
 acceptance: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q -rs -m "acceptance or comfyui" $(ARGS)
+
+# Kills and cuts a whole service under load for so many minutes, then looks at its books.
+MINUTES ?= 5
+chaos: $(VENV)/.ready-dev
+	MINTMARK_CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -m acceptance tests/chaos
+
+# The TypeScript client's types, anew from the API. Needs node and npm.
+typescript: $(VENV)/.ready-dev
+	$(BIN)/python tools/typescript.py
 
 lint: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
@@ -23,8 +32,15 @@ lint: $(VENV)/.ready-dev
 	MYPYPATH=.build/mypy $(BIN)/mypy --strict -p mintmark --exclude '(^|/)tests/'
 
 bench: $(VENV)/.ready-dev
-	@mkdir -p .build/bench
-	@for each in bench/*.py; do echo "== $$each"; $(BIN)/python $$each --json .build/bench/$$(basename $$each .py).json; done
+	$(BIN)/python -m mintmark.bench.harness.every .build/bench
+
+# Where to look: sizes beside those of codebases that we like, and functions of the same shape.
+house: $(VENV)/.ready-dev
+	$(BIN)/python tools/house.py --largest 10
+
+# Breaks lines that matter, one at a time in a copy, and wants a test to fail each time.
+mutants: $(VENV)/.ready-dev
+	$(BIN)/python tools/mutants.py
 
 clean:
 	rm -rf $(VENV) .build build dist *.egg-info

@@ -18,3 +18,12 @@ async def comfy_entrypoint() -> Any:
     from .nodes.extension import MintmarkExtension
 
     return MintmarkExtension()
+
+
+def __getattr__(name: str) -> Any:
+    # The client of the service, for those who import the package for it; ComfyUI never asks.
+    if name in ("Client", "SyncClient"):
+        from . import client
+
+        return getattr(client, name)
+    raise AttributeError(name)

@@ -15,7 +15,27 @@
     │   ├── FileMissing           file_not_found
     │   ├── NotAnImage            not_an_image
     │   ├── ImageTooLarge         image_too_large      more pixels than the limit (a bomb, often)
-    │   └── BadSetting            bad_setting
+    │   ├── BadSetting            bad_setting
+    │   ├── WrongState            wrong_state          the job is not in a state in which that can be done
+    │   ├── IdempotencyMismatch   idempotency_mismatch the same Idempotency-Key came with another body
+    │   ├── VersionTaken          version_taken        this version was published with other content
+    │   ├── BadRange              range_not_satisfiable  a part of a file that it does not have
+    │   ├── MalformedRequest      malformed_request    the HTTP request cannot be read
+    │   ├── RequestTooLarge       request_too_large    more bytes than may be sent
+    │   ├── WrongMediaType        unsupported_media_type
+    │   ├── NotFound              not_found            nothing of this name is here
+    │   │   └── UnknownAsset      unknown_asset        no file of this name is kept
+    │   ├── WrongMethod           method_not_allowed   the path is there, not for this method
+    │   ├── UpgradeRequired       upgrade_required     the path is a websocket
+    │   ├── ForbiddenTarget       forbidden_target     a URL that the service may not call
+    │   └── TargetFailed          target_failed        a URL did not give what it was called for
+    ├── AccessError               who asks may not, or not now
+    │   ├── NotAuthenticated      not_authenticated    no valid API key
+    │   ├── NotAllowed            not_allowed          the key lacks the scope
+    │   ├── LinkExpired           link_expired         the link to a file was good until some time ago
+    │   ├── LinkForged            link_forged          the link to a file is not one of ours, or was changed
+    │   ├── TooManyRequests       too_many_requests    a limit of the key or of its end user
+    │   └── QueueFull             queue_full           as many jobs wait as may
     ├── MoneyError                refused before any money moves
     │   ├── ModelRetired          model_retired
     │   ├── PriceUnknown          price_unknown
@@ -46,6 +66,8 @@
     │   ├── ContextMissing        context_missing      a prompt came from afar, and its job's context did not
     │   ├── NodeFailed            node_failed          a node raised something that is not ours
     │   ├── Unauthorized          unauthorized         a worker route was called without its token
+    │   ├── DeadlinePassed        deadline_passed      the job was not over when its caller wanted it to be
+    │   ├── StaleLease            stale_lease          a late word of an attempt that another one has replaced
     │   └── UnknownJob            unknown_job
     ├── ProvenanceError
     │   ├── SigningFailed         signing_failed
@@ -54,6 +76,9 @@
     │   ├── DiskFull              disk_full
     │   ├── CannotWrite           cannot_write
     │   └── DatabaseUnreachable   database_unreachable
+    ├── ClientError               told by the Python client alone
+    │   ├── ServiceUnreachable    service_unreachable  the service does not answer
+    │   └── WaitedTooLong         waited_too_long      the job is not over yet
     ├── MissingExtra              missing_extra        an optional package is not installed
     ├── Canceled                  canceled             somebody stopped the job
     └── InternalError             internal_error       a defect of ours
@@ -169,6 +194,127 @@ class BadSetting(UsageError):
     """A setting has a value that cannot be used."""
 
     code = "bad_setting"
+
+
+class WrongState(UsageError):
+    """The job is not in a state in which that can be done: it is over, mostly."""
+
+    code = "wrong_state"
+
+
+class IdempotencyMismatch(UsageError):
+    """An Idempotency-Key was used again with another body. Each key belongs to one request."""
+
+    code = "idempotency_mismatch"
+
+
+class VersionTaken(UsageError):
+    """This version of the workflow was published before, with other content. A release never changes."""
+
+    code = "version_taken"
+
+
+class BadRange(UsageError):
+    """The part that was asked for lies beyond the file's end."""
+
+    code = "range_not_satisfiable"
+
+
+class MalformedRequest(UsageError):
+    """The HTTP request cannot be read: broken JSON, a key twice, nested too deep, bytes that are no text."""
+
+    code = "malformed_request"
+
+
+class RequestTooLarge(UsageError):
+    """The body has more bytes than may be sent; the rest was not read."""
+
+    code = "request_too_large"
+
+
+class WrongMediaType(UsageError):
+    """The body is of a kind that is not taken here."""
+
+    code = "unsupported_media_type"
+
+
+class NotFound(UsageError):
+    """Nothing of this name is here, or it may not be seen by who asks."""
+
+    code = "not_found"
+
+
+class UnknownAsset(NotFound):
+    """No file of this name is kept: it was deleted, or never was here."""
+
+    code = "unknown_asset"
+
+
+class WrongMethod(UsageError):
+    """The path is there, but not for this method."""
+
+    code = "method_not_allowed"
+
+
+class UpgradeRequired(UsageError):
+    """The path is a websocket and was asked for as a page."""
+
+    code = "upgrade_required"
+
+
+class ForbiddenTarget(UsageError):
+    """A URL that the service may not call: a private address, another protocol, a port of another service."""
+
+    code = "forbidden_target"
+
+
+class TargetFailed(UsageError):
+    """A URL that was named did not give what it was called for: an error, nothing in time, too much."""
+
+    code = "target_failed"
+
+
+class AccessError(MintmarkError):
+    """Who asks may not do this, or not now."""
+
+    code = "access_error"
+
+
+class NotAuthenticated(AccessError):
+    """There is no API key, or none that is valid here and now."""
+
+    code = "not_authenticated"
+
+
+class NotAllowed(AccessError):
+    """The API key is valid, and lacks the scope."""
+
+    code = "not_allowed"
+
+
+class LinkExpired(AccessError):
+    """The link to a file was good until some time ago."""
+
+    code = "link_expired"
+
+
+class LinkForged(AccessError):
+    """The link to a file is not one of ours, or somebody changed it."""
+
+    code = "link_forged"
+
+
+class TooManyRequests(AccessError):
+    """A limit of the key or of its end user. ``data``: which ``limit``, ``left``, ``retry_after_s`` where waiting
+    helps, and ``headers`` for the answer."""
+
+    code = "too_many_requests"
+
+
+class QueueFull(AccessError):
+    """As many jobs wait as may. Nothing was set aside."""
+
+    code = "queue_full"
 
 
 class MoneyError(MintmarkError):
@@ -380,6 +526,18 @@ class Unauthorized(WorkerError):
     code = "unauthorized"
 
 
+class DeadlinePassed(WorkerError):
+    """The job had a deadline and was not over by then."""
+
+    code = "deadline_passed"
+
+
+class StaleLease(WorkerError):
+    """A late word of an attempt: another one has taken its place, or the job is over."""
+
+    code = "stale_lease"
+
+
 class UnknownJob(WorkerError):
     """The worker knows no job of this id."""
 
@@ -426,6 +584,24 @@ class DatabaseUnreachable(StorageError):
     """The database does not answer, or refuses us."""
 
     code = "database_unreachable"
+
+
+class ClientError(MintmarkError):
+    """What the Python client found on its own side of the line."""
+
+    code = "client_error"
+
+
+class ServiceUnreachable(ClientError):
+    """The service does not answer, or the line to it broke again and again."""
+
+    code = "service_unreachable"
+
+
+class WaitedTooLong(ClientError):
+    """The job was not over in the time the caller gave it. It goes on."""
+
+    code = "waited_too_long"
 
 
 class MissingExtra(MintmarkError):

@@ -8,14 +8,20 @@ from __future__ import annotations
 import base64
 import logging
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 _MASK = "••••"
 _secrets: set[str] = set()
+_facts: ContextVar[dict[str, Any] | None] = ContextVar("mintmark_log_facts", default=None)
 
 
 class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
+        for name, value in (_facts.get() or {}).items():
+            vars(record).setdefault(name, value)
         if _secrets:
             record.msg = redact(record.getMessage())
             record.args = ()
@@ -42,6 +48,17 @@ def get(name: str) -> logging.Logger:
 def action(name: str, **context: Any) -> dict[str, Any]:
     """The ``extra`` of a record: a stable action and its context, for machines that read logs."""
     return {"action": name, **context}
+
+
+@contextmanager
+def about(**facts: Any) -> Iterator[None]:
+    """Have every record that is written within, by this task or those that it starts, bring these facts along: the job
+    that all of it is about. What a record itself says of the same name counts."""
+    token = _facts.set({**(_facts.get() or {}), **facts})
+    try:
+        yield
+    finally:
+        _facts.reset(token)
 
 
 def hide(secret: str) -> None:

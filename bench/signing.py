@@ -18,10 +18,10 @@ import numpy as np
 from PIL import Image
 
 from mintmark.bench.harness.report import Report, main, measured
-from mintmark.provenance import CredentialSigner, ImageFacts
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.keys import Identity, signing_identity
-from mintmark.provenance.manifest import build
+from mintmark.provenance.manifest import ImageFacts, build
+from mintmark.provenance.signing import CredentialSigner
 
 ROUNDS = 20
 BUDGET = 1.15

@@ -8,10 +8,14 @@ import sys
 from typing import Any
 
 import typer
+from typer.main import get_command
 
+from .. import log
 from ..errors import Canceled, InternalError, MintmarkError, UsageError
 from .commands import command_line, known
 from .output import fail
+
+logger = log.get("cli")
 
 # Typer brings its own copy of click in newer releases, so its error classes are reached through Typer's own names.
 _BadUsage: Any = typer.BadParameter.__mro__[1]
@@ -31,12 +35,12 @@ def run() -> None:
 
 def _run() -> int:
     try:
-        code = command_line(_named())(standalone_mode=False)
+        code = _bare(get_command(command_line(_named())))(standalone_mode=False)
     except MintmarkError as exc:
         return fail(exc)
     except _BadUsage as exc:
         # Without a message it is a bare group, whose help was just shown.
-        return fail(UsageError(exc.format_message(), hint=_hint())) if exc.format_message() else 2
+        return fail(UsageError(exc.format_message(), hint=_hint(exc))) if exc.format_message() else 2
     except (KeyboardInterrupt, typer.Abort):
         return fail(Canceled("Stopped."))
     except typer.Exit as exc:
@@ -46,21 +50,37 @@ def _run() -> int:
         sys.stderr.close()
         return 1
     except Exception as exc:
-        logging.getLogger("mintmark.cli").critical("This is a defect of Mintmark", exc_info=True)
+        logger.critical("This is a defect of Mintmark", exc_info=True, extra=log.action("defect"))
         return fail(InternalError(f"{type(exc).__name__}: {exc}", hint="Please report this with the lines above."))
     if code == _INTERRUPTED:
         return fail(Canceled("Stopped."))
     return code if isinstance(code, int) else 0
 
 
+def _bare(command: Any) -> Any:
+    """The command and those below it with switches shown as such: Typer writes ``<bool>`` after each."""
+    for param in command.params:
+        if getattr(param, "is_flag", False) and param.metavar is None:
+            param.metavar = ""
+    for each in getattr(command, "commands", {}).values():
+        _bare(each)
+    return command
+
+
 def _named() -> str | None:
-    """The command that is meant, where the first word already is one."""
+    """The command that is meant, where the first word already is one; "" where none is, so that none is loaded."""
+    if sys.argv[1:] == ["--version"]:
+        return ""
     return sys.argv[1] if len(sys.argv) > 1 and known(sys.argv[1]) else None
 
 
-def _hint() -> str:
-    """Where the command that was meant explains itself."""
-    names = [word for word in sys.argv[1:3] if word.isalpha()]
+def _hint(exc: Any) -> str:
+    """Where the command that was meant explains itself: as far as it was understood."""
+    names: list[str] = []
+    context = exc.ctx
+    while context is not None and context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
     if "run" in names and any("=" in word or " " in word for word in sys.argv[2:]):
         return 'Inputs are set like this: mintmark run NAME --set prompt="a red fox"'
-    return f"See: mintmark {names[0]} --help" if names and known(names[0]) else "See: mintmark --help"
+    return f"See: {' '.join(['mintmark', *names, '--help'])}"

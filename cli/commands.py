@@ -7,7 +7,10 @@ from types import ModuleType
 
 import typer
 
-GROUPS = ("workflows", "models", "ledger", "cost", "budget", "credit", "keys")
+GROUPS = (
+    *("workflows", "models", "ledger", "cost", "budget", "credit", "keys", "config"),
+    *("apikeys", "webhooks", "audit", "queue"),
+)
 """Commands with commands of their own: each is its module's ``app``."""
 
 COMMANDS = {
@@ -16,6 +19,8 @@ COMMANDS = {
     "moderate": "moderate",
     "advise": "advise",
     "doctor": "doctor",
+    "slo": "slo",
+    "serve": "serve",
     "runner": "servers",
     "sandbox": "servers",
 }

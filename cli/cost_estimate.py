@@ -61,14 +61,15 @@ def estimate(
 def _read(reference: str, given: list[str], images: list[str]) -> _Read:
     path = Path(reference)
     if path.suffix == ".json" or path.is_file():
-        from ..orchestrator.adhoc import graph_file
+        from ..orchestrator.execution.adhoc import graph_file
 
         graph = graph_file(path)
         if graph is not None:
             if graph.ui:
                 raise InvalidWorkflow(
                     f"{reference} is a graph as the canvas saves it; a worker would have to convert it.",
-                    hint="Export it in API format, or put a Cost Estimate node into it.",
+                    hint="Name it as exported in API format (in ComfyUI: Workflow, Export (API)), or put a Cost "
+                    "Estimate node into it. A template of Mintmark's goes by its name: mintmark workflows list",
                 )
             if given or images:
                 raise UsageError(f"{reference} is a bare graph, which has no inputs to set.")

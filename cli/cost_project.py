@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..clock import utc_now
 from ..errors import UsageError
 from .output import Json, console, emit, table
 
@@ -53,7 +53,7 @@ def project(
 def _models(names: list[str] | None, task: str) -> list[Model]:
     from ..providers.models import Catalog
 
-    catalog, today = Catalog.load(), datetime.now(timezone.utc).date()
+    catalog, today = Catalog.load(), utc_now().date()
     if names:
         return [catalog.get(name, today) for name in names]
     found = [model for model in catalog.list(today=today) if task in model.tasks]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ..clock import utc_now
 from ..errors import UsageError
 from .books import open_books
 from .settings import settings
@@ -33,7 +33,7 @@ def month(found: Settings) -> Trailing:
     """The last 30 days of this ledger."""
     from ..metering.trailing import since, trailing
 
-    today = datetime.now(timezone.utc).date()
+    today = utc_now().date()
     with open_books(found) as (ledger, _):
         return trailing(ledger.report("provider", since=since(today), until=today))
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import urllib.request
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from .. import log
+from ..clock import utc_now
 from ..errors import UsageError
 from .cost_trailing import month
 from .money import decimal_of
@@ -59,7 +58,7 @@ def watch(
     crossed = crossover is not None and seen.images >= crossover
     document = {
         "event": "cost.breakeven_crossed" if crossed else "cost.breakeven_not_crossed",
-        "at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "at": utc_now().isoformat(timespec="seconds"),
         "mode": found.mode,
         "days": 30,
         "images": seen.images,
@@ -137,6 +136,8 @@ def _check_url(url: str | None) -> None:
 
 def _post(url: str, document: dict[str, Any]) -> str:
     """``sent``, or why not. The URL itself is never shown: such URLs hold tokens."""
+    import urllib.request
+
     body = json.dumps(document).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "mintmark"}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - http and https only, see above
@@ -145,7 +146,9 @@ def _post(url: str, document: dict[str, Any]) -> str:
             return "sent" if reply.status < 300 else f"failed: {reply.status}"
     except (OSError, ValueError) as exc:
         why = getattr(exc, "code", None) or getattr(exc, "reason", None) or type(exc).__name__
-        logger.warning("The webhook at %s failed: %s", urlsplit(url).hostname, why, extra=log.action("webhook_failed"))
+        logger.warning(
+            "The webhook at %s failed: %s", urlsplit(url).hostname, why, extra=log.action("watch_webhook_failed")
+        )
         return f"failed: {why}"
 
 

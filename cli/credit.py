@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from datetime import date, datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import UsageError
 from .books import open_ledger
+from .dates import end_of
 from .money import microusd_of
 from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
@@ -41,7 +41,7 @@ def top_up(
     """Add credit. From the first time on, this owner's jobs draw their allowances from it."""
     owner, name = _owner(project, user)
     found, _ = settings(sandbox=sandbox)
-    until = _until(expires)
+    until = None if expires is None else end_of("expires", expires)
     with open_ledger(found) as ledger:
         ledger.top_up(owner, name, microusd_of("usd", usd), key=key or str(uuid.uuid4()), expires_at=until)
         _tell(found, ledger.credit(), owner, name, as_json=as_json)
@@ -92,17 +92,6 @@ def _owner(project: str | None, user: str | None) -> tuple[Any, str]:
     if (project is None) is (user is None):
         raise UsageError("Whose credit?", hint="Give --project NAME or --user NAME.")
     return ("project", project) if project is not None else ("user", str(user))
-
-
-def _until(text: str | None) -> datetime | None:
-    """The end of that day."""
-    if text is None:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--expires: {text!r} is no date.", hint="Write 2027-01-31.") from None
-    return datetime(day.year, day.month, day.day, 23, 59, 59, 999_999, tzinfo=timezone.utc)
 
 
 def _tell(found: Settings, credits_: list[Credit], owner: str, name: str, *, as_json: bool) -> None:

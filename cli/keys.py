@@ -10,7 +10,6 @@ import typer
 from .. import config
 from ..errors import UsageError
 from ..providers.keys import VARIABLES, Keys
-from ..providers.registry import names
 from .output import Json, console, emit, table
 
 app = typer.Typer(help="Provider keys. They are never printed.", no_args_is_help=True)
@@ -33,6 +32,8 @@ def set_key(provider: Provider, as_json: Json = False) -> None:
 @app.command("list")
 def list_keys(as_json: Json = False) -> None:
     """Which providers have a key, and where it comes from."""
+    from ..providers.registry import names
+
     present = Keys(config.load()).present()
     if as_json:
         emit([{"provider": name, "source": present.get(name)} for name in names()])

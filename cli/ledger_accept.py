@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..clock import utc_now
 from ..errors import UnknownJob
 from .books import open_books, open_decisions
 from .output import Json, console, emit
@@ -38,7 +38,7 @@ def _decide(what: list[str], reason: str | None, *, sandbox: bool, as_json: bool
     from ..metering.acceptance import Decision
 
     found, _ = settings(sandbox=sandbox)
-    now = datetime.now(timezone.utc)
+    now = utc_now()
     with open_books(found) as (ledger, journal):
         # All are found before the first is written down.
         subjects = [_subject(each, ledger, journal) for each in what]

@@ -28,7 +28,8 @@ def import_invoice(
     provider: Annotated[str, typer.Option(help="Who billed it: fal, openai, bfl ...")],
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out lines with problems, take the rest.")] = False,
     complete: Annotated[
-        bool, typer.Option("--complete", help="It has all of its days: calls in doubt that it lacks were not charged.")
+        bool,
+        typer.Option("--complete", help="It has all of its days: calls in doubt that it lacks were not charged."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     encoding: Annotated[str | None, typer.Option(help="Where it is not UTF-8: latin-1, utf-16-le ...")] = None,
@@ -153,7 +154,9 @@ def _show(invoice: Invoice, matching: Matching, free: Sequence[Pair], *, refused
         out.print(f"  … and {len(invoice.problems) - _SHOWN} more; --json has them all")
     for each in invoice.notes[:_SHOWN]:
         out.print(f"  line {each.line}: {plain(each.message)}", style="dim")
-    out.print(f"{len(invoice.items)} lines, {usd(invoice.total_microusd)}: {len(matching.matched)} calls match")
+    lines = "1 line" if len(invoice.items) == 1 else f"{len(invoice.items)} lines"
+    same = "1 call matches" if len(matching.matched) == 1 else f"{len(matching.matched)} calls match"
+    out.print(f"{lines}, {usd(invoice.total_microusd)}: {same}")
     _list("In doubt until now", [(p.call.model, _lines(p.billed), usd(p.billed.microusd)) for p in matching.decided])
     _list("Not charged, as the invoice lacks them", [(p.call.model, "", usd(0)) for p in free])
     _list("Differing", [(p.call.model, _lines(p.billed), _change(p)) for p in matching.differing])

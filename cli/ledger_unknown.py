@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..clock import utc_now
 from ..errors import UnknownCall, UsageError
 from .books import open_books
 from .engine import open_engine
@@ -33,7 +34,7 @@ def unknown(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     found, _ = settings(sandbox=sandbox)
     with open_books(found) as (ledger, journal):
         every = doubts(ledger, journal)
-    now = datetime.now(timezone.utc)
+    now = utc_now()
     if as_json:
         emit([_fact(doubt, now) for doubt in every])
         return

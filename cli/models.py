@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..clock import utc_now
 from ..errors import UsageError
 from .output import Json, console, emit, facts, plain, table, wide
 
 if TYPE_CHECKING:
+    from ..metering.prices import Price
     from ..providers.model import Model
 
 app = typer.Typer(help="The model catalog.", no_args_is_help=True)
@@ -27,7 +28,7 @@ def list_models(
     """List models with price and lifecycle."""
     from ..providers.models import Catalog
 
-    today = None if every else datetime.now(timezone.utc).date()
+    today = None if every else utc_now().date()
     fitting = Catalog.load().list(provider=provider, today=today)
     tasks = {each for model in fitting for each in model.tasks}
     if task is not None and task not in tasks:
@@ -86,18 +87,29 @@ def _price(model: Model) -> str:
     if price is None:
         return "unknown"
     if price.unit == "token":
-        return f"{usd(int(price.image_out))} / 1M output tokens"
+        return f"{usd(int(price.image_out))} / 1M output tokens, {_at_most(price)}"
     first = getattr(price, "first_microusd", None)
     start = f"{usd(int(first))} first, then " if first is not None else ""
     return f"{start}{usd(int(price.microusd))} / {price.unit}"
 
 
+def _at_most(price: Price) -> str:
+    """Tokens say nothing to people: what an image costs at most, rounded up, as on the canvas (web/comfy/price.js)."""
+    from ..metering.prices import Quantities, quote, usd
+
+    microusd = quote(price, Quantities(megapixels=1.048576), {}).at_most_microusd
+    step = 1_000 if microusd < 100_000 else 10_000
+    return f"up to {usd(-(-microusd // step) * step)} / image"
+
+
 def _short_price(model: Model) -> str:
-    return _price(model).replace(" first, then ", ", then ").replace("megapixel", "MP").replace("1M output", "1M")
+    if model.price is not None and model.price.unit == "token":
+        return _at_most(model.price)
+    return _price(model).replace(" first, then ", ", then ").replace("megapixel", "MP")
 
 
 def _short_state(model: Model) -> str:
-    if model.retired(datetime.now(timezone.utc).date()):
+    if model.retired(utc_now().date()):
         return "retired"
     retires = model.lifecycle.retires_on
     return f"until {retires}" if retires else model.lifecycle.state
@@ -109,7 +121,7 @@ def _dated(model: Model) -> str:
 
 def _state(model: Model) -> str:
     life = model.lifecycle
-    if model.retired(datetime.now(timezone.utc).date()):
+    if model.retired(utc_now().date()):
         return f"retired{f', use {life.replaced_by}' if life.replaced_by else ''}"
     until = f" until {life.retires_on}" if life.retires_on else ""
     return f"{life.state}{until}"

@@ -24,7 +24,7 @@ def moderate(
     as_json: Json = False,
 ) -> None:
     """Check a text or an image against the moderation policy. Exit code 0 whatever the decision."""
-    from ..orchestrator.delivery import told
+    from ..orchestrator.execution.delivery import told
 
     if (text is None) == (image is None):
         raise UsageError("Give either a text or --image FILE.", hint='mintmark moderate "a red fox"')
@@ -39,7 +39,7 @@ def moderate(
 
 
 async def _judge(found: Settings, text: str | None, image: Path | None) -> Verdict:
-    from ..orchestrator.inputs import read_image
+    from ..orchestrator.execution.inputs import read_image
     from .engine import open_engine
 
     async with open_engine(found) as engine:

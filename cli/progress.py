@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..metering.prices import usd
-from ..orchestrator.events import JournalGrew, NodeStarted, NodeText, WorkerEvent
-from ..orchestrator.progress import Progress
+from ..orchestrator.execution.progress import Progress
+from ..orchestrator.link.events import JournalGrew, NodeStarted, NodeText, WorkerEvent
 from .output import console
 
 if TYPE_CHECKING:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import os
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,10 +20,10 @@ if TYPE_CHECKING:
     from ..config import Settings
     from ..generation.context import JobContext
     from ..generation.sealing import Sealed
-    from ..orchestrator.adhoc import GraphFile
-    from ..orchestrator.delivery import Delivery
-    from ..orchestrator.link import WorkerLink
-    from ..orchestrator.run import JobResult, RunRequest
+    from ..orchestrator.execution.adhoc import GraphFile
+    from ..orchestrator.execution.delivery import Delivery
+    from ..orchestrator.execution.request import JobResult, RunRequest
+    from ..orchestrator.link.client import WorkerLink
     from ..workflows.format import WorkflowVersion
     from .progress import Display
 
@@ -39,13 +37,13 @@ def run(
     worker: Annotated[str | None, typer.Option(help="URL of a worker; without it one is started for this run.")] = None,
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the files go.")] = Path("out"),
     allow_unchecked: Annotated[
-        bool, typer.Option("--allow-unchecked", help="Also take files that nobody can judge: video, audio, 3D, text.")
+        bool,
+        typer.Option("--allow-unchecked", help="Also take files that nobody can judge: video, audio, 3D, text."),
     ] = False,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
     """Run a workflow and bring home its files, checked, priced and signed."""
-    _ahead()
     from ..workflows.bind import parse_cli, parse_cli_images
     from .progress import Display
     from .summary import show
@@ -60,7 +58,7 @@ def run(
         console().print(NO_KEYS, style="yellow")
 
     async def ask(link: WorkerLink) -> RunRequest:
-        from ..orchestrator.run import RunRequest
+        from ..orchestrator.execution.request import RunRequest
 
         ready = await _adhoc(graph, link, found) if graph else (version or resolve(workflow))
         display.watch(ready)
@@ -81,11 +79,6 @@ def run(
         show(result, found)
 
 
-def _ahead() -> None:
-    """Begin to load the HTTP library: half of that is reading the system's certificates, which a second core can do."""
-    threading.Thread(target=importlib.import_module, args=("aiohttp",), name="mintmark-ahead").start()
-
-
 def _check_folder(out: Path) -> None:
     """Whether files can be put there: better known before anything is paid for than after. Raises CannotWrite."""
     existing = next(each for each in (out, *out.absolute().parents) if each.exists())
@@ -100,7 +93,7 @@ def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
     path = Path(reference)
     if path.suffix != ".json" and not path.is_file():
         return None
-    from ..orchestrator.adhoc import graph_file
+    from ..orchestrator.execution.adhoc import graph_file
 
     graph = graph_file(path)
     if graph is not None and given:
@@ -112,8 +105,8 @@ def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
 
 
 async def _adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> WorkflowVersion:
-    from ..orchestrator.adhoc import as_workflow
-    from ..orchestrator.convert import convert
+    from ..orchestrator.execution.adhoc import as_workflow
+    from ..orchestrator.execution.convert import convert
 
     classes = sorted(file.classes())
     answers = await asyncio.gather(*(link.object_info(name) for name in classes))
@@ -124,9 +117,9 @@ async def _adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> Workflow
 
 async def _run(found: Settings, ask: Ask, worker: str | None, display: Display) -> JobResult:
     from ..metering.opening import open_ledger
-    from ..orchestrator.jobs import JobStore
-    from ..orchestrator.link import WorkerLink
-    from ..orchestrator.run import JobRunner
+    from ..orchestrator.execution.local_jobs import JobStore
+    from ..orchestrator.execution.run import JobRunner
+    from ..orchestrator.link.client import WorkerLink
 
     async with _worker(found, worker) as url:
         ledger = open_ledger(found)
@@ -153,7 +146,7 @@ async def _worker(found: Settings, url: str | None) -> AsyncIterator[str]:
 
 
 def _delivery(found: Settings) -> Delivery:
-    from ..orchestrator.delivery import Delivery
+    from ..orchestrator.execution.delivery import Delivery
     from ..provenance.keys import trust_anchors
 
     async def seal(context: JobContext, data: bytes, name: str) -> Sealed:

@@ -9,9 +9,15 @@ from typing import Annotated
 
 import typer
 
-from . import garbage
+from .. import config
+from . import garbage, logs
 from .output import Json, console, emit
+from .parent import LINGER_S, at_end_of_input, die
 from .settings import SandboxFlag, settings
+
+WithParent = Annotated[
+    bool, typer.Option("--with-parent", hidden=True, help="End with the standard input: whoever started this holds it.")
+]
 
 
 def runner(
@@ -23,18 +29,24 @@ def runner(
     torch: Annotated[bool, typer.Option("--torch", help="Hand images to nodes as torch tensors.")] = False,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
+    with_parent: WithParent = False,
 ) -> None:
     """Run the light worker: ComfyUI's protocol for graphs that need no GPU."""
+    from ..config.service import ServiceSettings
     from .worker import open_runner
 
     async def serve() -> None:
         found, _ = settings(sandbox=sandbox)
+        logs.write(config.load_section(ServiceSettings, config.sources()))
         opened = open_runner(
             found, host=host, port=port, base_dir=base_dir, db=db, max_prompts=max_prompts, torch=torch or None
         )
         async with opened as started:
             garbage.serving()
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
+            if with_parent:
+                # An orphan finishes what it has asked. The sandbox dies with it, so there is nobody to answer.
+                at_end_of_input(started.stop, orphaned=die if found.sandbox else None)
             await started.serve_forever()
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order
@@ -46,6 +58,7 @@ def sandbox(
     latency: Annotated[float, typer.Option(min=0, help="Seconds a generation pretends to take.")] = 0.15,
     state: Annotated[Path | None, typer.Option(help="File that keeps calls and bill over restarts.")] = None,
     as_json: Json = False,
+    with_parent: WithParent = False,
 ) -> None:
     """Run the sandbox: every provider's wire, offline."""
     from ..sandbox import Sandbox
@@ -54,6 +67,8 @@ def sandbox(
         async with Sandbox(port, latency_s=latency, state=state) as started:
             garbage.serving()
             _say("Sandbox", started.url, as_json=as_json, mode="sandbox")
+            if with_parent:
+                at_end_of_input(started.stop, linger_s=LINGER_S)
             await started.serve_forever()
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order

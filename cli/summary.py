@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from ..config import Settings
-    from ..orchestrator.delivery import Delivered
-    from ..orchestrator.run import JobResult
+    from ..orchestrator.execution.delivery import Delivered
+    from ..orchestrator.execution.request import JobResult
 
 
 def show(result: JobResult, settings: Settings) -> None:

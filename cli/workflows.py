@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,14 +11,20 @@ import typer
 
 from .importing import import_workflow
 from .output import Json, console, emit, facts, table, wide
+from .releases import alias, deprecate, diff, list_releases, publish
 
 if TYPE_CHECKING:
-    from ..workflows.format import Input, WorkflowVersion
+    from ..workflows.format import Bind, Input, WorkflowVersion
     from ..workflows.library import Library
     from ..workflows.problem import Problem
 
 app = typer.Typer(help="Versioned workflows.", no_args_is_help=True)
 app.command("import")(import_workflow)
+app.command("publish")(publish)
+app.command("releases")(list_releases)
+app.command("deprecate")(deprecate)
+app.command("alias")(alias)
+app.command("diff")(diff)
 Reference = Annotated[str, typer.Argument(help="NAME, NAME@VERSION, NAME@^1, or a workflow file.")]
 
 
@@ -74,7 +81,7 @@ def show(workflow: Reference, as_json: Json = False) -> None:
     shown = table("Inputs", "!input", "!type", "default", "limits", *(("what it is",) if wide() else ()))
     for spec in version.inputs:
         more = (escape(spec.description),) if wide() else ()
-        shown.add_row(spec.name, spec.type, _default(spec), _limits(spec), *more)
+        shown.add_row(spec.name, spec.type, _default(spec), _limits(version, spec), *more)
     out.print(shown)
 
 
@@ -113,7 +120,7 @@ def _read(reference: str) -> WorkflowVersion:
 
 
 async def _object_info(worker: str, version: WorkflowVersion) -> dict[str, Any]:
-    from ..orchestrator.link import WorkerLink
+    from ..orchestrator.link.client import WorkerLink
 
     async with WorkerLink(worker) as link:
         found = {name: await link.object_info(name) for name in version.requires.nodes}
@@ -147,6 +154,33 @@ def _default(spec: Input) -> str:
     return escape(text if len(text) <= 40 else text[:39] + "…")
 
 
-def _limits(spec: Input) -> str:
-    limits = spec.limits.model_dump(exclude_none=True, exclude_defaults=True) if spec.limits else {}
-    return ", ".join(f"{name} {value}" for name, value in limits.items())
+def _limits(version: WorkflowVersion, spec: Input) -> str:
+    limits = spec.limits
+    if limits.choices is not None:
+        return ", ".join(limits.choices)
+    if spec.choices_from is not None:
+        return _offered(version, spec.choices_from)
+    parts = [_range(limits.min, limits.max), _range(limits.min_length, limits.max_length, " letters")]
+    return ", ".join([*filter(None, parts), *([f"in steps of {limits.step:g}"] if limits.step is not None else [])])
+
+
+def _range(low: float | None, high: float | None, unit: str = "") -> str:
+    if low is None and high is None:
+        return ""
+    if low is None or high is None:
+        return f"at least {low:.12g}{unit}" if low is not None else f"at most {high:.12g}{unit}"
+    return f"{low:.12g} to {high:.12g}{unit}"
+
+
+def _offered(version: WorkflowVersion, source: Bind) -> str:
+    """Where to read what may be chosen: of models there are too many for a table, and a worker knows the rest."""
+    from typing import get_args
+
+    from ..providers.request import Task
+
+    node = str(version.graph[source.node]["class_type"])
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", node.removeprefix("Mintmark")).lower()
+    task = next((task for task in get_args(Task) if words.startswith(task)), None)
+    if node.startswith("Mintmark") and source.input == "model" and task is not None:
+        return f"mintmark models list --task {task}"
+    return f"what the worker's {node} offers"

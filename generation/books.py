@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 
+from ..clock import utc_now
 from ..errors import BudgetExceeded
 from ..metering.ledger import THIS_RUN, TODAY, Account, Ledger, Limits, Posting, Taken
 from .call import Entry
@@ -15,11 +16,6 @@ from .journal import PAGE, Journal
 
 MAX_LIMITED = 10_000
 """Jobs whose limits are remembered; a job is over long before so many others began."""
-
-
-def utc_now() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(timezone.utc)
 
 
 def posting(entry: Entry) -> Posting | None:

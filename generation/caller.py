@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
-from .. import log
-from ..errors import ChargeUnknown, MintmarkError, ProviderBlocked, ProviderError, ResultLost, StorageError
-from ..metering.prices import charge, measured, usd
-from ..providers.base import Accepted, Answer, Prepared, Provider, ResultImage
+from .. import log, tracing
+from ..errors import MintmarkError, ProviderBlocked, ProviderError
+from ..providers.base import Accepted, Answer, Prepared, Provider
 from ..providers.model import Model
 from ..providers.models import Catalog
 from ..storage.spool import Spool
-from .call import Call, NewCall, State
+from .call import Call, NewCall
 from .journal import Journal
+from .outcomes import Outcomes, charge_unknown
+from .results import Asked, Results
 from .surely import surely, to_the_end
 
 logger = log.get("generation.calls")
@@ -31,17 +31,6 @@ CANCEL_PATIENCE_S = 2.0
 is learned in the background while the process lives, and otherwise by the next one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A call that is settled and whose images are safe."""
-
-    call_id: str
-    images: tuple[bytes, ...] = field(repr=False)
-    blocked: int
-    """Images the provider's own filter withheld."""
-    model_version: str | None
-
-
 @dataclass(kw_only=True)
 class Caller:
     """Makes calls and finishes those that a dead process left behind."""
@@ -53,11 +42,17 @@ class Caller:
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     own_sandbox: str | None = None
     """The URL of a sandbox that ends with this process. Its calls that nobody can find any more are owed to nobody."""
+    _results: Results = field(init=False)
+    _outcomes: Outcomes = field(init=False)
     _resuming: dict[str, asyncio.Task[Call]] = field(default_factory=dict)
     _parting: set[str] = field(default_factory=set)
     """Those of ``_resuming`` whose job was canceled: nobody waits for their images."""
     _making: set[str] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._results = Results(journal=self.journal, spool=self.spool)
+        self._outcomes = Outcomes(journal=self.journal, catalog=self.catalog, results=self._results)
 
     @contextmanager
     def making(self, calls: Iterable[NewCall]) -> Iterator[None]:
@@ -77,7 +72,7 @@ class Caller:
         Raises ProviderError with what is known of the charge; ChargeUnknown where nothing is.
         """
         call, answer = await self._ask(provider, prepared, call)
-        return await self._images(provider, call, answer)
+        return await self._results.images(provider, call, answer)
 
     async def join(self, provider: Provider, call: Call) -> Asked | None:
         """What came of a call that somebody else holds or held: an earlier attempt, a dead process, a twin of this one.
@@ -93,7 +88,7 @@ class Caller:
             return None
         if call.state != "settled":
             raise charge_unknown(call)
-        return await self._images(provider, call, answer)
+        return await self._results.images(provider, call, answer)
 
     async def _decided(self, call: Call) -> Call:
         """The call once nobody is at it any more."""
@@ -120,7 +115,7 @@ class Caller:
             return call
         if call.state == "held" and await surely(self.journal.drop, call.call_id, "never asked"):
             return call.model_copy(update={"state": "released"})
-        return await self._move(call, "unknown", reason="its outcome could not be written")
+        return await self._outcomes.move(call, "unknown", reason="its outcome could not be written")
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
@@ -129,11 +124,11 @@ class Caller:
         try:
             call = await surely(self.journal.begin, call.call_id)
         except asyncio.CancelledError:
-            await self._move(call, "released", reason="canceled before it was asked")
+            await self._outcomes.move(call, "released", reason="canceled before it was asked")
             raise
 
         async def on_accepted(accepted: Accepted) -> None:
-            await self._move(call, "accepted", request_id=accepted.request_id, handle=accepted.handle)
+            await self._outcomes.move(call, "accepted", request_id=accepted.request_id, handle=accepted.handle)
 
         work = provider.ask(prepared, call_id=call.call_id, on_accepted=on_accepted)
         return await self._finish(provider, prepared.model, call, work)
@@ -146,10 +141,18 @@ class Caller:
     async def _finish(
         self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer]
     ) -> tuple[Call, Answer]:
+        facts = {"provider": call.provider, "model": call.model, "call_id": call.call_id}
+        with tracing.span("hosted call", kind="client", facts=facts) as span:
+            return await self._finished(provider, model, call, work, span)
+
+    async def _finished(
+        self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer], span: tracing.Span
+    ) -> tuple[Call, Answer]:
         try:
             answer = await work
         except ProviderError as exc:
-            after = await self._failed(call, exc)
+            after = await self._outcomes.failed(call, exc)
+            span.set(_money(after))
             if after.state == "unknown" and not isinstance(exc, ProviderBlocked):
                 raise charge_unknown(after) from exc
             raise
@@ -158,23 +161,11 @@ class Caller:
             raise
         except BaseException:
             # A defect of ours between asking and understanding the answer: nobody knows, and nobody may forget.
-            await self._move(call, "unknown", reason="internal_error")
+            await self._outcomes.move(call, "unknown", reason="internal_error")
             raise
-        return await self._settle(model, call, answer), answer
-
-    async def _failed(self, call: Call, exc: ProviderError) -> Call:
-        facts = {"reason": exc.code, "request_id": exc.request_id}
-        if exc.charged == "no":
-            return await self._move(call, "released", **facts)
-        if exc.charged == "yes":
-            return await self._move(
-                call,
-                "settled",
-                microusd=call.hold_microusd if exc.microusd is None else exc.microusd,
-                request_id=exc.request_id,
-                result={},
-            )
-        return await self._move(call, "unknown", **facts)
+        settled = await self._outcomes.settle(model, call, answer)
+        span.set(_money(settled))
+        return settled, answer
 
     async def _seen_off(self, provider: Provider, model: Model, call: Call, known: BaseException | None = None) -> None:
         try:
@@ -191,9 +182,9 @@ class Caller:
         if now.state == "accepted" and provider.resumable:
             await asyncio.wait([self._parted(provider, model, now)], timeout=CANCEL_PATIENCE_S)
         elif isinstance(known, ProviderError):
-            await self._failed(now, known)
+            await self._outcomes.failed(now, known)
         else:
-            await self._move(now, "unknown", reason="canceled")
+            await self._outcomes.move(now, "unknown", reason="canceled")
 
     def _parted(self, provider: Provider, model: Model, call: Call) -> asyncio.Task[Call]:
         """Learns what became of a canceled call, however long that takes; :meth:`join` waits for it."""
@@ -213,7 +204,7 @@ class Caller:
         try:
             await self._stop(provider, model, call)
         except ProviderError as exc:
-            await self._failed(call, exc)
+            await self._outcomes.failed(call, exc)
         except MintmarkError as exc:
             logger.warning("Call %s was canceled: %s", call.call_id, exc, extra=log.action("cancel_failed"))
         return await self._now(call)
@@ -221,92 +212,10 @@ class Caller:
     async def _stop(self, provider: Provider, model: Model, call: Call) -> None:
         accepted = Accepted(request_id=call.request_id or "", handle=call.handle or {})
         if await provider.cancel(accepted):
-            await self._move(call, "released", reason="canceled")
+            await self._outcomes.move(call, "released", reason="canceled")
         else:
             # Too late to stop means that it is done, or nearly: its charge can be learned, so it need not be doubted.
-            await self._settle(model, call, await provider.resume(model, accepted))
-
-    async def _settle(self, model: Model, call: Call, answer: Answer) -> Call:
-        """One blocking step: the money is spent, so its settlement is written even if the job is canceled just now."""
-        return await surely(self._settled, model, call, answer)
-
-    def _settled(self, model: Model, call: Call, answer: Answer) -> Call:
-        # Images that came inside the answer exist nowhere else: they are kept before the call counts as settled.
-        kept = [self._keep(image) for image in answer.images]
-        result = {
-            "model_version": answer.model_version,
-            "usage": answer.usage.model_dump(exclude_none=True),
-            "images": kept,
-        }
-        microusd = self._charge(model, call, answer)
-        facts = {"microusd": microusd, "request_id": answer.request_id, "result": result}
-        return self.journal.move(call.call_id, "settled", **facts)
-
-    def _keep(self, image: ResultImage) -> dict[str, Any]:
-        digest = self._spooled(image.data) if image.data is not None else None
-        return {"sha256": digest, "url": image.url, "media_type": image.media_type, "blocked": image.blocked}
-
-    def _spooled(self, data: bytes) -> str | None:
-        """The digest under which the bytes are safe; None where the disk refuses: what was paid for still goes on."""
-        try:
-            return self.spool.put(data)
-        except StorageError as exc:
-            logger.warning("A result could not be spooled: %s", exc, extra=log.action("spool_failed"))
-            return None
-
-    def _charge(self, model: Model, call: Call, answer: Answer) -> int:
-        if answer.charge_microusd is not None:
-            return answer.charge_microusd
-        price = self.catalog.price_of(model, allow_unknown=True)
-        if price is None or not measured(price, answer.usage):
-            return call.hold_microusd
-        microusd = charge(price, answer.usage, call.parameters)
-        if microusd > call.hold_microusd:
-            logger.warning(
-                "Call %s was charged %s, more than its hold of %s",
-                *(call.call_id, usd(microusd), usd(call.hold_microusd)),
-                extra=log.action("charged_over_hold", call_id=call.call_id),
-            )
-        return microusd
-
-    # -- images ---------------------------------------------------------------------------------------------------
-
-    async def _images(self, provider: Provider, call: Call, fresh: Answer | None) -> Asked:
-        """The images of a settled call: as just answered, from the spool, or fetched (again) from the provider."""
-        result = call.result or {}
-        named: list[dict[str, Any]] = result.get("images") or []
-        if not named:
-            raise _lost(call)
-        received = fresh.images if fresh else [None] * len(named)
-        pairs = [(n, r) for n, r in zip(named, received, strict=True) if not n["blocked"]]
-        data = [await self._image(provider, call, name, image) for name, image in pairs]
-        return Asked(
-            call_id=call.call_id,
-            images=tuple(data),
-            blocked=len(named) - len(pairs),
-            model_version=result.get("model_version"),
-        )
-
-    async def _image(self, provider: Provider, call: Call, name: dict[str, Any], fresh: ResultImage | None) -> bytes:
-        if fresh is not None and fresh.data is not None:
-            return fresh.data
-        if name["sha256"] and (data := await asyncio.to_thread(self.spool.get, name["sha256"])) is not None:
-            return data
-        if not name["url"]:
-            raise _lost(call)
-        data = await provider.fetch(ResultImage(url=name["url"], media_type=name["media_type"]))
-        await surely(self._stored, call.call_id, name["url"], data)
-        return data
-
-    def _stored(self, call_id: str, url: str, data: bytes) -> None:
-        digest = self._spooled(data)
-        if digest is None:
-            return
-        try:
-            self.journal.store(call_id, url, digest)
-        except StorageError as exc:
-            # The image is here; that it need not be fetched again is only a convenience.
-            logger.warning("Call %s: %s", call_id, exc, extra=log.action("store_failed", call_id=call_id))
+            await self._outcomes.settle(model, call, await provider.resume(model, accepted))
 
     # -- after a crash --------------------------------------------------------------------------------------------
 
@@ -320,11 +229,11 @@ class Caller:
             if call.state == "held":
                 await surely(self.journal.drop, call.call_id, "never asked")
             elif self.own_sandbox and not self._is_at(self.own_sandbox, call):
-                await self._move(call, "released", reason="its sandbox is gone")
+                await self._outcomes.move(call, "released", reason="its sandbox is gone")
             elif call.state == "accepted":
                 self._resuming[call.call_id] = asyncio.create_task(self._recover(call), name=f"resume {call.call_id}")
             else:
-                await self._move(call, "unknown", reason="the process died while asking")
+                await self._outcomes.move(call, "unknown", reason="the process died while asking")
         return orphans
 
     @staticmethod
@@ -335,7 +244,7 @@ class Caller:
         try:
             provider = self.provider(call.provider)
             call, answer = await self._resume(provider, call)
-            await self._images(provider, call, answer)
+            await self._results.images(provider, call, answer)
         except MintmarkError as exc:
             logger.warning("Resuming call %s failed: %s", call.call_id, exc, extra=log.action("resume_failed"))
         return await self._now(call)
@@ -359,27 +268,8 @@ class Caller:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), LAST_WORDS_S)
 
-    async def _move(self, call: Call, state: State, **facts: Any) -> Call:
-        return await surely(self.journal.move, call.call_id, state, **facts)
 
-
-def charge_unknown(call: Call) -> ChargeUnknown:
-    """The error of a call that was asked and whose outcome cannot be learned."""
-    return ChargeUnknown(
-        f"Call {call.call_id} to {call.model} was asked and its outcome is not known; "
-        f"{usd(call.hold_microusd)} stays set aside for it.",
-        hint="Look it up at the provider; MINTMARK_ON_UNKNOWN=available asks again and may pay twice.",
-        provider=call.provider,
-        charged="unknown",
-        request_id=call.request_id,
-    )
-
-
-def _lost(call: Call) -> ResultLost:
-    return ResultLost(
-        f"{call.model} charged {usd(call.charged_microusd)} and its result is lost (request {call.request_id}).",
-        hint="Ask the provider's support with this request id.",
-        provider=call.provider,
-        charged="yes",
-        request_id=call.request_id,
-    )
+def _money(call: Call) -> tracing.Facts:
+    """What a call came to: what doubt there is counts in full."""
+    doubtful = call.hold_microusd if call.state == "unknown" else 0
+    return {"state": call.state, "microusd": call.charged_microusd or doubtful}

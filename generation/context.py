@@ -40,6 +40,10 @@ JobId = Annotated[str, AfterValidator(_canonical)]
 """A canonical UUID, chosen by whoever submits; it is also the ``prompt_id`` on the worker."""
 
 
+NOT_STORED = frozenset({"token", "expires_at", "traceparent"})
+"""Fields of a context that may differ each time that it is handed over."""
+
+
 class WorkflowRef(_Frozen):
     """An immutable release of a graph."""
 
@@ -69,6 +73,8 @@ class JobContext(_Frozen):
     """Short-lived; opens this job's report from afar, and nothing else. Never stored."""
     expires_at: AwareDatetime | None = None
     """When the token ends, with time zone. A token without an end is refused."""
+    traceparent: str | None = None
+    """W3C trace context of the attempt that hands this over. Never stored: each attempt has another."""
     local: bool = False
     """Run by hand on this machine: the allowance grows with each call, out of the local ledger."""
 

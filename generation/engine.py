@@ -12,11 +12,10 @@ from typing import Any
 from .. import log
 from ..config import Settings
 from ..metering.opening import open_ledger
-from ..moderation.base import Checker
+from ..moderation.base import JsonClient
 from ..moderation.moderator import Moderator
-from ..moderation.openai import OpenAIChecker
 from ..moderation.policy import load as load_policy
-from ..moderation.rules import RulesChecker
+from ..moderation.registry import open_checkers
 from ..provenance.keys import signing_identity
 from ..provenance.signing import CredentialSigner
 from ..providers.base import Provider
@@ -31,7 +30,7 @@ from .call import Entry
 from .caller import Caller
 from .judging import Judge
 from .service import GenerationService
-from .sqlite_journal import SqliteJournal, utc_now
+from .sqlite_journal import SqliteJournal
 
 logger = log.get("generation.engine")
 
@@ -147,7 +146,7 @@ class Engine:
     def moderator(self, policy: str) -> Moderator:
         """The moderator of a policy, with the checkers that are available here. Raises UnknownPolicy."""
         if policy not in self._moderators:
-            self._moderators[policy] = Moderator(load_policy(policy), self._checkers(), utc_now)
+            self._moderators[policy] = Moderator(load_policy(policy), open_checkers(self._connect))
         return self._moderators[policy]
 
     @property
@@ -162,12 +161,11 @@ class Engine:
                     logger.warning(SELF_MADE, extra=log.action("keys_made"))
             return self._signer
 
-    def _checkers(self) -> dict[str, Checker]:
-        checkers: dict[str, Checker] = {"rules": RulesChecker()}
-        if self._sandbox_url or self.keys.find("openai"):
-            client: Any = open_moderations(self._http, key=self._key("openai"), **self._place("openai"))
-            checkers["openai"] = OpenAIChecker(client)
-        return checkers
+    def _connect(self, name: str) -> JsonClient | None:
+        """A client to this provider's moderations, for the checker that asks it; None without a key."""
+        if not (self._sandbox_url or self.keys.find(name)):
+            return None
+        return open_moderations(self._http, key=self._key(name), **self._place(name))
 
     def _place(self, name: str) -> dict[str, Any]:
         return {"sandbox_url": self._sandbox_url, "base_url": self.settings.provider_urls.get(name)}

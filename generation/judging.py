@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 
+from ..clock import utc_now
 from ..moderation.moderator import Moderator
 from ..moderation.verdict import Verdict, image_digest, prompt_digest
 from .context import JobContext
@@ -58,5 +58,5 @@ def _nothing_said(moderator: Moderator, text: str, negative: str) -> Verdict:
         checker="none",
         policy=moderator.policy.ref,
         explanation="There is no prompt to check.",
-        at=datetime.now(timezone.utc),
+        at=utc_now(),
     )

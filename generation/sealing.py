@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..clock import utc_now
 from ..moderation.verdict import Verdict
 from ..provenance.manifest import ImageFacts, Ingredient, Origin
 from ..provenance.texts import with_texts
@@ -17,7 +18,6 @@ from .pictures import inspect
 from .record import Record
 from .service import Picture
 from .source import Source
-from .sqlite_journal import utc_now
 
 PNG = "image/png"
 

@@ -10,16 +10,16 @@ Nothing here knows a vendor's wire, a database or ComfyUI. What must hold, whate
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .. import log
+from ..clock import utc_now
 from ..config import Settings
 from ..errors import (
     BadAnswer,
@@ -39,20 +39,19 @@ from ..providers.request import GenerationRequest
 from ..storage.spool import Spool
 from .books import LocalBooks
 from .call import Call, NewCall, call_key
-from .caller import Asked, Caller
-from .context import JobContext, Receipt, receipt_of
+from .caller import Caller
+from .context import JobContext
 from .journal import Journal
 from .judging import Judge
 from .pictures import describe
-from .record import Output, Record, Seed
+from .record import Output, Record
+from .recording import Facts, recorded
+from .results import Asked
 from .source import Source
-from .sqlite_journal import utc_now
 from .surely import surely
 
 logger = log.get("generation")
 T = TypeVar("T")
-_SHOWN = ("width", "height", "count", "strength", "margins", "control", "scale")
-"""What of a request stands among its record's parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +109,21 @@ class GenerationService:
         calls = await self._calls(provider, prepared, job, node_id)
         pictures, judged, withheld = await self._deliver(calls, job, model)
         verdicts += judged
-        facts = _Facts(asked, model, prepared[0][1], calls, pictures, verdicts, withheld, job, node_id)
-        elapsed_ms = round((time.monotonic() - started) * 1000)
-        return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(self._record, facts, elapsed_ms))
+        facts = Facts(
+            asked=asked,
+            model=model,
+            prepared=prepared[0][1],
+            calls=calls,
+            outputs=tuple(picture.output for picture in pictures),
+            verdicts=verdicts,
+            withheld=withheld,
+            job=job,
+            node_id=node_id,
+            made_at=self.now(),
+            elapsed_ms=round((time.monotonic() - started) * 1000),
+            pack_version=self.pack_version,
+        )
+        return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(recorded, facts, self.journal))
 
     def _model(self, request: GenerationRequest) -> Model:
         model = self.catalog.get(request.model, self.now().date())
@@ -251,87 +262,6 @@ class GenerationService:
                 charged="yes",
             ) from exc
 
-    def _record(self, facts: _Facts, elapsed_ms: int) -> Record:
-        request, job = facts.asked[0], facts.job
-        settled = [self.journal.call(asked.call_id) for asked in facts.calls]
-        return Record(
-            job_id=job.job_id,
-            node_id=facts.node_id,
-            task=request.task,
-            provider=facts.model.provider,
-            model=facts.model.name,
-            model_version=facts.calls[0].model_version,
-            family=facts.model.family,
-            prompt_sha256=_sha256(request.prompt),
-            prompt=request.prompt if job.keep_prompt else None,
-            negative_prompt_sha256=_sha256(request.negative_prompt) if request.negative_prompt else None,
-            seed=Seed(asked=_text(request.seed), sent=_text(facts.prepared.seed)),
-            parameters=_shown(facts.prepared, request),
-            ignored=facts.prepared.ignored,
-            inputs=tuple(dict.fromkeys(image.sha256 for each in facts.asked for image in each.images)),
-            request_digest=_digest(facts.asked),
-            outputs=tuple(picture.output for picture in facts.pictures),
-            withheld=facts.withheld,
-            receipts=tuple(receipt for call in settled if call and (receipt := receipt_of(call))),
-            verdicts=tuple(facts.verdicts),
-            policy=facts.verdicts[0].policy,
-            workflow=job.workflow,
-            mode=job.mode,
-            made_at=self.now(),
-            provider_ms=elapsed_ms,
-            pack_version=self.pack_version,
-        )
-
-    def adopt_cached(self, record: Record, job: JobContext, node_id: str) -> Record:
-        """The record as this job's own, where a worker's cache gave it a result another job paid for: at zero.
-
-        A record that already is this job's comes back as it is.
-        """
-        if record.job_id == job.job_id:
-            return record
-        receipts = tuple(self._cached_receipt(receipt, record, job, node_id) for receipt in record.receipts)
-        for verdict in record.verdicts:
-            if self.journal.verdict(job.job_id, verdict.digest, verdict.policy) is None:
-                self.journal.note(job.job_id, "verdict", verdict.model_dump(mode="json"))
-        return record.model_copy(
-            update={
-                "job_id": job.job_id,
-                "receipts": receipts,
-                "workflow": job.workflow,
-                "cached_of": record.cached_of or record.job_id,
-            }
-        )
-
-    def _cached_receipt(self, paid: Receipt, record: Record, job: JobContext, node_id: str) -> Receipt:
-        new = NewCall(
-            call_id=str(uuid.uuid4()),
-            job_id=job.job_id,
-            key=call_key(job.job_id, record.node_id, record.request_digest, -1) + paid.call_id,
-            node_id=node_id,
-            provider=paid.provider,
-            model=paid.model,
-            request_digest=record.request_digest,
-            hold_microusd=0,
-        )
-        call = self.journal.hold(new)
-        if call.state == "held":
-            facts = {"request_id": paid.request_id, "result": {"cached_of": paid.call_id}}
-            call = self.journal.move(call.call_id, "settled", microusd=0, **facts)
-        return Receipt.model_validate({**(receipt_of(call) or paid).model_dump(), "state": "cached"})
-
-
-@dataclass(frozen=True)
-class _Facts:
-    asked: tuple[GenerationRequest, ...]
-    model: Model
-    prepared: Prepared
-    calls: list[Asked]
-    pictures: list[Picture]
-    verdicts: list[Verdict]
-    withheld: int
-    job: JobContext
-    node_id: str
-
 
 def split(request: GenerationRequest, at_most: int) -> list[GenerationRequest]:
     """The request as calls of at most so many images. Later calls count their seed up, so that images differ."""
@@ -354,22 +284,3 @@ async def all_or_first_error(work: Iterable[Awaitable[T]]) -> list[T]:
             raise result
         done.append(result)
     return done
-
-
-def _shown(prepared: Prepared, request: GenerationRequest) -> dict[str, Any]:
-    plain = request.model_dump(mode="json", include=set(_SHOWN), exclude_none=True)
-    return {**{name: plain[name] for name in _SHOWN if name in plain}, **prepared.parameters}
-
-
-def _digest(asked: Sequence[GenerationRequest]) -> str:
-    """Of one request its own, of several that of their digests, one a line."""
-    every = [each.digest() for each in asked]
-    return every[0] if len(every) == 1 else _sha256("\n".join(every))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _text(seed: int | None) -> str | None:
-    return None if seed is None else str(seed)

@@ -8,18 +8,19 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .. import log
+from ..clock import utc_now
 from ..errors import AllowanceExhausted, Canceled, InternalError, InvalidInput, UnknownJob
 from ..metering.prices import usd
 from ..moderation.verdict import Verdict
 from ..storage.database import Database
 from ..storage.owners import Owner
 from .call import Call, Entry, Kind, NewCall, State, check_step
-from .context import Allowance, JobContext, JobReport, receipt_of
+from .context import NOT_STORED, Allowance, JobContext, JobReport, receipt_of
 from .journal import PAGE, Journal
 
 logger = log.get("generation.journal")
@@ -29,11 +30,6 @@ OPENED = 1024
 """Jobs of which this process remembers that it has opened them."""
 _OPEN = "('held', 'asking', 'accepted')"
 _HELD = f"CASE WHEN state IN {_OPEN} OR state = 'unknown' THEN hold ELSE 0 END"
-
-
-def utc_now() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(timezone.utc)
 
 
 class SqliteJournal(Journal):
@@ -57,7 +53,7 @@ class SqliteJournal(Journal):
     # -- jobs ---------------------------------------------------------------------------------------------------
 
     def open_job(self, context: JobContext) -> None:
-        stored = context.model_dump_json(exclude={"token", "expires_at"})
+        stored = context.model_dump_json(exclude=set(NOT_STORED))
         # A context never changes, so what this process has written or found once needs no second look.
         if self._opened.get(context.job_id) == stored:
             return

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
+from .invoice_text import decoded, rows_of
+from .invoice_values import amount_of, time_of
 from .invoices import Invoice, Item, Problem
 
 _FORMATS = Path(__file__).with_name("invoices.json")
-_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 _DELIMITERS = (",", ";", "\t", "|")
-_NUMBER = re.compile(r"[+-]?([0-9]{1,15}(\.[0-9]{0,20})?|\.[0-9]{1,20})(e[+-]?[0-9]{1,2})?", re.ASCII | re.IGNORECASE)
-_GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}([.,' ])[0-9]{3}(\1[0-9]{3})*")
-_SECONDS = re.compile(r"[0-9]{9,10}(\.[0-9]{1,9})?", re.ASCII)
 _MOST = Decimal(10**15)
 """In micro-dollars; what is more is no price of an image."""
 _LONGEST_ID = 500
-_FIRST_YEAR, _LAST_YEAR = 2000, 2999
 
 
 @dataclass(frozen=True)
@@ -59,12 +48,12 @@ def read(data: bytes, provider: str, *, encoding: str | None = None) -> Invoice:
 
     Raises InvalidInput where nothing of the file can be read: no such encoding, no header, a column is missing.
     """
-    text, problems = _text(data, encoding)
+    text, problems = decoded(data, encoding)
     delimiter = _delimiter(text, provider)
     undecoded = {each.line for each in problems}
     columns = None
     items: list[Item] = []
-    for number, last, row in _rows(text, delimiter):
+    for number, last, row in rows_of(text, delimiter):
         if isinstance(row, str):
             problems.append(Problem(number, row))
         elif not any(cell.strip() for cell in row):
@@ -82,36 +71,7 @@ def read(data: bytes, provider: str, *, encoding: str | None = None) -> Invoice:
     )
 
 
-# -- text -------------------------------------------------------------------------------------------------------------
-
-
-def _text(data: bytes, encoding: str | None) -> tuple[str, list[Problem]]:
-    """The text, with a problem for each line that is not in this encoding."""
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    try:
-        if marked is not None and (encoding is None or encoding.lower().startswith("utf")):
-            return data.decode(marked), []
-        if encoding is None and b"\x00" in data[:1000]:
-            raise InvalidInput(
-                "The invoice is not text in UTF-8; it may be UTF-16 without its mark.",
-                hint="Say so: --encoding utf-16-le",
-            )
-        text = data.decode(encoding or "utf-8", "strict" if encoding else "replace")
-    except LookupError:
-        raise InvalidInput(f"--encoding: {encoding!r} is none.", hint="utf-8, utf-16, latin-1, cp1252 ...") from None
-    except UnicodeError as exc:
-        # Some encodings (idna, punycode) do not say where.
-        line = data.count(b"\n", 0, getattr(exc, "start", 0)) + 1
-        raise InvalidInput(f"Line {line} of the invoice is not {encoding or marked}.") from None
-    return text, [] if encoding else list(_undecodable(data))
-
-
-def _undecodable(data: bytes) -> Iterator[Problem]:
-    for number, line in enumerate(re.split(rb"\r\n|\r|\n", data), start=1):
-        try:
-            line.decode("utf-8")
-        except UnicodeDecodeError:
-            yield Problem(number, "it is not UTF-8; if the file is in another encoding, say which: --encoding latin-1")
+# -- columns ----------------------------------------------------------------------------------------------------------
 
 
 def _delimiter(text: str, provider: str) -> str:
@@ -123,23 +83,6 @@ def _delimiter(text: str, provider: str) -> str:
         return len(known & {_name(cell) for cell in header.split(delimiter)})
 
     return max(_DELIMITERS, key=found)
-
-
-def _rows(text: str, delimiter: str) -> Iterator[tuple[int, int, list[str] | str]]:
-    """Each row with the lines that it begins and ends on; in place of one that is broken, why."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        begins = reader.line_num + 1
-        try:
-            row = next(reader)
-            yield begins, reader.line_num, row
-        except StopIteration:
-            return
-        except csv.Error as exc:
-            yield begins, reader.line_num, f"it is no CSV: {exc}"
-
-
-# -- columns ----------------------------------------------------------------------------------------------------------
 
 
 def _specs(provider: str) -> list[dict[str, Any]]:
@@ -224,51 +167,16 @@ def _item(number: int, row: Sequence[str], its: Columns, provider: str, *, decim
     currency = row[its.currency].strip().upper() if its.currency is not None else "USD"
     if currency not in ("USD", "$", "US$"):
         return Problem(number, f"it is in {currency or 'no currency'}, not in USD; nothing is converted here")
-    at = _time(row[its.at].strip())
+    at = time_of(row[its.at].strip())
     if at is None:
         return Problem(number, f"{row[its.at].strip()[:40]!r} is no time (ISO 8601)")
-    amount = _amount(row[its.amount].strip(), decimal_comma=decimal_comma)
+    amount = amount_of(row[its.amount].strip(), decimal_comma=decimal_comma)
     if isinstance(amount, str):
         return Problem(number, amount)
     if abs(microusd := amount * its.microusd) > _MOST:
         return Problem(number, f"{row[its.amount].strip()[:40]!r} is too much")
     model = row[its.model].strip() if its.model is not None else ""
     return Item(number, request_id, at, model, microusd)
-
-
-def _time(text: str) -> datetime | None:
-    """UTC where no zone is said; seconds since 1970 are taken, too."""
-    if _SECONDS.fullmatch(text):
-        return datetime.fromtimestamp(float(text), timezone.utc)
-    # Python 3.10 reads neither a Z nor a fraction of another length than 3 or 6.
-    plain = re.sub(r"\s*(Z|UTC)$", "+00:00", text, flags=re.IGNORECASE)
-    plain = re.sub(r"\.([0-9]{1,9})", lambda found: "." + found[1].ljust(6, "0")[:6], plain)
-    try:
-        at = datetime.fromisoformat(plain)
-    except ValueError:
-        return None
-    # Nobody billed an image then; and days are counted on from there, which must not end the calendar.
-    if not _FIRST_YEAR <= at.year <= _LAST_YEAR:
-        return None
-    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-
-
-def _amount(text: str, *, decimal_comma: bool) -> Decimal | str:
-    """The number, or what is wrong with it. Parentheses are a credit, as bookkeepers write it."""
-    shown = text[:40]
-    plain = text.replace("$", "").replace("\u2212", "-").replace("\u00a0", " ").strip()
-    if plain.startswith("(") and plain.endswith(")"):
-        plain = f"-{plain[1:-1].strip()}"
-    if "," in plain and "." in plain:
-        thousands = "," if plain.rindex(".") > plain.rindex(",") else "."
-        plain = plain.replace(thousands, "").replace(",", ".")
-    elif "," in plain:
-        if _GROUPED.fullmatch(plain) and not decimal_comma:
-            return f"{shown!r} may be a thousand or a fraction"
-        plain = plain.replace(",", ".")
-    if not _NUMBER.fullmatch(plain):
-        return f"{shown!r} is no amount"
-    return Decimal(plain)
 
 
 def _once(items: Sequence[Item]) -> tuple[list[Item], list[Problem]]:

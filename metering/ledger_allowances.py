@@ -12,7 +12,7 @@ from .ledger import Account, Posting
 from .ledger_usage import Counter, Counters
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Row, Session
+    from ..storage.base import Row, Session
 
 _ALLOWANCE = """
 SELECT allowance_id, job_id, project, user_name, api_key, workflow, source, granted, taken, overrun, at, closed,

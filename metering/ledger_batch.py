@@ -13,7 +13,7 @@ from .ledger_days import Days
 from .ledger_usage import LOCK, Counters
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Session
+    from ..storage.base import Session
 
 
 class Batch:

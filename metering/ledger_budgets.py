@@ -9,7 +9,7 @@ from .ledger_usage import LOCK, counted, make_row
 from .periods import SETTING, period_start
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Row, Session
+    from ..storage.base import Row, Session
 
 _PUT = """
 INSERT INTO budgets (budget_id, scope, scope_value, period, limit_microusd, soft_microusd, grace_microusd)

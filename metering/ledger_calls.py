@@ -13,7 +13,7 @@ from .ledger_days import Days
 from .periods import stamp
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Row
+    from ..storage.base import Row
 
 _COLUMNS = "call_id, allowance_id, job_id, kind, microusd, provider, model, request_id, at, images, cached"
 _CALL = f"SELECT {_COLUMNS} FROM calls WHERE call_id = :call_id"  # noqa: S608 - constants of this file

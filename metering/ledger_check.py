@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .ledger_usage import counted
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Session
+    from ..storage.base import Session
 
 _CHECKS = {
     "an account's balance is not the sum of its entries": """

@@ -11,7 +11,7 @@ from .periods import MOST
 from .prices import usd
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Row, Session
+    from ..storage.base import Row, Session
     from .ledger import Account
 
 _LOTS = """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .ledger import Account
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Row, Session
+    from ..storage.base import Row, Session
 
 _KEY = ("day", "project", "user_name", "api_key", "workflow", "provider", "model")
 _DAY = ("calls", "unknown", "released", "cached", "images", "microusd", "unknown_microusd")

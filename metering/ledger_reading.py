@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .ledger import By, Line, Spend, Taken, Totals
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Session
+    from ..storage.base import Session
 
 _ASIDE = "SELECT CAST(coalesce(sum(balance), 0) AS BIGINT) AS sum FROM balances WHERE account LIKE 'allowance:%'"
 _ASIDE_OF_JOB = """

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timezone
+from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from .. import log
+from ..clock import utc_now
 from ..errors import InvalidInput
-from ..storage.sessions import TryAgain
+from ..storage.base import TryAgain
 from .accounts import FUNDS, NEVER
 from .ledger import THIS_RUN, TODAY, Account, By, Correction, Ledger, Limits, Line, Posting, Spend, Taken, Totals
 from .ledger_batch import Batch
@@ -16,7 +17,7 @@ from .ledger_usage import LOCK, Counters, make_row
 from .periods import MOST, SETTING, stamp
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Session, Store
+    from ..storage.base import Session, Store
     from .accounts import Owner
     from .budgets import Budget, Usage
     from .credit import Credit
@@ -27,11 +28,6 @@ logger = log.get("metering.ledger")
 _PAYER = "SELECT 1 FROM credit_accounts LIMIT 1"
 
 
-def utc_now() -> datetime:
-    """The time, aware and in UTC."""
-    return datetime.now(timezone.utc)
-
-
 class SqlLedger(Ledger):
     """``budget_microusd`` is the most that all jobs together may take as far as this process grants (None: no limit);
     ``now`` tells when an allowance is granted, and with it to which period it belongs."""
@@ -39,7 +35,7 @@ class SqlLedger(Ledger):
     def __init__(
         self, store: Store, *, budget_microusd: int | None = None, now: Callable[[], datetime] = utc_now
     ) -> None:
-        self._store, self._budget, self._now = store, budget_microusd, now
+        self.store, self._budget, self._now = store, budget_microusd, now
         if budget_microusd is not None:
             self._count_all()
 
@@ -47,7 +43,7 @@ class SqlLedger(Ledger):
         """Have the counter that MINTMARK_BUDGET_USD is held against; it costs a row that everybody shares, so it is
         there only once somebody asked for it."""
         sql = "SELECT 1 FROM budgets WHERE budget_id = :id"
-        if self._store.read(lambda db: db.run(sql, id=SETTING)):
+        if self.store.read(lambda db: db.run(sql, id=SETTING)):
             return
 
         def make(db: Session) -> None:
@@ -59,7 +55,7 @@ class SqlLedger(Ledger):
             )
             make_row(db, SETTING, "overall", "", "total", "")
 
-        self._store.transact(make)
+        self.store.transact(make)
 
     # -- allowances ---------------------------------------------------------------------------------------------------
 
@@ -73,24 +69,37 @@ class SqlLedger(Ledger):
         limits: Limits | None = None,
         today: date | None = None,
     ) -> None:
+        asked = microusd, account, call_id, limits, today
+        self._warn(self.store.transact(lambda db: self._granted(db, job_id, *asked)))
+
+    def allow_within(self, db: Session, job_id: str, microusd: int, account: Account) -> None:
+        """:meth:`allow` a job as part of a transaction of this ledger's store that does more than that."""
+        self._warn(self._granted(db, job_id, microusd, account))
+
+    def _granted(
+        self,
+        db: Session,
+        job_id: str,
+        microusd: int,
+        account: Account,
+        call_id: str | None = None,
+        limits: Limits | None = None,
+        today: date | None = None,
+    ) -> list[str]:
         if not 0 <= microusd <= MOST:
             raise InvalidInput(f"{microusd} is no amount of money in micro-dollars.", hint=f"From 0 to {MOST}.")
-
-        def work(db: Session) -> list[str]:
-            batch = self._batch(db)
-            if limits is not None and limits != Limits():
-                db.alone("limits")
-            source = _source(db, account)
-            if (
-                source == FUNDS
-                and limits is None
-                and call_id is None
-                and batch.allowances.start(job_id, job_id, account, microusd)
-            ):
-                return batch.finish(refuse=True)
-            return self._allow(batch, job_id, microusd, account, source, call_id, limits, today)
-
-        self._warn(self._store.transact(work))
+        batch = self._batch(db)
+        if limits is not None and limits != Limits():
+            db.alone("limits")
+        source = _source(db, account)
+        if (
+            source == FUNDS
+            and limits is None
+            and call_id is None
+            and batch.allowances.start(job_id, job_id, account, microusd)
+        ):
+            return batch.finish(refuse=True)
+        return self._allow(batch, job_id, microusd, account, source, call_id, limits, today)
 
     @staticmethod
     def _allow(
@@ -134,13 +143,14 @@ class SqlLedger(Ledger):
             logger.warning("Budget %s has passed its soft limit.", budget_id, extra=log.action("soft_limit"))
 
     def close_job(self, job_id: str) -> None:
-        def work(db: Session) -> None:
-            batch = self._batch(db)
-            if (found := batch.allowances.find(job_id)) is not None:
-                batch.allowances.close(found)
-            batch.finish()
+        self.store.transact(lambda db: self.close_job_within(db, job_id))
 
-        self._store.transact(work)
+    def close_job_within(self, db: Session, job_id: str) -> None:
+        """:meth:`close_job` as part of a transaction that does more than that."""
+        batch = self._batch(db)
+        if (found := batch.allowances.find(job_id)) is not None:
+            batch.allowances.close(found)
+        batch.finish()
 
     # -- calls --------------------------------------------------------------------------------------------------------
 
@@ -160,11 +170,11 @@ class SqlLedger(Ledger):
             return passed
 
         if postings or read is not None:
-            self._warn(self._store.transact(work))
+            self._warn(self.store.transact(work))
 
     def cursor(self, journal_id: str) -> int:
         sql = "SELECT seq FROM cursors WHERE journal_id = :journal_id"
-        rows = self._store.read(lambda db: db.run(sql, journal_id=journal_id))
+        rows = self.store.read(lambda db: db.run(sql, journal_id=journal_id))
         return int(rows[0]["seq"]) if rows else 0
 
     def correct_all(self, corrections: Iterable[Correction]) -> None:
@@ -180,24 +190,24 @@ class SqlLedger(Ledger):
             return batch.finish()
 
         if given:
-            self._warn(self._store.transact(work))
+            self._warn(self.store.transact(work))
 
     # -- budgets and credit -------------------------------------------------------------------------------------------
 
     def set_budget(self, budget: Budget) -> None:
         from . import ledger_budgets
 
-        self._store.transact(lambda db: ledger_budgets.put(db, budget, stamp(self._now())))
+        self.store.transact(lambda db: ledger_budgets.put(db, budget, stamp(self._now())))
 
     def remove_budget(self, budget: Budget) -> bool:
         from . import ledger_budgets
 
-        return self._store.transact(lambda db: ledger_budgets.remove(db, budget.id))
+        return self.store.transact(lambda db: ledger_budgets.remove(db, budget.id))
 
     def budgets(self) -> list[Usage]:
         from . import ledger_budgets
 
-        return self._store.read(lambda db: ledger_budgets.usages(db, stamp(self._now())))
+        return self.store.read(lambda db: ledger_budgets.usages(db, stamp(self._now())))
 
     def top_up(self, owner: Owner, name: str, microusd: int, *, key: str, expires_at: datetime | None = None) -> None:
         from . import ledger_credit
@@ -205,30 +215,30 @@ class SqlLedger(Ledger):
 
         until = NEVER if expires_at is None else stamp(expires_at)
         account, at = credit_account(owner, name), stamp(self._now())
-        self._store.transact(lambda db: ledger_credit.top_up(db, account, microusd, key=key, expires_at=until, at=at))
+        self.store.transact(lambda db: ledger_credit.top_up(db, account, microusd, key=key, expires_at=until, at=at))
 
     def refund(self, owner: Owner, name: str, microusd: int, *, key: str, reason: str = "") -> None:
         from . import ledger_credit
         from .accounts import credit_account
 
         account, at = credit_account(owner, name), stamp(self._now())
-        self._store.transact(lambda db: ledger_credit.refund(db, account, microusd, key=key, reason=reason, at=at))
+        self.store.transact(lambda db: ledger_credit.refund(db, account, microusd, key=key, reason=reason, at=at))
 
     def credit(self) -> list[Credit]:
         from . import ledger_credit
 
-        return self._store.read(lambda db: ledger_credit.credits_of(db, stamp(self._now())))
+        return self.store.read(lambda db: ledger_credit.credits_of(db, stamp(self._now())))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def taken(self, *, job_id: str | None = None, but: str | None = None, day: date | None = None) -> Taken:
         from .ledger_reading import taken
 
-        return self._store.read(lambda db: taken(db, job_id=job_id, but=but, day=day))
+        return self.store.read(lambda db: taken(db, job_id=job_id, but=but, day=day))
 
     def knows(self, job_id: str) -> bool:
         sql = "SELECT 1 FROM allowances WHERE job_id = :job_id LIMIT 1"
-        return bool(self._store.read(lambda db: db.run(sql, job_id=job_id)))
+        return bool(self.store.read(lambda db: db.run(sql, job_id=job_id)))
 
     def lines(
         self,
@@ -243,25 +253,25 @@ class SqlLedger(Ledger):
         from .ledger_reading import lines
 
         asked = {"job_id": job_id, "kind": kind, "provider": provider}
-        return self._store.read(lambda db: lines(db, asked, since=since, until=until, limit=limit))
+        return self.store.read(lambda db: lines(db, asked, since=since, until=until, limit=limit))
 
     def totals(self) -> Totals:
         from .ledger_reading import totals
 
-        return self._store.read(totals)
+        return self.store.read(totals)
 
     def report(self, by: By, *, since: date | None = None, until: date | None = None) -> list[Spend]:
         from .ledger_reading import report
 
-        return self._store.read(lambda db: report(db, by, since=since, until=until))
+        return self.store.read(lambda db: report(db, by, since=since, until=until))
 
     def problems(self) -> list[str]:
         from .ledger_check import problems
 
-        return self._store.read(problems)
+        return self.store.read(problems)
 
     def close(self) -> None:
-        self._store.close()
+        self.store.close()
 
 
 _READ = """

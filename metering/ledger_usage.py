@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .periods import NO_LIMIT, SETTING, Period, ceiling, period_end, period_start
 
 if TYPE_CHECKING:
-    from ..storage.sessions import Row, Session
+    from ..storage.base import Row, Session
     from .ledger import Account
 
 LOCK = "budgets"

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from ..clock import utc_now
+from ..storage.base import spelled
 from ..storage.postgres_store import DIALECT, PostgresStore
-from .ledger_sql import SqlLedger, utc_now
+from .ledger_sql import SqlLedger
 
 VERSION = 2
 _HERE = Path(__file__).parent
@@ -27,7 +29,5 @@ class PostgresLedger(SqlLedger):
 
 def schema() -> str:
     """The SQL that makes an empty ledger."""
-    common = (_HERE / "ledger_v2.sql").read_text(encoding="utf-8")
-    for name, meaning in DIALECT.items():
-        common = common.replace(f"{{{name}}}", meaning)
+    common = spelled((_HERE / "ledger_v2.sql").read_text(encoding="utf-8"), DIALECT)
     return common + (_HERE / "ledger_postgres.sql").read_text(encoding="utf-8")

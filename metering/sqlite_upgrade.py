@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timezone
 
+from ..clock import utc_now
 from ..storage.database import run_script
 from ..storage.sqlite_store import SqliteSession
 from .ledger import Account, Posting
@@ -30,7 +30,7 @@ def from_version_1(connection: sqlite3.Connection, schema: str) -> None:
 
 
 def _book(connection: sqlite3.Connection) -> None:
-    session, now = SqliteSession(connection), stamp(datetime.now(timezone.utc))
+    session, now = SqliteSession(connection), stamp(utc_now())
     postings: dict[str, list[Posting]] = {}
     # In doubt first: an outcome came after it, and of two outcomes there was only one.
     for row in session.run("SELECT * FROM old_postings ORDER BY at, call_id, kind = 'unknown' DESC"):

@@ -1,4 +1,6 @@
-"""What a checker is. This file is the specification; a checker is one file beside it.
+"""What a checker is: this file is the specification, and ``tests/contracts/checker.py`` its test.
+
+A checker is one file beside this one, and its class stands in ``registry.py``.
 
 A checker reports scores and never decides: the same scores may pass under one policy and be blocked under another, and
 only the policy knows. It keeps nothing of what it was shown and logs none of it.
@@ -8,14 +10,27 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
+
+from typing_extensions import Self
 
 from ..errors import InternalError
 from .verdict import Subject
 
 Problem = Literal["not_configured", "failed"]
+
+
+class JsonClient(Protocol):
+    """Whatever can post to a service: bound to its base URL and key, with time limits and retries of its own."""
+
+    async def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object answered to a POST of ``body`` to ``path``; raises a :class:`ProviderError` otherwise."""
+
+
+Connect = Callable[[str], JsonClient | None]
+"""Gives a client to the provider of this name; None where there is no key for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +75,11 @@ class Checker(ABC):
     """What it can judge; the moderator asks it about nothing else."""
     local: ClassVar[bool] = False
     """True when nothing leaves this process. Local checkers are asked first; what they block is shown to no service."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, connect: Connect) -> Self | None:
+        """The checker, ready to be asked; None where it is not set up here. Asks nobody anything yet."""
 
     @abstractmethod
     async def check_text(self, text: str, negative: str = "") -> Scores:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timezone
 
 from .. import log
+from ..clock import Clock, utc_now
 from ..errors import MissingKey, ProviderError
 from .base import Checker, Outcome, Scores
 from .decision import decide
@@ -16,12 +16,7 @@ from .verdict import Subject, Verdict, image_digest, prompt_digest
 
 _log = log.get("moderation")
 
-Clock = Callable[[], datetime]
 _Question = Callable[[Checker], Awaitable[Scores]]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 class Moderator:
@@ -32,7 +27,7 @@ class Moderator:
     concurrently; the checkers stay the caller's to close.
     """
 
-    def __init__(self, policy: Policy, checkers: Mapping[str, Checker], clock: Clock = _utc_now) -> None:
+    def __init__(self, policy: Policy, checkers: Mapping[str, Checker], clock: Clock = utc_now) -> None:
         self.policy = policy
         self._checkers: dict[str, Checker] = {RulesChecker.name: RulesChecker(), **checkers}
         self._clock = clock

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing_extensions import Self
 
 from ..errors import BadAnswer, InvalidInput
-from .base import Checker, Scores
+from .base import Checker, Connect, JsonClient, Scores
 from .verdict import Subject
 
 MODEL = "omni-moderation-latest"
@@ -27,13 +28,6 @@ SCORED_FROM_PIXELS = frozenset(
 )
 
 _INPUT_TYPE: Mapping[Subject, str] = {"prompt": "text", "image": "image"}
-
-
-class JsonClient(Protocol):
-    """Whatever can post to the endpoint: bound to its base URL and key, with time limits and retries of its own."""
-
-    async def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The JSON object answered to a POST of ``body`` to ``path``; raises a :class:`ProviderError` otherwise."""
 
 
 class _Answered(BaseModel):
@@ -56,6 +50,12 @@ class OpenAIChecker(Checker):
 
     name = "openai"
     subjects = frozenset({"prompt", "image"})
+    local = False
+
+    @classmethod
+    def open(cls, connect: Connect) -> Self | None:
+        client = connect("openai")
+        return cls(client) if client is not None else None
 
     def __init__(self, client: JsonClient, *, model: str = MODEL) -> None:
         self._client = client

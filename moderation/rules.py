@@ -13,8 +13,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from typing_extensions import Self
+
 from ..errors import InvalidInput
-from .base import Checker, Scores
+from .base import Checker, Connect, Scores
 from .lexicon import Combination, Hit, Lexicon, Severity, lexicon
 from .normalize import MAX_CHARS, Form, forms
 
@@ -44,6 +46,10 @@ class RulesChecker(Checker):
     name = "rules"
     subjects = frozenset({"prompt"})
     local = True
+
+    @classmethod
+    def open(cls, connect: Connect) -> Self | None:
+        return cls()
 
     async def check_text(self, text: str, negative: str = "") -> Scores:
         return scan(text, negative)

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from . import generating
 from .feeding import Feed
-from .generating import HostedNode, own
+from .generating import HostedNode
 from .models import model_input
 
 TASK = "control"
@@ -20,12 +20,11 @@ class Control(HostedNode):
 
     @classmethod
     def define_schema(cls) -> Any:
-        return io.Schema(
-            node_id="MintmarkControl",
-            display_name="Control",
-            category=generating.CATEGORY,
-            description="Make an image that follows a map (edges, depth, a pose or a sketch) with a hosted model.",
-            search_aliases=["controlnet", "canny", "depth", "openpose", "sketch to image", "structure", "scribble"],
+        return generating.schema(
+            "MintmarkControl",
+            "Control",
+            "Make an image that follows a map (edges, depth, a pose or a sketch) with a hosted model.",
+            aliases=["controlnet", "canny", "depth", "openpose", "sketch to image", "structure", "scribble"],
             inputs=[
                 io.Image.Input("map", tooltip="The map itself, as a preprocessor or a drawing gives it."),
                 io.Combo.Input("kind", options=list(KINDS), default=KINDS[0], tooltip="What the map shows."),
@@ -38,30 +37,11 @@ class Control(HostedNode):
                 generating.count_input(" of each"),
                 *generating.origin_inputs(),
             ],
-            outputs=generating.outputs(),
-            hidden=generating.HIDDEN,
         )
 
     @classmethod
-    async def execute(
-        cls,
-        kind: str,
-        prompt: str,
-        seed: int,
-        model: Any = None,
-        strength: float = 0.0,
-        negative_prompt: str = "",
-        width: int = 0,
-        height: int = 0,
-        count: int = 1,
-        record: Any = None,
-        source: Any = None,
-        **maps: Any,
-    ) -> Any:
-        asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
-        shape = {"width": own(width), "height": own(height), "strength": own(strength), "control": kind}
-
+    async def execute(cls, kind: str, **shared: Any) -> Any:
         def parts(feed: Feed) -> list[dict[str, Any]]:
-            return [{"images": [one]} for one in feed.images(maps["map"], "map")]
+            return [{"images": [one]} for one in feed.images(shared["map"], "map")]
 
-        return await cls.ask(TASK, model, {**asked, **shape}, parts, Feed(record, source))
+        return await cls.ask(TASK, shared, parts, control=kind)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from . import inputs
+from .base import Node
 from .host import current as current_host
 from .sockets import SourceSocket
 from .worker import current
@@ -28,7 +29,21 @@ _STATES = {
 }
 
 
-class ReadCredentials(io.ComfyNode):
+class _OfFile(Node):
+    """A node that reads a file of the input folder as it is."""
+
+    @classmethod
+    def validate_inputs(cls, image: Any) -> bool | str:
+        """Files may have been uploaded since the list was made."""
+        return inputs.problem(image)
+
+    @classmethod
+    def fingerprint_inputs(cls, image: Any = None, **_: Any) -> str:
+        """By the file's bytes."""
+        return inputs.digest(image)
+
+
+class ReadCredentials(_OfFile):
     """Tells what a file's credential says."""
 
     @classmethod
@@ -50,16 +65,6 @@ class ReadCredentials(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, image: Any) -> bool | str:
-        """Files may have been uploaded since the list was made."""
-        return inputs.problem(image)
-
-    @classmethod
-    def fingerprint_inputs(cls, image: Any = None, **_: Any) -> str:
-        """By the file's bytes."""
-        return inputs.digest(image)
-
-    @classmethod
     async def execute(cls, image: str) -> Any:
         async def look(_engine: Any, _job: Any, _node: str) -> Credential:
             return await asyncio.to_thread(_credential, image)
@@ -71,7 +76,7 @@ class ReadCredentials(io.ComfyNode):
         return io.NodeOutput(text, told, valid, found.state == "trusted", ui=ui.PreviewText(text))
 
 
-class LoadImageWithCredentials(io.ComfyNode):
+class LoadImageWithCredentials(_OfFile):
     """Opens a file, and passes it on with its credential."""
 
     @classmethod
@@ -89,16 +94,6 @@ class LoadImageWithCredentials(io.ComfyNode):
                 SourceSocket.Output("source", tooltip="The file itself, for Sign and Save or a node that edits it."),
             ],
         )
-
-    @classmethod
-    def validate_inputs(cls, image: Any) -> bool | str:
-        """Files may have been uploaded since the list was made."""
-        return inputs.problem(image)
-
-    @classmethod
-    def fingerprint_inputs(cls, image: Any = None, **_: Any) -> str:
-        """By the file's bytes."""
-        return inputs.digest(image)
 
     @classmethod
     async def execute(cls, image: str) -> Any:

@@ -8,7 +8,7 @@ from comfy_api.latest import io
 
 from . import generating
 from .feeding import Feed
-from .generating import HostedNode, own
+from .generating import HostedNode
 from .models import model_input
 
 TASK = "edit"
@@ -20,12 +20,11 @@ class EditImage(HostedNode):
 
     @classmethod
     def define_schema(cls) -> Any:
-        return io.Schema(
-            node_id="MintmarkEditImage",
-            display_name="Edit Image",
-            category=generating.CATEGORY,
-            description="Change an image by telling a hosted model what to do, with references to take things from.",
-            search_aliases=["edit", "img2img", "image to image", "kontext", "reference", "restyle", "nano banana"],
+        return generating.schema(
+            "MintmarkEditImage",
+            "Edit Image",
+            "Change an image by telling a hosted model what to do, with references to take things from.",
+            aliases=["edit", "img2img", "image to image", "kontext", "reference", "restyle", "nano banana"],
             inputs=[
                 io.Image.Input("image", tooltip="What to edit. Further images of the batch are references."),
                 generating.prompt_input("What to change, in plain words; or what you want to see instead."),
@@ -38,34 +37,15 @@ class EditImage(HostedNode):
                 generating.count_input(),
                 *generating.origin_inputs(),
             ],
-            outputs=generating.outputs(),
-            hidden=generating.HIDDEN,
         )
 
     @classmethod
-    async def execute(
-        cls,
-        image: Any,
-        prompt: str,
-        seed: int,
-        model: Any = None,
-        negative_prompt: str = "",
-        width: int = 0,
-        height: int = 0,
-        strength: float = 0.0,
-        count: int = 1,
-        record: Any = None,
-        source: Any = None,
-        **further: Any,
-    ) -> Any:
-        asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
-        shape = {"width": own(width), "height": own(height), "strength": own(strength)}
-
+    async def execute(cls, image: Any, **shared: Any) -> Any:
         def parts(feed: Feed) -> list[dict[str, Any]]:
             images = feed.images(image)
             for name in FURTHER:
-                if further.get(name) is not None:
-                    images += feed.images(further[name], name)
+                if shared.get(name) is not None:
+                    images += feed.images(shared[name], name)
             return [{"images": images}]
 
-        return await cls.ask(TASK, model, {**asked, **shape}, parts, Feed(record, source))
+        return await cls.ask(TASK, shared, parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .base import known
 from .control import Control
 from .credentials import LoadImageWithCredentials, ReadCredentials
 from .edit_image import EditImage
@@ -26,7 +27,7 @@ from .upscale import Upscale
 from .variations import Variations
 from .worker import current as current_worker
 
-NODES: list[type[io.ComfyNode]] = [
+NODES: tuple[type[io.ComfyNode], ...] = (
     TextToImage,
     EditImage,
     Inpaint,
@@ -50,7 +51,8 @@ NODES: list[type[io.ComfyNode]] = [
     SignAndSave,
     ReadCredentials,
     LoadImageWithCredentials,
-]
+)
+"""To add a node: write its class, add it here, and its help page under ``web/comfy/docs``."""
 
 
 class MintmarkExtension(ComfyExtension):
@@ -66,5 +68,5 @@ class MintmarkExtension(ComfyExtension):
             host.guard_cache()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """The palette."""
-        return NODES
+        """The palette. Raises InternalError naming a malformed node."""
+        return known(NODES)

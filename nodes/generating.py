@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .base import Node
 from .checking import whole
 from .feeding import Feed
 from .models import chosen, model_in_graph
@@ -28,9 +29,12 @@ MAX_SIDE = 4096
 MAX_COUNT = 10
 Parts = Callable[[Feed], Iterable[dict[str, Any]]]
 """The fields that the requests of one execution do not share: one request each."""
+_PLAIN = ("prompt", "negative_prompt", "seed", "count")
+_LEFT_TO_THE_MODEL = ("width", "height", "strength", "scale")
+"""Inputs of which 0 leaves the choice to the model."""
 
 
-class HostedNode(io.ComfyNode):
+class HostedNode(Node):
     """The base of nodes that ask a hosted model."""
 
     @classmethod
@@ -39,13 +43,19 @@ class HostedNode(io.ComfyNode):
         return current().scope()
 
     @classmethod
-    async def ask(cls, task: str, model: Any, common: dict[str, Any], parts: Parts, feed: Feed | None = None) -> Any:
-        """Make the images and give the node's outputs. Raises InvalidInput naming the input, and as the service."""
+    async def ask(cls, task: str, shared: Mapping[str, Any], parts: Parts, **own: Any) -> Any:
+        """Make the images and give the node's outputs. ``shared`` are the inputs that several nodes have, as they were
+        given; ``own`` are fields of the request that this node alone sets.
+
+        Raises InvalidInput naming the input, and as the service.
+        """
         from ..providers.previews import shown_by
         from .pixels import to_image
 
-        fed = feed or Feed()
+        fed = Feed(shared.get("record"), shared.get("source"))
+        model = shared.get("model")
         wanted = model_in_graph(cls.hidden) if model is None else model
+        common = {**_fields(shared), **own}
 
         def requests() -> list[GenerationRequest]:
             return [_request(task, wanted, {**common, **part}) for part in parts(fed)]
@@ -63,9 +73,14 @@ class HostedNode(io.ComfyNode):
         return io.NodeOutput(image, made, ui=ui.PreviewText(told) if told else None)
 
 
-def own(value: float) -> float | None:
-    """What a widget asks for: 0 leaves it to the model."""
-    return value or None
+def each_of(image: Any) -> Parts:
+    """One request for each picture of the batch."""
+    return lambda feed: [{"images": [one]} for one in feed.images(image)]
+
+
+def _fields(shared: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {"prompt": "", "count": 1, **{name: shared[name] for name in _PLAIN if name in shared}}
+    return {**plain, **{name: shared[name] or None for name in _LEFT_TO_THE_MODEL if name in shared}}
 
 
 def _request(task: str, model: Any, fields: dict[str, Any]) -> GenerationRequest:
@@ -95,7 +110,21 @@ def _told(made: Generated) -> str:
     return "\n".join(lines)
 
 
-# -- inputs and outputs that the nodes have in common ---------------------------------------------------------------
+# -- what the nodes' schemas have in common -------------------------------------------------------------------------
+
+
+def schema(node_id: str, name: str, description: str, *, aliases: list[str], inputs: list[Any]) -> Any:
+    """A hosted node's schema."""
+    return io.Schema(
+        node_id=node_id,
+        display_name=name,
+        category=CATEGORY,
+        description=description,
+        search_aliases=aliases,
+        inputs=inputs,
+        outputs=outputs(),
+        hidden=HIDDEN,
+    )
 
 
 def prompt_input(tooltip: str, *, optional: bool = False) -> Any:

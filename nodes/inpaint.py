@@ -19,12 +19,11 @@ class Inpaint(HostedNode):
 
     @classmethod
     def define_schema(cls) -> Any:
-        return io.Schema(
-            node_id="MintmarkInpaint",
-            display_name="Inpaint",
-            category=generating.CATEGORY,
-            description="Repaint the masked part of an image with a hosted model.",
-            search_aliases=["inpainting", "mask", "fill", "generative fill", "erase", "replace part", "retouch"],
+        return generating.schema(
+            "MintmarkInpaint",
+            "Inpaint",
+            "Repaint the masked part of an image with a hosted model.",
+            aliases=["inpainting", "mask", "fill", "generative fill", "erase", "replace part", "retouch"],
             inputs=[
                 io.Image.Input("image", tooltip="The image. Each one of a batch is a call of its own."),
                 io.Mask.Input("mask", tooltip="White (1) is repainted, black stays. As large as the image."),
@@ -35,26 +34,11 @@ class Inpaint(HostedNode):
                 generating.count_input(" of each"),
                 *generating.origin_inputs(),
             ],
-            outputs=generating.outputs(),
-            hidden=generating.HIDDEN,
         )
 
     @classmethod
-    async def execute(
-        cls,
-        image: Any,
-        mask: Any,
-        prompt: str,
-        seed: int,
-        model: Any = None,
-        negative_prompt: str = "",
-        count: int = 1,
-        record: Any = None,
-        source: Any = None,
-    ) -> Any:
-        asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
-
+    async def execute(cls, image: Any, mask: Any, **shared: Any) -> Any:
         def parts(feed: Feed) -> list[dict[str, Any]]:
             return [{"images": [one], "mask": its} for one, its in feed.masked(image, mask)]
 
-        return await cls.ask(TASK, model, asked, parts, Feed(record, source))
+        return await cls.ask(TASK, shared, parts)

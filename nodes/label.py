@@ -7,13 +7,14 @@ from typing import Any
 
 from comfy_api.latest import io
 
+from .base import Node
 from .checking import number, one_of
 
 BADGE, TEXT = "badge", "text"
 POSITIONS = ["bottom right", "bottom left", "bottom centre", "top right", "top left", "top centre", "centre"]
 
 
-class VisibleLabel(io.ComfyNode):
+class VisibleLabel(Node):
     """Writes a label onto images."""
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .base import Node
 from .checking import one_of
 from .sockets import RecordSocket, VerdictSocket
 from .worker import current
@@ -27,7 +28,7 @@ MASKS = ("blur", "placeholder")
 ON_FLAGGED, ON_BLOCKED = ("pass", STOP, *MASKS), (STOP, *MASKS)
 
 
-class ModeratePrompt(io.ComfyNode):
+class ModeratePrompt(Node):
     """Checks a text against the policy and hands it on with the verdict."""
 
     @classmethod
@@ -56,7 +57,7 @@ class ModeratePrompt(io.ComfyNode):
         return io.NodeOutput(text, (verdict,), ui=ui.PreviewText(_told([verdict])))
 
 
-class ModerateImage(io.ComfyNode):
+class ModerateImage(Node):
     """Checks images against the policy; a verdict the record already holds is not asked for again."""
 
     @classmethod
@@ -92,7 +93,7 @@ class ModerateImage(io.ComfyNode):
         return io.NodeOutput(images, tuple(verdicts), ui=ui.PreviewText(_told(verdicts)))
 
 
-class ModerationGate(io.ComfyNode):
+class ModerationGate(Node):
     """Lets images through or stops what comes after it."""
 
     @classmethod

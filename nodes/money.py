@@ -10,6 +10,7 @@ from comfy_api.latest import io, ui
 from ..errors import InvalidInput
 from ..providers.catalog import rows
 from . import estimating
+from .base import Node
 from .checking import one_of, whole
 from .worker import current
 
@@ -28,7 +29,7 @@ THIS_GRAPH, ONE_MODEL = "this graph", "one model"
 SANDBOX = "Sandbox: no real money."
 
 
-class CostEstimate(io.ComfyNode):
+class CostEstimate(Node):
     """Says what the graph will cost, without running it."""
 
     @classmethod
@@ -74,7 +75,7 @@ class CostEstimate(io.ComfyNode):
         return io.NodeOutput(text, asked.low / MICRO, high / MICRO, ui=ui.PreviewText(text))
 
 
-class BudgetGuard(io.ComfyNode):
+class BudgetGuard(Node):
     """Hands anything on, and holds the run within its limits."""
 
     @classmethod

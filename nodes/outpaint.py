@@ -7,8 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from . import generating
-from .feeding import Feed
-from .generating import HostedNode
+from .generating import HostedNode, each_of
 from .models import model_input
 
 TASK = "outpaint"
@@ -20,12 +19,11 @@ class Outpaint(HostedNode):
 
     @classmethod
     def define_schema(cls) -> Any:
-        return io.Schema(
-            node_id="MintmarkOutpaint",
-            display_name="Outpaint",
-            category=generating.CATEGORY,
-            description="Extend an image beyond its edges with a hosted model.",
-            search_aliases=["outpainting", "extend", "expand", "uncrop", "banner", "wider", "canvas"],
+        return generating.schema(
+            "MintmarkOutpaint",
+            "Outpaint",
+            "Extend an image beyond its edges with a hosted model.",
+            aliases=["outpainting", "extend", "expand", "uncrop", "banner", "wider", "canvas"],
             inputs=[
                 io.Image.Input("image", tooltip="The image. Each one of a batch is a call of its own."),
                 *(_side(name) for name in SIDES),
@@ -36,33 +34,12 @@ class Outpaint(HostedNode):
                 generating.count_input(" of each"),
                 *generating.origin_inputs(),
             ],
-            outputs=generating.outputs(),
-            hidden=generating.HIDDEN,
         )
 
     @classmethod
-    async def execute(
-        cls,
-        image: Any,
-        left: int,
-        top: int,
-        right: int,
-        bottom: int,
-        seed: int,
-        model: Any = None,
-        prompt: str = "",
-        negative_prompt: str = "",
-        count: int = 1,
-        record: Any = None,
-        source: Any = None,
-    ) -> Any:
-        asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
-        margins = dict(zip(SIDES, (left, top, right, bottom), strict=True))
-
-        def parts(feed: Feed) -> list[dict[str, Any]]:
-            return [{"images": [one]} for one in feed.images(image)]
-
-        return await cls.ask(TASK, model, {**asked, "margins": margins}, parts, Feed(record, source))
+    async def execute(cls, image: Any, **shared: Any) -> Any:
+        margins = {side: shared[side] for side in SIDES}
+        return await cls.ask(TASK, shared, each_of(image), margins=margins)
 
 
 def _side(name: str) -> Any:

@@ -30,7 +30,7 @@ def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
             picture, media_type = await asyncio.to_thread(_opened, data, engine.settings.max_pixels)
             verdict = await engine.moderator(job.policy).image(data, media_type)
         except MintmarkError as exc:
-            logger.info("A preview is not shown: %s", exc, extra=log.action("preview_failed"))
+            logger.info("A preview is not shown: %s", exc, extra=log.action("preview_not_shown"))
             return
         # ComfyUI ends a node that says something after it was interrupted; the call itself must see to its end.
         if verdict.decision == "allowed" and not current().interrupted():

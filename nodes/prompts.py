@@ -10,6 +10,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .base import Node
 from .checking import one_of, whole
 
 CATEGORY = "Mintmark/prompt"
@@ -26,7 +27,7 @@ def styles() -> dict[str, str]:
     return loaded
 
 
-class PromptTemplate(io.ComfyNode):
+class PromptTemplate(Node):
     """Fills a template with variables, wildcards and style tokens."""
 
     @classmethod
@@ -91,7 +92,7 @@ class PromptTemplate(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-class StructuredPrompt(io.ComfyNode):
+class StructuredPrompt(Node):
     """Puts a prompt together from the parts a photographer would name."""
 
     @classmethod
@@ -136,7 +137,7 @@ class StructuredPrompt(io.ComfyNode):
         return io.NodeOutput(text, negative.strip(), ui=ui.PreviewText(text))
 
 
-class SeedBatch(io.ComfyNode):
+class SeedBatch(Node):
     """A list of seeds: what comes after it runs once for each."""
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
+from .base import Node
 from .money import CATEGORY, MICRO, sandboxed, table
 from .sockets import RecordSocket
 from .worker import current
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..generation.record import Record
 
 
-class Receipt(io.ComfyNode):
+class Receipt(Node):
     """Shows the receipts of records as a table."""
 
     @classmethod
@@ -46,10 +47,12 @@ class Receipt(io.ComfyNode):
 
     @classmethod
     async def execute(cls, record: Any, record_2: Any = None, record_3: Any = None, record_4: Any = None) -> Any:
+        from ..generation.adopting import adopted
+
         made = [each for each in (record, record_2, record_3, record_4) if each is not None]
 
         async def adopt(engine: Engine, job: JobContext, node: str) -> tuple[list[Record], dict[str, str]]:
-            found = [await asyncio.to_thread(engine.service.adopt_cached, each.record, job, node) for each in made]
+            found = [await asyncio.to_thread(adopted, engine.journal, each.record, job, node) for each in made]
             return found, await asyncio.to_thread(_images, engine, found)
 
         records, images = await current().job(adopt)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from .. import __version__, log
 from ..errors import InternalError, InvalidInput, MintmarkError, Unauthorized, UnknownJob, WorkerModeMismatch
+from ..providers.urls import is_loopback
 from .devices import Readings
 from .worker import Worker
 
@@ -176,11 +176,4 @@ def is_local(request: web.Request) -> bool:
     """
     forwarded = any(request.headers.get(name) for name in FORWARDED)
     host = urlsplit(f"//{request.host}").hostname or ""
-    return _is_loopback(request.remote) and not forwarded and (host == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(address or "").is_loopback
-    except ValueError:
-        return False
+    return is_loopback(request.remote) and not forwarded and is_loopback(host)

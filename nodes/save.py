@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..errors import ImageTooLarge
+from .base import Node
 from .checking import one_of, whole
 from .encoding import FORMATS
 from .moderation import may_hide
@@ -31,7 +32,7 @@ ORIGINS = {
 }
 
 
-class SignAndSave(io.ComfyNode):
+class SignAndSave(Node):
     """Writes signed PNG, JPEG and WebP files."""
 
     @classmethod
@@ -176,11 +177,12 @@ def _wanted(asked: dict[str, Any], texts: dict[str, str] | None, job: JobContext
 async def _drafts(
     engine: Engine, job: JobContext, node: str, images: Any, made: Any, source: Any, wanted: Wanted
 ) -> tuple[list[Draft], list[str]]:
+    from ..generation.adopting import adopted
     from .pixels import to_frames
 
     _check_size(images, engine.settings.max_pixels)
     frames = await asyncio.to_thread(to_frames, images)
-    record = await asyncio.to_thread(engine.service.adopt_cached, made.record, job, node) if made else None
+    record = await asyncio.to_thread(adopted, engine.journal, made.record, job, node) if made else None
     found = [
         await asyncio.to_thread(draft, made, record, source, frame, f"image {number}", wanted)
         for number, frame in enumerate(frames, 1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
+from .base import Node
 from .checking import number, one_of, whole
 from .worker import current
 
@@ -25,7 +26,7 @@ RANKINGS = (OVERALL, *MEASURES, AS_GIVEN)
 _SEARCHED = ["best of", "aesthetic score", "quality", "sharpness", "sort images"]
 
 
-class RankCandidates(io.ComfyNode):
+class RankCandidates(Node):
     """Sorts images, best first."""
 
     @classmethod
@@ -85,7 +86,7 @@ class RankCandidates(io.ComfyNode):
         return io.NodeOutput(ranked, text, [totals[index] for index in order], ui=ui.PreviewText(text))
 
 
-class Deduplicate(io.ComfyNode):
+class Deduplicate(Node):
     """Drops images that look like one that came before."""
 
     @classmethod
@@ -123,7 +124,7 @@ class Deduplicate(io.ComfyNode):
         return io.NodeOutput(left, total - len(kept), ui=ui.PreviewText(told))
 
 
-class PickBest(io.ComfyNode):
+class PickBest(Node):
     """Keeps the best few."""
 
     @classmethod

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfy_api.latest import io
-
 from ..errors import InvalidInput
 from . import generating
 from .generating import HostedNode
@@ -20,12 +18,11 @@ class TextToImage(HostedNode):
 
     @classmethod
     def define_schema(cls) -> Any:
-        return io.Schema(
-            node_id="MintmarkTextToImage",
-            display_name="Text to Image",
-            category=generating.CATEGORY,
-            description="Make images from words with a hosted model. Checked, priced and recorded.",
-            search_aliases=["hosted", "api", "flux", "gpt image", "openai", "fal", "generate image", "txt2img", "t2i"],
+        return generating.schema(
+            "MintmarkTextToImage",
+            "Text to Image",
+            "Make images from words with a hosted model. Checked, priced and recorded.",
+            aliases=["hosted", "api", "flux", "gpt image", "openai", "fal", "generate image", "txt2img", "t2i"],
             inputs=[
                 generating.prompt_input("What you want to see, in plain words."),
                 generating.negative_input(),
@@ -34,22 +31,10 @@ class TextToImage(HostedNode):
                 generating.seed_input(),
                 generating.count_input(),
             ],
-            outputs=generating.outputs(),
-            hidden=generating.HIDDEN,
         )
 
     @classmethod
-    async def execute(
-        cls,
-        prompt: str,
-        width: int,
-        height: int,
-        seed: int,
-        model: Any = None,
-        count: int = 1,
-        negative_prompt: str = "",
-    ) -> Any:
+    async def execute(cls, prompt: str, width: int, height: int, **shared: Any) -> Any:
         if not prompt.strip():
             raise InvalidInput("prompt: is empty.", hint="Say what you want to see.")
-        asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": count}
-        return await cls.ask(TASK, model, {**asked, "width": width, "height": height}, lambda _: [{}])
+        return await cls.ask(TASK, shared, lambda _: [{}], prompt=prompt, width=width, height=height)

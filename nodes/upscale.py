@@ -7,8 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from . import generating
-from .feeding import Feed
-from .generating import HostedNode, own
+from .generating import HostedNode, each_of
 from .models import model_input
 
 TASK = "upscale"
@@ -19,12 +18,11 @@ class Upscale(HostedNode):
 
     @classmethod
     def define_schema(cls) -> Any:
-        return io.Schema(
-            node_id="MintmarkUpscale",
-            display_name="Upscale",
-            category=generating.CATEGORY,
-            description="Enlarge an image with a hosted model.",
-            search_aliases=["upscaler", "enlarge", "super resolution", "esrgan", "enhance", "4x", "hires"],
+        return generating.schema(
+            "MintmarkUpscale",
+            "Upscale",
+            "Enlarge an image with a hosted model.",
+            aliases=["upscaler", "enlarge", "super resolution", "esrgan", "enhance", "4x", "hires"],
             inputs=[
                 io.Image.Input("image", tooltip="The image. Each one of a batch is a call of its own."),
                 model_input(TASK, "fal/clarity-upscaler"),
@@ -41,25 +39,8 @@ class Upscale(HostedNode):
                 generating.negative_input(),
                 *generating.origin_inputs(),
             ],
-            outputs=generating.outputs(),
-            hidden=generating.HIDDEN,
         )
 
     @classmethod
-    async def execute(
-        cls,
-        image: Any,
-        scale: float,
-        seed: int,
-        model: Any = None,
-        prompt: str = "",
-        negative_prompt: str = "",
-        record: Any = None,
-        source: Any = None,
-    ) -> Any:
-        asked = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "count": 1, "scale": own(scale)}
-
-        def parts(feed: Feed) -> list[dict[str, Any]]:
-            return [{"images": [one]} for one in feed.images(image)]
-
-        return await cls.ask(TASK, model, asked, parts, Feed(record, source))
+    async def execute(cls, image: Any, **shared: Any) -> Any:
+        return await cls.ask(TASK, shared, each_of(image))

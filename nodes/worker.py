@@ -8,10 +8,10 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from .. import config, log
+from .. import config, log, tracing
+from ..clock import utc_now
 from ..errors import ContextMissing, InvalidInput, UnknownPolicy, WorkerModeMismatch
 from .host import Host
 
@@ -53,6 +53,7 @@ class Worker:
 
         async with AsyncExitStack() as stack:
             url = await self._sandbox_url(stack)
+            stack.callback(tracing.start("mintmark-worker"))
             engine = Engine(self.settings, sandbox_url=url, listener=self._tell, pack_version=__version__)
             self._opened = await stack.enter_async_context(engine)
             self._stack = stack.pop_all()
@@ -64,7 +65,7 @@ class Worker:
         from ..sandbox.home import home_sandbox
 
         sandbox = await stack.enter_async_context(home_sandbox(self.settings.books_dir))
-        logger.info("The sandbox answers for every provider at %s", sandbox.url, extra=log.action("sandbox_started"))
+        logger.info("The sandbox answers for every provider at %s", sandbox.url, extra=log.action("sandbox_used"))
         return sandbox.url
 
     async def close(self) -> None:
@@ -103,7 +104,7 @@ class Worker:
         context = self._contexts.get(job_id)
         if context is None or context.token is None or context.expires_at is None:
             return None
-        return context.token.get_secret_value() if datetime.now(timezone.utc) < context.expires_at else None
+        return context.token.get_secret_value() if utc_now() < context.expires_at else None
 
     def context(self) -> JobContext:
         """The context of the executing prompt; for one run by hand, what the local settings say.
@@ -145,7 +146,7 @@ class Worker:
             policy=self.settings.policy,
             allowance_microusd=0,
             mode=self.settings.mode,
-            on_unknown="available" if self.settings.on_unknown == "available" else "strict",
+            on_unknown=self.settings.on_unknown,
             keep_prompt=self.settings.keep_prompt,
             local=True,
         )
@@ -190,8 +191,10 @@ class Worker:
             engine.books.limit(context.job_id, limits)
         if not context.local:  # nobody follows the journal of a graph run by hand
             _remember(self._clients, context.job_id, client_id)
+        facts = {"job_id": context.job_id, "node_id": node_id}
         try:
-            return await call(engine, context, node_id)
+            with log.about(**facts), tracing.span("node", context.traceparent, facts=facts):
+                return await call(engine, context, node_id)
         except MintmarkError as exc:
             failure = {**exc.as_dict(), "node_id": node_id}
             await asyncio.to_thread(engine.journal.note, context.job_id, "failed", failure)

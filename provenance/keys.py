@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from .. import log
+from ..clock import utc_now
 from ..errors import BadKey, BadSetting, CannotWrite, DiskFull
 from .checking import check, check_anchors
 from .issuing import issue
@@ -88,7 +89,7 @@ def trust_anchors(settings: KeySettings) -> str | None:
 
 def _load(chain_path: Path, key_path: Path, *, self_made_in: Path | None = None, created_now: bool = False) -> Identity:
     chain, key = _read(chain_path), _read(key_path)
-    now = datetime.now(timezone.utc)
+    now = utc_now()
     try:
         facts = check(chain, key, chain_name=str(chain_path), key_name=str(key_path), now=now)
     except BadKey as exc:
@@ -139,7 +140,7 @@ def _sweep(parent: Path) -> None:
 
 
 def _fill(folder: Path) -> None:
-    issued = issue(datetime.now(timezone.utc))
+    issued = issue(utc_now())
     draft = Path(tempfile.mkdtemp(prefix=".signing-", dir=folder.parent))  # 0700 by itself
     try:
         for name, pem in (

@@ -17,11 +17,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import Self
 
 from ..metering.prices import Quantities
 from .model import Model
 from .request import GenerationRequest
+
+if TYPE_CHECKING:
+    from .http import HttpClient
+    from .secret import Secret
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,16 @@ class Provider(ABC):
     """Whether a call that was accepted can be asked about by its handle, also by another process. Where this holds for
     some calls only, it is True, the others get an empty handle, and :meth:`resume` raises ChargeUnknown for that."""
 
+    @classmethod
+    @abstractmethod
+    def open(
+        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+    ) -> Self:
+        """The adapter, bound to its key and to the live API (behind ``base_url`` where that is given), or a sandbox's.
+
+        Asks nobody anything.
+        """
+
     @abstractmethod
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         """The request on this wire. Pure.
@@ -112,7 +128,7 @@ class Provider(ABC):
         """
 
     @abstractmethod
-    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+    async def resume(self, model: Model, accepted: Accepted) -> Answer:
         """Wait for the answer of a call that was accepted earlier, perhaps by a process that died since.
 
         Raises ProviderError like :meth:`ask`; ChargeUnknown where the vendor cannot be asked (not :attr:`resumable`).

@@ -7,23 +7,21 @@ as never charged; a 422 may be, "if a runner spent GPU time" on it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
-from typing_extensions import Self
-
-from ..errors import BadAnswer, ProviderDown, ProviderError
+from ..errors import BadAnswer, ProviderError
 from ..metering.prices import Quantities
-from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
-from .download import downloaded
+from .base import Accepted, Answer, OnAccepted, Prepared
 from .fal_answer import answer_of
-from .fal_errors import completed_error, failed, lost_track, refused_submit, state_of, unreached
+from .fal_errors import VENDOR, completed_error, failed, lost_track, refused_submit, state_of
 from .fal_input import put_input
 from .hosts import Hosts
-from .http import MIB, Again, Failure, HttpClient, NotSent, Reply
+from .http import MIB, Failure, HttpClient, Reply
 from .limits import check, megapixels
 from .model import Model
 from .pace import Pace
+from .queued import Queued
+from .refusals import Vendor
 from .request import GenerationRequest
 from .secret import Secret
 from .submission import Submission, canceled_with_us, told_to_stop
@@ -33,27 +31,19 @@ _RESULT_LIMIT = 8 * MIB
 _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS"})
 _URLS = ("status_url", "response_url", "cancel_url")
 
-LIVE = Hosts(base="https://queue.fal.run", api=("fal.run",), media=("fal.media", "fal.run"))
 
-
-class Fal(Provider):
+class Fal(Queued):
     """See the module's text."""
 
     name: ClassVar[str] = "fal"
-    resumable: ClassVar[bool] = True
+    vendor: ClassVar[Vendor] = VENDOR
+    lifetime: ClassVar[str] = "how long it keeps files is set in its account"
+    live: ClassVar[Hosts] = Hosts(base="https://queue.fal.run", api=("fal.run",), media=("fal.media", "fal.run"))
+    sandbox: ClassVar[str] = "/fal/queue"
 
-    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts = LIVE) -> None:
-        self._http, self._key, self._hosts = http, key, hosts
+    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
+        super().__init__(http, key=key, hosts=hosts)
         self._pace = Pace()
-
-    @classmethod
-    def open(
-        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
-    ) -> Self:
-        """Against the live queue (behind ``base_url`` where that is given), or a sandbox's."""
-        if sandbox_url is not None:
-            return cls(http, key=key, hosts=Hosts(base=f"{sandbox_url.rstrip('/')}/fal/queue"))
-        return cls(http, key=key, hosts=replace(LIVE, base=base_url.rstrip("/")) if base_url else LIVE)
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
@@ -87,19 +77,9 @@ class Fal(Provider):
             await on_accepted(accepted)
             return await self._wait(accepted, prepared.path)
 
-    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+    async def resume(self, model: Model, accepted: Accepted) -> Answer:
         async with canceled_with_us(self.cancel, accepted):
             return await self._wait(accepted)
-
-    async def fetch(self, image: ResultImage) -> bytes:
-        return await downloaded(
-            self._http,
-            image,
-            allowed=self._hosts.is_media,
-            provider=self.name,
-            title="fal",
-            lifetime="how long it keeps files is set in its account",
-        )
 
     async def cancel(self, accepted: Accepted) -> bool:
         url = self._url(accepted, "cancel_url")
@@ -107,7 +87,7 @@ class Fal(Provider):
             reply = await self._http.send("PUT", url, headers=self._headers(), repeat="idempotent")
             # An answer of 202 only says that the wish was heard: late in the queue a call may still be done. And one
             # that was canceled before is "already completed". So the call's status decides.
-            status = await self._follow(accepted, "status_url", _STATUS_LIMIT)
+            status = await self._follow(accepted, "status_url", limit=_STATUS_LIMIT)
         except (Failure, ProviderError):
             return False
         forgotten = reply.status in (200, 202) and status.status == 404
@@ -116,24 +96,10 @@ class Fal(Provider):
     # -- the steps of a call ------------------------------------------------------------------------------------
 
     async def _submit(self, prepared: Prepared, submission: Submission) -> Accepted:
-        url = f"{self._hosts.base}/{prepared.path}"
-        try:
-            reply = await self._http.send(
-                "POST",
-                url,
-                headers=self._headers(),
-                json=prepared.fields,
-                max_bytes=_STATUS_LIMIT,
-                repeat="unsent",
-                submission=submission,
-            )
-        except Failure as failure:
-            problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
-        else:
-            if reply.status in (200, 201, 202):
-                return self._accepted(prepared, reply)
-            problem = refused_submit(reply)
-        raise problem
+        reply = await self._post(prepared.path, prepared.fields, submission, limit=_STATUS_LIMIT)
+        if reply.status not in (200, 201, 202):
+            raise refused_submit(reply)
+        return self._accepted(prepared, reply)
 
     def _accepted(self, prepared: Prepared, reply: Reply) -> Accepted:
         try:
@@ -154,7 +120,7 @@ class Fal(Provider):
         error = completed_error(await self._poll(accepted, fresh))
         # The result of a call that has failed is its error: asking again would only tell the same.
         again = (lambda _: False) if error else None
-        reply = await self._follow(accepted, "response_url", _RESULT_LIMIT, again)
+        reply = await self._follow(accepted, "response_url", limit=_RESULT_LIMIT, again=again)
         if reply.status != 200 or error is not None:
             raise failed(reply, accepted, error)
         return answer_of(reply, accepted)
@@ -166,7 +132,7 @@ class Fal(Provider):
         for pause in self._pace.pauses(fresh):
             if pause:
                 await self._http.sleep(pause)
-            reply = await self._follow(accepted, "status_url", _STATUS_LIMIT)
+            reply = await self._follow(accepted, "status_url", limit=_STATUS_LIMIT)
             state = state_of(reply)
             if state not in _WAITING:
                 if fresh is not None:
@@ -186,32 +152,10 @@ class Fal(Provider):
 
     async def _give_up(self, accepted: Accepted) -> NoReturn:
         gone = await self.cancel(accepted)
-        raise ProviderDown(
-            f"fal did not finish within {self._http.timeouts.total_s:g} s.",
-            hint="Raise MINTMARK_PROVIDER_TIMEOUT_S, or try again later.",
-            provider=self.name,
-            charged="no" if gone else "unknown",
-            request_id=accepted.request_id,
-        )
-
-    # -- requests -----------------------------------------------------------------------------------------------
-
-    async def _follow(self, accepted: Accepted, name: str, limit: int, again: Again | None = None) -> Reply:
-        """GET one of the call's URLs. The call was accepted, so whatever goes wrong here, its charge is unknown."""
-        url = self._url(accepted, name)
-        try:
-            return await self._http.send(
-                "GET", url, headers=self._headers(), max_bytes=limit, repeat="idempotent", again=again
-            )
-        except Failure as failure:
-            problem = unreached(failure, "unknown", accepted.request_id)
-        raise problem
+        raise self._too_late(accepted, "no" if gone else "unknown")
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Key {self._key.reveal()}"}
-
-    def _url(self, accepted: Accepted, name: str) -> str:
-        return self._hosts.followed(accepted, name, provider=self.name, title="fal")
 
 
 def _prompt(model: Model, request: GenerationRequest) -> dict[str, str]:

@@ -5,20 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from .. import log
-from ..errors import (
-    BadAnswer,
-    Charged,
-    ProviderAuth,
-    ProviderBlocked,
-    ProviderDown,
-    ProviderError,
-    ProviderRefused,
-    RateLimited,
-    ResultLost,
-)
+from ..errors import Charged, ProviderAuth, ProviderBlocked, ProviderDown, ProviderError, ProviderRefused, ResultLost
 from .base import Accepted
 from .fal_answer import details
-from .http import Failure, NotSent, Reply, TooLarge
+from .http import Reply
+from .refusals import HAS_OWN_MEANING, Vendor
+
+_BALANCE = "Check the key (mintmark keys set fal) and the account's balance at fal.ai/dashboard/billing."
+VENDOR = Vendor(provider="fal", title="fal", credit=_BALANCE, key=_BALANCE)
+"""A 403 is an exhausted balance as often as a wrong key."""
 
 
 def state_of(reply: Reply) -> str | None:
@@ -47,24 +42,24 @@ def _is_fals_word(reply: Reply) -> bool:
 
 def refused_submit(reply: Reply) -> ProviderError:
     """A submission that was answered with an error: nothing was queued, except where a gateway lost the answer."""
-    told = _told(reply)
     found = details(reply)
-    if reply.status in (401, 402, 403):
-        hint = "Check the key (mintmark keys set fal) and the account's balance at fal.ai/dashboard/billing."
-        return ProviderAuth(f"fal refuses the key or the account ({reply.status}).", hint=hint, **told)
-    if reply.status == 429:
-        return RateLimited(f"fal's rate limit is reached: {found.message}", hint="Wait, or ask for fewer.", **told)
-    if found.blocked:
-        return ProviderBlocked(f"fal's content policy blocked it: {found.message}", hint="Change the prompt.", **told)
-    if 400 <= reply.status < 500 and reply.status != 408:
-        return ProviderRefused(f"fal refuses the request: {found.message}", **told)
-    charged: Charged = "no" if reply.status in (500, 503) else "unknown"
-    return ProviderDown(f"fal answers {reply.status}: {found.message}", charged=charged, **told)
+    return VENDOR.refused(
+        reply,
+        found.message,
+        blocked=found.blocked and reply.status not in HAS_OWN_MEANING,
+        unworked=reply.status == 500,
+        request_id=_request_id(reply),
+    )
 
 
 def failed(reply: Reply, accepted: Accepted, error: str | None) -> ProviderError:
     """A call that was accepted and ended without a result."""
-    told = {**_told(reply), "request_id": accepted.request_id}
+    told: dict[str, Any] = {
+        "provider": "fal",
+        "status": reply.status,
+        "request_id": accepted.request_id,
+        "retry_after": reply.retry_after_s,
+    }
     found = details(reply)
     if found.blocked:
         # Documented: a 422 may be charged when a runner worked before it was found.
@@ -87,25 +82,8 @@ def failed(reply: Reply, accepted: Accepted, error: str | None) -> ProviderError
 
 def lost_track(reply: Reply, accepted: Accepted) -> ProviderError:
     """The status of an accepted call cannot be read."""
-    told = {**_told(reply), "request_id": accepted.request_id, "charged": "unknown"}
-    if reply.status == 404:
-        return ResultLost("fal does not know the call (any more).", **told)
-    if reply.status in (401, 403):
-        return ProviderAuth(f"fal refuses the key ({reply.status}).", hint="Check the key.", **told)
-    return ProviderDown(f"fal's status answers {reply.status}.", **told)
+    return VENDOR.lost_track(reply, accepted.request_id, "call")
 
 
-def _told(reply: Reply) -> dict[str, Any]:
-    return {
-        "provider": "fal",
-        "status": reply.status,
-        "request_id": reply.headers.get("x-fal-request-id"),
-        "retry_after": reply.retry_after_s,
-    }
-
-
-def unreached(failure: Failure, charged: Charged, request_id: str | None = None) -> ProviderError:
-    if isinstance(failure, TooLarge):
-        return BadAnswer(f"fal's answer is too large ({failure}).", provider="fal", charged=charged)
-    what = "cannot be reached" if isinstance(failure, NotSent) else "dropped the connection"
-    return ProviderDown(f"fal {what} ({failure}).", provider="fal", charged=charged, request_id=request_id)
+def _request_id(reply: Reply) -> str | None:
+    return reply.headers.get("x-fal-request-id")

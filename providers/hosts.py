@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BadAnswer
 from .base import Accepted
-from .http import is_safe, origin
+from .urls import is_safe, origin
 
 _NAME = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 """A host's name as DNS knows it. With anything else in it, what we read may not be what is looked up: the system's
@@ -54,6 +54,11 @@ class Hosts:
         if parts.port not in (None, 443) or not _NAME.fullmatch(host):
             return False
         return any(host == one or host.endswith(f".{one}") for one in domains)
+
+
+def base_of(live: str, sandbox: str, sandbox_url: str | None, base_url: str | None) -> str:
+    """Where an API is that has one place only: below ``sandbox`` of a sandbox, the user's own gateway, or ``live``."""
+    return f"{sandbox_url.rstrip('/')}{sandbox}" if sandbox_url else (base_url or live).rstrip("/")
 
 
 def below(base_url: str, bare: str) -> str:

@@ -9,25 +9,24 @@ aiohttp is imported when the first request is made, so that the node pack can be
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json as jsonlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from typing_extensions import Self
 
 from .. import __version__, log
+from ..clock import utc_now
 from .multipart import Part, encode
 from .retry import PASSING, Repeat, Retries, retry_after
 from .secret import Secret as Secret  # offered here too: who opens a client brings a key
+from .urls import is_safe, place
 
 if TYPE_CHECKING:
     import aiohttp
@@ -120,44 +119,6 @@ def throttled(reply: Reply) -> bool:
 def passing(reply: Reply) -> bool:
     """Trouble that may pass; asking again is free only for what is idempotent."""
     return reply.status in PASSING
-
-
-def place(url: str) -> str:
-    """Host and path of a URL, for messages: queries and credentials can be secrets."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        # A provider's answer may hold anything where a URL should be, and this is called to report just that.
-        return "what is no URL"
-    return f"{parts.hostname or '?'}{port}{parts.path}"
-
-
-@lru_cache(maxsize=4096)
-def origin(url: str) -> str:
-    """Scheme, host and port of a URL, with the port always written out."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or {'https': 443, 'http': 80}.get(parts.scheme, 0)}"
-
-
-@lru_cache(maxsize=4096)
-def is_safe(url: str) -> bool:
-    """Whether a key may travel there: https, or http to this very machine, and no credentials in the URL."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    if parts.hostname is None or parts.username is not None:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class HttpClient:
@@ -290,7 +251,7 @@ class HttpClient:
                 content = await _read(response, limit, on_chunk if response.status == 200 else None)
                 if content is None:
                     return TooLarge(method, url, f"the answer is larger than {limit} bytes")
-                asked = retry_after(response.headers, datetime.now(timezone.utc))
+                asked = retry_after(response.headers, utc_now())
                 return Reply(status=response.status, headers=response.headers, body=content, retry_after_s=asked)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             return NotSent(method, url, _reason(exc))

@@ -68,7 +68,7 @@ def check_size(model: Model, request: GenerationRequest) -> tuple[int, int] | No
         return None
     if width is None or height is None:
         raise InvalidInput("Width and height go together.", hint="Give both, or neither.")
-    if (problem := _size_problem(model.sizes, width, height)) is not None:
+    if (problem := size_problem(model.sizes, width, height)) is not None:
         raise InvalidInput(f"{model.name} does not make {width}x{height}: {problem}.", hint=_sizes(model.sizes))
     return width, height
 
@@ -169,7 +169,8 @@ def _checked(name: str, parameter: Parameter, value: Any) -> Any:
     return value
 
 
-def _size_problem(sizes: Sizes, width: int, height: int) -> str | None:
+def size_problem(sizes: Sizes, width: int, height: int) -> str | None:
+    """Why the sizes do not have this one, in words; None where they do."""
     if sizes.choices:
         return None if (width, height) in sizes.choices else "not one of its sizes"
     if not (sizes.min <= width <= sizes.max and sizes.min <= height <= sizes.max):

@@ -18,12 +18,13 @@ from typing_extensions import Self
 from ..errors import BadAnswer, Charged, ChargeUnknown, InternalError, InvalidInput, ResultLost
 from ..metering.prices import PerToken, Quantities, charge, quote
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .hosts import base_of
 from .http import Failure, HttpClient, Reply
 from .imagefile import alpha_mask, is_whole, media_type, size_of
 from .limits import check, check_size, megapixels
 from .model import Model
 from .multipart import Part
-from .openai_errors import refusal, refused_late, surely_unprocessed, unreached
+from .openai_errors import VENDOR, refusal, refused_late, surely_unprocessed
 from .openai_stream import TOKENS, gathered, previewing
 from .request import GenerationRequest
 from .reshaping import outpainted_size, padded
@@ -102,14 +103,14 @@ class OpenAI(Provider):
                 on_chunk=previewing(prepared.fields["partial_images"]) if "stream" in prepared.fields else None,
             )
         except Failure as failure:
-            problem = unreached(failure)
+            problem = VENDOR.submission(failure)
         else:
             if reply.status == 200:
                 return reply
             problem = refusal(reply)
         raise problem
 
-    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+    async def resume(self, model: Model, accepted: Accepted) -> Answer:
         raise ChargeUnknown(
             "OpenAI cannot be asked about an earlier image call.",
             provider=self.name,
@@ -128,7 +129,7 @@ class OpenAI(Provider):
 
 def where(sandbox_url: str | None, base_url: str | None) -> str:
     """Where the API is: the sandbox's, the user's own gateway, or OpenAI's."""
-    return f"{sandbox_url.rstrip('/')}{SANDBOX_PREFIX}" if sandbox_url else (base_url or BASE_URL).rstrip("/")
+    return base_of(BASE_URL, SANDBOX_PREFIX, sandbox_url, base_url)
 
 
 def bearer(key: Secret) -> dict[str, str]:

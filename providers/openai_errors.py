@@ -8,18 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from .. import log
-from ..errors import (
-    BadAnswer,
-    Charged,
-    ProviderAuth,
-    ProviderBlocked,
-    ProviderDown,
-    ProviderError,
-    ProviderRefused,
-    RateLimited,
-)
-from .http import Failure, NotSent, Reply, TooLarge
+from ..errors import ProviderBlocked, ProviderError
+from .http import Reply
+from .refusals import Vendor
 
+VENDOR = Vendor(
+    provider="openai",
+    title="OpenAI",
+    credit="Check the account's billing and limits at platform.openai.com/settings/organization/billing.",
+    key="Check the key (mintmark keys set openai) and what its project may do.",
+    doubtful=frozenset({408, 409}),
+)
 _BLOCKED = frozenset({"moderation_blocked", "content_policy_violation", "image_content_policy_violation"})
 _NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
@@ -27,27 +26,14 @@ _NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "bill
 def refusal(reply: Reply) -> ProviderError:
     """The error that an answer other than 200 means, with what is known of the charge."""
     code, kind, message = error_of(reply)
-    told: Mapping[str, Any] = {
-        "provider": "openai",
-        "status": reply.status,
-        "request_id": reply.headers.get("x-request-id"),
-        "retry_after": reply.retry_after_s,
-    }
-    if code in _NO_MONEY or reply.status == 402:
-        hint = "Check the account's billing and limits at platform.openai.com/settings/organization/billing."
-        return ProviderAuth(f"OpenAI refuses for lack of credit ({code or reply.status}).", hint=hint, **told)
-    if reply.status in (401, 403):
-        # The vendor's text is left out: it quotes parts of the key.
-        hint = "Check the key (mintmark keys set openai) and what its project may do."
-        return ProviderAuth(f"OpenAI refuses the key ({code or kind or reply.status}).", hint=hint, **told)
-    if reply.status == 429:
-        return RateLimited(f"OpenAI's rate limit is reached: {message}", hint="Wait, or ask for fewer at once.", **told)
-    if reply.status == 400 and (code in _BLOCKED or kind == "image_generation_user_error"):
-        return ProviderBlocked(f"OpenAI's content policy blocked it: {message}", hint="Change the prompt.", **told)
-    if 400 <= reply.status < 500 and reply.status not in (408, 409):
-        return ProviderRefused(f"OpenAI refuses the request: {message}", **told)
-    charged: Charged = "no" if reply.status == 503 else "unknown"
-    return ProviderDown(f"OpenAI answers {reply.status}: {message}", charged=charged, **told)
+    return VENDOR.refused(
+        reply,
+        message,
+        word=code or kind,
+        blocked=reply.status == 400 and (code in _BLOCKED or kind == "image_generation_user_error"),
+        broke=code in _NO_MONEY,
+        request_id=reply.headers.get("x-request-id"),
+    )
 
 
 def refused_late(reply: Reply, body: Mapping[str, Any]) -> ProviderError:
@@ -75,11 +61,3 @@ def surely_unprocessed(reply: Reply) -> bool:
     if reply.headers.get("x-should-retry") == "false":
         return False
     return reply.status == 503 or (reply.status == 429 and error_of(reply)[0] not in _NO_MONEY)
-
-
-def unreached(failure: Failure) -> ProviderError:
-    if isinstance(failure, NotSent):
-        return ProviderDown(f"OpenAI cannot be reached ({failure}).", provider="openai", charged="no")
-    if isinstance(failure, TooLarge):
-        return BadAnswer(f"OpenAI's answer is too large ({failure}).", provider="openai", charged="unknown")
-    return ProviderDown(f"The connection to OpenAI was lost ({failure}).", provider="openai", charged="unknown")

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import BadAnswer, ProviderError
 from .http import Failure, HttpClient
 from .openai import BASE_URL, bearer, where
-from .openai_errors import refusal, unreached
+from .openai_errors import VENDOR, refusal
 from .secret import Secret
 
 
@@ -24,7 +24,7 @@ class ModerationsClient:
         try:
             reply = await self._http.send("POST", url, headers=bearer(self._key), json=body, repeat="idempotent")
         except Failure as failure:
-            problem: ProviderError = unreached(failure)
+            problem: ProviderError = VENDOR.submission(failure)
         else:
             if reply.status == 200:
                 try:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..errors import InternalError, UnknownModel
+from ..discovery import members
+from ..errors import UnknownModel
 from .base import Provider
 from .bfl import Bfl
 from .fal import Fal
@@ -34,7 +35,7 @@ def open_provider(
     ``base_url`` is another place where the live API is reached: a gateway of the user's own.
     Raises UnknownModel where no adapter has this name, and InternalError naming a malformed member of the list.
     """
-    known = by_name(adapters)
+    known = _known(adapters)
     if name not in known:
         raise UnknownModel(f"No provider {name!r} can be called here.", hint=f"Providers: {', '.join(known)}.")
     opened: Provider = known[name].open(http, key=key, sandbox_url=sandbox_url, base_url=base_url)
@@ -50,29 +51,8 @@ def open_moderations(
 
 def names() -> tuple[str, ...]:
     """The providers that can be called."""
-    return tuple(by_name(ADAPTERS))
+    return tuple(_known(ADAPTERS))
 
 
-def by_name(adapters: Sequence[Any]) -> dict[str, Any]:
-    """The adapters by name. Raises InternalError naming the first member that is no adapter."""
-    found: dict[str, Any] = {}
-    for adapter in adapters:
-        if (problem := _problem(adapter, found)) is not None:
-            raise InternalError(f"The provider adapter {getattr(adapter, '__qualname__', adapter)!r} {problem}.")
-        found[adapter.name] = adapter
-    return found
-
-
-def _problem(adapter: Any, others: dict[str, Any]) -> str | None:
-    if not (isinstance(adapter, type) and issubclass(adapter, Provider)):
-        return "is no class derived from Provider"
-    name = getattr(adapter, "name", None)
-    if not isinstance(name, str) or not name:
-        return "has no name"
-    if name in others:
-        return f"has the name {name!r}, which another one has"
-    if not isinstance(getattr(adapter, "resumable", None), bool):
-        return "does not say whether it is resumable"
-    if missing := getattr(adapter, "__abstractmethods__", None):
-        return f"lacks {', '.join(sorted(missing))}"
-    return None if callable(getattr(adapter, "open", None)) else "has no open()"
+def _known(adapters: Sequence[Any]) -> dict[str, Any]:
+    return members("provider adapter", adapters, Provider, needs={"resumable": bool, "open": Callable})

@@ -13,21 +13,19 @@ from __future__ import annotations
 from math import ceil
 from typing import Any, ClassVar
 
-from typing_extensions import Self
-
-from ..errors import BadAnswer, ProviderDown, ProviderError
-from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
-from .download import downloaded
+from ..errors import BadAnswer, ProviderError
+from .base import Accepted, Answer, OnAccepted, Prepared
 from .hosts import Hosts
-from .http import MIB, Failure, HttpClient, NotSent, Reply, throttled
+from .http import MIB, Failure, Reply, throttled
 from .model import Model
 from .multipart import Part
+from .queued import Queued
+from .refusals import Vendor
 from .replicate_answer import WAITING, Prediction, answer_of, done, read
-from .replicate_errors import asked_wait, ended, lost_track, refused, unreached
+from .replicate_errors import VENDOR, asked_wait, ended, lost_track, refused
 from .replicate_files import uploaded
 from .replicate_input import prepared as prepare_input
 from .request import GenerationRequest
-from .secret import Secret
 from .submission import Submission, canceled_with_us, told_to_stop
 
 _HOLD_S = 1
@@ -38,27 +36,17 @@ _REPLY_LIMIT = 64 * MIB
 """An answer that was waited for may hold its images."""
 _MADE = (200, 201, 202)
 
-API = "https://api.replicate.com/v1"
-_API_HOSTS, _MEDIA_HOSTS = ("api.replicate.com",), ("replicate.delivery",)
 
-
-class Replicate(Provider):
+class Replicate(Queued):
     """See the module's text."""
 
     name: ClassVar[str] = "replicate"
-    resumable: ClassVar[bool] = True
-
-    def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts) -> None:
-        self._http, self._key, self._hosts = http, key, hosts
-
-    @classmethod
-    def open(
-        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
-    ) -> Self:
-        """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
-        if sandbox_url is not None:
-            return cls(http, key=key, hosts=Hosts(f"{sandbox_url.rstrip('/')}/replicate/v1"))
-        return cls(http, key=key, hosts=Hosts((base_url or API).rstrip("/"), _API_HOSTS, _MEDIA_HOSTS))
+    vendor: ClassVar[Vendor] = VENDOR
+    lifetime: ClassVar[str] = "it keeps files for an hour"
+    live: ClassVar[Hosts] = Hosts(
+        base="https://api.replicate.com/v1", api=("api.replicate.com",), media=("replicate.delivery",)
+    )
+    sandbox: ClassVar[str] = "/replicate/v1"
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         return prepare_input(model, request)
@@ -77,19 +65,9 @@ class Replicate(Provider):
                 prediction = await self._poll(accepted)
             return self._answer(prediction, accepted, prepared.model)
 
-    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+    async def resume(self, model: Model, accepted: Accepted) -> Answer:
         async with canceled_with_us(self.cancel, accepted):
-            return self._answer(await self._poll(accepted), accepted, prepared_model)
-
-    async def fetch(self, image: ResultImage) -> bytes:
-        return await downloaded(
-            self._http,
-            image,
-            allowed=self._hosts.is_media,
-            provider=self.name,
-            title="Replicate",
-            lifetime="it keeps files for an hour",
-        )
+            return self._answer(await self._poll(accepted), accepted, model)
 
     async def cancel(self, accepted: Accepted) -> bool:
         """True only where it never started: what had started is charged for the time it ran."""
@@ -109,7 +87,7 @@ class Replicate(Provider):
 
     async def _submitted(self, prepared: Prepared, submission: Submission) -> tuple[Accepted, Prediction]:
         body = await uploaded(prepared.fields, self._upload)
-        reply = await self._post(prepared, body, submission)
+        reply = await self._made(prepared, body, submission)
         prediction = read(reply)
         if prediction is None:
             raise BadAnswer("Replicate's answer names no prediction.", provider=self.name, charged="unknown")
@@ -125,28 +103,16 @@ class Replicate(Provider):
             self._url(accepted, name)
         return accepted, prediction
 
-    async def _post(self, prepared: Prepared, body: Any, submission: Submission) -> Reply:
-        url = f"{self._hosts.base}/{prepared.path}"
-        headers = {
-            **self._headers(),
+    async def _made(self, prepared: Prepared, body: Any, submission: Submission) -> Reply:
+        """The answer that made the prediction. A throttle that says how long only in words is waited out here."""
+        wishes = {
             "Prefer": f"wait={_HOLD_S}",
             "Cancel-After": f"{deadline_min(prepared.model, self._http.timeouts.total_s)}m",
         }
         for tries in range(1, _MOST_THROTTLES + 1):
-            try:
-                reply = await self._http.send(
-                    "POST",
-                    url,
-                    headers=headers,
-                    json=body,
-                    max_bytes=_REPLY_LIMIT,
-                    repeat="unsent",
-                    again=_plain_wait,
-                    submission=submission,
-                )
-            except Failure as failure:
-                problem = unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
-                break
+            reply = await self._post(
+                prepared.path, body, submission, limit=_REPLY_LIMIT, more=wishes, again=_plain_wait
+            )
             if reply.status in _MADE:
                 return reply
             problem = refused(reply)
@@ -170,7 +136,7 @@ class Replicate(Provider):
                 repeat="idempotent",
             )
         except Failure as failure:
-            raise unreached(failure, "no") from None
+            raise self.vendor.unreached(failure, "no") from None
         if reply.status not in _MADE:
             problem = refused(reply)
             problem.charged = "no"
@@ -202,14 +168,7 @@ class Replicate(Provider):
             pause = min(_LONGEST_POLL_S, pause * _POLL_GROWTH)
 
     async def _look(self, accepted: Accepted) -> Prediction:
-        """GET the prediction. It was accepted, so whatever goes wrong here, its charge is unknown."""
-        url = self._url(accepted, "get")
-        try:
-            reply = await self._http.send(
-                "GET", url, headers=self._headers(), max_bytes=_REPLY_LIMIT, repeat="idempotent"
-            )
-        except Failure as failure:
-            raise unreached(failure, "unknown", accepted.request_id) from None
+        reply = await self._follow(accepted, "get", limit=_REPLY_LIMIT)
         prediction = read(reply) if reply.status == 200 else None
         if prediction is None:
             raise lost_track(reply, accepted)
@@ -220,21 +179,10 @@ class Replicate(Provider):
         gone = await self.cancel(accepted)
         if not gone and (prediction := await self._look(accepted)).state not in WAITING:
             return prediction
-        raise ProviderDown(
-            f"Replicate did not finish within {self._http.timeouts.total_s:g} s.",
-            hint="Raise MINTMARK_PROVIDER_TIMEOUT_S, or try again later.",
-            provider=self.name,
-            charged="no" if gone else "unknown",
-            request_id=accepted.request_id,
-        )
-
-    # -- requests -----------------------------------------------------------------------------------------------
+        raise self._too_late(accepted, "no" if gone else "unknown")
 
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key.reveal()}"}
-
-    def _url(self, accepted: Accepted, name: str) -> str:
-        return self._hosts.followed(accepted, name, provider=self.name, title="Replicate")
 
 
 def deadline_min(model: Model, total_s: float) -> int:

@@ -11,23 +11,20 @@ import re
 from typing import Any
 
 from .. import log
-from ..errors import (
-    BadAnswer,
-    Charged,
-    ProviderAuth,
-    ProviderBlocked,
-    ProviderDown,
-    ProviderError,
-    ProviderRefused,
-    RateLimited,
-    ResultLost,
-)
+from ..errors import BadAnswer, Charged, ProviderBlocked, ProviderDown, ProviderError
 from ..metering.prices import Quantities, charge
 from .base import Accepted
-from .http import Failure, NotSent, Reply, TooLarge
+from .http import Reply
 from .model import Model
+from .refusals import HAS_OWN_MEANING, Vendor
 from .replicate_answer import Prediction
 
+VENDOR = Vendor(
+    provider="replicate",
+    title="Replicate",
+    credit="Add credit at replicate.com/account/billing.",
+    key="Check the key: mintmark keys set replicate.",
+)
 _BLOCKED = re.compile(
     r"\bE005\b|flagged as sensitive|nsfw|content policy|safety (?:checker|filter|system)|moderat", re.IGNORECASE
 )
@@ -37,21 +34,10 @@ _RESETS = re.compile(r"resets in ~?(\d+(?:\.\d+)?)\s*s", re.IGNORECASE)
 
 def refused(reply: Reply) -> ProviderError:
     """A submission that was answered with an error: no prediction was made, unless a gateway lost the answer."""
-    told, detail = _told(reply), _detail(reply)
-    if reply.status == 402:
-        hint = "Add credit at replicate.com/account/billing."
-        return ProviderAuth("Replicate's account has no credit left (402).", hint=hint, **told)
-    if reply.status in (401, 403):
-        hint = "Check the key: mintmark keys set replicate."
-        return ProviderAuth(f"Replicate refuses the key ({reply.status}).", hint=hint, **told)
-    if reply.status == 429:
-        return RateLimited(f"Replicate's rate limit is reached: {detail}", hint="Wait, or ask for fewer.", **told)
-    if _BLOCKED.search(detail) and reply.status < 500:
-        return ProviderBlocked(f"Replicate's model blocked it: {detail}", hint="Change the prompt.", **told)
-    if 400 <= reply.status < 500 and reply.status != 408:
-        return ProviderRefused(f"Replicate refuses the request: {detail}", **told)
-    charged: Charged = "no" if reply.status == 503 else "unknown"
-    return ProviderDown(f"Replicate answers {reply.status}: {detail}", charged=charged, **told)
+    detail = _detail(reply)
+    known = reply.status >= 500 or reply.status in HAS_OWN_MEANING
+    blocked = not known and _BLOCKED.search(detail) is not None
+    return VENDOR.refused(reply, detail, blocked=blocked, retry_after=asked_wait(reply))
 
 
 def ended(prediction: Prediction, accepted: Accepted, model: Model) -> ProviderError:
@@ -95,23 +81,7 @@ def _amount(prediction: Prediction, model: Model) -> int | None:
 
 def lost_track(reply: Reply, accepted: Accepted) -> ProviderError:
     """An accepted prediction cannot be read."""
-    told = {**_told(reply), "request_id": accepted.request_id, "charged": "unknown"}
-    if reply.status == 404:
-        return ResultLost("Replicate does not know the prediction (any more).", **told)
-    if reply.status in (401, 403):
-        return ProviderAuth(f"Replicate refuses the key ({reply.status}).", hint="Check the key.", **told)
-    if reply.status == 200:
-        return BadAnswer("Replicate's answer is no prediction.", **told)
-    return ProviderDown(f"Replicate's prediction answers {reply.status}.", **told)
-
-
-def unreached(failure: Failure, charged: Charged, request_id: str | None = None) -> ProviderError:
-    """No complete answer came."""
-    told: dict[str, Any] = {"provider": "replicate", "charged": charged, "request_id": request_id}
-    if isinstance(failure, TooLarge):
-        return BadAnswer(f"Replicate's answer is too large ({failure}).", **told)
-    what = "cannot be reached" if isinstance(failure, NotSent) else "dropped the connection"
-    return ProviderDown(f"Replicate {what} ({failure}).", **told)
+    return VENDOR.lost_track(reply, accepted.request_id, "prediction", retry_after=asked_wait(reply))
 
 
 def asked_wait(reply: Reply) -> float | None:
@@ -130,7 +100,3 @@ def _detail(reply: Reply) -> str:
         return f"status {reply.status}"
     told = body.get("detail") or body.get("title") or body.get("error")
     return log.redact(str(told)).strip()[:300] if told else f"status {reply.status}"
-
-
-def _told(reply: Reply) -> dict[str, Any]:
-    return {"provider": "replicate", "status": reply.status, "retry_after": asked_wait(reply)}

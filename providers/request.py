@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,9 +28,9 @@ class SourceImage(BaseModel):
     data: bytes = Field(repr=False)
     media_type: str
 
-    @property
+    @cached_property
     def sha256(self) -> str:
-        """Digest of the bytes."""
+        """Digest of the bytes; worked out once, as the call, its key and the record all name it."""
         return hashlib.sha256(self.data).hexdigest()
 
 

@@ -16,6 +16,7 @@ from typing_extensions import Self
 from ..errors import BadAnswer, ChargeUnknown, ProviderDown, ResultLost
 from ..metering.prices import Quantities
 from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .hosts import base_of
 from .http import Failure, HttpClient, Reply, passing
 from .limits import check
 from .model import Model
@@ -23,7 +24,7 @@ from .multipart import Part
 from .request import GenerationRequest
 from .secret import Secret
 from .stability_answer import answer_of
-from .stability_errors import LOCKOUT_S, lost_poll, lost_track, refusal, unreached
+from .stability_errors import LOCKOUT_S, VENDOR, lost_poll, lost_track, refusal
 from .stability_request import fields_of, files_of
 from .submission import PATIENCE_S, Submission
 
@@ -52,9 +53,7 @@ class Stability(Provider):
         cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
     ) -> Self:
         """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
-        if sandbox_url:
-            return cls(http, key=key, base_url=f"{sandbox_url.rstrip('/')}{SANDBOX_PREFIX}")
-        return cls(http, key=key, base_url=(base_url or BASE_URL).rstrip("/"))
+        return cls(http, key=key, base_url=base_of(BASE_URL, SANDBOX_PREFIX, sandbox_url, base_url))
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
@@ -94,7 +93,7 @@ class Stability(Provider):
             await on_accepted(Accepted(request_id=request_id, handle={}))
         return answer_of(reply, request_id)
 
-    async def resume(self, prepared_model: Model, accepted: Accepted) -> Answer:
+    async def resume(self, model: Model, accepted: Accepted) -> Answer:
         if not accepted.handle:
             raise ChargeUnknown(
                 "Stability cannot be asked about an earlier call of this model.",
@@ -137,7 +136,7 @@ class Stability(Provider):
                 submission=submission,
             )
         except Failure as failure:
-            problem = unreached(failure)
+            problem = VENDOR.submission(failure)
         raise problem
 
     def _accepted(self, reply: Reply) -> Accepted:

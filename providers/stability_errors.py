@@ -6,23 +6,20 @@ every service: "You will not be charged for failed generations."
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from .. import log
-from ..errors import (
-    BadAnswer,
-    Charged,
-    ProviderAuth,
-    ProviderBlocked,
-    ProviderDown,
-    ProviderError,
-    ProviderRefused,
-    RateLimited,
-    ResultLost,
-)
-from .http import Failure, NotSent, Reply, TooLarge
+from ..errors import BadAnswer, ProviderAuth, ProviderBlocked, ProviderDown, ProviderError, ProviderRefused, ResultLost
+from .http import Failure, Reply, TooLarge
+from .refusals import Vendor
 
+VENDOR = Vendor(
+    provider="stability",
+    title="Stability",
+    credit="Buy credits at platform.stability.ai/account/credits.",
+    key="Check the key (mintmark keys set stability) and what its account may do.",
+    doubtful=frozenset({408, 409}),
+)
 LOCKOUT_S = 60.0
 """Documented with status 429: "timed out for 60 seconds". There is no Retry-After."""
 
@@ -33,32 +30,29 @@ _NO_MONEY = frozenset({"payment_required", "insufficient_balance"})
 def refusal(reply: Reply) -> ProviderError:
     """The error that an answer to the paid request means."""
     name, message = error_of(reply)
-    told = _told(reply)
-    if name in _BLOCKED:
-        hint = "Change the prompt or the image."
-        return ProviderBlocked(f"Stability's content policy blocked it: {message}", hint=hint, **told)
-    if reply.status == 402 or name in _NO_MONEY:
-        hint = "Buy credits at platform.stability.ai/account/credits."
-        return ProviderAuth(f"Stability refuses for lack of credits ({name or reply.status}).", hint=hint, **told)
-    if reply.status in (401, 403):
-        # The text is left out: it might quote the key.
-        hint = "Check the key (mintmark keys set stability) and what its account may do."
-        return ProviderAuth(f"Stability refuses the key ({name or reply.status}).", hint=hint, **told)
-    if reply.status == 429:
-        told = {**told, "retry_after": reply.retry_after_s or LOCKOUT_S}
-        return RateLimited(f"Stability's rate limit is reached: {message}", hint="Ask for fewer at once.", **told)
-    if 400 <= reply.status < 500 and reply.status not in (408, 409):
-        return ProviderRefused(f"Stability refuses the request: {message}", **told)
-    # In its own words a 500 is a failed generation. Without them it is a gateway's, which may hide a good result.
-    failed = reply.status == 503 or (reply.status == 500 and name != "")
-    charged: Charged = "no" if failed else "unknown"
-    return ProviderDown(f"Stability answers {reply.status}: {message}", charged=charged, **told)
+    return VENDOR.refused(
+        reply,
+        message,
+        word=name,
+        blocked=name in _BLOCKED,
+        broke=name in _NO_MONEY,
+        # In its own words a 500 is a failed generation. Without them it is a gateway's, which may hide a good result.
+        unworked=reply.status == 500 and name != "",
+        request_id=_request_id(reply),
+        retry_after=reply.retry_after_s or (LOCKOUT_S if reply.status == 429 else None),
+    )
 
 
 def lost_track(reply: Reply, request_id: str) -> ProviderError:
     """A generation that was accepted and whose result cannot be had. Nobody says what it cost."""
     name, message = error_of(reply)
-    told = {**_told(reply), "request_id": request_id, "charged": "unknown"}
+    told: dict[str, Any] = {
+        "provider": "stability",
+        "status": reply.status,
+        "request_id": request_id,
+        "retry_after": reply.retry_after_s,
+        "charged": "unknown",
+    }
     if name in _BLOCKED:
         return ProviderBlocked(f"Stability's content policy blocked it: {message}", hint="Change the prompt.", **told)
     if reply.status == 404:
@@ -84,16 +78,6 @@ def error_of(reply: Reply) -> tuple[str, str]:
     return log.redact(str(body.get("name") or ""))[:64], log.redact(message)[:300]
 
 
-def unreached(failure: Failure) -> ProviderError:
-    """The paid request did not get a whole answer."""
-    if isinstance(failure, NotSent):
-        return ProviderDown(f"Stability cannot be reached ({failure}).", provider="stability", charged="no")
-    if isinstance(failure, TooLarge):
-        return BadAnswer(f"Stability's answer is too large ({failure}).", provider="stability", charged="unknown")
-    problem = f"The connection to Stability was lost ({failure})."
-    return ProviderDown(problem, provider="stability", charged="unknown")
-
-
 def lost_poll(failure: Failure, request_id: str) -> ProviderError:
     """The result of an accepted generation cannot be reached."""
     told: dict[str, Any] = {"provider": "stability", "charged": "unknown", "request_id": request_id}
@@ -102,17 +86,10 @@ def lost_poll(failure: Failure, request_id: str) -> ProviderError:
     return ProviderDown(f"Stability's result cannot be reached ({failure}).", **told)
 
 
-def _told(reply: Reply) -> Mapping[str, Any]:
-    return {
-        "provider": "stability",
-        "status": reply.status,
-        "request_id": reply.headers.get("x-request-id") or _error_id(reply),
-        "retry_after": reply.retry_after_s,
-    }
-
-
-def _error_id(reply: Reply) -> str | None:
-    """Stability's support asks for it."""
+def _request_id(reply: Reply) -> str | None:
+    """The id of the answer, or of its error: Stability's support asks for it."""
+    if (given := reply.headers.get("x-request-id")) is not None:
+        return given
     try:
         found = reply.json().get("id")
     except ValueError:

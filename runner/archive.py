@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..errors import BadSetting
+from ..errors import BadSetting, MintmarkError
 from ..generation.surely import to_the_end
 from ..storage.database import Database
 
@@ -44,6 +45,15 @@ class Kept:
     ending: dict[str, Any] | None
 
 
+@dataclass
+class _Write:
+    """A statement that is asked for, and whether it is on the disk."""
+
+    sql: str
+    values: tuple[object, ...]
+    done: bool = False
+
+
 class Archive:
     """The file of one runner. Writes are made in the order they are asked for, in a thread of their own.
 
@@ -65,6 +75,7 @@ class Archive:
             self._lock.release()
             raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mintmark-runner-db")
+        self._asked: deque[_Write] = deque()
 
     def close(self) -> None:
         """Finish what is being written and let go of the file."""
@@ -118,12 +129,31 @@ class Archive:
         )
 
     async def _write(self, sql: str, *values: object) -> None:
-        loop = asyncio.get_running_loop()
-        await to_the_end(loop.run_in_executor(self._thread, partial(self._run, sql, values)))
+        write = _Write(sql, values)
+        self._asked.append(write)
+        await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, self._run, write))
 
-    def _run(self, sql: str, values: tuple[object, ...]) -> None:
+    def _run(self, write: _Write) -> None:
+        """Make this write, and with it, in one transaction, all that were asked for since: one wait for the disk is
+        enough for them. Where they cannot be made together, each is made when its turn comes."""
+        if write.done:
+            return
+        # Those before it are done and gone, so it is the first. Only this thread takes any out.
+        together = [self._asked.popleft() for _ in range(len(self._asked))]
+        try:
+            self._make(together)
+        except (MintmarkError, sqlite3.Error):
+            if len(together) == 1:
+                raise
+            self._asked.extendleft(reversed(together[1:]))
+            self._make(together[:1])
+
+    def _make(self, writes: list[_Write]) -> None:
         with self._database.transaction() as connection:
-            connection.execute(sql, values)
+            for each in writes:
+                connection.execute(each.sql, each.values)
+        for each in writes:
+            each.done = True
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,7 @@ from . import pictures
 from .comfy_api.latest import io, ui
 from .core import MODULE, CoreNode, LegacyNode
 from .images import as_array
-from .paths import Paths, annotated, numbered
+from .paths import Paths, annotated, file_name, numbered, remember
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,6 +143,7 @@ def save(paths: Paths, image: Any, prefix: str, hidden: Any) -> list[ui.SavedRes
         try:
             name, number = _free(folder, start, number)
             (folder / name).write_bytes(pictures.png(picture, chunks))
+            remember(folder, start, number)
         except OSError as error:
             raise CannotWrite(f"{prefix[:100]!r}: the file cannot be written.", hint=str(error.strerror)) from error
         results.append(ui.SavedResult(name, subfolder, io.FolderType.output))
@@ -152,7 +153,7 @@ def save(paths: Paths, image: Any, prefix: str, hidden: Any) -> list[ui.SavedRes
 
 def _free(folder: Path, stem: str, number: int) -> tuple[str, int]:
     """The first free name from this number on: with ``%batch_num%`` in it the folder was searched for another stem."""
-    while (folder / (name := f"{stem}_{number:05}_.png")).exists():
+    while (folder / (name := file_name(stem, number))).exists():
         number += 1
     return name, number
 

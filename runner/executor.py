@@ -19,6 +19,7 @@ from .context import Executing
 from .failures import NodeError
 from .graph import Graph
 from .paths import Paths
+from .plan import Plan
 from .progress import Story
 from .registry import NodeType, Registry
 from .signature import fingerprint, signature
@@ -67,10 +68,7 @@ class PromptRun:
         self.signatures: dict[str, str] = {}
         self.uis: dict[str, dict[str, Any]] = {}
         self.stopped: list[str] = []
-        self._waits: dict[str, set[str]] = {}
-        self._needed_by: dict[str, list[str]] = {}
-        self._ready: list[str] = []
-        self._used_slots = self._count_slots()
+        self._plan = Plan(graph, self.types, outputs, self.answers)
         self._tasks: dict[asyncio.Task[list[str]], str] = {}
 
     def _types(self) -> dict[str, NodeType]:
@@ -79,20 +77,12 @@ class PromptRun:
             found[node_id] = self.shop.registry[self.graph[node_id]["class_type"]]
         return found
 
-    def _count_slots(self) -> dict[str, int]:
-        """How many outputs of each node are used, counted to the last used one."""
-        used: dict[str, int] = {}
-        for node_id in self.types:
-            for source, slot in graph.sources(self.graph[node_id]).values():
-                used[source] = max(used.get(source, 0), slot + 1)
-        return used
-
     async def run(self) -> Ending:
         """Execute, and say how it ended; of everything before the end the story has been told."""
         self.story.note("execution_start", {})
         try:
             await self._look_up()
-            self._want(self.outputs)
+            self._plan.want(self.outputs)
             await self._work()
         except NodeError as failed:
             await self._stop_nodes()
@@ -119,53 +109,22 @@ class PromptRun:
             if kept is not None:
                 self.answers[node_id] = kept
                 self.cached.add(node_id)
-        self.story.note("execution_cached", {"nodes": sorted(self.cached, key=list(self.types).index)})
-
-    def _want(self, node_ids: list[str]) -> None:
-        """Plan these nodes and what they need first."""
-        todo = list(reversed(node_ids))
-        while todo:
-            node_id = todo.pop()
-            if node_id in self._waits or (node_id in self.answers and node_id not in self.outputs):
-                continue
-            waits = [] if node_id in self.answers else self._first_needs(node_id)
-            todo.extend(self._plan(node_id, waits))
-
-    def _plan(self, node_id: str, needs: list[str]) -> list[str]:
-        """Let a node wait for what it needs; it is ready when that is there. Returns what is not there yet."""
-        waits = [each for each in dict.fromkeys(needs) if each not in self.answers]
-        self._waits[node_id] = set(waits)
-        for each in waits:
-            self._needed_by.setdefault(each, []).append(node_id)
-        if not waits:
-            self._ready.append(node_id)
-        return waits
-
-    def _first_needs(self, node_id: str) -> list[str]:
-        return [source for source, _ in self._links(node_id, lazy=False).values()]
-
-    def _links(self, node_id: str, *, lazy: bool) -> dict[str, tuple[str, int]]:
-        """The links of inputs that count. Lazy inputs are those of a node that says which it needs."""
-        node_type, node = self.types[node_id], self.graph[node_id]
-        asks = node_type.overrides("check_lazy_status") is not None
-        active = node_type.active(node["inputs"])
-        links = {name: link for name, link in graph.sources(node).items() if name in active}
-        return {name: link for name, link in links.items() if bool(asks and active[name][0].lazy) is lazy}
+        self.story.note("execution_cached", {"nodes": [each for each in self.types if each in self.cached]})
 
     async def _work(self) -> None:
-        while self._ready or self._tasks:
+        while self._plan.ready or self._tasks:
             self._start_ready()
             done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in sorted(done, key=list(self._tasks).index) if len(done) > 1 else done:
                 node_id = self._tasks.pop(task)
                 more = task.result()
                 if more:
-                    self._want(self._plan(node_id, more))
+                    self._plan.want(self._plan.wait(node_id, more))
                 else:
                     self._done(node_id)
 
     def _start_ready(self) -> None:
-        ready, self._ready = self._ready, []
+        ready, self._plan.ready = self._plan.ready, []
         for node_id in ready:
             name = f"runner:{self.story.prompt_id}:{node_id}"
             self._tasks[asyncio.create_task(self._node(node_id), name=name)] = node_id
@@ -174,10 +133,7 @@ class PromptRun:
         ui = self.answers[node_id].ui
         if ui is not None:
             self.uis[node_id] = ui
-        for waiting in self._needed_by.pop(node_id, ()):
-            self._waits[waiting].discard(node_id)
-            if not self._waits[waiting]:
-                self._ready.append(waiting)
+        self._plan.done(node_id)
 
     async def _node(self, node_id: str) -> list[str]:
         """Bring one node to its answer. Returns the nodes it still needs, where it needs more."""
@@ -233,7 +189,7 @@ class PromptRun:
 
     def _check_width(self, node_id: str, answer: Answer) -> None:
         """A linked output that was not given fails its own node, as in ComfyUI, not the one that needs it."""
-        used = self._used_slots.get(node_id, 0)
+        used = self._plan.used_slots(node_id)
         if used > len(answer.slots):
             raise IndexError(
                 f"{self.types[node_id].name} gave {len(answer.slots)} values, but {used} are used;"
@@ -242,7 +198,7 @@ class PromptRun:
 
     def _inputs(self, node_id: str) -> Lists:
         node_type, given = self.types[node_id], self.graph[node_id]["inputs"]
-        lazy = self._links(node_id, lazy=True)
+        lazy = self._plan.links(node_id, lazy=True)
         found: Lists = {}
         for name in node_type.active(given):
             if name not in given:
@@ -260,7 +216,7 @@ class PromptRun:
 
     async def _lazy_needs(self, node_id: str, inputs: Lists) -> list[str]:
         """The nodes behind lazy inputs that the node asks for and that are not there yet."""
-        lazy = {name: source for name, (source, _) in self._links(node_id, lazy=True).items()}
+        lazy = {name: source for name, (source, _) in self._plan.links(node_id, lazy=True).items()}
         missing = {name for name, source in lazy.items() if source not in self.answers}
         if not missing:
             return []

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidInput
-from .prompts import Finished, Prompt, Prompts
+from .prompt import Finished, Prompt
+from .prompts import Prompts
 
 STATES = ("pending", "in_progress", "completed", "failed", "cancelled")
 

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CannotWrite, FileMissing
+
+_STEMS = 1024
+"""Stems whose latest number is remembered."""
+_latest: OrderedDict[tuple[Path, str], int] = OrderedDict()
+"""The number of the file saved last, by folder and stem: reading a folder takes longer with each file in it."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +97,29 @@ def numbered(root: Path, prefix: str) -> tuple[Path, str, str, int]:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotWrite(f"{prefix[:100]!r}: its folder cannot be made.", hint=str(error.strerror)) from error
-    taken = [_number(path.name, stem) for path in folder.iterdir()]
-    return folder, stem, subfolder, max(taken, default=0) + 1
+    return folder, stem, subfolder, _highest(folder, stem) + 1
+
+
+def remember(folder: Path, stem: str, number: int) -> None:
+    """A file of this number was saved: the next one of this stem need not look through the folder."""
+    _latest.pop((folder, stem), None)
+    _latest[folder, stem] = number
+    if len(_latest) > _STEMS:
+        _latest.popitem(last=False)
+
+
+def file_name(stem: str, number: int) -> str:
+    """What a saved picture is called."""
+    return f"{stem}_{number:05}_.png"
+
+
+def _highest(folder: Path, stem: str) -> int:
+    """The highest number that is taken. Where the file that was saved last is gone, somebody tidied up, and the folder
+    is read again."""
+    latest = _latest.get((folder, stem))
+    if latest is not None and (folder / file_name(stem, latest)).exists():
+        return latest
+    return max((_number(name, stem) for name in os.listdir(folder)), default=0)  # noqa: PTH208 - names are enough
 
 
 def _number(name: str, stem: str) -> int:

@@ -10,7 +10,6 @@ import heapq
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import log
@@ -19,6 +18,7 @@ from .checks import Problem
 from .executor import Ending, PromptRun, Workshop
 from .graph import Graph
 from .progress import Emit, Story, now_ms
+from .prompt import Finished, Prompt
 
 if TYPE_CHECKING:
     from .archive import Archive, Kept
@@ -27,58 +27,6 @@ logger = log.get("runner")
 
 KNOWN_IDS = 100_000
 """Ids remembered after their history is gone, so that a late repeat of a post still does not run twice."""
-
-
-@dataclass
-class Prompt:
-    """One accepted prompt."""
-
-    number: float
-    prompt_id: str
-    graph: Graph
-    extra_data: dict[str, Any]
-    outputs: list[str]
-    story: Story
-    task: asyncio.Task[None] | None = None
-    started: int | None = None
-    order: int = 0
-    canceled: bool = False
-
-    @property
-    def client_id(self) -> str | None:
-        return self.story.client_id
-
-    def body(self) -> dict[str, Any]:
-        """What the archive keeps of it."""
-        return {"graph": self.graph, "extra_data": self.extra_data, "outputs": self.outputs}
-
-    def row(self) -> list[Any]:
-        """The five fields by which ComfyUI shows a prompt in its queue and history."""
-        return [self.number, self.prompt_id, self.graph, self.extra_data, self.outputs]
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A prompt that has ended: an entry of the history."""
-
-    prompt: Prompt
-    outcome: str
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def entry(self) -> dict[str, Any]:
-        """The entry of ``/history``."""
-        success = self.outcome == "success"
-        status_str = "success" if success else "error"
-        return {
-            "prompt": self.prompt.row(),
-            "outputs": self.outputs,
-            "status": {"status_str": status_str, "completed": success, "messages": self.prompt.story.messages},
-            "meta": {node_id: _meta(node_id) for node_id in self.outputs},
-        }
-
-
-def _meta(node_id: str) -> dict[str, Any]:
-    return {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
 
 
 class Prompts:
@@ -254,8 +202,11 @@ class Prompts:
         """Stop one running prompt, or all of them. Whether any was."""
         found = [each for each in self.running.values() if prompt_id in (None, each.prompt_id)]
         for prompt in found:
-            if prompt.task is not None:
-                prompt.task.cancel()
+            # Once: a second time would cut off nodes that are giving back what they hold.
+            if prompt.task is not None and not prompt.stopping:
+                prompt.stopping = True
+                # Soon: a task that is canceled before its first step never ends its prompt.
+                asyncio.get_running_loop().call_soon(prompt.task.cancel)
         return bool(found)
 
     async def drop(self, prompt_id: str) -> bool:

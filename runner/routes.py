@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import uuid
 from typing import Any
 
 from aiohttp import web
 
 from ..errors import InvalidInput, StorageError
 from . import jobs, system
+from .bodies import (
+    Refused,
+    extra_data_of,
+    graph_of,
+    ids_of,
+    is_canonical,
+    json_object,
+    number_of,
+    optional_json,
+    prompt_id_of,
+    refusal,
+    whole_number,
+)
 from .cache import OutputCache
-from .checks import Problem, problem
+from .checks import problem
 from .files import Files
-from .graph import Graph
-from .progress import now_ms
 from .prompts import Prompts
 from .registry import Registry
 from .socket import Fanout
 from .uploads import Uploads
 from .validate import validate
-
-SENSITIVE = ("auth_token_comfy_org", "api_key_comfy_org")
-"""Credentials that a page may send along; no node here uses them, and they are kept nowhere."""
 
 
 class Routes:
@@ -88,65 +94,54 @@ class Routes:
         the usual shape, and a repeated id is refused with ``duplicate_prompt_id`` where ComfyUI runs it again.
         """
         try:
-            body = await _json(request)
-            prompt_id = _prompt_id(body)
-            graph = _graph(body)
-            number = self._number(body)
-        except _Refused as refused:
+            body = await json_object(request)
+            prompt_id = prompt_id_of(body)
+            graph = graph_of(body)
+            number = number_of(body)
+        except Refused as refused:
             return refused.answer()
         if self._prompts.closed:
-            return _refusal(problem("shutting_down", "The runner is stopping", "Post to another worker"), status=503)
+            return refusal(problem("shutting_down", "The runner is stopping", "Post to another worker"), status=503)
         if not self._prompts.claim(prompt_id):
-            return _refusal(problem("duplicate_prompt_id", "This prompt_id was posted before", prompt_id))
+            return refusal(problem("duplicate_prompt_id", "This prompt_id was posted before", prompt_id))
         accepted = False
         try:
             targets = body.get("partial_execution_targets")
             verdict = await validate(graph, self._registry, targets if isinstance(targets, list) else None)
             if verdict.error is not None:
-                return _refusal(verdict.error, verdict.node_errors)
+                return refusal(verdict.error, verdict.node_errors)
             number = self._prompts.next_number(front=bool(body.get("front"))) if number is None else number
-            await self._prompts.put(number, prompt_id, graph, _extra_data(body), verdict.outputs)
+            await self._prompts.put(number, prompt_id, graph, extra_data_of(body), verdict.outputs)
             accepted = True
         except StorageError as error:
-            return _refusal(problem(error.code, error.message, error.hint), status=503)
+            return refusal(problem(error.code, error.message, error.hint), status=503)
         finally:
             if not accepted:
                 self._prompts.release(prompt_id)
         return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
-
-    def _number(self, body: dict[str, Any]) -> float | None:
-        if "number" not in body:
-            return None
-        try:
-            number = float(body["number"])
-        except (TypeError, ValueError):
-            number = float("nan")
-        if number != number:
-            raise _Refused(problem("invalid_number", "number must be a number", repr(body["number"])))
-        return number
 
     async def get_queue(self, request: web.Request) -> web.Response:
         running = [each.row() for each in self._prompts.running.values()]
         return web.json_response({"queue_running": running, "queue_pending": [e.row() for e in self._prompts.pending]})
 
     async def post_queue(self, request: web.Request) -> web.Response:
-        asked = await _optional_json(request)
+        asked = await optional_json(request)
         if asked.get("clear"):
             await self._prompts.drop_all()
-        for prompt_id in _ids(asked, "delete"):
+        for prompt_id in ids_of(asked, "delete"):
             await self._prompts.drop(prompt_id)
         return web.Response()
 
     async def interrupt(self, request: web.Request) -> web.Response:
         """Stop the named prompt where it runs; without a name, everything that runs."""
-        prompt_id = (await _optional_json(request)).get("prompt_id")
+        prompt_id = (await optional_json(request)).get("prompt_id")
         self._prompts.interrupt(prompt_id if isinstance(prompt_id, str) and prompt_id else None)
         return web.Response()
 
     async def get_history(self, request: web.Request) -> web.Response:
         entries = list(self._prompts.history.items())
-        most = _whole(request.query.get("max_items"))
-        offset = _whole(request.query.get("offset"), -1)
+        most = whole_number(request.query.get("max_items"))
+        offset = whole_number(request.query.get("offset"), -1)
         if most is not None:
             first = len(entries) - most if offset is None or offset < 0 else offset
             entries = entries[max(first, 0) : max(first, 0) + most]
@@ -160,10 +155,10 @@ class Routes:
         return web.json_response({} if found is None else {prompt_id: found.entry()})
 
     async def post_history(self, request: web.Request) -> web.Response:
-        asked = await _optional_json(request)
+        asked = await optional_json(request)
         if asked.get("clear"):
             await self._prompts.forget(list(self._prompts.history))
-        await self._prompts.forget(_ids(asked, "delete"))
+        await self._prompts.forget(ids_of(asked, "delete"))
         return web.Response()
 
     async def object_info(self, request: web.Request) -> web.Response:
@@ -188,7 +183,7 @@ class Routes:
 
     async def free(self, request: web.Request) -> web.Response:
         """Let go of memory. There are no models here, so both flags empty the cache."""
-        asked = await _optional_json(request)
+        asked = await optional_json(request)
         if asked.get("free_memory") or asked.get("unload_models"):
             self._cache.clear()
         return web.Response()
@@ -208,10 +203,10 @@ class Routes:
         return web.json_response({"cancelled": await self._prompts.cancel(request.match_info["job_id"])})
 
     async def cancel_jobs(self, request: web.Request) -> web.Response:
-        asked = (await _optional_json(request)).get("job_ids")
+        asked = (await optional_json(request)).get("job_ids")
         if not isinstance(asked, list):
             return web.json_response({"error": "job_ids must be a list"}, status=400)
-        wrong = [each for each in asked if not _is_canonical(each)]
+        wrong = [each for each in asked if not is_canonical(each)]
         if wrong:
             answer = {"error": "job_ids contains invalid id(s)", "invalid_ids": wrong}
             return web.json_response(answer, status=400)
@@ -222,85 +217,3 @@ class Routes:
 def prefixed(route: web.RouteDef) -> web.RouteDef:
     """The same route under ``/api``."""
     return web.RouteDef(route.method, f"/api{route.path}", route.handler, route.kwargs)
-
-
-class _Refused(Exception):
-    def __init__(self, error: Problem) -> None:
-        super().__init__(error["type"])
-        self.error = error
-
-    def answer(self) -> web.Response:
-        return _refusal(self.error)
-
-
-def _refusal(error: Problem, node_errors: dict[str, Any] | None = None, *, status: int = 400) -> web.Response:
-    return web.json_response({"error": error, "node_errors": node_errors or {}}, status=status)
-
-
-async def _json(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError) as error:
-        raise _Refused(problem("invalid_json", "The body is not JSON", str(error))) from error
-    if not isinstance(body, dict):
-        raise _Refused(problem("invalid_json", "The body must be a JSON object", ""))
-    return body
-
-
-async def _optional_json(request: web.Request) -> dict[str, Any]:
-    """The body where it is a JSON object, else nothing: these routes answer 200 whatever they are sent."""
-    try:
-        body = json.loads(await request.read() or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _prompt_id(body: dict[str, Any]) -> str:
-    given = body.get("prompt_id")
-    if given is None:
-        return str(uuid.uuid4())
-    if not _is_canonical(given):
-        details = "prompt_id must be a UUID string in canonical lowercase hyphenated form; "
-        details += "omit it to let the server generate one"
-        raise _Refused(problem("invalid_prompt_id", "prompt_id must be a valid UUID", details))
-    return str(given)
-
-
-def _is_canonical(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and str(uuid.UUID(value)) == value
-    except ValueError:
-        return False
-
-
-def _graph(body: dict[str, Any]) -> Graph:
-    if "prompt" not in body:
-        raise _Refused(problem("no_prompt", "No prompt provided", "No prompt provided"))
-    graph = body["prompt"]
-    if isinstance(graph, dict) and isinstance(graph.get("nodes"), list):
-        raise _Refused(problem("invalid_prompt", "This is a graph in UI format", "Export it in API format"))
-    if not isinstance(graph, dict) or not all(isinstance(node, dict) for node in graph.values()):
-        raise _Refused(problem("invalid_prompt", "prompt must be a graph in API format", "{id: {class_type, inputs}}"))
-    # A client that sends is_changed would choose by itself what the cache gives it.
-    return {node_id: {k: v for k, v in node.items() if k != "is_changed"} for node_id, node in graph.items()}
-
-
-def _extra_data(body: dict[str, Any]) -> dict[str, Any]:
-    given = body.get("extra_data")
-    kept = {name: value for name, value in given.items() if name not in SENSITIVE} if isinstance(given, dict) else {}
-    if isinstance(body.get("client_id"), str):
-        kept["client_id"] = body["client_id"]
-    return {**kept, "create_time": now_ms()}
-
-
-def _ids(asked: dict[str, Any], name: str) -> list[str]:
-    given = asked.get(name)
-    return [each for each in given if isinstance(each, str)] if isinstance(given, list) else []
-
-
-def _whole(text: str | None, default: int | None = None) -> int | None:
-    try:
-        return default if text is None else int(text)
-    except ValueError:
-        return default

@@ -18,10 +18,11 @@ from typing import Any
 from aiohttp import web
 
 from . import picture
+from .base import Provider, Route
 from .bfl_models import ENDPOINTS
 from .bfl_request import Refused
 from .bfl_tasks import PROVIDER, Task, Tasks
-from .exchange import Desk, Exchange, Route
+from .exchange import Desk, Exchange
 from .faults import Kind
 
 SAMPLE_LIFETIME_S = 600.0
@@ -34,7 +35,7 @@ _BALANCE = 10_000.0
 _Handler = Callable[[Exchange], Awaitable[web.Response]]
 
 
-class Bfl:
+class Bfl(Provider):
     """The stand-in for BFL's hosts."""
 
     name = PROVIDER

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from ..errors import InternalError
 from .bfl_models import ENDPOINTS
 from .bfl_request import Asked, read_input
+from .entries import Entries
 from .exchange import Desk
 
 State = Literal["Pending", "Reasoning", "Generating", "Ready", "Request Moderated", "Content Moderated"]
@@ -35,22 +36,20 @@ class Task:
     ready_at: float = 0.0
     """Seconds since the epoch."""
     asked: Asked | None = None
-    work: asyncio.Task[None] | None = None
+    task: asyncio.Task[None] | None = None
 
 
-class Tasks:
+class Tasks(Entries[Task]):
     """All tasks, by id."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.all: dict[str, Task] = {}
+        super().__init__(desk, PROVIDER, "bfl_submitted")
 
     async def submit(self, task: Task) -> Asked:
         """Check, enter and start a task. Raises ``Refused``, and then there is none."""
         asked = await self.asked(task)
-        kept = {name: getattr(task, name) for name in ("task_id", "endpoint", "body", "origin", "fault")}
-        self._desk.books.keep("bfl_submitted", kept)
-        self._begin(task)
+        self._keep({name: getattr(task, name) for name in ("task_id", "endpoint", "body", "origin", "fault")})
+        self._begin(task.task_id, task, self._work(task))
         return asked
 
     async def asked(self, task: Task) -> Asked:
@@ -62,32 +61,14 @@ class Tasks:
 
     def take_up(self) -> None:
         """Restore what the books kept from before a restart."""
-        billed = {line.request_id for line in self._desk.books.lines if line.provider == PROVIDER}
-        for value in [value for name, value in self._desk.books.kept if name == "bfl_submitted"]:
+        billed = self._billed()
+        for value in self._kept():
             task = Task(**value)
             if task.task_id in billed:
                 task.state, task.ready_at = "Ready", time.time()
                 self.all[task.task_id] = task
             else:
-                self._begin(task)
-
-    async def stop(self) -> None:
-        """End every piece of work; the tasks stay in the books."""
-        works = [task.work for task in self.all.values() if task.work is not None and not task.work.done()]
-        for work in works:
-            work.cancel()
-        await asyncio.gather(*works, return_exceptions=True)
-
-    def clear(self) -> None:
-        """Forget every task."""
-        for task in self.all.values():
-            if task.work is not None:
-                task.work.cancel()
-        self.all.clear()
-
-    def _begin(self, task: Task) -> None:
-        self.all[task.task_id] = task
-        task.work = asyncio.create_task(self._work(task), name=f"sandbox bfl {task.task_id}")
+                self._begin(task.task_id, task, self._work(task))
 
     async def _work(self, task: Task) -> None:
         await asyncio.sleep(self._desk.latency_s / 3)

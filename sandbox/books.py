@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ..clock import utc_now
 from ..errors import CannotWrite
 
 
@@ -140,4 +140,4 @@ class Books:
 
 def now() -> str:
     """The time in UTC, as ISO 8601."""
-    return datetime.now(timezone.utc).isoformat()
+    return utc_now().isoformat()

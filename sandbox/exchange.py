@@ -1,20 +1,18 @@
-"""What the server and a provider's stand-in have in common: a request as received, routes, and the contract."""
+"""A request on its way through the sandbox: as it was received, and as the books tell of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import BodyPartReader, web
 
 from .books import Books
 from .faults import Fault, Kind
 
-RouteKind = Literal["", "generation", "moderation", "media"]
 _SECRET_HEADERS = frozenset(("authorization", "x-key", "x-api-key", "api-key", "cookie"))
 _LONGEST_TEXT_PART = 4096
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
@@ -69,48 +67,6 @@ class Exchange:
     def json(self) -> Any:
         """The body as JSON; raises ValueError."""
         return json.loads(self.raw)
-
-
-Handler = Callable[[Exchange], Awaitable[web.Response]]
-
-
-@dataclass(frozen=True)
-class Route:
-    """One entry point of a provider; ``path`` is aiohttp's pattern under the provider's prefix."""
-
-    method: str
-    path: str
-    handler: Handler
-    kind: RouteKind = ""
-    faults: frozenset[Kind] = field(default_factory=frozenset)
-    """Kinds of fault that mean something here, beside those of transport."""
-
-
-class Provider(Protocol):
-    """A provider's stand-in. Errors are always in the shape of the real one."""
-
-    name: str
-
-    def routes(self) -> tuple[Route, ...]:
-        """Every entry point served."""
-
-    def new_request_id(self) -> str:
-        """An id in the provider's own form."""
-
-    def refusal(self, exchange: Exchange, status: int, retry_after: float | None) -> web.Response:
-        """The answer for a fault of kind ``status``."""
-
-    def unknown(self, exchange: Exchange) -> web.Response:
-        """The answer for a path that the provider does not have."""
-
-    async def start(self) -> None:
-        """Take up what the books kept."""
-
-    async def stop(self) -> None:
-        """End every task."""
-
-    def reset(self) -> None:
-        """Forget everything."""
 
 
 async def received(request: web.Request, desk: Desk, request_id: str) -> Exchange:

@@ -12,16 +12,18 @@ import base64
 import json
 import uuid
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ..clock import utc_now
 from . import picture
 from .ahead import Ahead
-from .exchange import Desk, Exchange, Route
+from .base import Provider, Route
+from .exchange import Desk, Exchange
 from .fal_apps import Asked, Unprocessable
 from .fal_models import APPS
 from .fal_queue import PROVIDER, Job, Queue
@@ -36,7 +38,7 @@ _JOB_PATH = "/queue/{owner}/{alias}/requests/{request_id}"
 _Handler = Callable[[Exchange], Awaitable[web.Response]]
 
 
-class Fal:
+class Fal(Provider):
     """The stand-in for fal's hosts."""
 
     name = PROVIDER
@@ -187,7 +189,7 @@ class Fal:
 
     def _find(self, exchange: Exchange) -> Job | None:
         info = exchange.request.match_info
-        job = self._queue.jobs.get(info["request_id"])
+        job = self._queue.all.get(info["request_id"])
         root = f"{info['owner']}/{info['alias']}"
         return job if job is not None and APPS[job.endpoint].root == root else None
 
@@ -211,7 +213,7 @@ class Fal:
     async def _drawn(self, name: str) -> tuple[bytes, str] | None:
         stem, _, kind = name.partition(".")
         request_id, _, index = stem.rpartition("_")
-        job = self._queue.jobs.get(request_id)
+        job = self._queue.all.get(request_id)
         if job is None or job.canceled or job.state != "COMPLETED" or not index.isdigit():
             return None
         try:
@@ -237,7 +239,7 @@ class Fal:
         return found[0] if found else None
 
     async def _token(self, exchange: Exchange) -> web.Response:
-        until = datetime.now(timezone.utc) + timedelta(hours=1)
+        until = utc_now() + timedelta(hours=1)
         token = _TOKEN_PREFIX + uuid.uuid4().hex
         base = f"{exchange.origin}/fal/media"
         told = {"token": token, "token_type": "Bearer", "base_url": base, "expires_at": until.isoformat()}
@@ -313,7 +315,7 @@ def _file_name(given: str) -> str:
 
 
 def _log(message: str) -> dict[str, str]:
-    stamp = datetime.now(timezone.utc).isoformat()
+    stamp = utc_now().isoformat()
     return {"message": message, "level": "INFO", "source": "USER", "timestamp": stamp}
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import InternalError
+from .entries import Entries
 from .exchange import Desk
 from .fal_apps import Asked, Fetch, Unprocessable, blocked, read_input
 from .fal_models import APPS
@@ -38,21 +39,19 @@ class Job:
     task: asyncio.Task[None] | None = None
 
 
-class Queue:
+class Queue(Entries[Job]):
     """All requests, by id."""
 
     def __init__(self, desk: Desk, fetch: Fetch, working: Callable[[Job], None]) -> None:
         """``working`` is told of each request whose input was read and that still takes its time."""
-        self._desk = desk
+        super().__init__(desk, PROVIDER, "fal_submitted")
         self._fetch = fetch
         self._working = working
-        self.jobs: dict[str, Job] = {}
 
     def submit(self, job: Job) -> Job:
         """Enter a request and start it."""
-        kept = {name: getattr(job, name) for name in ("request_id", "endpoint", "body", "origin", "fault")}
-        self._desk.books.keep("fal_submitted", kept)
-        self._begin(job)
+        self._keep({name: getattr(job, name) for name in ("request_id", "endpoint", "body", "origin", "fault")})
+        self._begin(job.request_id, job, self._work(job))
         return job
 
     def cancel(self, job: Job) -> bool:
@@ -67,35 +66,19 @@ class Queue:
 
     def position(self, job: Job) -> int:
         """How many queued requests stand before this one."""
-        waiting = [other.request_id for other in self.jobs.values() if other.state == "IN_QUEUE"]
+        waiting = [other.request_id for other in self.all.values() if other.state == "IN_QUEUE"]
         return waiting.index(job.request_id) if job.request_id in waiting else 0
 
     def take_up(self) -> None:
         """Restore what the books kept from before a restart."""
-        billed = {line.request_id for line in self._desk.books.lines if line.provider == PROVIDER}
-        kept = self._desk.books.kept
-        canceled = {value for name, value in kept if name == "fal_canceled"}
-        for value in [value for name, value in kept if name == "fal_submitted"]:
+        billed, canceled = self._billed(), set(self._kept("fal_canceled"))
+        for value in self._kept():
             job = Job(**value)
             if job.request_id in billed or job.request_id in canceled:
                 job.state, job.canceled = "COMPLETED", job.request_id in canceled
-                self.jobs[job.request_id] = job
+                self.all[job.request_id] = job
             else:
-                self._begin(job)
-
-    async def stop(self) -> None:
-        """End every task; nothing is canceled in the books."""
-        tasks = [job.task for job in self.jobs.values() if job.task is not None and not job.task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def clear(self) -> None:
-        """Forget every request."""
-        for job in self.jobs.values():
-            if job.task is not None:
-                job.task.cancel()
-        self.jobs.clear()
+                self._begin(job.request_id, job, self._work(job))
 
     async def settled(self, job: Job) -> Asked:
         """What a completed request asked for (after a restart it is read anew); raises :class:`Unprocessable`."""
@@ -106,10 +89,6 @@ class Queue:
         if job.asked is None:
             raise InternalError(f"fal request {job.request_id} has neither an input nor a refusal")
         return job.asked
-
-    def _begin(self, job: Job) -> None:
-        self.jobs[job.request_id] = job
-        job.task = asyncio.create_task(self._work(job), name=f"sandbox fal {job.request_id}")
 
     async def _work(self, job: Job) -> None:
         await asyncio.sleep(self._desk.latency_s / 3)

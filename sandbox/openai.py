@@ -17,8 +17,9 @@ from typing import Any
 from aiohttp import web
 
 from . import judge, picture
+from .base import Provider, Route
 from .brush import Canvas
-from .exchange import Desk, Exchange, Route
+from .exchange import Desk, Exchange
 from .faults import Kind
 from .openai_models import MODELS, MODERATION_MODELS, price_of, tokens_of
 from .openai_moderation import moderation
@@ -29,7 +30,7 @@ _LONGEST_CLIENT_ID = 512
 _CREATED = 1_776_729_600  # what GET /models says of every model
 
 
-class OpenAI:
+class OpenAI(Provider):
     """The stand-in for api.openai.com. Holds no state of its own."""
 
     name = "openai"

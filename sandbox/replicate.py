@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from . import picture
-from .exchange import Desk, Exchange, Route
+from .base import Provider, Route
+from .exchange import Desk, Exchange
 from .faults import Kind
 from .replicate_models import MODELS, Served, named
 from .replicate_runs import PROVIDER, Run, Runs, stamp
@@ -35,7 +36,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
 _Handler = Callable[[Exchange], Awaitable[web.Response]]
 
 
-class Replicate:
+class Replicate(Provider):
     """The stand-in for Replicate's hosts."""
 
     name = PROVIDER

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from .entries import Entries
 from .exchange import Desk
 from .replicate_models import Served, named
 from .replicate_work import Failed, Fetch, Work, blocked, read
@@ -60,18 +61,18 @@ class Run:
         return self.state in _WAITING
 
 
-class Runs:
+class Runs(Entries[Run]):
     """All predictions, by id."""
 
     def __init__(self, desk: Desk, fetch: Fetch, clock: Callable[[], float] = time.time) -> None:
-        self._desk, self._fetch, self.clock = desk, fetch, clock
-        self.all: dict[str, Run] = {}
+        super().__init__(desk, PROVIDER, "replicate_made")
+        self._fetch, self.clock = fetch, clock
 
     def enter(self, run: Run) -> Run:
         """Enter a prediction and start it."""
         kept = ("name", "version", "given", "origin", "created_at", "deadline_s", "fault")
-        self._desk.books.keep("replicate_made", {name: getattr(run, name) for name in kept})
-        self._begin(run)
+        self._keep({name: getattr(run, name) for name in kept})
+        self._begin(run.name, run, self._bounded(run))
         return run
 
     def cancel(self, run: Run) -> None:
@@ -85,9 +86,8 @@ class Runs:
 
     def take_up(self) -> None:
         """Restore what the books kept from before a restart."""
-        billed = {line.request_id for line in self._desk.books.lines if line.provider == PROVIDER}
-        ended = dict(value for name, value in self._desk.books.kept if name == "replicate_ended")
-        for value in [value for name, value in self._desk.books.kept if name == "replicate_made"]:
+        billed, ended = self._billed(), dict(self._kept("replicate_ended"))
+        for value in self._kept():
             run = Run(**value)
             if run.name in ended or run.name in billed:
                 run.state = ended.get(run.name, "succeeded")
@@ -95,25 +95,7 @@ class Runs:
                 self._read(run)
                 self.all[run.name] = run
             else:
-                self._begin(run)
-
-    async def stop(self) -> None:
-        """End every task; nothing is canceled in the books."""
-        tasks = [run.task for run in self.all.values() if run.task is not None and not run.task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def clear(self) -> None:
-        """Forget every prediction."""
-        for run in self.all.values():
-            if run.task is not None:
-                run.task.cancel()
-        self.all.clear()
-
-    def _begin(self, run: Run) -> None:
-        self.all[run.name] = run
-        run.task = asyncio.create_task(self._bounded(run), name=f"sandbox replicate {run.name}")
+                self._begin(run.name, run, self._bounded(run))
 
     async def _bounded(self, run: Run) -> None:
         try:

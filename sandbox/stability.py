@@ -19,7 +19,8 @@ from typing import Any
 from aiohttp import web
 
 from . import picture
-from .exchange import Desk, Exchange, Route
+from .base import Provider, Route
+from .exchange import Desk, Exchange
 from .faults import Kind
 from .stability_pictures import draw
 from .stability_request import Asked, Refused, check_policy, flagged, read_form
@@ -34,7 +35,7 @@ _AS_BYTES = frozenset(("image/*", "*/*", ""))
 _Handler = Callable[[Exchange], Awaitable[web.Response]]
 
 
-class Stability:
+class Stability(Provider):
     """The stand-in for api.stability.ai."""
 
     name = PROVIDER
@@ -109,7 +110,7 @@ class Stability:
 
     async def _result(self, exchange: Exchange) -> web.Response:
         as_json = _wants_json(exchange)
-        found = self._generations.known.get(exchange.request.match_info["id"])
+        found = self._generations.all.get(exchange.request.match_info["id"])
         if found is None or found.key != _key(exchange) or exchange.meets("expired_url"):
             raise Refused(404, "generation_not_found", "id: the generation either does not exist or has expired.")
         if not found.done:

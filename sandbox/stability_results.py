@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .entries import Entries
 from .exchange import Desk, Part
 from .stability_request import Asked, read_form
 from .stability_services import SERVICES
@@ -33,55 +34,33 @@ class Generation:
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
-class Generations:
+class Generations(Entries[Generation]):
     """All of them, by id."""
 
     def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.known: dict[str, Generation] = {}
+        super().__init__(desk, PROVIDER, "stability_started")
 
     def start(self, key: str, asked: Asked, parts: Iterable[Part], *, filtered: bool) -> Generation:
         """Begin a generation whose form is in order."""
         started = Generation(uuid.uuid4().hex * 2, key, asked.service.path, list(parts), filtered)
-        self._desk.books.keep("stability_started", _kept(started))
-        self._begin(started)
+        self._keep(_plain(started))
+        self._begin(started.generation_id, started, self._work(started))
         return started
 
     def take_up(self) -> None:
         """Restore what the books kept from before a restart."""
-        billed = {line.request_id for line in self._desk.books.lines if line.provider == PROVIDER}
-        for name, value in self._desk.books.kept:
-            if name != "stability_started":
-                continue
+        billed = self._billed()
+        for value in self._kept():
             started = Generation(**{**value, "parts": [_part(part) for part in value["parts"]]})
             if started.generation_id in billed:
                 started.done = True
-                self.known[started.generation_id] = started
+                self.all[started.generation_id] = started
             else:
-                self._begin(started)
+                self._begin(started.generation_id, started, self._work(started))
 
     def asked(self, started: Generation) -> Asked:
         """What it asked for."""
         return read_form(SERVICES[started.path], started.parts, self._desk.seed)
-
-    async def stop(self) -> None:
-        """End every task."""
-        tasks = [one.task for one in self.known.values() if one.task is not None and not one.task.done()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def clear(self) -> None:
-        """Forget every generation."""
-        for one in self.known.values():
-            if one.task is not None:
-                one.task.cancel()
-        self.known.clear()
-
-    def _begin(self, started: Generation) -> None:
-        self.known[started.generation_id] = started
-        name = f"sandbox stability {started.generation_id[:8]}"
-        started.task = asyncio.create_task(self._work(started), name=name)
 
     async def _work(self, started: Generation) -> None:
         await asyncio.sleep(self._desk.latency_s)
@@ -104,7 +83,7 @@ def charge(desk: Desk, asked: Asked, request_id: str) -> None:
     )
 
 
-def _kept(started: Generation) -> dict[str, Any]:
+def _plain(started: Generation) -> dict[str, Any]:
     parts = [{**vars(part), "data": base64.b64encode(part.data).decode()} for part in started.parts]
     plain = {name: getattr(started, name) for name in ("generation_id", "key", "path", "filtered")}
     return {**plain, "parts": parts}

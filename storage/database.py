@@ -19,6 +19,8 @@ from .files import translated
 
 BUSY_S = 30.0
 """How long a writer waits for another process's transaction."""
+_STATEMENTS = 500
+"""Kept prepared: many areas share one file, and preparing a statement again takes longer than running it."""
 _PATIENCE_S = 0.05
 """How long a part waits for the others to commit, before it commits for all itself."""
 
@@ -72,16 +74,22 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Two processes may make the same new file at once; the schema must run in one of them only.
             with FileLock(f"{path}.lock", timeout=BUSY_S):
+                if not path.exists():
+                    # Prompts and the secrets of webhooks are in it; SQLite gives its other files the same rights.
+                    path.touch(mode=0o600)
                 self._connection = self._connected()
                 try:
                     self._prepare(schema, version, upgrades or {})
                     self._reader = self._connected()
+                    self._reader.execute("PRAGMA query_only = ON")
                 except BaseException:
                     self._connection.close()
                     raise
 
     def _connected(self) -> sqlite3.Connection:
-        made = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        made = sqlite3.connect(
+            self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
+        )
         made.row_factory = sqlite3.Row
         return made
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from itertools import chain
 from pathlib import Path
 
@@ -26,7 +28,34 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        fsync_folder(path.parent)
+
+
+def write_once(path: Path, data: bytes) -> None:
+    """Like :func:`write_atomic`, for a file that is named by what is in it, in a folder that is there; nobody else may
+    read it. Raises DiskFull and CannotWrite."""
+    name = os.fspath(path)
+    folder, last = os.path.split(name)
+    temporary = os.path.join(folder, f".{last}.{secrets.token_hex(8)}.part")  # noqa: PTH118 - paths cost more than this
+    with translated(path):
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            with os.fdopen(handle, "wb", buffering=0) as file:
+                _write_all(file, data)
+                os.fsync(file.fileno())
+            os.replace(temporary, name)  # noqa: PTH105
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+        fsync_folder(path.parent)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """Without a buffer a file may take a part of it at a time."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def write_new(paths: Iterable[Path], data: bytes) -> Path:
@@ -43,7 +72,7 @@ def write_new(paths: Iterable[Path], data: bytes) -> Path:
             for candidate in chain([path], candidates):
                 with suppress(FileExistsError):
                     _take(temporary, candidate)
-                    _sync_folder(path.parent)
+                    fsync_folder(path.parent)
                     return candidate
         finally:
             temporary.unlink(missing_ok=True)
@@ -78,7 +107,7 @@ def _take(temporary: Path, name: Path) -> None:
             raise
 
 
-def _sync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Make a new name durable: a file's own sync does not cover its entry in the folder. Windows needs and has none."""
     if os.name == "nt":
         return

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..errors import BadSetting, CannotWrite, DatabaseUnreachable, MissingExtra
-from .sessions import Row, Session, Store, T, TryAgain
+from ..errors import BadSetting, CannotWrite, DatabaseUnreachable, DiskFull, MissingExtra
+from .base import TRIES, Row, Session, Store, T, TryAgain
 
 if TYPE_CHECKING:
     from pg8000.native import Connection, PreparedStatement
@@ -27,9 +27,11 @@ DIALECT = {"serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "table":
 """What a schema's placeholders mean."""
 MOST_CONNECTIONS = 8
 """Open at once in one process; who comes when all are in use waits."""
-TRIES = 20
 _AGAIN = frozenset({"40001", "40P01"})
 _TAKEN = "23505"
+_FULL = "53100"
+_AWAY = ("08", "53", "57P", "58", "25006")
+"""Begin the codes that are about the server, not about what was asked: it restarts, has no room, or was replaced."""
 _CONNECT_S = 10
 _SSL = ("disable", "require", "verify-full")
 
@@ -92,6 +94,7 @@ class PostgresSession(Session):
     """A transaction on one connection."""
 
     for_update = " FOR UPDATE"
+    skip_locked = " FOR UPDATE SKIP LOCKED"
 
     def __init__(self, connection: Connection, prepared: dict[str, PreparedStatement]) -> None:
         self._connection, self._prepared = connection, prepared
@@ -105,6 +108,9 @@ class PostgresSession(Session):
             return []
         names = [column["name"] for column in statement.columns]
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def script(self, sql: str) -> None:
+        self._connection.execute_simple(sql)
 
     def share(self, name: str) -> None:
         self._lock("pg_advisory_xact_lock_shared", name)
@@ -126,6 +132,8 @@ class _Connection:
 
 class PostgresStore(Store):
     """``script`` makes an empty schema; ``version`` is kept beside it, and a newer one is refused."""
+
+    dialect = DIALECT
 
     def __init__(self, url: str, script: str, *, version: int) -> None:
         self.address = Address.parse(url)
@@ -177,7 +185,8 @@ class PostgresStore(Store):
         """Raise what doing it again will not mend."""
         facts = exc.args[0] if exc.args and isinstance(exc.args[0], dict) else None
         if facts is None:
-            # The connection broke. Another try makes a new one.
+            # The connection broke, and so may have the others that nobody uses. Another try makes a new one.
+            self._forget()
             if tried >= 3:
                 raise DatabaseUnreachable(f"{self.address}: the connection broke ({exc}).") from exc
             return
@@ -185,6 +194,11 @@ class PostgresStore(Store):
         # Two wrote the same at once: the second look finds it there.
         if (code in _AGAIN and tried < TRIES) or (code == _TAKEN and tried < 2):
             return
+        if code == _FULL:
+            raise DiskFull(f"{self.address}: the database has no room left.", hint="Free some space.") from exc
+        if str(code).startswith(_AWAY):
+            self._forget()
+            raise DatabaseUnreachable(f"{self.address}: {_words(exc)}") from exc
         raise exc
 
     def _once(self, begin: str, work: Callable[[_Connection, Session], T]) -> T:
@@ -226,7 +240,13 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         with self._lock:
-            self._closed, free, self._free = True, self._free, []
+            self._closed = True
+        self._forget()
+
+    def _forget(self) -> None:
+        """Close the connections that nobody uses just now."""
+        with self._lock:
+            free, self._free = self._free, []
         for connection in free:
             _discard(connection)
 

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from .database import Database
-from .sessions import Row, Session, Store, T
+from .base import TRIES, Row, Session, Store, T, TryAgain
+from .database import Database, run_script
 
 DIALECT = {"serial": "INTEGER PRIMARY KEY", "table": "WITHOUT ROWID"}
 """What a schema's placeholders mean."""
@@ -22,16 +22,32 @@ class SqliteSession(Session):
     def run(self, sql: str, **values: Any) -> list[Row]:
         return self._connection.execute(sql, values).fetchall()
 
+    def script(self, sql: str) -> None:
+        run_script(self._connection, sql)
+
+    def undo_part(self) -> None:
+        # Where the disk is full, SQLite has undone the whole transaction by itself.
+        if self._connection.in_transaction:
+            super().undo_part()
+
 
 class SqliteStore(Store):
     """``database`` is closed with it."""
+
+    dialect = DIALECT
 
     def __init__(self, database: Database) -> None:
         self.database = database
 
     def transact(self, work: Callable[[Session], T]) -> T:
-        with self.database.transaction() as connection:
-            return work(SqliteSession(connection))
+        for left in reversed(range(TRIES)):
+            try:
+                with self.database.transaction() as connection:
+                    return work(SqliteSession(connection))
+            except TryAgain:
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
 
     def read(self, work: Callable[[Session], T]) -> T:
         with self.database.snapshot() as connection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,3 +63,10 @@ def test_the_registrys_own_check_finds_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert all(each.get("ok", True) for each in told)
+
+
+def test_the_version_is_the_same_for_the_registry_and_for_us() -> None:
+    """ComfyUI's registry reads the one, our records the other."""
+    stated = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert stated is not None
+    assert stated[1] == mintmark.__version__

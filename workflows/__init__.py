@@ -1,5 +1,5 @@
 """Versioned workflows: the file format, its digest, the library, binding of inputs, and validation.
 
-The public names are imported from their modules: ``format.WorkflowVersion``, ``library.Library``, ``bind.bind``,
-``bind.parse_cli``, ``validate.check``, ``validate.validate``, ``digest.digest``.
+What belongs here reads, checks and changes graphs as values. Running one, and what a job is, does not. Names are
+imported from their modules.
 """

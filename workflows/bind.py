@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -80,12 +79,22 @@ def _specs(version: WorkflowVersion) -> dict[str, Input]:
 
 
 def _written(version: WorkflowVersion, inputs: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    graph = copy.deepcopy(version.graph)
+    graph: dict[str, dict[str, Any]] = _copied(version.graph)
     for spec in version.inputs:
         if spec.name in inputs:
             for target in spec.binds:
-                graph[target.node]["inputs"][target.input] = copy.deepcopy(inputs[spec.name])
+                graph[target.node]["inputs"][target.input] = _copied(inputs[spec.name])
     return graph
+
+
+def _copied(value: Any) -> Any:
+    """JSON that shares nothing with this one. ``copy.deepcopy`` also looks for what no JSON has, and takes thrice as
+    long."""
+    if isinstance(value, dict):
+        return {name: _copied(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_copied(each) for each in value]
+    return value
 
 
 def _write_own(

@@ -16,6 +16,8 @@ from typing import Any
 
 from ..errors import InvalidWorkflow
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+
 
 def canonical(value: Any) -> bytes:
     """The canonical UTF-8 form of a JSON value.
@@ -25,6 +27,8 @@ def canonical(value: Any) -> bytes:
     """
     parts: list[str] = []
     try:
+        if (found := _at_once(value)) is not None:
+            return found
         _write(value, parts)
     except (RecursionError, ValueError) as exc:  # ValueError: an integer of more than 4300 digits
         raise InvalidWorkflow(
@@ -36,6 +40,27 @@ def canonical(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """SHA-256 over :func:`canonical`, in lower-case hex (64 characters)."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def _at_once(value: Any) -> bytes | None:
+    """The same by Python's own writer, many times as fast; None for what it would write differently, or refuse in its
+    own words."""
+    if not _is_plain(value):
+        return None
+    try:
+        return _PLAIN.encode(value).encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether there is no fraction in it, and no key beyond ASCII."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() for key in value) and all(map(_is_plain, value.values()))
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, value))
+    return value is None or kind in (str, int, bool)
 
 
 def _write(value: Any, parts: list[str]) -> None:

@@ -86,7 +86,7 @@ class Library:
         known = self.names()
         # Only a name that was listed ever becomes part of a path.
         if name not in known:
-            raise UnknownWorkflow(f"There is no workflow {name!r}.", hint=_close(name, known))
+            raise UnknownWorkflow(f"There is no workflow {name!r}.", hint=suggestion(name, known))
         if not re.fullmatch(SLUG, name):
             raise InvalidWorkflow(
                 f"The folder {name!r} is no workflow name.",
@@ -119,7 +119,8 @@ def _same(paths: list[Path]) -> WorkflowVersion:
     return first[1]
 
 
-def _close(name: str, known: list[str]) -> str:
+def suggestion(name: str, known: list[str]) -> str:
+    """What to say to somebody who named a workflow that is not there."""
     if name.endswith(".json") or "/" in name or "\\" in name:
         return "A workflow is called by its name; put the file at <name>/<version>.json in a workflow folder."
     if close := difflib.get_close_matches(name, known, n=3):

@@ -32,6 +32,8 @@ class Slot:
     minimum: float | None = None
     maximum: float | None = None
     grows: bool = False
+    file: bool = False
+    """Whether the choices are the worker's own files, to which one may be added."""
 
 
 def slots(info: NodeInfo, inputs: Mapping[str, Any]) -> dict[str, Slot]:
@@ -116,6 +118,7 @@ def _slot(kind: Any, options: Mapping[str, Any], *, required: bool) -> Slot:
         minimum=options.get("min"),
         maximum=options.get("max"),
         grows=grows,
+        file=bool(options.get("image_upload")),
     )
 
 

@@ -126,6 +126,9 @@ def literal_problem(value: Any, slot: Slot) -> tuple[str, str] | None:
 def _choice(value: Any, slot: Slot) -> tuple[str, str] | None:
     if slot.choices is None or value in slot.choices:
         return None
+    if slot.file:
+        mend = "upload it, or run a workflow with an image input: --image NAME=PATH"
+        return f"the worker has no file {shown(value)} in its input folder", mend
     close = nearest(value, map(str, slot.choices)) if isinstance(value, str) else ""
     offer = (
         f"choose one of {listed(map(str, slot.choices))}" if slot.choices else "the worker offers none: add the file"

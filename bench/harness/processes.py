@@ -14,8 +14,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mintmark.providers.keys import VARIABLES
 
@@ -34,6 +35,8 @@ class Server:
     pid: int
     ready_s: float
     log: Path
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """All that it printed when it served."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ def telling(command: Sequence[str], log: Path, env: Mapping[str, str]) -> Iterat
             if not line:
                 raise NotRun(f"{command[-1]} did not start: {tail(log)}")
             told += line
-        url = str(json.loads(told)["url"])
+        facts = json.loads(told)
+        url = str(facts["url"])
         read(url + "/")
-        yield Server(url, running.pid, time.monotonic() - started, log)
+        yield Server(url, running.pid, time.monotonic() - started, log, facts)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Data: the shipped policies and the word list. A released version of a policy never changes."""
+"""Data: the shipped policies and the word list. No code; a released version of a policy never changes."""

@@ -1,7 +1,8 @@
 """What is known of each provider's models: one JSON file a provider, facts with their dates and sources.
 
 A file holds ``shared`` (fields that all its models have) and ``models`` (each one's own fields, which win). This module
-needs the standard library alone: node schemas read it while ComfyUI starts. ``providers.models`` validates the rows.
+needs the standard library alone: node schemas read it while ComfyUI starts. Nothing is decided and no price reckoned
+here; ``providers.models`` validates the rows.
 """
 
 from __future__ import annotations

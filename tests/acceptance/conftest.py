@@ -56,7 +56,9 @@ class Server:
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         data = json.dumps(body).encode() if body is not None else None
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, data, method=method), timeout=30) as reply:
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        asked = urllib.request.Request(self.url + path, data, headers, method=method)
+        with urllib.request.urlopen(asked, timeout=30) as reply:
             return json.load(reply)
 
     def stop(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from mintmark.cli import main
 from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.metering.sqlite_ledger import SqliteLedger
-from mintmark.orchestrator.jobs import JobStore
+from mintmark.orchestrator.execution.local_jobs import JobStore
 from mintmark.storage.spool import Spool
 
 STEPS = ("held", "asking", "accepted", "settled", "store", "note", "close_job", "put", "post", "allow", "start", "end")

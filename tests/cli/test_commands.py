@@ -35,7 +35,7 @@ def test_run_prints_what_was_made_decided_signed_and_paid(cli: Cli, books: Books
     }
     assert found["workflow"] == {
         "name": "text-to-image",
-        "version": "1.0.0",
+        "version": "1.1.0",
         "digest": Library(()).resolve("text-to-image").digest,
     }
     (output,) = found["outputs"]
@@ -129,9 +129,9 @@ def test_an_image_is_judged_too(cli: Cli, books: Books) -> None:
 def test_workflows_are_listed_with_their_digests(cli: Cli) -> None:
     found = cli("workflows", "list", "--json").json
     assert found["errors"] == []
-    (workflow,) = (each for each in found["workflows"] if each["name"] == "text-to-image")
-    digest = cli("workflows", "digest", "text-to-image@1.0.0", "--json").json
-    assert digest == {"name": "text-to-image", "version": "1.0.0", "digest": workflow["digest"]}
+    workflow = next(each for each in found["workflows"] if each["version"] == "1.1.0")
+    digest = cli("workflows", "digest", "text-to-image@1.1.0", "--json").json
+    assert digest == {"name": "text-to-image", "version": "1.1.0", "digest": workflow["digest"]}
     assert cli("workflows", "digest", "text-to-image").out.strip() == workflow["digest"]
     shown = cli("workflows", "show", "text-to-image", "--json").json
     assert (shown["digest"], shown["name"]) == (workflow["digest"], "text-to-image")

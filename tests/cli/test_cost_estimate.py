@@ -66,7 +66,7 @@ def edit_workflow(home: Path) -> Path:
 
 def test_a_shipped_workflow_is_priced_without_a_worker(cli: Cli, books: Books) -> None:
     told = cli("cost", "estimate", "text-to-image", "--set", "count=3", "--sandbox", "--json").json
-    assert told["workflow"] == "text-to-image@1.0.0"
+    assert told["workflow"] == "text-to-image@1.1.0"
     assert (told["low_microusd"], told["high_microusd"], told["exact"]) == (9_000, 9_000, True)
     assert told["mode"] == "sandbox"
     assert [each["model"] for each in told["nodes"]] == ["fal/flux-schnell"]

@@ -16,7 +16,6 @@ pytestmark = [
     pytest.mark.comfyui,
     pytest.mark.skipif(not os.environ.get("COMFYUI_PATH"), reason="not run: COMFYUI_PATH is not set"),
 ]
-SIZED = ("text-to-image", "prompt-ab-ranked", "moderated-submission")
 OF_ONE_RUN = ("job_id", "made_at", "provider_ms", "requests")
 
 
@@ -31,7 +30,8 @@ def picture(folder: Path) -> Path:
 
 def run(comfy: Any, name: str, folder: Path, *arguments: str) -> dict[str, Any]:
     folder.mkdir()
-    given = ["--set", "width=256", "--set", "height=256"] if name in SIZED else ["--image", f"image={picture(folder)}"]
+    image = next((spec.name for spec in Library().resolve(name).inputs if spec.type == "image"), None)
+    given = ["--image", f"{image}={picture(folder)}"] if image else ["--set", "width=256", "--set", "height=256"]
     out = ["-o", str(folder / "out")]
     code, told = comfy.mintmark(
         "run", name, "--set", "seed=77", *given, *out, *arguments, MINTMARK_DATA_DIR=str(folder / "data")

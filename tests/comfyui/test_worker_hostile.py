@@ -14,20 +14,12 @@ import aiohttp
 import pytest
 
 from mintmark.provenance.reading import read as read_credential
+from mintmark.tests.contracts.hostile import OUTSIDE_PREFIXES, OUTSIDE_VIEWS, SAVERS, everything, inverted
 
 pytestmark = [
     pytest.mark.comfyui,
     pytest.mark.skipif(not os.environ.get("COMFYUI_PATH"), reason="not run: COMFYUI_PATH is not set"),
 ]
-
-
-def inverted(count: int) -> dict[str, Any]:
-    """A picture that is inverted so often, one node after the other, and shown."""
-    graph: dict[str, Any] = {"0": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1}}}
-    graph["0"]["inputs"]["color"] = 0
-    for number in range(1, count):
-        graph[str(number)] = {"class_type": "ImageInvert", "inputs": {"image": [str(number - 1), 0]}}
-    return graph | {"end": {"class_type": "PreviewImage", "inputs": {"images": [str(count - 1), 0]}}}
 
 
 async def refusal(page: Any, graph: dict[str, Any]) -> str:
@@ -58,8 +50,8 @@ async def test_a_prompt_of_a_hundred_megabytes_is_refused_and_the_next_one_runs(
     assert (await page.run(graph()))["status"]["status_str"] == "success"
 
 
-@pytest.mark.parametrize("prefix", ["../../evil", "/evil", "a/../../evil"])
-@pytest.mark.parametrize("saver", ["SaveImage", "MintmarkSignAndSave"])
+@pytest.mark.parametrize("prefix", OUTSIDE_PREFIXES)
+@pytest.mark.parametrize("saver", SAVERS)
 async def test_a_prefix_that_leads_outside_writes_nothing(saver: str, prefix: str, page: Any) -> None:
     before = everything(page.comfy.base.parent)
     graph = inverted(2)
@@ -69,21 +61,7 @@ async def test_a_prefix_that_leads_outside_writes_nothing(saver: str, prefix: st
     assert everything(page.comfy.base.parent) == before
 
 
-def everything(folder: Path) -> set[Path]:
-    """The pictures, and whatever is called evil."""
-    return {path for path in folder.rglob("*") if "evil" in path.name or path.suffix == ".png"}
-
-
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("filename=../secret.txt", 400),
-        ("filename=..%2Fsecret.txt&type=input", 400),
-        ("filename=/etc/passwd", 400),
-        ("filename=passwd&subfolder=../../../../../../etc", 403),
-        ("filename=passwd&subfolder=/etc", 403),
-    ],
-)
+@pytest.mark.parametrize(("query", "status"), OUTSIDE_VIEWS)
 async def test_view_shows_nothing_outside_its_folders(query: str, status: int, page: Any) -> None:
     (page.comfy.base / "secret.txt").write_text("secret")
     async with aiohttp.ClientSession() as http, http.get(f"{page.comfy.url}/view?{query}") as answer:

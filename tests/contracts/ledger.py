@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 import pytest
 
+from mintmark.clock import utc_now
 from mintmark.errors import BudgetExceeded
 from mintmark.metering.ledger import Account, Ledger, Limits, Posting
-from mintmark.metering.ledger_sql import SqlLedger, utc_now
+from mintmark.metering.ledger_sql import SqlLedger
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 Kind = Literal["settled", "unknown", "released"]
@@ -315,6 +316,8 @@ def test_what_costs_nothing_is_allowed_beyond_every_limit(ledgers: Ledgers) -> N
     ledger = ledgers.open()
     ledger.post([posting("a", microusd=50)])
     limited(ledger, "a", 0, run=10, day=10)
+    assert ledger.totals().settled_microusd == 50
+    assert ledger.totals().set_aside_microusd == 0
 
 
 def test_a_refusal_by_a_limit_leaves_nothing_behind(ledgers: Ledgers) -> None:

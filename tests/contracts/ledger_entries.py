@@ -18,7 +18,7 @@ from .ledger_budgets import MIA, TOM, taken
 
 def force(ledger: SqlLedger, sql: str, **values: Any) -> list[Any]:
     """What the code never does: a statement of one's own."""
-    return ledger._store.transact(lambda db: db.run(sql, **values))
+    return ledger.store.transact(lambda db: db.run(sql, **values))
 
 
 ENTRY = """INSERT INTO transfers (at, kind, from_account, to_account, microusd, call_id)

@@ -17,10 +17,11 @@ from mintmark.config import Settings
 from mintmark.generation.context import JobContext
 from mintmark.generation.sealing import Sealed
 from mintmark.metering.sqlite_ledger import SqliteLedger
-from mintmark.orchestrator.delivery import Delivery
-from mintmark.orchestrator.jobs import JobStore
-from mintmark.orchestrator.link import WorkerLink
-from mintmark.orchestrator.run import JobResult, JobRunner, RunRequest
+from mintmark.orchestrator.execution.delivery import Delivery
+from mintmark.orchestrator.execution.local_jobs import JobStore
+from mintmark.orchestrator.execution.request import JobResult, RunRequest
+from mintmark.orchestrator.execution.run import JobRunner
+from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.workflows.library import Library
 
 from .plan import Plan, Rule

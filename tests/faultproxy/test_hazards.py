@@ -15,9 +15,10 @@ import pytest
 from aiohttp import web
 
 from mintmark.errors import WorkerLost, WorkerRefused, WorkerUnreachable
-from mintmark.orchestrator.delivery import Delivery
-from mintmark.orchestrator.link import WorkerLink
-from mintmark.orchestrator.protocol import History, WorkerEvent
+from mintmark.orchestrator.execution.delivery import Delivery
+from mintmark.orchestrator.link.client import WorkerLink
+from mintmark.orchestrator.link.events import WorkerEvent
+from mintmark.orchestrator.link.protocol import History
 from mintmark.tests.orchestrator.fake_comfy import FakeComfy, queue_it
 
 from .plan import Plan, Rule
@@ -254,7 +255,7 @@ async def test_a_cancellation_whose_answer_is_lost_is_asked_again(comfy: FakeCom
 
 @pytest.mark.parametrize("fault", ["cut_answer", "reset_answer", "stall", "trickle", "error_after"])
 async def test_a_file_cut_on_its_way_comes_home_whole(fault: str, comfy: FakeComfy, through: Any) -> None:
-    from mintmark.orchestrator.protocol import OutputFile
+    from mintmark.orchestrator.link.protocol import OutputFile
 
     comfy.files["it.png"] = data = bytes(range(256)) * 4000
     proxy, link = await through(Rule("GET /view", {fault: 1.0}), stall_s=0.1)
@@ -290,7 +291,7 @@ async def test_an_input_is_used_under_the_name_the_worker_gave_it() -> None:
 async def test_images_that_only_went_over_the_socket_are_missed_by_name() -> None:
     delivery = Delivery(max_pixels=1, anchors_pem=None, seal=lambda *_: pytest.fail("nothing to seal"))
     nothing: Any = None
-    request: Any = SimpleNamespace(workflow=SimpleNamespace(outputs=()))
+    request: Any = SimpleNamespace(workflow=SimpleNamespace(outputs=()), allow_unchecked=False)
     with pytest.raises(WorkerLost, match="without a file") as caught:
         await delivery.deliver(nothing, History("success", ()), nothing, nothing, request)
     assert "Sign and Save" in caught.value.hint

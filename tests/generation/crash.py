@@ -1,15 +1,16 @@
-"""One generation in a process that kills itself at the n-th moment. Run as a script by ``test_crash.py``.
+"""One generation in a process that kills itself at the n-th moment, for ``test_crash.py``.
 
-Arguments: data folder, sandbox URL, model, job id, the moment (0: never), count. A moment is before or after a write of
-the journal, the ledger or the spool.
+A moment is before or after a write of the journal, the ledger or the spool. The processes are forked from one that has
+imported all this and done nothing: a start of Python for each would take longer than what is tested.
 """
 
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
-import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ class Killer:
         return write
 
 
-async def main(folder: str, url: str, model: str, job_id: str, at: str, count: str) -> None:
-    killer = Killer(int(at))
+async def main(folder: str, url: str, model: str, job_id: str, at: int, count: int) -> int:
+    killer = Killer(at)
     settings = Settings(data_dir=Path(folder), sandbox=True, sandbox_url=url)
     async with Engine(settings, sandbox_url=url) as engine:
         for part, names in WRITES.items():
@@ -55,10 +56,25 @@ async def main(folder: str, url: str, model: str, job_id: str, at: str, count: s
                 setattr(whole, name, killer.around(getattr(whole, name)))
         job = JobContext(job_id=job_id, allowance_microusd=0, mode="sandbox", local=True)
         engine.journal.open_job(job)
-        await engine.service.generate(request(model, count=int(count), seed=1), job, "1")
+        await engine.service.generate(request(model, count=count, seed=1), job, "1")
         engine.books.catch_up()
-    print(killer.seen)  # noqa: T201 - its answer
+    return killer.seen
 
 
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+def _run(told: Path, given: tuple[Any, ...]) -> None:
+    warnings.simplefilter("error")
+    told.write_text(str(asyncio.run(main(*given))))
+
+
+async def generate(folder: Path, url: str, model: str, job_id: str, at: int, count: int) -> tuple[int, int]:
+    """(exit status, moments seen) of a process that makes one generation and dies at this moment; 0: never."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = folder / "moments"
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload([__name__, "aiohttp", "PIL.Image", "sqlite3"])
+    process = forks.Process(target=_run, args=(told, (str(folder), url, model, job_id, at, count)))
+    process.start()
+    await asyncio.to_thread(process.join)
+    status = process.exitcode
+    assert status in (0, -signal.SIGKILL), status
+    return status, int(told.read_text()) if told.exists() else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import uuid
 from pathlib import Path
 
@@ -15,23 +14,10 @@ from mintmark.errors import ChargeUnknown
 from mintmark.generation.context import JobContext
 from mintmark.sandbox import Sandbox
 
+from .crash import generate
 from .lab import MINI, ONE_BY_ONE, SCHNELL, Lab, open_lab
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's")
-
-
-async def generate(folder: Path, url: str, model: str, job_id: str, at: int, count: int) -> tuple[int, str]:
-    """(exit status, output) of a process that makes one generation and dies at this moment."""
-    arguments = [str(folder), url, model, job_id, str(at), str(count)]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "mintmark.tests.generation.crash", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate()
-    status = process.returncode
-    assert status in (0, -signal.SIGKILL), err.decode()
-    return status or 0, out.decode()
 
 
 async def again(lab: Lab, model: str, job_id: str, count: int) -> bool:
@@ -70,9 +56,9 @@ async def check(folder: Path, sandbox: Sandbox, model: str, job_id: str, count: 
 async def moments(folder: Path, model: str, count: int) -> int:
     """How many moments there are in one generation."""
     async with Sandbox(latency_s=0.01) as sandbox:
-        status, out = await generate(folder, sandbox.url, model, str(uuid.uuid4()), 0, count)
+        status, seen = await generate(folder, sandbox.url, model, str(uuid.uuid4()), 0, count)
     assert status == 0
-    return int(out)
+    return seen
 
 
 @pytest.mark.parametrize(("model", "count"), [(SCHNELL, 1), (MINI, 1), (ONE_BY_ONE, 2)])

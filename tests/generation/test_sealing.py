@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import pytest
 
+from mintmark.clock import utc_now
 from mintmark.errors import OutputBlocked
 from mintmark.generation.sealing import Draft, seal
-from mintmark.generation.sqlite_journal import utc_now
-from mintmark.moderation.base import Checker, Scores
+from mintmark.moderation.base import Checker, Connect, Scores
 from mintmark.moderation.moderator import Moderator
 from mintmark.moderation.policy import load as load_policy
 from mintmark.moderation.verdict import Subject
@@ -23,6 +23,10 @@ class Counting(Checker):
 
     name: ClassVar[str] = "openai"
     subjects: ClassVar[frozenset[Subject]] = frozenset({"image"})
+
+    @classmethod
+    def open(cls, connect: Connect) -> None:
+        """Tests make it themselves."""
 
     def __init__(self, violence: float) -> None:
         self.violence, self.asked = violence, 0

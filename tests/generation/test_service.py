@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 from PIL import Image
 
+from mintmark.clock import utc_now
 from mintmark.errors import (
     AllowanceExhausted,
     BadAnswer,
@@ -29,8 +30,8 @@ from mintmark.errors import (
     UnknownModel,
     UnsupportedTask,
 )
-from mintmark.generation.sqlite_journal import utc_now
-from mintmark.moderation.base import Checker, Scores
+from mintmark.generation.adopting import adopted
+from mintmark.moderation.base import Checker, Connect, Scores
 from mintmark.moderation.moderator import Moderator
 from mintmark.moderation.policy import load as load_policy
 from mintmark.moderation.verdict import Subject
@@ -311,6 +312,10 @@ class SeesViolence(Checker):
     name: ClassVar[str] = "openai"
     subjects: ClassVar[frozenset[Subject]] = frozenset({"image"})
 
+    @classmethod
+    def open(cls, connect: Connect) -> None:
+        """Tests make it themselves."""
+
     async def check_text(self, text: str, negative: str = "") -> Scores:
         raise AssertionError("nobody asks it about texts")
 
@@ -527,10 +532,10 @@ async def test_a_granted_job_on_the_same_machine_is_not_booked_by_hand(lab: Lab)
 async def test_a_cached_result_gets_receipts_of_zero_of_its_own(lab: Lab) -> None:
     made = await lab.generate(lab.job())
     other = lab.job(0)
-    adopted = lab.engine.service.adopt_cached(made.record, other, "9")
-    again = lab.engine.service.adopt_cached(made.record, other, "9")
-    assert adopted == again
-    assert (adopted.job_id, adopted.cached_of, adopted.total_microusd) == (other.job_id, made.record.job_id, 0)
+    once = adopted(lab.engine.journal, made.record, other, "9")
+    again = adopted(lab.engine.journal, made.record, other, "9")
+    assert once == again
+    assert (once.job_id, once.cached_of, once.total_microusd) == (other.job_id, made.record.job_id, 0)
     report = lab.engine.journal.report(other.job_id)
     assert [each.state for each in report.receipts] == ["cached"]
     assert list(report.verdicts) == list(made.record.verdicts)
@@ -540,12 +545,12 @@ async def test_a_cached_result_gets_receipts_of_zero_of_its_own(lab: Lab) -> Non
 async def test_a_job_s_own_record_stays_as_it_is(lab: Lab) -> None:
     job = lab.job()
     made = await lab.generate(job)
-    assert lab.engine.service.adopt_cached(made.record, job, "9") is made.record
+    assert adopted(lab.engine.journal, made.record, job, "9") is made.record
 
 
 async def test_a_result_cached_twice_over_names_who_paid(lab: Lab) -> None:
     made = await lab.generate(lab.job())
-    first = lab.engine.service.adopt_cached(made.record, lab.job(0), "9")
-    second = lab.engine.service.adopt_cached(first, lab.job(0), "9")
+    first = adopted(lab.engine.journal, made.record, lab.job(0), "9")
+    second = adopted(lab.engine.journal, first, lab.job(0), "9")
     assert second.cached_of == made.record.job_id
     assert second.total_microusd == 0

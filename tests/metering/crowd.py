@@ -14,9 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mintmark.clock import utc_now
 from mintmark.errors import BudgetExceeded
 from mintmark.metering.ledger import Account, Posting
-from mintmark.metering.ledger_sql import SqlLedger, utc_now
+from mintmark.metering.ledger_sql import SqlLedger
 from mintmark.metering.postgres_ledger import PostgresLedger
 from mintmark.metering.sqlite_ledger import SqliteLedger
 

@@ -203,14 +203,14 @@ class Machine(RuleBasedStateMachine):
             db.run = run
             return session["work"](db)
 
-        transact = victim._store.transact
+        transact = victim.store.transact
 
         def doomed(work: Any) -> Any:
             session["work"] = work
             return transact(dying)
 
         known = job in self.accounts
-        victim._store.transact = doomed  # type: ignore[method-assign]
+        victim.store.transact = doomed  # type: ignore[method-assign]
         with suppress(Dies, BudgetExceeded):
             victim.allow(job, 5, ACCOUNTS[0])
             if not known:

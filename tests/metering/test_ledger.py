@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mintmark.metering.ledger_sql import utc_now
+from mintmark.clock import utc_now
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.tests.contracts.ledger import *  # noqa: F403 - the contract's tests are this file's
 from mintmark.tests.contracts.ledger import Ledgers

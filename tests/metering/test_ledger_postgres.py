@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
+from mintmark.clock import utc_now
 from mintmark.errors import BudgetExceeded
 from mintmark.metering.ledger import Account, Limits
-from mintmark.metering.ledger_sql import utc_now
 from mintmark.metering.postgres_ledger import PostgresLedger
 from mintmark.storage.postgres_store import PostgresSession
 from mintmark.tests.contracts.ledger import *  # noqa: F403 - the contract's tests are this file's

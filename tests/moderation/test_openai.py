@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mintmark.errors import BadAnswer, InvalidInput, ProviderDown
-from mintmark.moderation import OpenAIChecker
+from mintmark.moderation.openai import OpenAIChecker
 
 from .conftest import CATEGORIES, FROM_PIXELS, Endpoint
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from mintmark.errors import InternalError
-from mintmark.moderation import Verdict, combine, image_digest, prompt_digest
+from mintmark.moderation.verdict import Verdict, combine, image_digest, prompt_digest
 
 
 @pytest.fixture

@@ -14,15 +14,7 @@ from typing import Any
 import pytest
 
 from mintmark.provenance.reading import read as read_credential
-
-
-def inverted(count: int) -> dict[str, Any]:
-    """A picture that is inverted so often, one node after the other, and shown."""
-    graph: dict[str, Any] = {"0": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1}}}
-    graph["0"]["inputs"]["color"] = 0
-    for number in range(1, count):
-        graph[str(number)] = {"class_type": "ImageInvert", "inputs": {"image": [str(number - 1), 0]}}
-    return graph | {"end": {"class_type": "PreviewImage", "inputs": {"images": [str(count - 1), 0]}}}
+from mintmark.tests.contracts.hostile import OUTSIDE_PREFIXES, OUTSIDE_VIEWS, SAVERS, everything, inverted
 
 
 async def refusal(bench: Any, graph: dict[str, Any]) -> str:
@@ -48,8 +40,8 @@ async def test_a_cycle_is_refused_by_name(bench: Any) -> None:
     assert "dependency_cycle" in await refusal(bench, graph)
 
 
-@pytest.mark.parametrize("prefix", ["../../evil", "/evil", "a/../../evil"])
-@pytest.mark.parametrize("saver", ["SaveImage", "MintmarkSignAndSave"])
+@pytest.mark.parametrize("prefix", OUTSIDE_PREFIXES)
+@pytest.mark.parametrize("saver", SAVERS)
 async def test_a_prefix_that_leads_outside_writes_nothing(saver: str, prefix: str, bench: Any, error_of: Any) -> None:
     before = everything(bench.runner.paths.base.parent)
     graph = inverted(2)
@@ -58,21 +50,7 @@ async def test_a_prefix_that_leads_outside_writes_nothing(saver: str, prefix: st
     assert everything(bench.runner.paths.base.parent) == before
 
 
-def everything(folder: Path) -> set[Path]:
-    """The pictures, and whatever is called evil."""
-    return {path for path in folder.rglob("*") if "evil" in path.name or path.suffix == ".png"}
-
-
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("filename=../secret.txt", 400),
-        ("filename=..%2Fsecret.txt&type=input", 400),
-        ("filename=/etc/passwd", 400),
-        ("filename=passwd&subfolder=../../../../../../etc", 403),
-        ("filename=passwd&subfolder=/etc", 403),
-    ],
-)
+@pytest.mark.parametrize(("query", "status"), OUTSIDE_VIEWS)
 async def test_view_shows_nothing_outside_its_folders(query: str, status: int, bench: Any) -> None:
     (bench.runner.paths.base / "secret.txt").write_text("secret")
     async with bench.http.get(f"{bench.runner.url}/view?{query}") as answer:

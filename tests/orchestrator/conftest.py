@@ -17,11 +17,12 @@ from mintmark.generation.engine import Engine
 from mintmark.generation.sealing import Draft, Sealed, seal
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.nodes import worker
-from mintmark.orchestrator.delivery import Delivery
-from mintmark.orchestrator.jobs import JobStore
-from mintmark.orchestrator.link import WorkerLink
-from mintmark.orchestrator.protocol import WorkerEvent
-from mintmark.orchestrator.run import JobResult, JobRunner, RunRequest
+from mintmark.orchestrator.execution.delivery import Delivery
+from mintmark.orchestrator.execution.local_jobs import JobStore
+from mintmark.orchestrator.execution.request import JobResult, RunRequest
+from mintmark.orchestrator.execution.run import JobRunner
+from mintmark.orchestrator.link.client import WorkerLink
+from mintmark.orchestrator.link.events import WorkerEvent
 from mintmark.provenance.sniffing import media_type as sniff
 from mintmark.runner import Runner, surface
 from mintmark.sandbox import Sandbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mintmark.orchestrator.jobs import JobStore
+from mintmark.orchestrator.execution.local_jobs import JobStore
 
 
 def start(folder: str) -> str:

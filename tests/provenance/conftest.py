@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from mintmark.provenance import CredentialSigner, ImageFacts
 from mintmark.provenance.keys import Identity, signing_identity
+from mintmark.provenance.manifest import ImageFacts
+from mintmark.provenance.signing import CredentialSigner
 
 WHEN = datetime(2026, 11, 21, 6, 0, tzinfo=timezone.utc)
 

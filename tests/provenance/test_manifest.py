@@ -5,8 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from mintmark.errors import InternalError
-from mintmark.provenance import Ingredient
-from mintmark.provenance.manifest import RECORD_LABEL, build
+from mintmark.provenance.manifest import RECORD_LABEL, Ingredient, build
 
 PARENT = Ingredient("answer.png", "image/png", b"the provider's bytes")
 INPUT = Ingredient("sketch.png", "image/png", b"what was fed in")

@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from mintmark.errors import BadKey
-from mintmark.provenance import CredentialSigner, read
 from mintmark.provenance.keys import signing_identity
+from mintmark.provenance.reading import read
+from mintmark.provenance.signing import CredentialSigner
 
 NOW = datetime.now(timezone.utc)
 EMAIL, DOCUMENT, C2PA = "1.3.6.1.5.5.7.3.4", "1.3.6.1.5.5.7.3.36", "1.3.6.1.4.1.62558.2.1"

@@ -9,10 +9,10 @@ import c2pa
 import pytest
 
 from mintmark.errors import FileMissing, NotAnImage
-from mintmark.provenance import Ingredient, read
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.findings import interpret
-from mintmark.provenance.manifest import build
+from mintmark.provenance.manifest import Ingredient, build
+from mintmark.provenance.reading import read
 
 
 def test_the_json_form_has_exactly_the_keys_that_verify_prints(signer, picture, facts):

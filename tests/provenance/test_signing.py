@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 
 from mintmark.errors import InternalError, SigningFailed
-from mintmark.provenance import CredentialSigner, Ingredient, read
+from mintmark.provenance.manifest import Ingredient
 from mintmark.provenance.png import read_text, with_text
+from mintmark.provenance.reading import read
+from mintmark.provenance.signing import CredentialSigner
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 LARGEST_SEED = str(2**64 - 1)

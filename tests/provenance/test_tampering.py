@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from mintmark.errors import NotAnImage
-from mintmark.provenance import Ingredient, read
 from mintmark.provenance.contexts import for_signing
+from mintmark.provenance.manifest import Ingredient
 from mintmark.provenance.png import with_text
+from mintmark.provenance.reading import read
 
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 CHANGED = "assertion.dataHash.mismatch"

@@ -5,18 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import date
 from io import BytesIO
+from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from PIL import Image
 
 from mintmark import log
+from mintmark.providers.base import Accepted, Prepared, Provider
+from mintmark.providers.bfl import Bfl
+from mintmark.providers.fal import Fal
 from mintmark.providers.http import HttpClient, Retries, Timeouts
-from mintmark.providers.request import SourceImage
+from mintmark.providers.model import Model
+from mintmark.providers.models import Catalog
+from mintmark.providers.replicate import Replicate
+from mintmark.providers.request import GenerationRequest, SourceImage
+from mintmark.providers.secret import Secret
 from mintmark.sandbox import Sandbox
+from mintmark.tests.contracts.provider import Truth, ignore
 
 KEY = "sk-test-0123456789abcdef"
+TODAY = date(2026, 11, 21)
+USUAL: dict[str, dict[str, Any]] = {
+    "bfl": {"model": "bfl/flux-2-pro", "width": 64, "height": 64},
+    "fal": {"model": "fal/flux-schnell", "width": 64, "height": 64},
+    "replicate": {"model": "replicate/flux-1.1-pro"},
+}
+"""What is asked of a provider where a test does not care."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -104,3 +122,58 @@ def _forget_secrets() -> Iterator[None]:
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox(latency_s=0) as running:
         yield running
+
+
+@pytest.fixture
+async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
+    async with aiohttp.ClientSession() as session:
+        yield Truth(sandbox.url, session)
+
+
+@pytest.fixture
+def bfl(sandbox: Sandbox, http: HttpClient) -> Bfl:
+    return Bfl.open(http, key=Secret("bfl-key-0123456789abcdef"), sandbox_url=sandbox.url)
+
+
+@pytest.fixture
+def fal(sandbox: Sandbox, http: HttpClient) -> Fal:
+    return Fal.open(http, key=Secret("fal-id-0123:fal-secret-4567"), sandbox_url=sandbox.url)
+
+
+@pytest.fixture
+def replicate(sandbox: Sandbox, http: HttpClient) -> Replicate:
+    return Replicate.open(http, key=Secret("r8_0123456789abcdefghijkl"), sandbox_url=sandbox.url)
+
+
+def model(name: str) -> Model:
+    return Catalog.load().get(name, TODAY)
+
+
+def prepared(provider: Provider, name: str = "", **asked: Any) -> Prepared:
+    """A boat, small where the model lets one choose; ``name`` is one of the provider's models, with or without it."""
+    usual = USUAL[provider.name]
+    known = model(name if "/" in name else f"{provider.name}/{name}" if name else usual["model"])
+    given = {"task": "text-to-image", "prompt": "a boat", **usual, "model": known.name, **asked}
+    return provider.prepare(known, GenerationRequest.model_validate(given))
+
+
+async def left_alone(provider: Provider, ready: Prepared) -> Accepted:
+    """A call that was accepted and that nobody waits for."""
+    found: list[Accepted] = []
+
+    class Left(Exception):
+        pass
+
+    async def on_accepted(accepted: Accepted) -> None:
+        found.append(accepted)
+        raise Left
+
+    with pytest.raises(Left):
+        await provider.ask(ready, call_id="c", on_accepted=on_accepted)
+    return found[0]
+
+
+async def drawn(provider: Provider, ready: Prepared) -> Image.Image:
+    """The first picture of a call, as pixels."""
+    answer = await provider.ask(ready, call_id="c", on_accepted=ignore)
+    return Image.open(BytesIO(await provider.fetch(answer.images[0]))).convert("RGB")

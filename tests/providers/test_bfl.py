@@ -6,21 +6,16 @@ There is no official SDK to compare with; the bodies below are what docs.bfl.ai 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-from collections.abc import AsyncIterator
 from datetime import date
-from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from PIL import Image
 
 from mintmark.errors import (
     BadAnswer,
-    InvalidInput,
     ProviderAuth,
     ProviderBlocked,
     ProviderDown,
@@ -30,47 +25,19 @@ from mintmark.errors import (
     ResultLost,
 )
 from mintmark.metering.prices import charge, quote
-from mintmark.providers.base import Accepted, Answer, Prepared, ResultImage
-from mintmark.providers.bfl import BASE_URL, LIVE, Bfl
+from mintmark.providers.base import Accepted, Answer, ResultImage
+from mintmark.providers.bfl import BASE_URL, Bfl
 from mintmark.providers.http import HttpClient, Timeouts
-from mintmark.providers.model import Model
-from mintmark.providers.models import Catalog
-from mintmark.providers.request import GenerationRequest, Margins, SourceImage
 from mintmark.providers.secret import Secret
 from mintmark.sandbox import Sandbox
 from mintmark.sandbox import bfl as twin
 from mintmark.tests.contracts.provider import Truth, ignore
-from mintmark.tests.providers.conftest import FakeTime, client, half_mask, picture, serving
+from mintmark.tests.providers.conftest import FakeTime, client, half_mask, left_alone, model, picture, prepared, serving
 
 TODAY = date(2026, 11, 21)
 KEY = "bfl-key-0123456789abcdef"
 READY = {"id": "t-1", "status": "Ready", "result": {"sample": "https://delivery-eu2.bfl.ai/x.png", "seed": 7}}
-ONE, OTHER, HALF = picture(32, 32), picture(64, 32), half_mask(32, 32)
-NO_SIZE: dict[str, Any] = {"width": None, "height": None}
-
-
-def b64(image: SourceImage) -> str:
-    return base64.b64encode(image.data).decode()
-
-
-def model(name: str = "flux-2-pro") -> Model:
-    return Catalog.load().get(f"bfl/{name}", TODAY)
-
-
-def prepared(bfl: Bfl, name: str = "flux-2-pro", **asked: Any) -> Prepared:
-    given = {"task": "text-to-image", "model": f"bfl/{name}", "prompt": "a boat", "width": 64, "height": 64, **asked}
-    return bfl.prepare(model(name), GenerationRequest.model_validate(given))
-
-
-@pytest.fixture
-async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
-    async with aiohttp.ClientSession() as session:
-        yield Truth(sandbox.url, session)
-
-
-@pytest.fixture
-def bfl(sandbox: Sandbox, http: HttpClient) -> Bfl:
-    return Bfl.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
+ONE, HALF = picture(32, 32), half_mask(32, 32)
 
 
 class Api:
@@ -96,217 +63,6 @@ async def ask(api: Api, http: HttpClient, **asked: Any) -> Answer:
         return await bfl.ask(prepared(bfl, **asked), call_id="c", on_accepted=ignore)
 
 
-async def submitted(bfl: Bfl, **asked: Any) -> Accepted:
-    """A call that was accepted and then left alone."""
-    found: list[Accepted] = []
-
-    class Left(Exception):
-        pass
-
-    async def on_accepted(accepted: Accepted) -> None:
-        found.append(accepted)
-        raise Left
-
-    with pytest.raises(Left):
-        await bfl.ask(prepared(bfl, **asked), call_id="c", on_accepted=on_accepted)
-    return found[0]
-
-
-# -- bodies ---------------------------------------------------------------------------------------------------------
-
-BODIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "text": (
-        "flux-2-pro",
-        {"width": 1920, "height": 1080, "seed": 42, "options": {"safety_tolerance": 2, "exact_prompt": True}},
-        {
-            "prompt": "a boat",
-            "output_format": "png",
-            "safety_tolerance": 2,
-            "disable_pup": True,
-            "seed": 42,
-            "width": 1920,
-            "height": 1080,
-        },
-    ),
-    "text without a size": ("flux-2-max", NO_SIZE, {"prompt": "a boat", "output_format": "png"}),
-    "flex": (
-        "flux-2-flex",
-        {"options": {"steps": 50, "guidance": 4.5, "enhance_prompt": False, "output_format": "jpeg"}},
-        {
-            "prompt": "a boat",
-            "output_format": "jpeg",
-            "steps": 50,
-            "guidance": 4.5,
-            "prompt_upsampling": False,
-            "width": 64,
-            "height": 64,
-        },
-    ),
-    "edit with references": (
-        "flux-2-klein-4b",
-        {"task": "edit", "images": (ONE, OTHER, ONE, OTHER), **NO_SIZE},
-        {
-            "prompt": "a boat",
-            "output_format": "png",
-            "input_image": b64(ONE),
-            "input_image_2": b64(OTHER),
-            "input_image_3": b64(ONE),
-            "input_image_4": b64(OTHER),
-        },
-    ),
-    "kontext": (
-        "flux-kontext-pro",
-        {"task": "edit", "images": (ONE,), "width": 1024, "height": 576},
-        {"prompt": "a boat", "output_format": "png", "input_image": b64(ONE), "aspect_ratio": "16:9"},
-    ),
-    "fill": (
-        "flux-pro-1.0-fill",
-        {"task": "inpaint", "images": (ONE,), "mask": HALF, "options": {"steps": 15}, **NO_SIZE},
-        {
-            "prompt": "a boat",
-            "output_format": "png",
-            "steps": 15,
-            "image": b64(ONE),
-            "mask": b64(HALF),
-        },
-    ),
-    "expand": (
-        "flux-pro-1.0-expand",
-        {"task": "outpaint", "images": (ONE,), "margins": Margins(left=8, top=16, right=0, bottom=4), **NO_SIZE},
-        {
-            "prompt": "a boat",
-            "output_format": "png",
-            "image": b64(ONE),
-            "top": 16,
-            "bottom": 4,
-            "left": 8,
-            "right": 0,
-        },
-    ),
-    "variation": (
-        "flux-pro-1.1-ultra",
-        {"task": "variation", "prompt": "", "images": (ONE,), "strength": 0.75, "width": 1024, "height": 1024},
-        {"output_format": "png", "image_prompt_strength": 0.25, "image_prompt": b64(ONE), "aspect_ratio": "1:1"},
-    ),
-    "redux": (
-        "flux-pro-1.1",
-        {"task": "variation", "images": (ONE,), "width": 1024, "height": 768},
-        {"prompt": "a boat", "output_format": "png", "image_prompt": b64(ONE), "width": 1024, "height": 768},
-    ),
-    "dev": (
-        "flux-dev",
-        {"width": 256, "height": 1440, "options": {"steps": 28, "guidance": 3}},
-        {"prompt": "a boat", "output_format": "png", "steps": 28, "guidance": 3, "width": 256, "height": 1440},
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BODIES.values(), ids=BODIES.keys())
-def test_a_request_becomes_the_body_that_the_endpoint_documents(
-    bfl: Bfl, case: tuple[str, dict[str, Any], dict[str, Any]]
-) -> None:
-    name, asked, body = case
-    ready = prepared(bfl, name, **asked)
-    assert (ready.path, ready.fields, ready.files) == (name, body, ())
-    json.dumps(ready.fields)
-
-
-def test_every_model_s_endpoint_has_its_own_name() -> None:
-    models = Catalog.load().list(provider="bfl")
-    assert len(models) == 12
-    for one in models:
-        assert set(one.endpoint.values()) == {one.name.partition("/")[2]}
-
-
-@pytest.mark.parametrize(
-    ("name", "asked", "named"),
-    [
-        ("flux-2-pro", {"width": 48, "height": 64}, "64 to 4096"),
-        ("flux-2-pro", {"width": 2064, "height": 2048}, "4194304"),
-        ("flux-2-klein-9b", {"task": "edit", "images": (ONE,) * 5}, "takes 4 images"),
-        ("flux-2-max", {"task": "edit", "images": (ONE,) * 9}, "takes 8 images"),
-        ("flux-kontext-max", {"task": "edit", "images": (ONE, ONE)}, "takes 1 images"),
-        ("flux-pro-1.1", {"width": 300, "height": 300}, "multiple of 32"),
-        ("flux-pro-1.1", {"width": 1472, "height": 1024}, "256 to 1440"),
-        ("flux-pro-1.0-fill", {"task": "inpaint", "images": (ONE,), "mask": HALF, "options": {"steps": 9}}, "steps"),
-        ("flux-pro-1.0-expand", {"task": "outpaint", "images": (ONE,), "margins": Margins(top=2049)}, "2048"),
-        ("flux-pro-1.0-expand", {"task": "outpaint", "images": (ONE,)}, "margins"),
-        ("flux-2-flex", {"options": {"guidance": 11}}, "guidance"),
-        ("flux-2-pro", {"options": {"safety_tolerance": 6}}, "safety_tolerance"),
-        ("flux-kontext-pro", {"width": 2000, "height": 500}, "21:9"),
-    ],
-)  # fmt: skip
-def test_what_the_endpoint_would_refuse_is_refused_before(
-    bfl: Bfl, name: str, asked: dict[str, Any], named: str
-) -> None:
-    with pytest.raises(InvalidInput, match=named):
-        prepared(bfl, name, **asked)
-
-
-@pytest.mark.parametrize(
-    ("name", "asked", "ignored"),
-    [
-        ("flux-2-pro", {"options": {"steps": 4}}, ("steps",)),
-        ("flux-2-pro", {"task": "edit", "images": (ONE,), "strength": 0.5}, ("strength",)),
-        ("flux-pro-1.1", {"task": "variation", "images": (ONE,), "strength": 0.5, **NO_SIZE}, ("strength",)),
-        ("flux-pro-1.0-fill", {"task": "inpaint", "images": (ONE,), "mask": HALF}, ("width", "height")),
-        ("flux-pro-1.0-expand", {"task": "outpaint", "images": (ONE,), "margins": Margins(top=8)}, ("width", "height")),
-        ("flux-kontext-pro", {"options": {"aspect_ratio": "3:2"}}, ("width", "height")),
-    ],
-)
-def test_what_the_endpoint_cannot_take_is_named(
-    bfl: Bfl, name: str, asked: dict[str, Any], ignored: tuple[str, ...]
-) -> None:
-    assert prepared(bfl, name, **asked).ignored == ignored
-
-
-# -- pictures -------------------------------------------------------------------------------------------------------
-
-
-async def made(bfl: Bfl, name: str, **asked: Any) -> Image.Image:
-    answer = await bfl.ask(prepared(bfl, name, **asked), call_id="c", on_accepted=ignore)
-    return Image.open(BytesIO(await bfl.fetch(answer.images[0]))).convert("RGB")
-
-
-async def test_an_asymmetric_mask_repaints_its_white_corner_alone(bfl: Bfl) -> None:
-    corner = Image.new("L", (96, 64), 0)
-    corner.paste(255, (0, 40, 32, 64))
-    file = BytesIO()
-    corner.save(file, "PNG")
-    mask = SourceImage(data=file.getvalue(), media_type="image/png")
-    source = Image.new("RGB", (96, 64), (40, 90, 160))
-    result = await made(bfl, "flux-pro-1.0-fill", task="inpaint", images=(picture(96, 64),), mask=mask, **NO_SIZE)
-    assert result.size == source.size
-    for kept in ((32, 0, 96, 64), (0, 0, 96, 40)):
-        assert result.crop(kept).tobytes() == source.crop(kept).tobytes()
-    assert result.crop((0, 40, 32, 64)).tobytes() != source.crop((0, 40, 32, 64)).tobytes()
-
-
-async def test_an_outpainting_keeps_its_middle_where_the_margins_put_it(bfl: Bfl) -> None:
-    margins = Margins(left=24, top=8, right=0, bottom=40)
-    result = await made(bfl, "flux-pro-1.0-expand", task="outpaint", images=(ONE,), margins=margins, **NO_SIZE)
-    assert result.size == (56, 80)
-    assert result.crop((24, 8, 56, 40)).getcolors() == [(32 * 32, (40, 90, 160))]
-    assert len(result.crop((0, 0, 24, 80)).getcolors(4096) or ()) > 1
-
-
-async def test_a_weaker_variation_is_closer_to_its_image(bfl: Bfl) -> None:
-    flat = picture(64, 64, (250, 20, 20))
-
-    async def off(strength: float) -> float:
-        options = {"aspect_ratio": "1:1"}
-        asked = {"task": "variation", "images": (flat,), "strength": strength, "seed": 5, "options": options}
-        small = (await made(bfl, "flux-pro-1.1-ultra", **asked)).resize((16, 16))
-        return sum(abs(a - b) for a, b in zip(small.tobytes(), bytes((250, 20, 20)) * 256, strict=True))
-
-    assert await off(0.1) < await off(0.5) < await off(1.0)
-
-
-async def test_the_seed_that_was_used_comes_back(bfl: Bfl) -> None:
-    answer = await bfl.ask(prepared(bfl, seed=11), call_id="c", on_accepted=ignore)
-    assert answer.images[0].seed == 11
-
-
 # -- credits --------------------------------------------------------------------------------------------------------
 
 
@@ -325,7 +81,7 @@ async def test_credits_become_micro_dollars_exactly(http: HttpClient, cost: Any,
 async def test_a_cost_that_is_none_leaves_the_price_to_the_catalog(http: HttpClient, cost: Any) -> None:
     answer = await ask(Api(READY, cost=cost, output_mp=1.98, input_mp=0), http)
     assert answer.charge_microusd is None
-    price = model().price
+    price = model("bfl/flux-2-pro").price
     assert price is not None
     assert charge(price, answer.usage, {}) == 45_000, "the example of the vendor's resellers: 1.98 MP are 4.5 credits"
 
@@ -366,11 +122,11 @@ async def test_what_is_set_aside_is_what_is_charged(
 
 
 async def test_the_handle_holds_all_it_takes_and_no_secret(bfl: Bfl) -> None:
-    accepted = await submitted(bfl)
+    accepted = await left_alone(bfl, prepared(bfl))
     assert set(accepted.handle) == {"polling_url", "model", "cost", "input_mp", "output_mp", "asked"}
     assert (accepted.handle["model"], accepted.handle["cost"]) == ("flux-2-pro", "3.0")
     assert KEY not in json.dumps(accepted.handle)
-    answer = await bfl.resume(model(), Accepted(**json.loads(json.dumps(vars(accepted)))))
+    answer = await bfl.resume(model("bfl/flux-2-pro"), Accepted(**json.loads(json.dumps(vars(accepted)))))
     assert (answer.request_id, answer.charge_microusd) == (accepted.request_id, 30_000)
 
 
@@ -484,7 +240,7 @@ async def test_a_task_cannot_be_canceled_and_its_charge_is_learned_by_resuming(h
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await bfl.cancel(call) is False
-        assert (await bfl.resume(model(), call)).charge_microusd == 30_000
+        assert (await bfl.resume(model("bfl/flux-2-pro"), call)).charge_microusd == 30_000
         assert [line["microusd"] for line in await Truth(slow.url, session).bill()] == [30_000]
 
 
@@ -505,7 +261,7 @@ async def refused(http: HttpClient, status: int, body: Any) -> ProviderError:
 @pytest.mark.parametrize(
     ("status", "detail", "kind", "charged", "said"),
     [
-        (402, "Insufficient credits", ProviderAuth, "no", "credits"),
+        (402, "Insufficient credits", ProviderAuth, "no", "credit"),
         (403, "Not authenticated", ProviderAuth, "no", "key"),
         (400, "Bad image", ProviderRefused, "no", "Bad image"),
         (400, {"error": "content_policy_violation"}, ProviderBlocked, "no", "policy"),
@@ -556,7 +312,7 @@ async def test_a_handle_that_points_elsewhere_is_not_followed(http: HttpClient) 
     async with serving(foreign.answer) as evil:
         bfl = Bfl.open(http, key=Secret(KEY))
         with pytest.raises(BadAnswer) as told:
-            await bfl.resume(model(), Accepted(request_id="t-1", handle={"polling_url": f"{evil}/x"}))
+            await bfl.resume(model("bfl/flux-2-pro"), Accepted(request_id="t-1", handle={"polling_url": f"{evil}/x"}))
     assert told.value.charged == "unknown"
     assert foreign.seen == []
 
@@ -577,7 +333,7 @@ async def test_a_handle_that_points_elsewhere_is_not_followed(http: HttpClient) 
     ],
 )
 def test_live_hosts_are_bfl_s_own_by_https(url: str, own: bool) -> None:
-    assert (LIVE.is_api(url), LIVE.is_media(url)) == (own, own)
+    assert (Bfl.live.is_api(url), Bfl.live.is_media(url)) == (own, own)
 
 
 @pytest.mark.parametrize(

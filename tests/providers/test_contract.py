@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from typing import Any
 
-import aiohttp
 import pytest
 
 from mintmark.providers.base import Provider
@@ -17,10 +16,10 @@ from mintmark.providers.registry import open_provider
 from mintmark.providers.secret import Secret
 from mintmark.sandbox import Sandbox
 from mintmark.tests.contracts.provider import *  # noqa: F403 - the contract's tests are this file's
-from mintmark.tests.contracts.provider import ProviderCase, Truth
+from mintmark.tests.contracts.provider import ProviderCase
 from mintmark.tests.providers.conftest import FakeTime, client
 
-CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
+CASES: dict[str, tuple[str, str | None, str, dict[str, Any]]] = {
     "openai": ("openai/gpt-image-2", "openai/gpt-image-2", "images", {"mask_request": {"width": 64, "height": 64}}),
     "fal": ("fal/flux-schnell", "fal/flux-pro-fill", "/fal/queue/fal-ai", {}),
     "bfl": ("bfl/flux-2-pro", "bfl/flux-pro-1.0-fill", "/bfl/v1/flux", {"cancels": False}),
@@ -37,20 +36,14 @@ CASES: dict[str, tuple[str, str, str, dict[str, Any]]] = {
         {"size": (256, 256), "seed_at": ("input", "seed")},
     ),
 }
-"""By provider: a text-to-image model, one that takes a mask, part of the paid POST's path in the sandbox, and what is
-special (fields of :class:`ProviderCase`)."""
+"""By provider: a text-to-image model, one that takes a mask (or None), part of the paid POST's path in the sandbox,
+and what is special (fields of :class:`ProviderCase`)."""
 TODAY = date(2026, 11, 21)
 
 
 def patient(time: FakeTime) -> HttpClient:
     """A client that does not give up on a vendor that is polled once in ten seconds: no time passes anyway."""
     return client(time, timeouts=Timeouts(connect_s=5, read_s=5, total_s=100_000))
-
-
-@pytest.fixture
-async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
-    async with aiohttp.ClientSession() as session:
-        yield Truth(sandbox.url, session)
 
 
 @pytest.fixture
@@ -73,7 +66,7 @@ def case(request: pytest.FixtureRequest, sandbox: Sandbox, http: HttpClient, tim
     return ProviderCase(
         name=name,
         model=Catalog.load().get(model, TODAY),
-        other=Catalog.load().get(other, TODAY),
+        other=Catalog.load().get(other, TODAY) if other else None,
         open=opened,
         client=another,
         http=http,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from datetime import date
 from io import BytesIO
 from typing import Any
@@ -25,40 +24,18 @@ from mintmark.errors import (
     ResultLost,
 )
 from mintmark.metering.prices import charge
-from mintmark.providers.base import Accepted, Answer, Prepared, ResultImage
-from mintmark.providers.fal import LIVE, Fal
+from mintmark.providers.base import Accepted, Answer, ResultImage
+from mintmark.providers.fal import Fal
 from mintmark.providers.http import HttpClient, Timeouts
-from mintmark.providers.model import Model
 from mintmark.providers.models import Catalog
-from mintmark.providers.request import GenerationRequest
 from mintmark.providers.secret import Secret
 from mintmark.sandbox import Sandbox
 from mintmark.tests.contracts.provider import Truth, ignore
-from mintmark.tests.providers.conftest import FakeTime, client, half_mask, picture, serving
+from mintmark.tests.providers.conftest import FakeTime, client, half_mask, left_alone, model, picture, prepared, serving
 
 TODAY = date(2026, 11, 21)
 KEY = "fal-id-0123:fal-secret-4567"
 RESULT = {"images": [{"url": "https://v3.fal.media/x.png", "width": 64, "height": 64}], "seed": 1}
-
-
-def model(name: str = "fal/flux-schnell") -> Model:
-    return Catalog.load().get(name, TODAY)
-
-
-def prepared(fal: Fal, name: str = "fal/flux-schnell", **asked: Any) -> Prepared:
-    given = {"task": "text-to-image", "model": name, "prompt": "a boat", "width": 64, "height": 64, **asked}
-    return fal.prepare(model(name), GenerationRequest.model_validate(given))
-
-
-@pytest.fixture
-async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
-    async with aiohttp.ClientSession() as session:
-        yield Truth(sandbox.url, session)
-
-
-@pytest.fixture
-def fal(sandbox: Sandbox, http: HttpClient) -> Fal:
-    return Fal.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
 
 
 class Queue:
@@ -145,38 +122,22 @@ async def test_canceling_us_cancels_the_remote_call_and_costs_nothing(http: Http
 async def test_a_call_in_the_queue_can_be_canceled_and_a_finished_one_cannot(http: HttpClient, time: FakeTime) -> None:
     async with Sandbox(latency_s=60) as slow:
         fal = Fal.open(http, key=Secret(KEY), sandbox_url=slow.url)
-        accepted = await submitted(fal)
+        accepted = await left_alone(fal, prepared(fal))
         assert await fal.cancel(accepted) is True
         with pytest.raises(ProviderRefused) as told:
-            await fal.resume(model(), accepted)
+            await fal.resume(model("fal/flux-schnell"), accepted)
         assert told.value.charged == "no"
     async with Sandbox(latency_s=0) as quick:
         fal = Fal.open(http, key=Secret(KEY), sandbox_url=quick.url)
-        accepted = await submitted(fal)
-        await fal.resume(model(), accepted)
+        accepted = await left_alone(fal, prepared(fal))
+        await fal.resume(model("fal/flux-schnell"), accepted)
         assert await fal.cancel(accepted) is False
-
-
-async def submitted(fal: Fal) -> Accepted:
-    """A call that was accepted and then left alone."""
-    found: list[Accepted] = []
-
-    class Left(Exception):
-        pass
-
-    async def on_accepted(accepted: Accepted) -> None:
-        found.append(accepted)
-        raise Left
-
-    with pytest.raises(Left):
-        await fal.ask(prepared(fal), call_id="c", on_accepted=on_accepted)
-    return found[0]
 
 
 async def test_a_cancel_that_was_only_heard_is_not_believed(http: HttpClient) -> None:
     async with serving(Queue({"status": "IN_PROGRESS"}).answer) as url:
         fal = Fal.open(http, key=Secret(KEY), sandbox_url=url)
-        assert await fal.cancel(await submitted(fal)) is False
+        assert await fal.cancel(await left_alone(fal, prepared(fal))) is False
 
 
 async def test_a_cancel_at_a_server_that_is_gone_is_false(http: HttpClient, unused_tcp_port: int) -> None:
@@ -199,7 +160,7 @@ async def test_the_key_is_not_sent_where_fal_is_not(http: HttpClient, name: str,
 
 
 def test_live_hosts_are_fal_s_own_by_https() -> None:
-    live = LIVE
+    live = Fal.live
     assert live.is_api("https://queue.fal.run/fal-ai/flux/requests/1")
     assert live.is_media("https://v3.fal.media/files/x.png")
     assert live.is_media("https://v3b.fal.media/files/x.png")
@@ -491,4 +452,5 @@ def test_a_negative_prompt_is_sent_to_the_model_that_takes_one(fal: Fal) -> None
 
 
 def test_a_prepared_request_is_plain_json(fal: Fal) -> None:
-    json.dumps(prepared(fal, options={"steps": 4, "safety_checker": False}).fields)
+    fields = prepared(fal, options={"steps": 4, "safety_checker": False}).fields
+    assert json.loads(json.dumps(fields)) == fields

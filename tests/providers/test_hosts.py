@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mintmark.providers import bfl, fal
+from mintmark.providers.bfl import Bfl
+from mintmark.providers.fal import Fal
 from mintmark.providers.hosts import Hosts, below
+from mintmark.providers.replicate import Replicate
 
-LIVE = [fal.LIVE, bfl.LIVE, Hosts("https://api.replicate.com/v1", ("api.replicate.com",), ("replicate.delivery",))]
+LIVE = [Fal.live, Bfl.live, Replicate.live]
 OWN = ["queue.fal.run", "api.eu2.bfl.ai", "api.replicate.com"]
 CASES = list(zip(LIVE, OWN, strict=True))
 

@@ -15,21 +15,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from mintmark.providers.http import (
-    Forbidden,
-    HttpClient,
-    Lost,
-    NotSent,
-    Retries,
-    Timeouts,
-    TooLarge,
-    is_safe,
-    origin,
-    place,
-)
+from mintmark.providers.http import Forbidden, HttpClient, Lost, NotSent, Retries, Timeouts, TooLarge
 from mintmark.providers.multipart import Part
 from mintmark.providers.retry import Repeat
 from mintmark.providers.secret import Secret
+from mintmark.providers.urls import is_safe, origin, place
 from mintmark.tests.providers.conftest import KEY, FakeTime, client, serving
 
 

@@ -11,7 +11,7 @@ from mintmark.providers.base import Provider
 from mintmark.providers.fal import Fal
 from mintmark.providers.http import HttpClient
 from mintmark.providers.openai import OpenAI
-from mintmark.providers.registry import ADAPTERS, by_name, names, open_provider
+from mintmark.providers.registry import ADAPTERS, names, open_provider
 from mintmark.providers.secret import Secret
 
 KEY = Secret("sk-registry-0123456789")
@@ -60,6 +60,6 @@ def test_a_malformed_member_fails_loudly_by_its_name(http: HttpClient, bad: Any)
         open_provider("openai", http, key=KEY, adapters=(*ADAPTERS, bad))
 
 
-def test_an_unfinished_member_is_told_what_it_lacks() -> None:
-    with pytest.raises(InternalError, match="ask, cancel, fetch, prepare, resume"):
-        by_name((Unfinished,))
+def test_an_unfinished_member_is_told_what_it_lacks(http: HttpClient) -> None:
+    with pytest.raises(InternalError, match="ask, cancel, fetch, open, prepare, resume"):
+        open_provider("openai", http, key=KEY, adapters=(Unfinished,))

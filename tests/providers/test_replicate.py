@@ -5,19 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from datetime import date
-from io import BytesIO
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from PIL import Image, ImageChops
 
 from mintmark.errors import (
     BadAnswer,
-    InvalidInput,
     ProviderAuth,
     ProviderBlocked,
     ProviderDown,
@@ -25,41 +21,18 @@ from mintmark.errors import (
     RateLimited,
     ResultLost,
 )
-from mintmark.metering.prices import charge, measured, quote
-from mintmark.providers.base import Accepted, Answer, Prepared, ResultImage
+from mintmark.metering.prices import measured
+from mintmark.providers.base import Accepted, Answer, ResultImage
 from mintmark.providers.http import HttpClient, Timeouts
-from mintmark.providers.model import Model
-from mintmark.providers.models import Catalog
 from mintmark.providers.replicate import Replicate, deadline_min
-from mintmark.providers.request import GenerationRequest, Margins, SourceImage
 from mintmark.providers.secret import Secret
 from mintmark.sandbox import Sandbox
 from mintmark.tests.contracts.provider import Truth, ignore
-from mintmark.tests.providers.conftest import FakeTime, client, half_mask, picture, serving
+from mintmark.tests.providers.conftest import FakeTime, client, model, picture, prepared, serving
 
 TODAY = date(2026, 11, 21)
 KEY = "r8_0123456789abcdefghijkl"
 PRO, ESRGAN, FLUX2 = "replicate/flux-1.1-pro", "replicate/real-esrgan", "replicate/flux-2-pro"
-
-
-def model(name: str = PRO) -> Model:
-    return Catalog.load().get(name, TODAY)
-
-
-def prepared(provider: Replicate, name: str = PRO, **asked: Any) -> Prepared:
-    given = {"task": "text-to-image", "model": name, "prompt": "a boat", **asked}
-    return provider.prepare(model(name), GenerationRequest.model_validate(given))
-
-
-@pytest.fixture
-async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
-    async with aiohttp.ClientSession() as session:
-        yield Truth(sandbox.url, session)
-
-
-@pytest.fixture
-def provider(sandbox: Sandbox, http: HttpClient) -> Replicate:
-    return Replicate.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
 
 
 class Vendor:
@@ -104,8 +77,8 @@ def done(**more: Any) -> dict[str, Any]:
 
 async def told_by(vendor: Vendor, http: HttpClient, name: str = PRO, **asked: Any) -> Answer:
     async with serving(vendor.answer) as url:
-        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
-        return await provider.ask(prepared(provider, name, **asked), call_id="call-1", on_accepted=ignore)
+        replicate = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
+        return await replicate.ask(prepared(replicate, name, **asked), call_id="call-1", on_accepted=ignore)
 
 
 # -- waiting ------------------------------------------------------------------------------------------------------
@@ -150,8 +123,8 @@ async def test_the_paid_request_is_held_shortly_and_has_a_deadline(http: HttpCli
 
 def test_a_deadline_by_time_bounds_the_price() -> None:
     assert deadline_min(model(ESRGAN), 600) == 4
-    assert deadline_min(model(), 600) == 11
-    assert deadline_min(model(), 30) == 2
+    assert deadline_min(model(PRO), 600) == 11
+    assert deadline_min(model(PRO), 30) == 2
 
 
 async def test_a_version_is_told_unless_it_is_hidden(http: HttpClient) -> None:
@@ -209,26 +182,26 @@ async def test_a_prediction_that_cannot_be_read_is_unknown(
     assert (told.value.charged, told.value.request_id) == ("unknown", "p-1")
 
 
-async def test_an_account_without_credit_is_told_as_one(provider: Replicate, truth: Truth) -> None:
+async def test_an_account_without_credit_is_told_as_one(replicate: Replicate, truth: Truth) -> None:
     await truth.fail({"provider": "replicate", "kind": "status", "status": 402, "path": "/predictions"})
     with pytest.raises(ProviderAuth, match="credit") as told:
-        await provider.ask(prepared(provider), call_id="c", on_accepted=ignore)
+        await replicate.ask(prepared(replicate), call_id="c", on_accepted=ignore)
     assert told.value.charged == "no"
 
 
 async def test_a_throttle_is_waited_out_by_the_words_of_its_detail(
-    provider: Replicate, truth: Truth, time: FakeTime
+    replicate: Replicate, truth: Truth, time: FakeTime
 ) -> None:
     await truth.fail({"provider": "replicate", "kind": "status", "status": 429, "count": 1, "method": "POST"})
-    answer = await provider.ask(prepared(provider, width=256, height=256), call_id="c", on_accepted=ignore)
+    answer = await replicate.ask(prepared(replicate, width=256, height=256), call_id="c", on_accepted=ignore)
     assert len(answer.images) == 1
     assert 30.0 in time.slept
 
 
-async def test_a_throttle_that_stays_is_told_with_the_wait_of_its_detail(provider: Replicate, truth: Truth) -> None:
+async def test_a_throttle_that_stays_is_told_with_the_wait_of_its_detail(replicate: Replicate, truth: Truth) -> None:
     await truth.fail({"provider": "replicate", "kind": "status", "status": 429, "method": "POST"})
     with pytest.raises(RateLimited) as told:
-        await provider.ask(prepared(provider), call_id="c", on_accepted=ignore)
+        await replicate.ask(prepared(replicate), call_id="c", on_accepted=ignore)
     assert (told.value.charged, told.value.retry_after) == ("no", 30.0)
 
 
@@ -273,27 +246,27 @@ async def test_a_broken_image_inside_the_answer_was_paid_for(http: HttpClient, c
 async def test_only_what_never_started_is_gone_for_nothing(http: HttpClient, state: dict[str, Any], gone: bool) -> None:
     vendor = Vendor(state)
     async with serving(vendor.answer) as url:
-        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
+        replicate = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
         base = f"{url}/replicate/v1/predictions/p-1"
         accepted = Accepted(request_id="p-1", handle={"get": base, "cancel": f"{base}/cancel"})
-        assert await provider.cancel(accepted) is gone
+        assert await replicate.cancel(accepted) is gone
     assert vendor.seen[0] == ("POST", "/replicate/v1/predictions/p-1/cancel")
 
 
 async def test_canceling_us_cancels_the_remote_call(http: HttpClient) -> None:
     async with Sandbox(latency_s=30) as slow, aiohttp.ClientSession() as session:
-        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=slow.url)
+        replicate = Replicate.open(http, key=Secret(KEY), sandbox_url=slow.url)
         accepted = asyncio.get_running_loop().create_future()
 
         async def on_accepted(told: Accepted) -> None:
             accepted.set_result(told)
 
-        task = asyncio.create_task(provider.ask(prepared(provider), call_id="c", on_accepted=on_accepted))
+        task = asyncio.create_task(replicate.ask(prepared(replicate), call_id="c", on_accepted=on_accepted))
         told = await asyncio.wait_for(accepted, 10)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await provider.cancel(told)
+        assert await replicate.cancel(told)
         assert await Truth(slow.url, session).bill() == []
 
 
@@ -305,8 +278,8 @@ async def test_canceling_us_during_the_submission_stops_what_it_made(http: HttpC
 
     async with Sandbox(latency_s=30) as slow, aiohttp.ClientSession() as session:
         truth = Truth(slow.url, session)
-        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=slow.url)
-        task = asyncio.create_task(provider.ask(prepared(provider), call_id="c", on_accepted=on_accepted))
+        replicate = Replicate.open(http, key=Secret(KEY), sandbox_url=slow.url)
+        task = asyncio.create_task(replicate.ask(prepared(replicate), call_id="c", on_accepted=on_accepted))
         while not await truth.calls():
             await asyncio.sleep(0)
         assert not heard, "the request is still held"
@@ -314,7 +287,7 @@ async def test_canceling_us_during_the_submission_stops_what_it_made(http: HttpC
         with pytest.raises(asyncio.CancelledError):
             await task
         (told,) = heard
-        assert await provider.cancel(told), "it was stopped before it started"
+        assert await replicate.cancel(told), "it was stopped before it started"
         assert await truth.bill() == []
 
 
@@ -385,24 +358,24 @@ async def test_a_gateway_is_asked_in_replicate_s_place(http: HttpClient) -> None
     assert gateway._hosts.base == "https://gateway.example/replicate"
 
 
-async def test_an_expired_file_is_lost_though_it_was_paid_for(provider: Replicate, truth: Truth) -> None:
-    answer = await provider.ask(prepared(provider, width=256, height=256), call_id="c", on_accepted=ignore)
+async def test_an_expired_file_is_lost_though_it_was_paid_for(replicate: Replicate, truth: Truth) -> None:
+    answer = await replicate.ask(prepared(replicate, width=256, height=256), call_id="c", on_accepted=ignore)
     await truth.fail({"provider": "replicate", "kind": "expired_url", "path": "/delivery/"})
     with pytest.raises(ResultLost, match="hour") as told:
-        await provider.fetch(answer.images[0])
+        await replicate.fetch(answer.images[0])
     assert told.value.charged == "yes"
 
 
-async def test_a_call_resumed_after_an_hour_is_lost_though_it_was_paid_for(provider: Replicate, truth: Truth) -> None:
+async def test_a_call_resumed_after_an_hour_is_lost_though_it_was_paid_for(replicate: Replicate, truth: Truth) -> None:
     heard: list[Accepted] = []
 
     async def on_accepted(told: Accepted) -> None:
         heard.append(told)
 
-    await provider.ask(prepared(provider, width=256, height=256), call_id="c", on_accepted=on_accepted)
+    await replicate.ask(prepared(replicate, width=256, height=256), call_id="c", on_accepted=on_accepted)
     await truth.fail({"provider": "replicate", "kind": "expired_url"})
     with pytest.raises(ResultLost, match="hour") as told:
-        await provider.resume(model(), Accepted(**json.loads(json.dumps(vars(heard[0])))))
+        await replicate.resume(model(PRO), Accepted(**json.loads(json.dumps(vars(heard[0])))))
     assert told.value.charged == "yes"
 
 
@@ -414,196 +387,29 @@ async def test_a_file_is_fetched_without_the_key(http: HttpClient) -> None:
         return web.Response(body=picture().data, content_type="image/png")
 
     async with serving(answer) as url:
-        provider = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
-        assert await provider.fetch(ResultImage(url=f"{url}/replicate/delivery/x.png")) == picture().data
+        replicate = Replicate.open(http, key=Secret(KEY), sandbox_url=url)
+        assert await replicate.fetch(ResultImage(url=f"{url}/replicate/delivery/x.png")) == picture().data
     assert seen == [None]
 
 
-async def test_a_large_image_is_uploaded_first_and_a_small_one_is_not(provider: Replicate, truth: Truth) -> None:
+async def test_a_large_image_is_uploaded_first_and_a_small_one_is_not(replicate: Replicate, truth: Truth) -> None:
     small, large = picture(), picture().model_copy(update={"data": picture().data + bytes(300_000)})
-    asked = prepared(provider, FLUX2, task="edit", images=(small, large), width=256, height=256)
-    await provider.ask(asked, call_id="c", on_accepted=ignore)
+    asked = prepared(replicate, FLUX2, task="edit", images=(small, large), width=256, height=256)
+    await replicate.ask(asked, call_id="c", on_accepted=ignore)
     (call,) = await truth.calls()
     first, second = call["body"]["input"]["input_images"]
     assert first["data_uri"].startswith("data:image/png")
     assert "/v1/files/" in second
 
 
-async def test_an_upload_that_fails_costs_nothing(provider: Replicate, truth: Truth) -> None:
+async def test_an_upload_that_fails_costs_nothing(replicate: Replicate, truth: Truth) -> None:
     large = picture().model_copy(update={"data": picture().data + bytes(300_000)})
     await truth.fail({"provider": "replicate", "kind": "status", "status": 500, "path": "/files"})
     with pytest.raises(ProviderDown) as told:
-        await provider.ask(
-            prepared(provider, "replicate/flux-kontext-pro", task="edit", images=(large,)),
+        await replicate.ask(
+            prepared(replicate, "replicate/flux-kontext-pro", task="edit", images=(large,)),
             call_id="c",
             on_accepted=ignore,
         )
     assert told.value.charged == "no"
     assert await truth.calls() == []
-
-
-# -- inputs and pictures ------------------------------------------------------------------------------------------
-
-
-async def made(provider: Replicate, name: str, **asked: Any) -> Image.Image:
-    answer = await provider.ask(prepared(provider, name, **asked), call_id="c", on_accepted=ignore)
-    return Image.open(BytesIO(await provider.fetch(answer.images[0]))).convert("RGB")
-
-
-def differs(made: Image.Image, box: tuple[int, int, int, int], color: tuple[int, int, int] = (40, 90, 160)) -> int:
-    plain = Image.new("RGB", (box[2] - box[0], box[3] - box[1]), color)
-    return max(most for _, most in ImageChops.difference(made.crop(box), plain).getextrema())
-
-
-@pytest.mark.parametrize("name", ["replicate/flux-fill-pro", "replicate/ideogram-v3-turbo"])
-async def test_white_is_repainted_whatever_the_vendor_s_mask_means(provider: Replicate, name: str) -> None:
-    result = await made(provider, name, task="inpaint", images=(picture(),), mask=half_mask())
-    assert differs(result, (32, 0, 64, 64)) == 0
-    assert differs(result, (0, 0, 32, 64)) > 32
-
-
-def test_a_vendor_that_repaints_black_gets_the_mask_inverted(provider: Replicate) -> None:
-    request = {"task": "inpaint", "images": (picture(),), "mask": half_mask()}
-    sent = prepared(provider, "replicate/ideogram-v3-turbo", **request).fields["input"]["mask"]
-    with Image.open(BytesIO(base64.b64decode(sent.partition(",")[2]))) as mask:
-        assert (mask.convert("L").getpixel((0, 0)), mask.convert("L").getpixel((63, 63))) == (0, 255)
-    kept = prepared(provider, "replicate/flux-fill-pro", **request).fields["input"]["mask"]
-    assert base64.b64decode(kept.partition(",")[2]) == half_mask().data
-
-
-async def test_an_outpainting_grows_on_the_sides_that_were_asked_for(provider: Replicate) -> None:
-    margins = Margins(left=32, bottom=16)
-    result = await made(provider, "replicate/flux-fill-pro", task="outpaint", images=(picture(),), margins=margins)
-    assert result.size == (96, 80)
-    assert differs(result, (32, 0, 96, 64)) == 0
-    assert differs(result, (0, 0, 32, 80)) > 32
-
-
-@pytest.mark.parametrize(("scale", "size"), [(None, (256, 256)), (2, (128, 128)), (1.5, (96, 96))])
-async def test_an_upscaling_has_the_size_that_was_asked_for(
-    provider: Replicate, scale: float | None, size: tuple[int, int]
-) -> None:
-    result = await made(provider, ESRGAN, task="upscale", prompt="", images=(picture(),), scale=scale)
-    assert result.size == size
-
-
-@pytest.mark.parametrize("name", ["replicate/flux-canny-pro", "replicate/flux-depth-dev"])
-async def test_a_control_follows_its_map(provider: Replicate, name: str) -> None:
-    kind = model(name).controls[0]
-    result = await made(provider, name, task="control", images=(half_mask(),), control=kind)
-    light = result.convert("L")
-    (darkest, _), (_, lightest) = light.crop((0, 0, 32, 64)).getextrema(), light.crop((32, 0, 64, 64)).getextrema()
-    assert darkest > lightest
-
-
-async def test_a_variation_is_made_of_its_image(provider: Replicate) -> None:
-    red, blue = picture(color=(250, 20, 20)), picture(color=(20, 20, 250))
-    asked = {"task": "variation", "prompt": "", "options": {"megapixels": "0.25"}, "seed": 3}
-    first = await made(provider, "replicate/flux-redux-schnell", images=(red,), **asked)
-    second = await made(provider, "replicate/flux-redux-schnell", images=(blue,), **asked)
-    assert first.resize((1, 1)).getpixel((0, 0))[0] > second.resize((1, 1)).getpixel((0, 0))[0]
-
-
-def test_words_that_a_task_cannot_use_are_named(provider: Replicate) -> None:
-    asked = prepared(provider, "replicate/flux-redux-dev", task="variation", prompt="a boat", images=(picture(),))
-    assert asked.ignored == ("prompt",)
-    assert "prompt" not in asked.fields["input"]
-
-
-def test_a_pinned_version_is_asked_by_its_version(provider: Replicate) -> None:
-    asked = prepared(provider, ESRGAN, task="upscale", prompt="", images=(picture(),), scale=2)
-    assert asked.path == "predictions"
-    assert len(asked.fields["version"]) == 64
-    assert asked.fields["input"]["scale"] == 2
-    assert isinstance(asked.fields["input"]["scale"], int)
-
-
-@pytest.mark.parametrize(
-    ("name", "size", "sent"),
-    [
-        (PRO, (512, 256), {"width": 512, "height": 256, "aspect_ratio": "custom"}),
-        ("replicate/seedream-4", (2048, 1024), {"width": 2048, "height": 1024, "size": "custom"}),
-        ("replicate/ideogram-v3-turbo", (1312, 736), {"resolution": "1312x736"}),
-        ("replicate/recraft-v3", (1820, 1024), {"size": "1820x1024"}),
-        ("replicate/flux-schnell", (1600, 900), {"aspect_ratio": "16:9"}),
-        (PRO, None, {}),
-    ],
-)
-def test_a_size_is_told_as_the_model_takes_it(
-    provider: Replicate, name: str, size: tuple[int, int] | None, sent: dict[str, Any]
-) -> None:
-    asked = {} if size is None else {"width": size[0], "height": size[1]}
-    fields = prepared(provider, name, **asked).fields["input"]
-    told = {"width", "height", "aspect_ratio", "size", "resolution"}
-    assert {key: value for key, value in fields.items() if key in told} == sent
-
-
-def test_an_edit_without_a_size_keeps_its_image_s_ratio(provider: Replicate) -> None:
-    fields = prepared(provider, FLUX2, task="edit", images=(picture(), picture())).fields["input"]
-    assert fields["aspect_ratio"] == "match_input_image"
-    assert len(fields["input_images"]) == 2
-
-
-def test_a_size_that_the_task_keeps_is_named_as_ignored(provider: Replicate) -> None:
-    asked = prepared(provider, "replicate/flux-dev", task="edit", images=(picture(),), width=1024, height=1024)
-    assert asked.ignored == ("width", "height")
-    words = prepared(provider, PRO, width=512, height=256, options={"aspect_ratio": "1:1"})
-    assert (words.ignored, words.fields["input"]["aspect_ratio"]) == (("width", "height"), "1:1")
-
-
-def test_a_strength_reaches_the_model_that_has_one(provider: Replicate) -> None:
-    asked = {"task": "edit", "images": (picture(),), "strength": 0.3}
-    assert prepared(provider, "replicate/flux-dev", **asked).fields["input"]["prompt_strength"] == 0.3
-    assert prepared(provider, FLUX2, **asked).ignored == ("strength",)
-
-
-def test_a_size_between_the_model_s_steps_is_refused_with_them(provider: Replicate) -> None:
-    with pytest.raises(InvalidInput, match="multiple of 32"):
-        prepared(provider, PRO, width=300, height=256)
-
-
-CALLS: list[tuple[str, dict[str, Any]]] = [
-    ("replicate/flux-schnell", {"count": 2, "options": {"megapixels": "0.25"}}),
-    ("replicate/flux-dev", {"options": {"megapixels": "0.25"}}),
-    (FLUX2, {"width": 1024, "height": 1536}),
-    (FLUX2, {"options": {"aspect_ratio": "16:9"}}),
-    (FLUX2, {"options": {"aspect_ratio": "3:4"}}),
-    (FLUX2, {"task": "edit", "width": 256, "height": 256, "images": 2}),
-    ("replicate/flux-kontext-max", {"task": "edit", "images": 1}),
-    ("replicate/flux-depth-pro", {"task": "control", "control": "depth", "images": 1}),
-    ("replicate/ideogram-v3-turbo", {"width": 512, "height": 1536}),
-    ("replicate/seedream-4", {"task": "edit", "images": 2}),
-    ("replicate/recraft-v3", {}),
-    (ESRGAN, {"task": "upscale", "prompt": "", "images": 1}),
-    ("replicate/recraft-crisp-upscale", {"task": "upscale", "prompt": "", "images": 1}),
-]
-
-
-@pytest.mark.parametrize(("name", "asked"), CALLS, ids=lambda one: str(one)[:40])
-async def test_every_model_settles_what_the_vendor_bills(
-    provider: Replicate, truth: Truth, name: str, asked: dict[str, Any]
-) -> None:
-    sources: tuple[SourceImage, ...] = tuple(picture() for _ in range(asked.get("images", 0)))
-    asked_for = prepared(provider, name, **{**asked, "images": sources})
-    answer = await provider.ask(asked_for, call_id="c", on_accepted=ignore)
-    price = model(name).price
-    assert price is not None
-    (line,) = await truth.bill()
-    assert charge(price, answer.usage, asked_for.parameters) == line["microusd"] > 0
-    assert quote(price, asked_for.quantities, asked_for.parameters).at_most_microusd >= line["microusd"]
-
-
-async def test_every_model_of_the_catalog_is_served_by_the_sandbox(provider: Replicate, truth: Truth) -> None:
-    for known in Catalog.load().list(provider="replicate"):
-        for task in known.tasks:
-            given: dict[str, Any] = {"task": task, "prompt": "" if task in known.prompt else "a boat"}
-            if task != "text-to-image":
-                given["images"] = (picture(),)
-            if task == "inpaint":
-                given["mask"] = half_mask()
-            if task == "outpaint":
-                given["margins"] = Margins(left=16)
-            if task == "control":
-                given["control"] = known.controls[0]
-            await provider.ask(prepared(provider, known.name, **given), call_id="c", on_accepted=ignore)
-    assert all(call["outcome"] == "ok" for call in await truth.calls())

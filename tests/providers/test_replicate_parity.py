@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
-import aiohttp
 import pytest
 import replicate
 from replicate.client import Client
@@ -27,12 +26,6 @@ from mintmark.tests.providers.test_sdk_parity import same
 
 KEY = "parity-0123456789"
 ESRGAN = "f121d640bd286e1fdc67f9799164c1d5be36ff74576ee11c803ae5b665dd46aa"
-
-
-@pytest.fixture
-async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
-    async with aiohttp.ClientSession() as session:
-        yield Truth(sandbox.url, session)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
-import aiohttp
 import fal_client
 import openai
 import pytest
@@ -25,12 +24,6 @@ from mintmark.tests.providers.conftest import half_mask, picture
 from mintmark.tests.sandbox.fal_hosts import fal_hosts
 
 KEY = "parity-id:parity-secret"
-
-
-@pytest.fixture
-async def truth(sandbox: Sandbox) -> AsyncIterator[Truth]:
-    async with aiohttp.ClientSession() as session:
-        yield Truth(sandbox.url, session)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from runner_probe.cases import node
 
 from mintmark.errors import BadSetting
 from mintmark.runner import Runner
+from mintmark.runner.archive import Archive
 
 
 class Process:
@@ -245,3 +247,15 @@ async def test_an_id_posted_twice_at_once_is_accepted_once_also_with_a_file(tmp_
                 return int(reply.status)
 
         assert sorted(await asyncio.gather(*(one() for _ in range(8)))) == [200] + [400] * 7
+
+
+async def test_of_many_writes_at_once_one_that_fails_takes_no_other_along(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "runner.db")
+    try:
+        asked = [archive.accept(name, 1.0, {"name": name}) for name in ("a", "b", "a", "c")]
+        told = await asyncio.gather(*asked, archive.finish("b", {"outcome": "success"}), return_exceptions=True)
+        assert [type(each) for each in told if each is not None] == [sqlite3.IntegrityError]
+        assert [each.prompt_id for each in archive.unfinished()] == ["a", "c"]
+        assert [each.prompt_id for each in archive.finished(9)] == ["b"]
+    finally:
+        archive.close()

@@ -16,7 +16,8 @@ from runner_probe.cases import node
 
 from mintmark.errors import CannotWrite, FileMissing, ImageTooLarge, NotAnImage
 from mintmark.runner import Runner, pictures
-from mintmark.runner.paths import Paths, annotated, inside, numbered
+from mintmark.runner.files import SMALL
+from mintmark.runner.paths import Paths, annotated, file_name, inside, numbered, remember
 
 
 def picture(color: tuple[int, ...] = (10, 20, 30, 128)) -> bytes:
@@ -276,6 +277,32 @@ def test_numbers_go_on_after_the_highest(tmp_path: Path) -> None:
     assert numbered(tmp_path, "x/") == (tmp_path, "x", "", 8)
     with pytest.raises(CannotWrite):
         numbered(tmp_path, "a/../..")
+
+
+def test_a_folder_is_read_again_only_where_the_file_saved_last_is_gone(tmp_path: Path) -> None:
+    (tmp_path / file_name("x", 4)).touch()
+    remember(tmp_path, "x", 4)
+    (tmp_path / file_name("x", 7)).touch()
+    assert numbered(tmp_path, "x")[3] == 5
+    (tmp_path / file_name("x", 4)).unlink()
+    assert numbered(tmp_path, "x")[3] == 8
+
+
+@pytest.mark.parametrize("size", [1000, SMALL + 1])
+async def test_small_and_large_files_are_answered_alike(size: int, runner: Runner, http: aiohttp.ClientSession) -> None:
+    (runner.paths.output / "a.png").write_bytes(b"x" * size)
+    address = "/view?filename=a.png"
+    async with http.get(address) as reply:
+        assert await reply.read() == b"x" * size
+        headers = reply.headers
+    assert (headers["Content-Type"], headers["Accept-Ranges"]) == ("image/png", "bytes")
+    assert headers["Content-Length"] == str(size)
+    async with http.get(address, headers={"If-None-Match": headers["ETag"]}) as reply:
+        assert reply.status == 304
+    async with http.get(address, headers={"If-Modified-Since": headers["Last-Modified"]}) as reply:
+        assert reply.status == 304
+    async with http.get(address, headers={"Range": "bytes=0-1"}) as reply:
+        assert (reply.status, await reply.read()) == (206, b"xx")
 
 
 def test_an_image_goes_through_a_file_unchanged(tmp_path: Path) -> None:

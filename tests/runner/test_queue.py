@@ -195,3 +195,13 @@ async def test_every_route_answers_bare_and_under_api(http: aiohttp.ClientSessio
             assert (bare.status, prefixed.status) == (200, 200)
             if path != "/system_stats":
                 assert await bare.json() == await prefixed.json()
+
+
+async def test_a_prompt_that_is_stopped_before_its_first_step_ends_all_the_same(runner: Runner) -> None:
+    prompt_id = str(uuid.uuid4())
+    await runner.prompts.put(0, prompt_id, slow(), {}, ["2"])
+    assert runner.prompts.interrupt(prompt_id)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not runner.prompts.running
+    assert runner.prompts.history[prompt_id].outcome == "interrupted"

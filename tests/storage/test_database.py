@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -125,6 +126,15 @@ def test_many_who_make_the_file_at_once_make_it_once(tmp_path: Path) -> None:
     assert [numbers(each) for each in made] == [[]] * 8
     for each in made:
         each.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has other rights")
+def test_only_its_owner_reads_what_is_made(database: Database) -> None:
+    with database.transaction() as db:
+        db.execute("INSERT INTO numbers VALUES (2)")
+    made = list(database.path.parent.glob("a.sqlite3*"))
+    assert {path.name for path in made} >= {"a.sqlite3", "a.sqlite3-wal"}
+    assert {path.stat().st_mode & 0o077 for path in made if not path.name.endswith(".lock")} == {0}
 
 
 def test_commits_are_durable_and_readers_do_not_wait(database: Database) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mintmark.errors import CannotWrite, DiskFull
-from mintmark.storage.files import write_atomic, write_new
+from mintmark.storage.files import write_atomic, write_new, write_once
 
 
 def fail_with(number: int):
@@ -90,3 +90,19 @@ def test_a_file_in_the_folder_s_place_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CannotWrite, match="file"):
         write_atomic(tmp_path / "file" / "a.png", b"x")
+
+
+def test_a_file_that_is_named_by_what_is_in_it_is_written_whole_and_for_us_alone(tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    write_once(tmp_path / "a", data)
+    assert (tmp_path / "a").read_bytes() == data
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
+    if os.name != "nt":
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
+
+
+def test_of_one_that_cannot_be_written_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", fail_with(errno.ENOSPC))
+    with pytest.raises(DiskFull):
+        write_once(tmp_path / "a", b"data")
+    assert not list(tmp_path.iterdir())

@@ -1,19 +1,29 @@
-"""The PostgreSQL store: where it is, what it says when it is not there, how it goes on where a connection broke."""
+"""The store in PostgreSQL keeps the contract: where it is, what it says when it is not there, how it goes on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+from threading import Barrier
 
 import pytest
 
-from mintmark.errors import BadSetting, CannotWrite, DatabaseUnreachable
-from mintmark.storage.postgres_store import Address, PostgresStore
-from mintmark.storage.sessions import Session, TryAgain
+from mintmark.errors import BadSetting, CannotWrite, DatabaseUnreachable, DiskFull, StorageError
+from mintmark.storage.base import Session
+from mintmark.storage.postgres_store import MOST_CONNECTIONS, Address, PostgresStore
+from mintmark.tests.contracts.store import *  # noqa: F403 - the contract's tests are this file's
+from mintmark.tests.contracts.store import SCHEMA, Stores, add, numbers
 from mintmark.tests.metering.postgres import database
 
-SCHEMA = "CREATE TABLE numbers (number BIGINT PRIMARY KEY CHECK (number >= 0))"
+
+class PostgresStores(Stores):
+    def __init__(self, url: str, stack: ExitStack) -> None:
+        self.url, self.stack = url, stack
+
+    def open(self) -> PostgresStore:
+        return self.stack.enter_context(closing(PostgresStore(self.url, SCHEMA, version=1)))
 
 
 @pytest.fixture
@@ -23,17 +33,9 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[PostgresStore]:
-    with closing(PostgresStore(url, SCHEMA, version=1)) as made:
-        yield made
-
-
-def add(number: int) -> Any:
-    return lambda db: db.run("INSERT INTO numbers VALUES (:number)", number=number)
-
-
-def numbers(store: PostgresStore) -> list[int]:
-    return [row["number"] for row in store.read(lambda db: db.run("SELECT number FROM numbers ORDER BY number"))]
+def stores(url: str) -> Iterator[PostgresStores]:
+    with ExitStack() as stack:
+        yield PostgresStores(url, stack)
 
 
 def test_an_address_says_where_and_never_the_password() -> None:
@@ -85,18 +87,6 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_transaction_is_all_or_nothing(store: PostgresStore) -> None:
-    def half(db: Session) -> None:
-        add(1)(db)
-        add(-1)(db)
-
-    with pytest.raises(Exception, match="check"):
-        store.transact(half)
-    assert numbers(store) == []
-    store.transact(add(2))
-    assert numbers(store) == [2]
-
-
 def test_a_broken_connection_is_replaced(store: PostgresStore, url: str) -> None:
     store.transact(add(1))
     pids = [row["pid"] for row in store.read(lambda db: db.run("SELECT pg_backend_pid() AS pid"))]
@@ -106,25 +96,48 @@ def test_a_broken_connection_is_replaced(store: PostgresStore, url: str) -> None
     assert numbers(store) == [1, 2]
 
 
-def test_work_that_met_somebody_else_is_done_again(store: PostgresStore) -> None:
-    times: list[int] = []
-
-    def work(db: Session) -> None:
-        times.append(1)
-        add(len(times))(db)
-        if len(times) < 3:
-            raise TryAgain
-
-    store.transact(work)
-    assert numbers(store) == [3]
-
-
-def test_a_reader_sees_one_moment_and_writes_nothing(store: PostgresStore) -> None:
-    with pytest.raises(Exception, match="read-only"):
-        store.read(add(1))
-    assert numbers(store) == []
-
-
 def test_a_schema_of_another_version_is_refused(store: PostgresStore, url: str) -> None:
     with pytest.raises(CannotWrite):
         PostgresStore(url, SCHEMA, version=2)
+
+
+def test_a_server_that_was_restarted_is_used_again_at_once(store: PostgresStore, url: str) -> None:
+    together = Barrier(MOST_CONNECTIONS)
+
+    def meet(db: Session) -> int:
+        together.wait(10)
+        return backend(db)
+
+    with ThreadPoolExecutor(MOST_CONNECTIONS) as pool:
+        pids = set(pool.map(lambda _: store.read(meet), range(MOST_CONNECTIONS)))
+    assert len(pids) == MOST_CONNECTIONS
+    with closing(PostgresStore(url, SCHEMA, version=1)) as other:
+        for pid in pids:
+            other.transact(partial(end, pid))
+    store.transact(add(1))
+    assert numbers(store) == [1]
+
+
+def end(pid: int, db: Session) -> None:
+    db.run("SELECT pg_terminate_backend(:pid)", pid=pid)
+
+
+def backend(db: Session) -> int:
+    return int(db.run("SELECT pg_backend_pid() AS pid")[0]["pid"])
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("53100", DiskFull),
+        ("57P01", DatabaseUnreachable),
+        ("53300", DatabaseUnreachable),
+        ("58030", DatabaseUnreachable),
+    ],
+)
+def test_a_server_in_trouble_is_told_as_that(store: PostgresStore, code: str, error: type[StorageError]) -> None:
+    trouble = f"DO $$ BEGIN RAISE EXCEPTION 'trouble' USING ERRCODE = '{code}'; END $$"
+    with pytest.raises(error, match="127"):
+        store.transact(lambda db: db.script(trouble))
+    store.transact(add(1))
+    assert numbers(store) == [1]

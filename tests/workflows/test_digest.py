@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mintmark.errors import InvalidWorkflow
+from mintmark.workflows import digest as digests
 from mintmark.workflows.digest import canonical, digest
 
 # RFC 8785 appendix B, and the samples of the number test file it names.
@@ -146,3 +147,10 @@ def test_endless_nesting_is_refused_and_does_not_crash() -> None:
         canonical(value)
     while value:
         value = value[0]
+
+
+@given(values)
+def test_the_quick_way_writes_what_the_other_one_does(value: Any) -> None:
+    parts: list[str] = []
+    digests._write(value, parts)
+    assert digests._at_once(value) in (None, "".join(parts).encode())

@@ -16,19 +16,22 @@ from mintmark.workflows.reading import parse, read
 Publish = Callable[..., Path]
 
 RELEASED = {
+    "control-image@1.0.0": "7013b873455778b7a2ae58fafe3e77db0098db81d5e8fdc54e37a3d32f989676",
     "edit-image@1.0.0": "99db86fb29f9e9eb99d5511e98c5d9239a0940a201e161edaa98d9ff0b54317a",
+    "image-to-image@1.0.0": "4ee052ddcae12c6e487ad76917eaae20b81093ceb3117699e26843d6411e51a6",
     "inpaint@1.0.0": "b57b5856268d37d05b051fa0abc2c18e13456b66c55d78d2acf97358e33fa065",
     "moderated-submission@1.0.0": "74e4fb6f3abf4c8dd2f5427745cc7d66e9b9ad77edf42b8b209ee8adac08e175",
     "outpaint-banner@1.0.0": "972b1421db3bbed8ba049a6d69c68a19345a274c90b5aa16f07a5a67d2e42168",
     "prompt-ab-ranked@1.0.0": "7e887f79c091bf35fea1c4fb7ba2c95debfbabf683a268fe347ef9cd2d8132c4",
     "text-to-image@1.0.0": "17800ed81b38f087066ff5f8fb04688dae5684424914d7d5da0f0c71a46a7291",
+    "text-to-image@1.1.0": "0b8a85412e4cbcd9d55213994d83ac39cd812b030f6dc0f7255f88cfca82a2f6",
     "upscale-with-credentials@1.0.0": "0783793f7f5e451f30b0bb2a6f199b70ba8ad85db76805dec5de9ff4a69e4843",
 }
 """A release is immutable. A digest here changes only as long as the release has not left this repository."""
 
 
 def shipped_names() -> list[str]:
-    return sorted(label.partition("@")[0] for label in RELEASED)
+    return sorted({label.partition("@")[0] for label in RELEASED})
 
 
 def test_every_shipped_release_is_sound_and_still_what_was_released() -> None:
@@ -39,7 +42,9 @@ def test_every_shipped_release_is_sound_and_still_what_was_released() -> None:
 
 
 def test_a_shipped_file_and_what_is_read_of_it_have_one_digest() -> None:
-    for file in SHIPPED.glob("*/*.json"):
+    files = list(SHIPPED.glob("*/*.json"))
+    assert files
+    for file in files:
         assert read(file).digest == digest(json.loads(file.read_bytes()))
 
 
@@ -88,7 +93,7 @@ def test_a_file_that_is_published_later_is_found(publish: Publish, document: dic
     ("name", "hint"),
     [
         ("text-to-imgae", "Did you mean text-to-image"),
-        ("xyz", "Known are: edit-image, "),
+        ("xyz", "Known are: control-image, edit-image, "),
         ("../../secret", "<name>/<version>.json"),
         ("./mine.json", "<name>/<version>.json"),
         ("", "Known are"),
@@ -106,7 +111,7 @@ def test_an_unknown_workflow_is_told_with_what_is_known(name: str, hint: str) ->
 def test_an_unknown_version_is_told_with_those_that_exist(wanted: str) -> None:
     with pytest.raises(UnknownVersion) as caught:
         Library().resolve(f"text-to-image@{wanted}")
-    assert "There is text-to-image@1.0.0." in caught.value.hint
+    assert "There is text-to-image@1.1.0, text-to-image@1.0.0." in caught.value.hint
     assert wanted in caught.value.message
 
 
@@ -153,7 +158,7 @@ def test_a_users_folder_cannot_change_a_shipped_release(publish: Publish, tmp_pa
     shipped = json.loads((SHIPPED / "text-to-image" / "1.0.0.json").read_bytes())
     publish({**shipped, "title": "Mine"})
     with pytest.raises(InvalidWorkflow, match="never changes"):
-        Library([tmp_path / "mine"]).resolve("text-to-image")
+        Library([tmp_path / "mine"]).resolve("text-to-image@1.0.0")
 
 
 @pytest.mark.parametrize(

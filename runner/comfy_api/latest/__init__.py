@@ -1,4 +1,7 @@
-"""The part of ``comfy_api.latest`` that the runner offers to nodes: docs/runner.md lists it in full."""
+"""The part of ``comfy_api.latest`` that the runner offers to nodes: docs/runner.md lists it in full.
+
+Nothing is added to it without a case that runs the same graph on a real ComfyUI.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,125 @@
+"""What a durable job costs over a bare websocket client: `python bench/job_overhead.py [--json PATH]`.
+
+Both run the same graph at 64² on the same runner and end with the picture's bytes in hand: the bare client posts a
+prompt, hears its end on a websocket and fetches the file; the other posts a job over HTTP, waits for its end and
+fetches the file by its link. They take turns, job by job. The service writes the job, its events, its money and its
+file to disk and has its journal read; signing is off here, and the full pipeline (judged, signed, checked) stands
+beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from mintmark.bench.harness.overhead import Plain, service
+from mintmark.bench.harness.report import NotRun, Report, Row, main, measured
+
+WARM, JOBS, IN_FLIGHT, MANY = 10, 100, 100, 300
+MEDIAN_MS, P99_MS, RATE = 3.0, 8.0, 200.0
+SIDE = 64
+
+
+def measure(report: Report) -> None:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        asyncio.run(_measure(report, folder))
+
+
+async def _measure(report: Report, folder: Path) -> None:
+    async with service(folder) as made, Plain(made.runner_url) as plain, Client(made.url) as client:
+        numbers = iter(range(1, 10**9))
+        await turns(WARM, numbers, plain.run, client.plain)
+        bare, durable = await turns(JOBS, numbers, plain.run, client.plain)
+        report.add(measured("a bare websocket client", bare, "ms"), measured("a durable job", durable, "ms"))
+        over = [mine - theirs for mine, theirs in zip(durable, bare, strict=True)]
+        report.add(measured("overhead, median", over, "ms", most=MEDIAN_MS))
+        report.add(_p99("overhead, p99", [each - statistics.median(bare) for each in durable], P99_MS))
+        report.add(
+            measured("jobs at 100 in flight", [await rate(numbers, client.plain) for _ in range(2)], "/s", least=RATE)
+        )
+        report.add(measured("bare prompts at 100 in flight", [await rate(numbers, plain.run) for _ in range(2)], "/s"))
+        await turns(5, numbers, client.signed)
+        [full] = await turns(20, numbers, client.signed)
+        report.add(measured("the full pipeline: judged, signed, checked", full, "ms"))
+
+
+def _p99(name: str, values: list[float], most: float) -> Row:
+    return Row(name=name, value=statistics.quantiles(values, n=100)[98], unit="ms", most=most)
+
+
+Run = Callable[[int], Awaitable[None]]
+
+
+async def turns(count: int, numbers: Any, *runs: Run) -> list[list[float]]:
+    """How long each way took, in milliseconds, one job after another, by turns."""
+    found: list[list[float]] = [[] for _ in runs]
+    for _ in range(count):
+        for took, run in zip(found, runs, strict=True):
+            began = time.perf_counter()
+            await run(next(numbers))
+            took.append((time.perf_counter() - began) * 1000)
+    return found
+
+
+async def rate(numbers: Any, run: Run) -> float:
+    """Jobs per second with so many in flight."""
+    left = iter(range(MANY))
+
+    async def one_after_another() -> None:
+        for _ in left:
+            await run(next(numbers))
+
+    began = time.perf_counter()
+    await asyncio.gather(*(one_after_another() for _ in range(IN_FLIGHT)))
+    return MANY / (time.perf_counter() - began)
+
+
+class Client:
+    """What a caller of the service does."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Client:
+        connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
+        self._http = await self._stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def plain(self, number: int) -> None:
+        """A picture that no provider is asked for."""
+        await self._run("bench-plain", {"color": number % 0xFFFFFF})
+
+    async def signed(self, number: int) -> None:
+        """One that a provider is, judged and signed."""
+        await self._run("text-to-image", {"prompt": f"a paper boat, number {number}", "width": SIDE, "height": SIDE})
+
+    async def _run(self, workflow: str, inputs: dict[str, Any]) -> None:
+        path = f"{self._url}/v1/workflows/{workflow}/runs"
+        body = json.dumps({"inputs": inputs, "metadata": {"n": str(uuid.uuid4())}}).encode()
+        headers = {"Content-Type": "application/json", "Prefer": "wait=30"}
+        async with self._http.post(path, data=body, headers=headers) as reply:
+            job = await reply.json()
+        if job.get("status") != "succeeded":
+            raise NotRun(f"a job did not succeed: {job}")
+        async with self._http.get(job["outputs"][0]["image_url"]) as reply:
+            if reply.status != 200 or not await reply.read():
+                raise NotRun(f"its file cannot be fetched (HTTP {reply.status})")
+
+
+if __name__ == "__main__":
+    main("A durable job", measure, __doc__)

@@ -1,0 +1,133 @@
+"""What every process of ours can be told: where things are, what may be spent, which rules hold, who signs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from . import kinds
+from .kinds import MICRO
+from .section import Section, always, has_password, setting
+
+Mode = Literal["live", "sandbox"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Section):
+    """All settings of a process. ``None`` means "not set" or "no limit", as the field's help says."""
+
+    data_dir: Path = setting(
+        "MINTMARK_DATA_DIR",
+        "Folder of journal, ledger, signing keys and spooled results (default: the user's data folder).",
+        None,
+        kinds.PATH,
+    )
+    sandbox: bool | None = setting(
+        "MINTMARK_SANDBOX",
+        "1: every provider is the offline sandbox. 0: never. Not set: `mintmark` uses it when no provider key is set.",
+        None,
+        kinds.FLAG,
+    )
+    sandbox_url: str | None = setting(
+        "MINTMARK_SANDBOX_URL", "A sandbox that already runs; else one is started when needed.", None, kinds.TEXT
+    )
+    provider_urls: Mapping[str, str] = setting(
+        "MINTMARK_PROVIDER_URLS",
+        "Other base URLs for live providers, such as your company's gateway: `openai=https://…/v1,fal=https://…`.",
+        {},
+        kinds.URLS,
+        steers=True,
+    )
+    policy: str = setting(
+        "MINTMARK_POLICY", "Moderation policy: a name, name@version or a JSON file.", "standard", kinds.NAME_OR_PATH
+    )
+    project: str = setting("MINTMARK_PROJECT", "The project that costs are booked on.", "default", kinds.TEXT)
+    user: str = setting("MINTMARK_USER", "Who costs are booked on.", "local", kinds.TEXT)
+    allowance_microusd: int = setting(
+        "MINTMARK_ALLOWANCE_USD", "The most one job may spend, in US dollars.", 5 * MICRO, kinds.USD
+    )
+    budget_microusd: int | None = setting(
+        "MINTMARK_BUDGET_USD",
+        "The most all jobs together may spend, in US dollars (default: no limit).",
+        None,
+        kinds.USD,
+    )
+    gpu_hour: Mapping[str, float] = setting(
+        "MINTMARK_GPU_HOUR_USD",
+        "Cost of an hour of the workers' GPUs, in US dollars: `1.20`, or of a bought one "
+        "`capital=30000,months=36,watts=700,kwh=0.15,days=0.5,day_rate=600`. Set, local sampling is metered, too.",
+        {},
+        kinds.GPU_HOUR,
+    )
+    allow_unknown_price: bool = setting(
+        "MINTMARK_ALLOW_UNKNOWN_PRICE", "1: call models whose price the catalog does not know.", False, kinds.FLAG
+    )
+    on_unknown: Literal["strict", "available"] = setting(
+        "MINTMARK_ON_UNKNOWN",
+        "A call whose charge is unknown: `strict` fails the job, `available` asks again and may pay twice.",
+        "strict",
+        kinds.one_of("strict", "available"),
+    )
+    workflows: tuple[Path, ...] = setting(
+        "MINTMARK_WORKFLOWS", "Folders of your own workflows, beside the shipped ones.", (), kinds.PATHS
+    )
+    keep_prompt: bool | None = setting(
+        "MINTMARK_KEEP_PROMPT",
+        "1: the credential holds the prompt itself, not only its digest. 0: nor does a saved file hold the graph, "
+        "in which the prompt stands. Not set: a digest in the credential, the graph as the save node says.",
+        None,
+        kinds.FLAG,
+    )
+    signing_cert: Path | None = setting(
+        "MINTMARK_SIGNING_CERT", "PEM chain of your own signing certificate, leaf first.", None, kinds.PATH
+    )
+    signing_key: Path | None = setting(
+        "MINTMARK_SIGNING_KEY", "PEM file of its private key (PKCS#8).", None, kinds.PATH
+    )
+    trust_anchors: Path | None = setting(
+        "MINTMARK_TRUST_ANCHORS", "PEM file of root certificates that `verify` trusts.", None, kinds.PATH, steers=True
+    )
+    max_pixels: int = setting(
+        "MINTMARK_MAX_PIXELS", "The largest image that is ever decoded, in pixels.", 100_000_000, kinds.POSITIVE
+    )
+    provider_timeout_s: float = setting(
+        "MINTMARK_PROVIDER_TIMEOUT_S", "How long one hosted call may take in all, in seconds.", 600.0, kinds.SECONDS
+    )
+    stuck_s: float = setting(
+        "MINTMARK_STUCK_S",
+        "How long a job may show no progress on its worker before it counts as lost, in seconds.",
+        1800.0,
+        kinds.SECONDS,
+    )
+    keys_dir: Path | None = field(default=None, metadata={})
+    """Where kept provider keys are: with the user, even where data is kept elsewhere (ComfyUI). Not set: data_dir."""
+    worker_token: str | None = setting(
+        "MINTMARK_WORKER_TOKEN",
+        "Opens a worker's Mintmark routes from other machines; without it only loopback may call them.",
+        None,
+        kinds.TEXT,
+        secret=always,
+    )
+    ledger_url: str | None = setting(
+        "MINTMARK_LEDGER_URL",
+        "PostgreSQL database that keeps the ledger: `postgresql://user:password@host:5432/name` "
+        "(default: a SQLite file in the data folder). The sandbox never uses it.",
+        None,
+        kinds.TEXT,
+        secret=has_password,
+    )
+
+    @property
+    def mode(self) -> Mode:
+        """``sandbox`` only where it was asked for; what "not set" means is decided once, at the edge."""
+        return "sandbox" if self.sandbox else "live"
+
+    @property
+    def books_dir(self) -> Path:
+        """Where journal, ledger and spool live. The sandbox's play money never mixes with real money."""
+        return self.data_dir / "sandbox" if self.sandbox else self.data_dir
+
+
+SECTION = Settings

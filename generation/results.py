@@ -1,0 +1,107 @@
+"""Where the images of a settled call are: in the answer just given, in the spool, or still at the provider."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import log
+from ..errors import ResultLost, StorageError
+from ..metering.prices import usd
+from ..providers.base import Answer, Provider, ResultImage
+from ..storage.spool import Spool
+from .call import Call
+from .journal import Journal
+from .surely import surely
+
+logger = log.get("generation.calls")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A call that is settled and whose images are safe."""
+
+    call_id: str
+    images: tuple[bytes, ...] = field(repr=False)
+    blocked: int
+    """Images the provider's own filter withheld."""
+    model_version: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Keeps images and finds them again."""
+
+    journal: Journal
+    spool: Spool
+
+    def kept(self, answer: Answer) -> dict[str, Any]:
+        """What the journal says of an answer. Images that came inside it exist nowhere else: they are kept now."""
+        return {
+            "model_version": answer.model_version,
+            "usage": answer.usage.model_dump(exclude_none=True),
+            "images": [self._keep(image) for image in answer.images],
+        }
+
+    def _keep(self, image: ResultImage) -> dict[str, Any]:
+        digest = self._spooled(image.data) if image.data is not None else None
+        return {"sha256": digest, "url": image.url, "media_type": image.media_type, "blocked": image.blocked}
+
+    def _spooled(self, data: bytes) -> str | None:
+        """The digest under which the bytes are safe; None where the disk refuses: what was paid for still goes on."""
+        try:
+            return self.spool.put(data)
+        except StorageError as exc:
+            logger.warning("A result could not be spooled: %s", exc, extra=log.action("spool_failed"))
+            return None
+
+    async def images(self, provider: Provider, call: Call, fresh: Answer | None) -> Asked:
+        """The images of a settled call: as just answered, from the spool, or fetched (again) from the provider.
+
+        Raises ResultLost where they are nowhere any more.
+        """
+        result = call.result or {}
+        named: list[dict[str, Any]] = result.get("images") or []
+        if not named:
+            raise _lost(call)
+        received = fresh.images if fresh else [None] * len(named)
+        pairs = [(n, r) for n, r in zip(named, received, strict=True) if not n["blocked"]]
+        data = [await self._image(provider, call, name, image) for name, image in pairs]
+        return Asked(
+            call_id=call.call_id,
+            images=tuple(data),
+            blocked=len(named) - len(pairs),
+            model_version=result.get("model_version"),
+        )
+
+    async def _image(self, provider: Provider, call: Call, name: dict[str, Any], fresh: ResultImage | None) -> bytes:
+        if fresh is not None and fresh.data is not None:
+            return fresh.data
+        if name["sha256"] and (data := await asyncio.to_thread(self.spool.get, name["sha256"])) is not None:
+            return data
+        if not name["url"]:
+            raise _lost(call)
+        data = await provider.fetch(ResultImage(url=name["url"], media_type=name["media_type"]))
+        await surely(self._stored, call.call_id, name["url"], data)
+        return data
+
+    def _stored(self, call_id: str, url: str, data: bytes) -> None:
+        digest = self._spooled(data)
+        if digest is None:
+            return
+        try:
+            self.journal.store(call_id, url, digest)
+        except StorageError as exc:
+            # The image is here; that it need not be fetched again is only a convenience.
+            logger.warning("Call %s: %s", call_id, exc, extra=log.action("store_failed", call_id=call_id))
+
+
+def _lost(call: Call) -> ResultLost:
+    return ResultLost(
+        f"{call.model} charged {usd(call.charged_microusd)} and its result is lost (request {call.request_id}).",
+        hint="Ask the provider's support with this request id.",
+        provider=call.provider,
+        charged="yes",
+        request_id=call.request_id,
+    )

@@ -1,0 +1,180 @@
+"""What an accepted or ended job means for its key's limits and for the audit log, in the job's own transaction.
+
+So the limits that guard money are exact: of fifty who ask at once against a limit of ten, ten are let in, whichever
+processes they ask. Their locks are taken after those of the ledger, always.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ...errors import BudgetExceeded, TooManyRequests
+from ...metering.periods import stamp
+from ...metering.prices import usd
+from ...workflows.digest import digest
+from .audit import fact, leave
+from .keys import KeyLimits
+
+if TYPE_CHECKING:
+    from ...storage.base import Session
+    from ..jobs.job import Job, JobEvent
+
+ENDS = frozenset({"succeeded", "failed", "canceled", "superseded", "deadline_passed"})
+"""The kinds of events that end a job."""
+KEPT = timedelta(days=35)
+_AGAIN_S = 5
+"""When to try again where a job has to end first: nobody knows when one will."""
+
+_LIMITS = "SELECT limits FROM api_keys WHERE key_id = :key_id"
+_ENTER = """
+INSERT INTO key_jobs (job_id, key_id, end_user, day, microusd) VALUES (:job_id, :key_id, :end_user, :day, :microusd)
+ON CONFLICT (job_id) DO NOTHING
+"""
+_LEAVE = "DELETE FROM key_jobs WHERE job_id = :job_id RETURNING key_id, end_user, day, microusd"
+# It counts no further than the limit, however many jobs there are.
+_OF_KEY = "SELECT count(*) AS n FROM (SELECT 1 AS one FROM key_jobs WHERE key_id = :key_id LIMIT :most) AS found"
+_OF_USER = """
+SELECT count(*) AS n FROM (
+    SELECT 1 AS one FROM key_jobs WHERE key_id = :key_id AND end_user = :end_user LIMIT :most
+) AS found
+"""
+_SPEND = """
+INSERT INTO end_user_spend (key_id, end_user, day, microusd) VALUES (:key_id, :end_user, :day, 0)
+ON CONFLICT (key_id, end_user, day) DO NOTHING
+"""
+_TAKE = """
+UPDATE end_user_spend SET microusd = microusd + CAST(:asked AS BIGINT)
+WHERE key_id = :key_id AND end_user = :end_user AND day = :day AND microusd + CAST(:asked AS BIGINT) <= :most
+RETURNING microusd
+"""
+_TAKEN = "SELECT microusd FROM end_user_spend WHERE key_id = :key_id AND end_user = :end_user AND day = :day"
+_SETTLE = """
+UPDATE end_user_spend SET microusd = microusd + CAST(:change AS BIGINT)
+WHERE key_id = :key_id AND end_user = :end_user AND day = :day
+"""
+
+
+class JobWatch:
+    """An :class:`~..jobs.base.Outbox`. ``ordered`` is told of each order of a key; it may be told once too often."""
+
+    def __init__(self, ordered: Callable[[str], None] = lambda _key_id: None) -> None:
+        self._ordered = ordered
+
+    def __call__(self, db: Session, job: Job, event: JobEvent) -> None:
+        """Raises TooManyRequests and BudgetExceeded for a job that is not to be accepted."""
+        if event.kind == "queued":
+            if job.ordered.key_id is not None:
+                _enter(db, job.ordered.key_id, job)
+                self._ordered(job.ordered.key_id)
+            leave(db, fact(event.at, _actor(job), "job.accepted", job.job_id, _order(job)))
+        elif event.kind in ENDS and job.state.terminal:
+            if job.ordered.key_id is not None:
+                _leave(db, job)
+            leave(db, fact(event.at, _actor(job), f"job.{event.kind}", job.job_id, _ending(job)))
+
+
+def jobs_of(db: Session, key_id: str, end_user: str | None, most: int) -> int:
+    """How many jobs a key, or one of its end users, has at once; ``most`` is as far as it is counted."""
+    if end_user is None:
+        return int(db.run(_OF_KEY, key_id=key_id, most=most)[0]["n"])
+    return int(db.run(_OF_USER, key_id=key_id, end_user=end_user, most=most)[0]["n"])
+
+
+def spend_of(db: Session, key_id: str, end_user: str, day: str) -> int:
+    """What an end user took on a day, in micro-dollars."""
+    rows = db.run(_TAKEN, key_id=key_id, end_user=end_user, day=day)
+    return int(rows[0]["microusd"]) if rows else 0
+
+
+def forget(db: Session, at: datetime) -> None:
+    """Remove end users' days of long ago: whom somebody served is not kept for ever."""
+    db.run("DELETE FROM end_user_spend WHERE day < :day", day=stamp(at - KEPT)[:10])
+
+
+def _enter(db: Session, key_id: str, job: Job) -> None:
+    rows = db.run(_LIMITS, key_id=key_id)
+    limits = KeyLimits(**json.loads(rows[0]["limits"])) if rows else KeyLimits()
+    end_user, day = job.ordered.end_user or "", stamp(job.submitted_at)[:10]
+    _check_jobs(db, key_id, end_user, limits)
+    row = {"key_id": key_id, "end_user": end_user, "day": day}
+    asked = job.ordered.allowance_microusd
+    if end_user and limits.user_spend_per_day_microusd is not None:
+        _take(db, row, asked, limits.user_spend_per_day_microusd)
+    db.run(_ENTER, job_id=job.job_id, microusd=asked, **row)
+
+
+def _check_jobs(db: Session, key_id: str, end_user: str, limits: KeyLimits) -> None:
+    if limits.jobs_at_once is None and (limits.user_jobs_at_once is None or not end_user):
+        return
+    # From here to the end of the transaction nobody else enters a job of this key: what is counted stays true.
+    db.alone(f"key_jobs:{key_id}")
+    if (most := limits.jobs_at_once) is not None and jobs_of(db, key_id, None, most) >= most:
+        raise _too_many("jobs_at_once", "The key", most)
+    if end_user and (most := limits.user_jobs_at_once) is not None and jobs_of(db, key_id, end_user, most) >= most:
+        raise _too_many("user_jobs_at_once", "This end user", most)
+
+
+def _too_many(limit: str, who: str, most: int) -> TooManyRequests:
+    return TooManyRequests(
+        f"{who} has {most} {'job' if most == 1 else 'jobs'} at once, which is as many as may be.",
+        hint="Wait until one is over.",
+        limit=limit,
+        left=0,
+        retry_after_s=_AGAIN_S,
+    )
+
+
+def _take(db: Session, row: dict[str, str], asked: int, most: int) -> None:
+    db.run(_SPEND, **row)
+    if asked == 0 or db.run(_TAKE, asked=asked, most=most, **row):
+        return
+    left = max(0, most - int(db.run(_TAKEN, **row)[0]["microusd"]))
+    raise BudgetExceeded(
+        f"This end user has {usd(left)} left of {usd(most)} for {row['day']}, and {usd(asked)} was asked.",
+        hint="Wait for the next day (UTC), or lower the job's allowance.",
+        scope="end_user",
+        left_microusd=left,
+        asked_microusd=asked,
+    )
+
+
+def _leave(db: Session, job: Job) -> None:
+    for row in db.run(_LEAVE, job_id=job.job_id):
+        if row["end_user"] and (change := job.cost_microusd - row["microusd"]):
+            db.run(_SETTLE, change=change, key_id=row["key_id"], end_user=row["end_user"], day=row["day"])
+
+
+def _actor(job: Job) -> str:
+    return "local" if job.ordered.key_id is None else f"key:{job.ordered.key_id}"
+
+
+def _order(job: Job) -> dict[str, Any]:
+    """What was asked, without any of its content."""
+    its = job.ordered
+    asked = {"values": dict(its.values), "images": dict(its.images)}
+    return {
+        "project": its.project,
+        "user": its.user,
+        "workflow": f"{its.workflow}@{its.version}",
+        "digest": its.digest,
+        "parameters": digest(asked),
+        "allowance_microusd": its.allowance_microusd,
+    }
+
+
+def _ending(job: Job) -> dict[str, Any]:
+    """What came of it: files by their digests, decisions without what they were about."""
+    return {
+        "state": job.state.value,
+        "code": None if job.failure is None else job.failure.code,
+        "cost_microusd": job.cost_microusd,
+        "outputs": [_output(made.asset, made.verdict) for made in job.outputs],
+    }
+
+
+def _output(asset: str, verdict: dict[str, Any] | None) -> dict[str, Any]:
+    decided = verdict or {}
+    return {"sha256": asset, "decision": decided.get("decision"), "policy": decided.get("policy")}

@@ -1,0 +1,182 @@
+"""An order on its way to the store: its values held against the workflow and the live workers, its texts moderated,
+its pictures found, its allowance set. Nothing is written here and nothing is asked of a provider."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ... import tracing
+from ...clock import utc_now
+from ...errors import InvalidInput
+from ...generation.graph_estimate import bound_microusd
+from ...moderation.moderator import Moderator
+from ...moderation.policy import load as load_policy
+from ...workflows.bind import Bound
+from ...workflows.format import WorkflowVersion
+from ..generations.pictures import ALLOWED, Pictures
+from ..jobs.job import Ordered
+from ..webhooks.addresses import check_url
+from .fitting import Fits
+from .order_shapes import Options
+from .reading import fingerprint
+
+if TYPE_CHECKING:
+    from ..access.caller import Caller
+    from ..service.service import Service
+    from .threads import Threads
+
+MICRO = 1_000_000
+_NEGATIVE = "negative_prompt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is to run. ``images``: digests of what is there, by input; ``pictures``: what names others, still to be
+    brought."""
+
+    version: WorkflowVersion
+    values: Mapping[str, Any] = field(default_factory=dict)
+    images: Mapping[str, str] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    options: Options
+    surface: str
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """What cannot be told from the rest: see :attr:`Ordered.asked`."""
+    job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class Intake:
+    """One per app. It asks only what is known here: rules for texts, what live workers said of their nodes."""
+
+    def __init__(self, service: Service, threads: Threads) -> None:
+        self._service, self._threads = service, threads
+        fetch = partial(_fetched, service.service.allow_private_targets)
+        self.pictures = Pictures(service.uploads, fetch)
+        """Where pictures that an order names come from."""
+        self._fits = Fits()
+        # Only the local rules: what is asked before a job is accepted must be quick and cost nothing.
+        self._rules = Moderator(load_policy(service.settings.policy), {})
+
+    async def order(self, caller: Caller, asked: Asked) -> Ordered:
+        """The order as it is written down.
+
+        Raises InvalidInput, UnknownInput, WorkerRefused, PromptBlocked, NotAnImage, ForbiddenTarget.
+        """
+        bound = self._bound(asked)
+        await self._moderate(asked.version, bound.inputs)
+        await self._check_superseded(caller, asked.options)
+        brought = {f"inputs.{name}": where for name, where in asked.pictures.items()}
+        # Fetched last: nothing is fetched for what is refused anyway.
+        found = await self.pictures.bring(brought, caller.key_id or "")
+        images = {**asked.images, **{name: found[f"inputs.{name}"] for name in asked.pictures}}
+        return self._ordered(caller, asked, bound, images)
+
+    # -- its values ---------------------------------------------------------------------------------------------------
+
+    def _bound(self, asked: Asked) -> Bound:
+        values = {**asked.values, **{name: _named(name) for name in (*asked.images, *asked.pictures)}}
+        return self._fits.bound(asked.version, values, self._service.dispatcher.object_infos(asked.version.lane))
+
+    async def _moderate(self, version: WorkflowVersion, inputs: Mapping[str, Any]) -> None:
+        for text, negative in _texts(version, inputs):
+            verdict = await self._rules.prompt(text, negative)
+            if verdict.decision == "blocked":
+                raise verdict.error()
+
+    # -- the rest -----------------------------------------------------------------------------------------------------
+
+    async def _check_superseded(self, caller: Caller, options: Options) -> None:
+        if options.supersedes is None:
+            return
+        job = await self._threads(self._service.jobs.get, options.supersedes)
+        if job is None or not caller.sees(job.ordered.project):
+            raise InvalidInput("supersedes: there is no such job.", field="supersedes", allowed="a job of yours")
+
+    def _ordered(self, caller: Caller, asked: Asked, bound: Bound, images: dict[str, str]) -> Ordered:
+        version, options = asked.version, asked.options
+        if options.deadline is not None and options.deadline <= utc_now():
+            raise InvalidInput("deadline: it has passed already.", field="deadline", allowed="a time to come")
+        if options.webhook_url is not None:
+            # What is refused when it is called had better be refused now; what its name means is looked at then.
+            check_url(options.webhook_url, allow_private=self._service.service.allow_private_targets)
+        values = {name: value for name, value in bound.inputs.items() if name in asked.values}
+        everything = {**{name: value for name, value in bound.inputs.items() if name not in images}, **images}
+        return Ordered(
+            job_id=asked.job_id,
+            key_id=caller.key_id,
+            project=caller.project,
+            user=caller.user,
+            workflow=version.name,
+            version=version.version,
+            digest=version.digest,
+            lane=version.lane,
+            values=values,
+            images=images,
+            allowance_microusd=self._allowance(bound, options),
+            priority=options.priority,
+            not_before=options.start_at,
+            deadline=options.deadline,
+            webhook_url=options.webhook_url,
+            webhook_events=tuple(options.webhook_events),
+            metadata=options.metadata,
+            end_user=options.user,
+            retention_days=options.retention_days,
+            supersedes=options.supersedes,
+            cache_key=fingerprint(version.digest, everything, caller.project) if options.cache else None,
+            previews=options.previews,
+            traceparent=tracing.current(),
+            surface=asked.surface,
+            asked=asked.asked,
+        )
+
+    def _allowance(self, bound: Bound, options: Options) -> int:
+        """What its graph can cost at most where that is known, else what a job may at all; the order may say less.
+
+        Where a call of doubtful outcome may be asked again it can cost more than the graph tells.
+        """
+        settings = self._service.settings
+        known = bound_microusd(bound.graph) if settings.on_unknown == "strict" else None
+        most = settings.allowance_microusd if known is None else min(settings.allowance_microusd, known)
+        return most if options.budget_usd is None else min(most, round(options.budget_usd * MICRO))
+
+
+async def _fetched(allow_private: bool, url: str, *, max_bytes: int) -> bytes:
+    from ..webhooks.targets import fetch
+
+    return await fetch(url, max_bytes=max_bytes, allow_private=allow_private)
+
+
+def split(version: WorkflowVersion, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Values, and pictures by what names them. Raises InvalidInput for a picture that is no text."""
+    pictures = {spec.name for spec in version.inputs if spec.type == "image"}
+    values = {name: value for name, value in inputs.items() if name not in pictures}
+    images: dict[str, str] = {}
+    for name in pictures & inputs.keys():
+        value = inputs[name]
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            raise InvalidInput(f"inputs.{name}: it takes a picture.", field=f"inputs.{name}", allowed=ALLOWED)
+        images[name] = value
+    return values, images
+
+
+def _named(name: str) -> str:
+    """Stands for the name that a worker will give the picture."""
+    return f"mintmark/{name}.png"
+
+
+def _texts(version: WorkflowVersion, inputs: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every text that is not one of a few choices, each with what it wants left out: the negative prompt goes with the
+    prompt."""
+    chosen = {spec.name for spec in version.inputs if spec.type != "string"}
+    texts = {name: value for name, value in inputs.items() if isinstance(value, str) and value and name not in chosen}
+    negative = texts.pop(_NEGATIVE, "")
+    if negative and "prompt" not in texts:
+        yield negative, ""
+    for name, text in texts.items():
+        yield text, negative if name == "prompt" else ""

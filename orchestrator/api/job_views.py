@@ -1,0 +1,222 @@
+"""A job as the API tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ...errors import from_dict
+from ..jobs.job import Job, JobEvent, Made
+from .problems import problem_of
+from .shapes import View
+
+Status = Literal["queued", "running", "succeeded", "failed", "canceled"]
+
+
+class JobAccepted(View):
+    """The job is taken in; nothing but its deletion makes it go away."""
+
+    job_id: str
+    status: Status
+
+
+class Safety(View):
+    """What moderation said of an output; ``allowed`` is null where nobody could judge it."""
+
+    allowed: bool | None
+    categories: list[str] = Field(default=[])
+
+
+class CredentialView(View):
+    """The content credential, as read back from the very bytes."""
+
+    state: str | None
+    issuer: str | None
+
+
+class OutputView(View):
+    """One file that a job made."""
+
+    index: int
+    output: str | None = Field(description="The workflow's output that it is.")
+    image_url: str = Field(description="Signed; opens the file until it expires.")
+    thumbnail_url: str | None
+    media_type: str
+    width: int | None
+    height: int | None
+    bytes: int
+    seed: int | None
+    sha256: str
+    safety: Safety
+    credential: CredentialView | None
+    aesthetic_score: float | None = Field(description="Where the workflow ranked it.")
+    accepted: bool | None = Field(description="What a person said of it.")
+
+
+class ReceiptView(View):
+    """One hosted call's money."""
+
+    call_id: str
+    provider: str
+    model: str
+    request_id: str | None
+    microusd: int
+    state: Literal["settled", "unknown", "cached", "local"]
+
+
+class MetricsView(View):
+    """Where the time went, in whole milliseconds."""
+
+    latency_ms: int
+    queue_ms: int
+    run_ms: int
+    post_ms: int
+    steps: int | None
+
+
+class ErrorView(View):
+    """Why the job failed."""
+
+    code: str
+    message: str
+    hint: str
+    node: str | None = Field(description="The graph's node, where one is to blame.")
+
+
+class WorkflowView(View):
+    """The release that runs, whatever its alias points to later."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class JobView(View):
+    """A job as it stands."""
+
+    job_id: str
+    status: Status
+    outcome: str | None = Field(description="The step that ended it, such as `superseded` or `deadline_passed`.")
+    workflow: WorkflowView
+    project: str
+    key_id: str | None
+    user: str | None
+    priority: int
+    submitted_at: datetime
+    start_at: datetime | None
+    deadline: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempt: int
+    worker: str | None
+    outputs: list[OutputView]
+    receipts: list[ReceiptView]
+    cost_microusd: int
+    allowance_microusd: int
+    metrics: MetricsView | None
+    metadata: dict[str, Any]
+    error: ErrorView | None
+    supersedes: str | None
+    cached: bool = Field(description="An earlier job's result was given again.")
+    purged: bool = Field(description="Its content was deleted; what it cost is kept.")
+
+
+class JobPage(View):
+    """Jobs, the newest first."""
+
+    jobs: list[JobView]
+    next: str | None = Field(description="The `cursor` of the next page; null on the last one.")
+
+
+class EventView(View):
+    """One fact of a job's life."""
+
+    seq: int
+    kind: str
+    at: datetime
+    data: dict[str, Any]
+
+
+Link = Callable[[Made, bool], str]
+"""The signed URL of an output, or (True) of its thumbnail."""
+
+_PICTURES = ("image/png", "image/jpeg", "image/webp")
+
+
+def accepted(job: Job) -> JobAccepted:
+    """The short answer to an order."""
+    return JobAccepted(job_id=job.job_id, status=job.state.value)
+
+
+def job_view(job: Job, link: Link) -> JobView:
+    """The whole job."""
+    ordered = job.ordered
+    return JobView(
+        job_id=job.job_id,
+        status=job.state.value,
+        outcome=job.outcome.value if job.outcome else None,
+        workflow=WorkflowView(name=ordered.workflow, version=ordered.version, digest=ordered.digest),
+        project=ordered.project,
+        key_id=ordered.key_id,
+        user=ordered.end_user,
+        priority=ordered.priority,
+        submitted_at=job.submitted_at,
+        start_at=ordered.not_before,
+        deadline=ordered.deadline,
+        started_at=job.started_at,
+        ended_at=job.ended_at,
+        attempt=job.attempt,
+        worker=job.worker,
+        outputs=[_output(made, link) for made in job.outputs],
+        receipts=[ReceiptView(**receipt.model_dump()) for receipt in job.receipts],
+        cost_microusd=job.cost_microusd,
+        allowance_microusd=ordered.allowance_microusd,
+        metrics=MetricsView(**job.metrics.model_dump()) if job.metrics else None,
+        metadata=dict(ordered.metadata),
+        error=_error(job),
+        supersedes=ordered.supersedes,
+        cached=job.cached,
+        purged=job.purged,
+    )
+
+
+def event_view(event: JobEvent) -> EventView:
+    """A fact, as SSE and websocket carry it."""
+    return EventView(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
+
+
+def _output(made: Made, link: Link) -> OutputView:
+    verdict = made.verdict
+    return OutputView(
+        index=made.index,
+        output=made.output,
+        image_url=link(made, False),
+        thumbnail_url=link(made, True) if made.media_type in _PICTURES else None,
+        media_type=made.media_type,
+        width=made.width,
+        height=made.height,
+        bytes=made.bytes,
+        seed=made.seed,
+        sha256=made.asset,
+        safety=Safety(
+            allowed=None if verdict is None else verdict.get("decision") != "blocked",
+            categories=list((verdict or {}).get("categories") or ()),
+        ),
+        credential=None
+        if made.credential is None
+        else CredentialView(state=made.credential.get("state"), issuer=made.credential.get("issuer")),
+        aesthetic_score=made.score,
+        accepted=made.accepted,
+    )
+
+
+def _error(job: Job) -> ErrorView | None:
+    failure = job.failure
+    if failure is None:
+        return None
+    # As a problem would tell it: without the words that are the operator's.
+    told = problem_of(from_dict({"code": failure.code, "message": failure.message, "hint": failure.hint}))
+    return ErrorView(code=failure.code, message=told.detail, hint=told.hint, node=failure.node)

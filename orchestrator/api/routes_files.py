@@ -1,0 +1,254 @@
+"""Files: pictures that callers bring, what jobs made, and what a credential says of either."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Literal
+
+from aiohttp import web
+from pydantic import Field
+
+from ...clock import utc_now
+from ...provenance.keys import trust_anchors
+from ...provenance.reading import read as read_credential
+from ...storage.assets import serving as kept
+from ...storage.assets.base import Span
+from ...storage.assets.links import Link, Links
+from ...storage.assets.uploads import PREFIX
+from . import uploading
+from .call import Call, Reply
+from .routing import LOCATION, REPLAYED, Answer, Content, Header, NoQuery, Routes
+from .serving import read_bounded
+from .shapes import Address, Body, Digest, Query, View
+
+if TYPE_CHECKING:
+    from ...storage.assets.base import Asset, AssetStore
+    from ...storage.assets.uploads import Upload
+
+routes = Routes("files")
+
+CHUNK = 2**20
+"""So much of a file is read and sent at a time, in bytes."""
+SMALL = 2**16
+"""A file of so many bytes is sent with its headers, all at once."""
+PICTURES = ("image/png", "image/jpeg", "image/webp")
+_FORM = {
+    "type": "object",
+    "properties": {"file": {"type": "string", "format": "binary"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+ETAG = Header("ETag", "The file's name is what it is.")
+CACHE = Header("Cache-Control", "As long as the link is good.")
+RANGE = Header("Range", "A part of it: `bytes=0-99`.")
+IF_NONE_MATCH = Header("If-None-Match", "304 where the caller has it already.")
+IF_RANGE = Header("If-Range", "The whole of it where the part is of another file.")
+
+
+class UploadView(View):
+    """A picture of yours. Its ``id`` is what an order names it by."""
+
+    id: str
+    sha256: Digest
+    media_type: str
+    bytes: int
+    width: int
+    height: int
+
+
+class UploadByAddress(Body):
+    """A picture that is fetched from elsewhere."""
+
+    url: Address
+
+
+class AssetQuery(Query):
+    """What the link says; take it as it was given."""
+
+    expires: str = Field(default="", max_length=20)
+    signature: str = Field(default="", max_length=200)
+    name: str = Field(default="", max_length=200)
+    disposition: str = Field(default="inline", max_length=20)
+    thumbnail: str | None = Field(default=None, max_length=5)
+
+
+class CredentialReport(View):
+    """What a file's content credential says, and whether it holds."""
+
+    state: Literal["trusted", "valid", "invalid", "none"]
+    issuer: str | None
+    ai_generated: bool
+    actions: list[dict[str, Any]]
+    ingredients: list[dict[str, Any]]
+    record: dict[str, Any] | None
+    problems: list[dict[str, Any]]
+    notes: list[str]
+
+
+@routes.post(
+    "/v1/uploads",
+    "Upload a picture",
+    scope="submit",
+    body=UploadByAddress,
+    content=Content(media_types=(*PICTURES, "application/octet-stream", "multipart/form-data"), form=_FORM),
+    answers=(Answer(status=201, description="It is here.", model=UploadView, headers=(LOCATION, REPLAYED)),),
+    creates=True,
+)
+async def upload_picture(call: Call[UploadByAddress | None, NoQuery]) -> Reply:
+    """PNG, JPEG or WebP, told by its bytes: as the body, as the one file of a form, or by an address. It is of the key
+    that brought it: nobody else can name it, also not by its digest."""
+    if call.body is not None:
+        address = call.body.url
+        return await call.repeats.once(call.idempotency, lambda: _by_address(call, address))
+    async with uploading.arrived(call) as arriving:
+        digest = await call.block(_digest, arriving.path())
+
+        async def keep() -> Reply:
+            return _uploaded(await call.block(call.service.uploads.keep, arriving, call.caller.key_id or ""))
+
+        return await call.repeats.once(call.idempotent(digest), keep)
+
+
+async def _by_address(call: Call[Any, Any], url: str) -> Reply:
+    owner = call.caller.key_id or ""
+    brought = await call.intake.pictures.bring({"url": url}, owner)
+    found = await call.block(call.service.uploads.find, brought["url"], owner)
+    if found is None:
+        raise LookupError("an upload that was just brought is not there")
+    return _uploaded(found)
+
+
+def _digest(path: Any) -> str:
+    with path.open("rb") as file:
+        found = hashlib.sha256()
+        while chunk := file.read(CHUNK):
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def _uploaded(upload: Upload) -> Reply:
+    view = UploadView(
+        id=upload.id,
+        sha256=upload.digest,
+        media_type=upload.media_type,
+        bytes=upload.bytes,
+        width=upload.width,
+        height=upload.height,
+    )
+    return Reply(201, view, {"Location": f"/v1/uploads/{upload.digest}"})
+
+
+@routes.get(
+    "/v1/uploads/{digest}",
+    "Show an upload",
+    scope="read",
+    answers=(Answer(status=200, description="It is here.", model=UploadView),),
+)
+async def show_upload(call: Call[None, NoQuery]) -> Reply:
+    """Of the key's own; of others it is not told whether they are there."""
+    name = PREFIX + call.path["digest"]
+    found = await call.block(call.service.uploads.find, name, call.caller.key_id or "")
+    if found is None:
+        from ...errors import NotFound
+
+        raise NotFound("You have uploaded no such picture.")
+    return Reply(200, _uploaded(found).model)
+
+
+@routes.delete(
+    "/v1/uploads/{digest}",
+    "Forget an upload",
+    scope="submit",
+    answers=(Answer(status=204, description="It is not yours any more."),),
+)
+async def forget_upload(call: Call[None, NoQuery]) -> Reply:
+    """Jobs that were ordered with it keep it."""
+    await call.block(call.service.uploads.forget, call.path["digest"], call.caller.key_id or "")
+    return Reply(204)
+
+
+@routes.get(
+    "/v1/assets/{digest}",
+    "Open a file",
+    scope=None,
+    query=AssetQuery,
+    headers=(RANGE, IF_NONE_MATCH, IF_RANGE),
+    answers=(
+        Answer(
+            status=200,
+            description="The file, or its thumbnail.",
+            media_type="*/*",
+            schema={"type": "string", "format": "binary"},
+            headers=(ETAG, CACHE),
+        ),
+        Answer(
+            status=206,
+            description="The part that was asked for.",
+            media_type="*/*",
+            schema={"type": "string", "format": "binary"},
+            headers=(ETAG, CACHE),
+        ),
+        Answer(status=304, description="The caller has it.", headers=(ETAG, CACHE)),
+    ),
+    problems=(403, 410, 416),
+)
+async def open_asset(call: Call[None, AssetQuery]) -> Reply | web.StreamResponse:
+    """By a link that a job gave; the link is the key to it."""
+    service, digest, now = call.service, call.path["digest"], utc_now()
+    links = Links(service.link_secrets, "")
+    link = links.check(digest, call.request.rel_url.query, now)
+    asset, small = await call.block(_looked_at, service.assets, digest)
+    headers = kept.headers(asset, link, now)
+    if kept.not_modified(call.request.headers.get("If-None-Match"), headers["ETag"]):
+        return Reply(304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
+    if link.thumbnail:
+        return await _thumbnail(call, link, headers)
+    if small is not None and "Range" not in call.request.headers:
+        return web.Response(body=small, headers=headers)
+    return await _file(call, asset, headers)
+
+
+def _looked_at(assets: AssetStore, digest: str) -> tuple[Asset, bytes | None]:
+    """The file, with its bytes where they are few: reading them at once is quicker than coming back for them."""
+    asset = assets.get(digest)
+    return asset, assets.read(digest, Span(0, asset.bytes)) if asset.bytes <= SMALL else None
+
+
+async def _thumbnail(call: Call[Any, Any], link: Link, headers: dict[str, str]) -> Reply:
+    data = await call.block(call.service.thumbnails.get, link.digest)
+    kind = headers.pop("Content-Type")
+    return Reply(200, data=data, media_type=kind, headers={**headers, "Accept-Ranges": "none"})
+
+
+async def _file(call: Call[Any, Any], asset: Asset, headers: dict[str, str]) -> web.StreamResponse:
+    given = call.request.headers
+    holds = kept.ranges_hold(given.get("If-Range"), headers["ETag"])
+    part = kept.byte_range(given.get("Range"), asset.bytes) if holds else None
+    span = part or Span(0, asset.bytes)
+    if part is not None:
+        headers["Content-Range"] = kept.content_range(part, asset.bytes)
+    response = web.StreamResponse(status=206 if part else 200, headers=headers)
+    response.content_length = span.length
+    first = await call.block(call.service.assets.read, asset.digest, Span(span.start, min(CHUNK, span.length)))
+    await response.prepare(call.request)
+    await response.write(first)
+    for start in range(span.start + CHUNK, span.start + span.length, CHUNK):
+        piece = Span(start, min(CHUNK, span.start + span.length - start))
+        await response.write(await call.block(call.service.assets.read, asset.digest, piece))
+    await response.write_eof()
+    return response
+
+
+@routes.post(
+    "/v1/provenance/verify",
+    "Check a file's credential",
+    scope="read",
+    content=Content(media_types=(*PICTURES, "application/octet-stream")),
+    answers=(Answer(status=200, description="What it says, and whether it holds.", model=CredentialReport),),
+)
+async def verify_provenance(call: Call[None, NoQuery]) -> Reply:
+    """Nothing of the file is kept."""
+    data = await read_bounded(call.request, call.service.uploads.most_bytes)
+    anchors = trust_anchors(call.service.settings)
+    found = await call.block(read_credential, data, None, anchors)
+    return Reply(200, CredentialReport(**found.as_dict()))

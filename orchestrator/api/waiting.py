@@ -1,0 +1,32 @@
+"""Waiting for a job's end: woken by news, and looking by itself now and then in case a word was lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ..dispatch.news import JobChanged
+
+if TYPE_CHECKING:
+    from ..jobs.job import Job
+    from .call import Call
+
+LOOK_S = 1.0
+
+
+async def ended(call: Call[Any, Any], job_id: str, seconds: float, known: Job | None = None) -> Job | None:
+    """The job once it is over; as it stands where it is not over in time; None where there is none.
+
+    ``known`` is how it stood a moment ago: it is not looked up before there is news of it, or time has passed.
+    """
+    clock = asyncio.get_running_loop().time
+    until = clock() + seconds
+    async with call.service.news.listen(job_id, JobChanged) as facts:
+        job = known
+        while True:
+            job = job or await call.block(call.service.jobs.get, job_id)
+            left = until - clock()
+            if job is None or job.state.terminal or left <= 0:
+                return job
+            fact = await facts.next(min(left, LOOK_S))
+            job = fact.job if isinstance(fact, JobChanged) else None

@@ -1,0 +1,39 @@
+"""A job's checked files become assets, and what is known of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ...storage.assets.base import AssetStore
+from ..execution.delivery import Brought, told
+from ..jobs.job import Made
+
+
+def keep(files: Iterable[Brought], assets: AssetStore) -> tuple[Made, ...]:
+    """Put the files away; durable when this returns. Raises DiskFull and CannotWrite."""
+    return tuple(_kept(number, file, assets) for number, file in enumerate(files))
+
+
+def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
+    asset = assets.put(file.data, file.media_type)
+    return Made(
+        index=number,
+        output=file.output,
+        asset=asset.digest,
+        media_type=file.media_type,
+        width=file.width,
+        height=file.height,
+        bytes=asset.bytes,
+        seed=_seed(file.record.get("seed")),
+        verdict=None if file.verdict is None else told(file.verdict),
+        credential=file.credential.model_dump(),
+    )
+
+
+def _seed(seed: Any) -> int | None:
+    """As it was sent, else as it was asked: records write it as text, which holds numbers of any size."""
+    if not isinstance(seed, dict):
+        return None
+    text = seed.get("sent") or seed.get("asked")
+    return int(text) if isinstance(text, str) and text.lstrip("-").isdigit() else None

@@ -1,0 +1,90 @@
+"""What running jobs needs, put together by the service."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ...config import Settings
+from ...generation.journal import Journal
+from ...metering.ledger_sql import SqlLedger
+from ...storage.assets.base import AssetStore
+from ...workflows.format import WorkflowVersion
+from ..execution.delivery import Delivery
+from ..jobs.base import JobStore
+from .news import News
+from .worker import Worker
+
+T = TypeVar("T")
+
+HISTORY_S = 30.0
+"""How long the known durations of a workflow's runs count as new, in seconds."""
+THREADS = 24
+"""Threads for the store: as many transactions that come at once share one commit."""
+
+
+class History:
+    """How long jobs took, remembered for a while: an estimate need not be of this second."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, list[float]]] = {}
+
+    def known(self, workflow: str) -> list[float] | None:
+        """The latest runs of this workflow, in seconds; None where that was not asked of late."""
+        asked_at, seconds = self._known.get(workflow, (float("-inf"), []))
+        return seconds if time.monotonic() - asked_at <= HISTORY_S else None
+
+    def ask(self, workflow: str, jobs: JobStore) -> list[float]:
+        """The same, of the store. Blocks."""
+        seconds = jobs.seconds(workflow)
+        self._known[workflow] = time.monotonic(), seconds
+        return seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kit:
+    """``workflow`` gives a version by its digest; ``journal`` is this data folder's, shared with the own runners,
+    and ``journal_id`` tells the folder from others.
+
+    ``catch_up`` books what that journal has and no job's end has booked; ``forget`` deletes files that no job has any
+    more. Both block.
+    """
+
+    settings: Settings
+    jobs: JobStore
+    ledger: SqlLedger
+    journal: Journal
+    journal_id: str
+    assets: AssetStore
+    delivery: Delivery
+    workflow: Callable[[str], Awaitable[WorkflowVersion]]
+    news: News
+    catch_up: Callable[[], None] = lambda: None
+    forget: Callable[[Iterable[str]], None] = lambda digests: None
+    threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="mintmark-store")
+    )
+
+    workers: list[Worker] = field(default_factory=list)
+    """All that there are: whoever finds one too small looks for a larger one."""
+    history: History = field(default_factory=lambda: History())
+
+    @property
+    def one_journal(self) -> bool:
+        """Whether every worker that may get a job next writes into this journal: then what an attempt has asked is
+        found by the next one, wherever it runs. Other services on the same database have journals of their own."""
+        alone = self.settings.ledger_url is None or self.settings.sandbox
+        return bool(alone) and all(each.shared for each in self.workers)
+
+    async def seconds(self, workflow: str) -> list[float]:
+        """How long the latest runs of this workflow took."""
+        known = self.history.known(workflow)
+        return await self.block(self.history.ask, workflow, self.jobs) if known is None else known
+
+    async def block(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
+        """A blocking call, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: call(*args, **named))

@@ -1,0 +1,107 @@
+"""What an error of an attempt comes to: is another attempt worth it, or is the job over. Pure.
+
+Another one is worth it only where nothing was, or may have been, paid for by this one, and where it may go better:
+never for what a policy refused, for a graph that is wrong, or for an order that cannot be met.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ...errors import (
+    Canceled,
+    ContextMissing,
+    MintmarkError,
+    NodeFailed,
+    ProviderDown,
+    ProviderError,
+    RateLimited,
+    StorageError,
+    WorkerLost,
+    WorkerUnreachable,
+)
+from ..jobs.job import Failure
+from ..jobs.prompts import FAULT, MEMORY
+
+FIRST_DELAY_S, LAST_DELAY_S = 2.0, 60.0
+_MEMORY = re.compile(r"out of memory|OutOfMemory|\bOOM\b|CUDNN_STATUS_ALLOC_FAILED", re.IGNORECASE)
+_NODE = re.compile(r"\(node ([^)\s]+)\)")
+
+LOST, DISK = "worker_lost", "storage"
+"""Reasons for another attempt, beside those of ``jobs/prompts.py``: the prompt may still be found under its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of an attempt that ended in an error."""
+
+    attempt: int
+    most: int
+    spent: bool
+    """Whether anything was charged, or may have been."""
+    repeatable: bool
+    """Whether its prompt may run a second time elsewhere and cost nothing twice: it asks nobody, its calls are in a
+    journal that the next worker shares, or it surely never reached its worker."""
+    larger: bool = False
+    """Whether a worker with more memory than this one is there."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """Another attempt is worth it."""
+
+    reason: str
+    delay_s: float
+
+
+def judged(error: MintmarkError, facts: Facts) -> Again | None:
+    """Whether another attempt is worth it; None: the job fails with this error."""
+    if facts.attempt >= facts.most:
+        return None
+    reason = _reason(error, facts)
+    return Again(reason, _delay_s(error, facts.attempt)) if reason else None
+
+
+def _reason(error: MintmarkError, facts: Facts) -> str | None:
+    if isinstance(error, (WorkerLost, WorkerUnreachable, ContextMissing)):
+        return LOST if facts.repeatable else None
+    if facts.spent:
+        return None
+    if isinstance(error, (ProviderDown, RateLimited)) and error.charged == "no":
+        return FAULT
+    if is_memory(error):
+        return MEMORY if facts.larger else None
+    return DISK if isinstance(error, StorageError) and facts.repeatable else None
+
+
+def is_memory(error: MintmarkError) -> bool:
+    """Whether a node failed for want of memory on its worker's device."""
+    return isinstance(error, NodeFailed) and _MEMORY.search(error.message) is not None
+
+
+def _delay_s(error: MintmarkError, attempt: int) -> float:
+    asked = error.retry_after if isinstance(error, ProviderError) else None
+    return float(max(asked or 0.0, min(FIRST_DELAY_S * 2 ** (attempt - 1), LAST_DELAY_S)))
+
+
+def failure_of(error: BaseException, *, tried: str = "") -> Failure:
+    """The error as the job tells it. What is no error of ours is a defect, of which only the name is told."""
+    if not isinstance(error, MintmarkError):
+        return Failure(
+            code="internal_error",
+            message=f"The service failed to run the job ({type(error).__name__}).",
+            hint="Its log says why.",
+        )
+    found = _NODE.search(error.message)
+    return Failure(
+        code=error.code,
+        message=error.message + tried,
+        hint=error.hint,
+        node=found.group(1) if found else None,
+    )
+
+
+def is_canceled(error: BaseException) -> bool:
+    """Whether somebody stopped the job on its worker."""
+    return isinstance(error, Canceled)

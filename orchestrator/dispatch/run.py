@@ -1,0 +1,327 @@
+"""One lease on one worker: prepared, run, settled, its files kept, ended. What it is told to stop for is told here too.
+
+Whatever happens, either the attempt is ended in the store, with all that is known of its money booked before, or the
+lease is let go and whoever takes it next finds the prompt where it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeVar
+
+from ... import log, tracing
+from ...clock import utc_now
+from ...errors import (
+    ContextMissing,
+    DeadlinePassed,
+    MintmarkError,
+    StaleLease,
+    WorkerLost,
+    WorkerUnreachable,
+    WrongState,
+)
+from ...generation.context import Receipt, WorkflowRef
+from ...generation.graph_estimate_links import is_hosted
+from ...generation.pictures import inspect
+from ...workflows.format import WorkflowVersion
+from ..execution.attempt import Attempt
+from ..execution.booking import Booking
+from ..execution.granting import context_of, local_work, needs_context
+from ..execution.preparing import Image, Prepared, fit
+from ..execution.settling import settle_badly, settle_well
+from ..jobs.job import Ending, Failure, Job, Lease, Metrics
+from ..jobs.states import Step
+from .keeping import keep
+from .kit import Kit
+from .money import JobMoney
+from .news import JobChanged
+from .outcomes import Again, Facts, failure_of, is_canceled, judged
+from .telling import Telling
+from .worker import Worker
+
+logger = log.get("orchestrator.job")
+
+T = TypeVar("T")
+
+GIVE_UP_S = 600.0
+"""How long a worker that does not answer is asked what an attempt has cost, in seconds, before that is unknown."""
+SETTLE_AGAIN_S = 15.0
+LOST_WORKER = (WorkerLost, WorkerUnreachable, ContextMissing)
+
+
+class Stop(Enum):
+    """Why a running attempt is stopped from outside."""
+
+    CANCELED = "canceled"
+    DEADLINE = "deadline"
+    LEFT = "left"
+    """This process stops. The prompt goes on; whoever comes next takes the attempt up again."""
+    TAKEN = "taken"
+    """The lease is somebody else's now, and so is the prompt."""
+
+
+@dataclass
+class Laps:
+    """When the parts of an attempt ended, on the monotonic clock."""
+
+    began: float = field(default_factory=time.monotonic)
+    ran: float | None = None
+
+
+class Run:
+    """One attempt of a job. ``resumed``: a process that died may have posted its prompt."""
+
+    def __init__(self, kit: Kit, worker: Worker, lease: Lease, *, most: int, resumed: bool = False) -> None:
+        self.job: Job = lease.job
+        self.lease = lease
+        self._kit = kit
+        self._worker = worker
+        self._most = most
+        self._resumed = resumed
+        self._laps = Laps()
+        self._stop: Stop | None = None
+        self._over = False
+        """Whether all that is left is to book it and to write down how it ended."""
+        self._task: asyncio.Task[object] | None = None
+        self._attempt: Attempt | None = None
+        self._booking = Booking(worker.link, kit.ledger)
+        self._money = JobMoney(kit.jobs, kit.ledger, lease.job)
+
+    def stop(self, why: Stop) -> None:
+        """Break the attempt off. The first reason counts."""
+        if self._stop is not None or self._task is None:
+            return
+        if (self._over or self._laps.ran is not None) and why in (Stop.CANCELED, Stop.DEADLINE):
+            return  # its prompt is over and paid for: what it made is delivered, or why it failed is written down
+        self._stop = why
+        if self._attempt is not None:
+            self._attempt.left = why in (Stop.LEFT, Stop.TAKEN)
+        self._task.cancel()
+
+    async def run(self) -> None:
+        """From the lease to the end of the attempt. Raises CancelledError where it is left to somebody else."""
+        its = self.job.ordered
+        facts = {"job_id": its.job_id, "attempt": str(self.job.attempt), "worker": self._worker.name}
+        with log.about(**facts), tracing.span("attempt", its.traceparent, kind="consumer", facts=facts) as span:
+            await self._run(span)
+
+    async def _run(self, span: tracing.Span) -> None:
+        self._task = asyncio.current_task()
+        deadline = self._at_deadline()
+        try:
+            ending: Ending | Again = await self._to_the_end()
+        except asyncio.CancelledError:
+            if self._stop not in (Stop.CANCELED, Stop.DEADLINE):
+                raise
+            ending = await self._shielded(self._stopped(self._stop))
+        except MintmarkError as exc:
+            ending = await self._shielded(self._failed(exc))
+        # One of the two places for a broad except: around one job, whose failure it becomes.
+        except Exception as exc:
+            logger.exception(
+                "Job %s met a defect", self.job.job_id, extra=log.action("job_defect", job_id=self.job.job_id)
+            )
+            ending = await self._shielded(self._failed(exc))
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+        if isinstance(ending, Again):
+            span.failed(ending.reason)
+        elif ending.failure is not None:
+            span.failed(ending.failure.code)
+        await self._shielded(self._write(ending))
+
+    async def _shielded(self, last: Coroutine[Any, Any, T]) -> T:
+        """Not to be broken off any more, but to be left to somebody else."""
+        self._over = True
+        return await asyncio.shield(last)
+
+    def _at_deadline(self) -> asyncio.TimerHandle | None:
+        if self.job.ordered.deadline is None:
+            return None
+        left_s = (self.job.ordered.deadline - utc_now()).total_seconds()
+        return asyncio.get_running_loop().call_later(max(left_s, 0.0), self.stop, Stop.DEADLINE)
+
+    # -- the way through ----------------------------------------------------------------------------------------------
+
+    async def _to_the_end(self) -> Ending:
+        workflow = await self._kit.workflow(self.job.ordered.digest)
+        prepared = await self._prepared(workflow)
+        attempt = self._attempt = await self._begun(workflow, prepared)
+        history = await attempt.run()
+        self._laps.ran = time.monotonic()
+        report = await settle_well(self._booking, attempt, history)
+        files = await self._kit.delivery.bring(self._worker.link, history, report, attempt.context, workflow)
+        outputs = await self._kit.block(keep, files, self._kit.assets)
+        receipts = report.receipts
+        if self._resumed or self.job.attempt > 1:
+            receipts = await self._kit.block(self._money.receipts)  # what was tried before has its price, too
+        return Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=self._metrics(prepared))
+
+    async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
+        images = await self._kit.block(self._images) if self.job.ordered.images else {}
+        return await fit(
+            workflow, self.job.ordered.values, images, self._worker.link, self._worker.object_info, self._worker.fitting
+        )
+
+    def _images(self) -> dict[str, Image]:
+        return {name: self._image(name, digest) for name, digest in self.job.ordered.images.items()}
+
+    def _image(self, name: str, digest: str) -> Image:
+        data = self._kit.assets.read(digest)
+        media_type, _, _ = inspect(data, max_pixels=self._kit.settings.max_pixels, what=name)
+        return data, media_type, digest
+
+    async def _begun(self, workflow: WorkflowVersion, prepared: Prepared) -> Attempt:
+        ordered = self.job.ordered
+        context = context_of(
+            await self._prompt_id(),
+            self._kit.settings,
+            WorkflowRef(name=workflow.name, version=workflow.version, digest=workflow.digest),
+            ordered.allowance_microusd,
+            project=ordered.project,
+            user=ordered.user,
+        )
+        seconds = await self._kit.seconds(ordered.workflow)
+        return Attempt(
+            link=self._worker.link,
+            context=context,
+            graph=prepared.graph,
+            # Never extra_pnginfo: save nodes write that into files.
+            extra={"preview_method": "auto"} if ordered.previews else {},
+            heard=Telling(ordered.job_id, prepared.graph, self._kit.news, seconds, previews=ordered.previews).hear,
+            book=self._booking.book,
+            local=local_work(self._kit.settings, prepared.graph),
+            fresh=self.job.attempt == 1 and not self._resumed,
+            known=None if needs_context(prepared.graph) else self._worker.health,
+            # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.
+            left=True,
+        )
+
+    async def _prompt_id(self) -> str:
+        if self.job.attempt == 1:
+            return self.job.job_id
+        return await self._kit.block(self._money.prompt_id)
+
+    # -- ways out -----------------------------------------------------------------------------------------------------
+
+    async def _stopped(self, why: Stop) -> Ending:
+        """It was canceled, or its time is up: the prompt was stopped on its worker, and what it cost is booked."""
+        await self._settled()
+        receipts = await self._kit.block(self._money.receipts)
+        if why is Stop.CANCELED:
+            return Ending(step=Step.CANCELED, receipts=receipts, metrics=self._metrics())
+        failure = Failure(code=DeadlinePassed.code, message="The deadline passed while the job ran.")
+        return Ending(step=Step.DEADLINE_PASSED, failure=failure, receipts=receipts, metrics=self._metrics())
+
+    async def _failed(self, error: BaseException) -> Ending | Again:
+        """What the error comes to, once what the attempt cost is booked."""
+        lost = isinstance(error, LOST_WORKER)
+        # Judged first: settling closes the job's books on its worker, and the next attempt goes on in them.
+        if isinstance(error, LOST_WORKER) and (again := judged(error, self._facts(spent=False))) is not None:
+            return again
+        await self._settled()
+        receipts = await self._kit.block(self._money.receipts)
+        facts = self._facts(spent=any(is_paid(each) for each in receipts))
+        if isinstance(error, MintmarkError) and not lost and (again := judged(error, facts)) is not None:
+            return again
+        if is_canceled(error):
+            return Ending(step=Step.CANCELED, receipts=receipts, metrics=self._metrics())
+        tried = f" (tried {self.job.attempt} times)" if self.job.attempt > 1 else ""
+        return Ending(
+            step=Step.FAILED, failure=failure_of(error, tried=tried), receipts=receipts, metrics=self._metrics()
+        )
+
+    def _facts(self, *, spent: bool) -> Facts:
+        attempt = self._attempt
+        unposted = (attempt is None or attempt.posts == 0) and not self._resumed
+        asks_nobody = attempt is not None and not any(is_hosted(node) for node in attempt.graph.values())
+        return Facts(
+            attempt=self.job.attempt,
+            most=self._most,
+            spent=spent,
+            repeatable=unposted or asks_nobody or (self._worker.shared and self._kit.one_journal),
+            larger=any(each.state == "up" and each.memory > self._worker.memory for each in self._kit.workers),
+        )
+
+    async def _settled(self) -> None:
+        """Book what the attempt cost. Where its worker does not answer: from the journal that we share with it, or, in
+        the end, from what was heard."""
+        if self._attempt is None and not self._resumed:
+            return
+        until = time.monotonic() + GIVE_UP_S
+        while not await self._books():
+            if self._worker.shared:
+                prompt_id = await self._prompt_id()
+                await self._kit.block(self._money.from_journal, self._kit.journal, prompt_id)
+                return
+            if time.monotonic() > until:
+                await self._kit.block(self._money.doubt, self._attempt)
+                return
+            await asyncio.sleep(SETTLE_AGAIN_S)
+
+    async def _books(self) -> bool:
+        """Book what the worker tells now; False where it does not answer."""
+        if self._attempt is not None:
+            return await settle_badly(self._booking, self._attempt)
+        return await self._booking.settled(await self._prompt_id())
+
+    def _metrics(self, prepared: Prepared | None = None) -> Metrics:
+        now, ran = time.monotonic(), self._laps.ran or time.monotonic()
+        started = self.job.started_at or utc_now()
+        return Metrics(
+            latency_ms=_ms((utc_now() - self.job.submitted_at).total_seconds()),
+            queue_ms=_ms((started - self.job.submitted_at).total_seconds()),
+            run_ms=_ms(ran - self._laps.began),
+            post_ms=_ms(now - ran),
+            steps=_steps(prepared.graph) if prepared else None,
+        )
+
+    async def _write(self, ending: Ending | Again) -> None:
+        """Into the store, unless another attempt has taken this one's place meanwhile."""
+        job: Job | None = None
+        try:
+            if isinstance(ending, Again):
+                logger.info(
+                    "Job %s waits again: %s",
+                    self.job.job_id,
+                    ending.reason,
+                    extra=log.action("job_requeued", job_id=self.job.job_id),
+                )
+                job = await self._kit.block(
+                    self._kit.jobs.requeue, self.lease, reason=ending.reason, delay_s=ending.delay_s
+                )
+            else:
+                job = await self._kit.block(self._kit.jobs.end, self.lease, ending)
+        except (StaleLease, WrongState) as exc:
+            logger.warning(
+                "Job %s was ended by somebody else: %s",
+                self.job.job_id,
+                exc,
+                extra=log.action("job_taken", job_id=self.job.job_id),
+            )
+        self.changed(job)
+
+    def changed(self, job: Job | None) -> None:
+        """Tell that something durable happened to the job, which is now as given; None: the store knows."""
+        self._kit.news.publish(self.job.job_id, JobChanged(self.job.job_id, job=job))
+
+
+def is_paid(receipt: Receipt) -> bool:
+    """Whether somebody was paid, or may have been. The worker's own GPU is paid for by the hour, used or not."""
+    return receipt.state != "local" and (receipt.microusd > 0 or receipt.state == "unknown")
+
+
+def _ms(seconds: float) -> int:
+    return max(round(seconds * 1000), 0)
+
+
+def _steps(graph: Mapping[str, Any]) -> int | None:
+    """How many steps its sampler, or its hosted model, takes, where one says so."""
+    names = ("steps", "model.steps")
+    found = [node.get("inputs", {}).get(name) for node in graph.values() for name in names]
+    return next((steps for steps in found if isinstance(steps, int) and not isinstance(steps, bool)), None)

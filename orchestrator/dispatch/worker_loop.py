@@ -1,0 +1,177 @@
+"""Jobs for one worker: claimed as many as there is room, each run as a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from ... import log
+from ...errors import MintmarkError, StorageError
+from ..execution.booking import Booking
+from ..jobs.job import Lease
+from .kit import Kit
+from .run import Run, Stop
+from .worker import Worker
+
+logger = log.get("orchestrator.worker_loop")
+
+CLAIM_EVERY_S = 1.0
+"""How often the store is asked for work where nobody says that there is some."""
+LOOK_EVERY_S = 15.0
+"""How often a worker that is used is asked how it is."""
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 10.0
+"""Between two looks at a worker that does not answer."""
+AT_ONCE = 64
+"""Jobs that are claimed in one transaction, at most."""
+
+
+class WorkerLoop:
+    """One worker's jobs. ``owner`` is this process in the store."""
+
+    def __init__(self, kit: Kit, worker: Worker, owner: str, *, most_attempts: int) -> None:
+        self.worker = worker
+        self.claims = True
+        """Whether new jobs are taken. One that is taken up again is, in any case."""
+        self._kit = kit
+        self._owner = owner
+        self._most = most_attempts
+        self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
+        self._resumed: list[tuple[float, Lease]] = []
+        self._bell = kit.news.bell()
+
+    # -- for the dispatcher -------------------------------------------------------------------------------------------
+
+    @property
+    def job_ids(self) -> list[str]:
+        """The jobs whose leases are held here."""
+        return [*self._runs, *(lease.job.job_id for _, lease in self._resumed)]
+
+    def resume(self, lease: Lease) -> None:
+        """Take an attempt up again, as soon as the worker answers; whether there is room or not."""
+        run = self._runs.get(lease.job.job_id, (None, None))[0]
+        if run is not None and run.job.attempt == lease.job.attempt:
+            run.lease = lease  # it ran out meanwhile, and the attempt goes on all the same
+            return
+        if run is not None:
+            run.stop(Stop.TAKEN)
+        self._resumed.append((time.monotonic(), lease))
+        self._bell.ring()
+
+    def given_up(self, after_s: float) -> list[Lease]:
+        """The attempts that have waited so long for the worker to answer: they are decided without it."""
+        before = time.monotonic() - after_s
+        late = [lease for since, lease in self._resumed if since <= before]
+        self._resumed = [(since, lease) for since, lease in self._resumed if since > before]
+        return late
+
+    def stop(self, job_id: str, why: Stop) -> None:
+        """Break a job off, where it is here."""
+        if job_id in self._runs:
+            self._runs[job_id][0].stop(why)
+        if why is Stop.TAKEN:
+            # What is to be stopped otherwise has to be found on its worker first, to be stopped there.
+            self._resumed = [each for each in self._resumed if each[1].job.job_id != job_id]
+
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """The jobs that run."""
+        return [task for _, task in self._runs.values()]
+
+    def leave(self) -> None:
+        """Let go of everything that runs: the prompts go on, and whoever comes next finds them."""
+        for run, _ in self._runs.values():
+            run.stop(Stop.LEFT)
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until it is canceled."""
+        ear = self.worker.link.listen("mintmark: nobody's prompt")
+        try:
+            while True:
+                await self._until_up()
+                # Held open, so that no job has to wait for the socket.
+                async with ear:
+                    await self._while_up()
+        finally:
+            self._bell.close()
+
+    async def _until_up(self) -> None:
+        pause_s, told = FIRST_PAUSE_S, ""
+        while not await self.worker.look(self._kit.settings.mode):
+            problem = self.worker.problem
+            if problem is not None and problem.message != told:
+                told = problem.message
+                logger.warning("%s cannot be used: %s", self.worker.name, problem, extra=log.action("worker_unusable"))
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LAST_PAUSE_S)
+        await self._catch_up()
+        logger.info("%s is used", self.worker.name, extra=log.action("worker_used", url=self.worker.link.url))
+
+    async def _catch_up(self) -> None:
+        """Book what a worker's own journal tells of jobs that we could not ask it about when they ended."""
+        if self.worker.shared:
+            return
+        try:
+            await Booking(self.worker.link, self._kit.ledger).catch_up()
+        except MintmarkError as exc:
+            logger.warning("The journal of %s waits: %s", self.worker.name, exc, extra=log.action("journal_waits"))
+
+    async def _while_up(self) -> None:
+        looked = time.monotonic()
+        while True:
+            resumed, self._resumed = self._resumed, []
+            for _, lease in resumed:
+                self._begin(lease, resumed=True)
+            room = self._room()
+            claimed = await self._claim(room)
+            for lease in claimed:
+                self._begin(lease)
+            if time.monotonic() - looked >= LOOK_EVERY_S:
+                looked = time.monotonic()
+                if not await self.worker.look(self._kit.settings.mode):
+                    return
+            # Less than there was room for: there is no more.
+            if not room or len(claimed) < room:
+                await self._bell.wait(CLAIM_EVERY_S)
+
+    def _room(self) -> int:
+        """How many jobs may be claimed now."""
+        return max(min(self.worker.capacity - len(self._runs), AT_ONCE), 0) if self.claims else 0
+
+    async def _claim(self, room: int) -> list[Lease]:
+        if room == 0:
+            return []
+        call: Callable[..., list[Lease]] = self._kit.jobs.claim
+        try:
+            return await self._kit.block(call, self._owner, self.worker.name, self.worker.lanes, most=room)
+        except StorageError as exc:
+            logger.warning("No job can be claimed: %s", exc, extra=log.action("claim_failed"))
+            await asyncio.sleep(CLAIM_EVERY_S)
+            return []
+
+    def _begin(self, lease: Lease, *, resumed: bool = False) -> None:
+        job_id = lease.job.job_id
+        run = Run(self._kit, self.worker, lease, most=self._most, resumed=resumed)
+        self._runs[job_id] = run, asyncio.create_task(self._one(run), name=f"job {job_id}")
+        self.worker.running = len(self._runs)
+        run.changed(None if resumed else lease.job)
+
+    async def _one(self, run: Run) -> None:
+        try:
+            await run.run()
+        except MintmarkError as exc:
+            # Its end could not be written down. The lease lapses, and the attempt is taken up again.
+            logger.warning(
+                "Job %s could not be ended: %s",
+                run.job.job_id,
+                exc,
+                extra=log.action("job_end_failed", job_id=run.job.job_id),
+            )
+        finally:
+            was_full = not self._room()
+            if self._runs.get(run.job.job_id, (None, None))[0] is run:
+                del self._runs[run.job.job_id]
+            self.worker.running = len(self._runs)
+            if was_full:
+                self._bell.ring()

@@ -1,0 +1,67 @@
+"""What a job may do and on whose account, as its worker is told it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from pydantic import SecretStr
+
+from ... import tracing
+from ...clock import utc_now
+from ...config import Settings
+from ...generation.context import JobContext, WorkflowRef
+from ...generation.graph_estimate import bound_microusd
+from ...metering.local import hour_microusd
+from .local_work import LocalWork
+
+TOKEN_LIFE = timedelta(hours=24)
+
+
+def allowance_microusd(settings: Settings, graph: Mapping[str, Any]) -> int:
+    """What a job may spend: what its graph can cost at most where that is known, else what a job may at all.
+
+    Setting aside more than a job can spend would keep others out of a budget in which they fit. Where a call of
+    doubtful outcome may be asked again it can cost more than the graph tells.
+    """
+    bound = bound_microusd(dict(graph)) if settings.on_unknown == "strict" else None
+    most = settings.allowance_microusd
+    return most if bound is None else min(most, bound)
+
+
+def context_of(
+    job_id: str,
+    settings: Settings,
+    workflow: WorkflowRef,
+    allowance: int,
+    *,
+    project: str | None = None,
+    user: str | None = None,
+) -> JobContext:
+    """The job's context, with a fresh token. Account and rules are the settings' own where nobody else is named."""
+    return JobContext(
+        job_id=job_id,
+        project=settings.project if project is None else project,
+        user=settings.user if user is None else user,
+        policy=settings.policy,
+        allowance_microusd=allowance,
+        mode=settings.mode,
+        on_unknown=settings.on_unknown,
+        keep_prompt=settings.keep_prompt,
+        workflow=workflow,
+        token=SecretStr(secrets.token_urlsafe(32)),
+        expires_at=utc_now() + TOKEN_LIFE,
+        traceparent=tracing.current(),
+    )
+
+
+def local_work(settings: Settings, graph: Mapping[str, Any]) -> LocalWork:
+    """What the worker's own GPU will have done for the graph; metered only where its hour has a price."""
+    return LocalWork(graph, hour_microusd(settings.gpu_hour) if settings.gpu_hour else None)
+
+
+def needs_context(graph: Mapping[str, Any]) -> bool:
+    """Whether a node of the graph is ours, and so must know on whose account it acts and by which rules."""
+    return any(str(node.get("class_type", "")).startswith("Mintmark") for node in graph.values())

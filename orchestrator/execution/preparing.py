@@ -1,0 +1,122 @@
+"""Before a job: whether the worker fits it, its pictures brought there, its graph bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from ...clock import utc_now
+from ...config import Mode, Settings
+from ...errors import WorkerModeMismatch, WorkerRefused
+from ...generation.context import WorkerHealth
+from ...providers.models import Catalog
+from ...workflows.bind import bind
+from ...workflows.format import WorkflowVersion
+from ...workflows.validate import offered, validate
+from ..link.base import Link
+from .adhoc import VERSION as UNRELEASED
+from .inputs import read_image
+from .request import RunRequest
+
+Image = tuple[bytes, str, str]
+"""Bytes, media type, SHA-256."""
+Fitting = dict[str, dict[str, list[str]]]
+"""What a worker offers for the inputs of the workflows that fit it, by their digests."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """``graph`` is what is posted; ``asked`` names it: the values, and each picture by its digest."""
+
+    graph: Mapping[str, Any]
+    asked: Mapping[str, Any]
+
+
+async def prepare(request: RunRequest, link: Link, settings: Settings) -> Prepared:
+    """Check everything that can be checked before money is set aside, and upload the pictures.
+
+    Raises FileMissing, NotAnImage, ImageTooLarge, WorkerModeMismatch, and what :func:`fit` does.
+    """
+    images = await asyncio.to_thread(_read_images, request, settings.max_pixels)
+    check_mode(await link.health(), link.url, settings.mode)
+    info = await definitions(request.workflow, link)
+    return await fit(request.workflow, request.values, images, link, info)
+
+
+def _read_images(request: RunRequest, max_pixels: int) -> dict[str, Image]:
+    return {name: read_image(name, path, max_pixels) for name, path in request.images.items()}
+
+
+def check_mode(health: WorkerHealth, url: str, mode: Mode) -> None:
+    """Raises WorkerModeMismatch where the worker's money is not ours."""
+    if health.mode != mode:
+        raise WorkerModeMismatch(
+            f"The worker at {url} is {health.mode} and this run is {mode}.",
+            hint="Run with --sandbox."
+            if health.mode == "sandbox"
+            else "To run live, set a key (mintmark keys set fal); or start the worker with MINTMARK_SANDBOX=1.",
+        )
+
+
+async def definitions(workflow: WorkflowVersion, link: Link) -> dict[str, Any]:
+    """What the worker says of the workflow's nodes; those that it lacks are left out."""
+    classes = sorted(set(workflow.requires.nodes))
+    found = await asyncio.gather(*(link.object_info(name) for name in classes))
+    return {name: info for name, info in zip(classes, found, strict=True) if info}
+
+
+async def fit(
+    workflow: WorkflowVersion,
+    values: Mapping[str, Any],
+    images: Mapping[str, Image],
+    link: Link,
+    info: Mapping[str, Any],
+    known: Fitting | None = None,
+) -> Prepared:
+    """The workflow with these values, for a worker with these nodes; the pictures are brought there. ``known`` are
+    those that were found to fit it: looking through all that nodes say takes longer than the rest.
+
+    Raises WorkerRefused, ModelRetired, UnknownModel, and what binding raises for a value.
+    """
+    choices = _offered(workflow, info, {} if known is None else known, link.url)
+    check_models(workflow, values, choices, utc_now().date())
+    placed = {**values, **await _upload(images, link)}
+    bound = bind(workflow, placed, choices=choices, object_info=info)
+    return Prepared(bound.graph, {**bound.inputs, **{name: data[2] for name, data in images.items()}})
+
+
+def _offered(workflow: WorkflowVersion, info: Mapping[str, Any], known: Fitting, url: str) -> dict[str, list[str]]:
+    """What a worker that fits offers. Raises WorkerRefused naming all that keeps it from that."""
+    if (found := known.get(workflow.digest)) is not None:
+        return found
+    if problems := validate(workflow, info):
+        text = "; ".join(str(problem) for problem in problems)
+        name = workflow.name if workflow.version == UNRELEASED else workflow.label
+        raise WorkerRefused(f"{name} does not fit the worker at {url}: {text}")
+    found = known[workflow.digest] = offered(workflow, info)
+    return found
+
+
+async def _upload(images: Mapping[str, Image], link: Link) -> dict[str, str]:
+    named = {}
+    for name, (data, media_type, digest) in images.items():
+        # Named by content: the same picture is uploaded under the same name, and two pictures never collide.
+        extension = media_type.removeprefix("image/")
+        named[name] = await link.upload(f"{digest[:32]}.{extension}", data, media_type)
+    return named
+
+
+def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: Mapping[str, Any], today: date) -> None:
+    """For a model that the worker does not offer, say what became of it, not only that it is none of the choices.
+
+    Raises ModelRetired naming the replacement, and UnknownModel naming close matches.
+    """
+    for spec in workflow.inputs:
+        value = values.get(spec.name)
+        if spec.choices_from is None or spec.choices_from.input != "model" or not isinstance(value, str):
+            continue
+        if value not in choices.get(spec.name, (value,)):
+            Catalog.load().get(value, today)

@@ -1,0 +1,217 @@
+"""The store of jobs: this file is the contract, ``tests/contracts/jobs.py`` its test, on SQLite and on PostgreSQL.
+
+The database is the truth; whatever is told besides (in process, over NATS) only makes things faster. What must hold:
+
+- A job is accepted in one transaction: its row, its first event, its allowance in the ledger, its idempotency key.
+  Either its id is given out and it is there, or nothing of it is.
+- A job ends once. Its last state, its outputs, its receipts, the rest of its allowance given back, its event and its
+  webhook deliveries are one transaction. A second ending is refused (WrongState) and changes nothing.
+- What is written for an attempt names its fence; a late word of an older attempt is refused (StaleLease).
+- Each transition is an event row, written in the same transaction. Events are never changed.
+- :meth:`JobStore.claim` is fair: queues (one for each key and lane) take turns by how much they were served, so ten
+  thousand jobs of one key delay another key's single job by at most one claim; within a queue the highest priority
+  goes first, and waiting raises it. It costs the same with a million queued jobs as with ten.
+- Bounded: a queue that is full refuses (QueueFull), before money is set aside.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from ...storage.base import Session
+from .job import Ending, Job, JobEvent, Lane, Lease, Ordered, Renewed
+from .states import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Idempotency:
+    """A caller's ``Idempotency-Key``. ``scope``: who called what (key id and route); kept for seven days."""
+
+    scope: str
+    key: str
+    digest: str
+    """SHA-256 of the canonical body: the same key with another one is refused (IdempotencyMismatch)."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What came of an order. ``replayed``: the idempotency key was known, and this is the job it made then."""
+
+    job: Job
+    replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How many jobs may wait. None: no limit."""
+
+    queued_per_key: int | None = 100_000
+    queued_overall: int | None = 2_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which jobs a list is of; None: any. ``user`` is the end user where there is one. ``metadata``: each name has that
+    value; values of up to 200 characters are found, numbers and flags as JSON writes them."""
+
+    states: Sequence[State] | None = None
+    workflow: str | None = None
+    key_id: str | None = None
+    project: str | None = None
+    user: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Outbox(Protocol):
+    """Writes, in the transaction of a job's event, what is to be delivered because of it."""
+
+    def __call__(self, db: Session, job: Job, event: JobEvent) -> None:
+        """Called within the transaction, with the job as it is after the event."""
+
+
+class JobStore(ABC):
+    """See the module's text for what must hold. All methods block: call them from a thread."""
+
+    # -- accepting ----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def accept(
+        self, ordered: Ordered, idempotency: Idempotency | None = None, *, ending: Ending | None = None
+    ) -> Accepted:
+        """Take a job in: see the module's text.
+
+        ``supersedes`` cancels that job in the same transaction, before money is set aside for this one: a queued one
+        is over at once, so its own money can pay for this one. A running one is asked to stop as by :meth:`cancel`;
+        its money comes back when it has stopped, because until then it may be spent.
+
+        With ``ending`` the job is over at once, and is told as ``cached``: an earlier job's result is given again. No
+        queue and no money is asked. Raises QueueFull, BudgetExceeded, IdempotencyMismatch.
+        """
+
+    @abstractmethod
+    def accept_many(
+        self, orders: Sequence[Ordered], keys: Sequence[Idempotency | None] | None = None
+    ) -> list[Job | Exception]:
+        """Take many in, in one transaction; one that is refused has its error in its place, the others are taken.
+        Each may have an idempotency key of its own; a replayed job is not the one that was ordered now."""
+
+    @abstractmethod
+    def replay(self, idempotency: Idempotency) -> Job | None:
+        """The job that this key made, None where it is not known. Raises IdempotencyMismatch."""
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def claim(self, owner: str, worker: str, lanes: Sequence[Lane], *, most: int = 1) -> list[Lease]:
+        """Up to ``most`` due jobs, the fairest first; each begins an attempt on ``worker``, leased to ``owner``."""
+
+    @abstractmethod
+    def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:
+        """Keep these leases, and learn which of the jobs are to be stopped, and which are not this owner's any more."""
+
+    @abstractmethod
+    def abandoned(self, owner: str, is_dead: Callable[[str], bool]) -> list[Lease]:
+        """Running jobs whose owner is dead or whose lease ran out, each leased anew to ``owner``, who calls this.
+
+        The attempt stays the same and so does the worker: whether the prompt ran is found out there. The fence grows.
+        """
+
+    @abstractmethod
+    def end(self, lease: Lease, ending: Ending) -> Job:
+        """Write down how the attempt ended, all in one transaction. Raises StaleLease and WrongState."""
+
+    @abstractmethod
+    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0) -> Job:
+        """Another attempt is worth it: the job waits again, at its old place, ``delay_s`` from now at the earliest.
+        Where it was canceled meanwhile, it ends instead. Raises StaleLease and WrongState."""
+
+    @abstractmethod
+    def cancel(self, job_id: str, *, why: str = "canceled") -> Job:
+        """A queued job is over at once. Of a running one this is written down as asked (``canceled`` in
+        :meth:`renew`'s answer, and an event ``cancel_asked``): whoever runs it stops it and ends it as CANCELED; where
+        another attempt would have begun, it ends instead. Of one that is over nothing changes: raises WrongState.
+        Raises UnknownJob."""
+
+    @abstractmethod
+    def expire(self) -> list[Job]:
+        """Fail queued jobs whose deadline has passed: a thousand at most, so call it until it gives none."""
+
+    # -- pausing ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def pause(self, *, paused: bool) -> None:
+        """Claim nothing more until resumed. Jobs are still accepted."""
+
+    @abstractmethod
+    def is_paused(self) -> bool:
+        """Whether claiming is paused."""
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def get(self, job_id: str) -> Job | None:
+        """The job, or None."""
+
+    @abstractmethod
+    def find(self, where: Filter, *, before: int | None = None, limit: int = 50) -> list[Job]:
+        """Newest first, those with ``seq`` below ``before``."""
+
+    @abstractmethod
+    def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
+        """The job's events with a higher ``seq``, in order."""
+
+    @abstractmethod
+    def cached(self, cache_key: str) -> Job | None:
+        """The latest job that succeeded with this cache key and whose content is still kept."""
+
+    @abstractmethod
+    def counts(self) -> dict[State, int]:
+        """How many jobs stand where."""
+
+    @abstractmethod
+    def waiting_since(self) -> datetime | None:
+        """Since when the oldest job waits of those that could run now; None where none does. A job that was ordered for
+        later waits since then."""
+
+    @abstractmethod
+    def open_jobs(self, key_id: str | None) -> int:
+        """How many jobs of this key wait or run."""
+
+    @abstractmethod
+    def seconds(self, workflow: str, *, last: int = 20) -> list[float]:
+        """How long the latest runs of this workflow took from claim to end: what an ETA is made of."""
+
+    # -- afterwards ---------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def judge(self, job_id: str, index: int, *, accepted: bool | None) -> Job:
+        """Note what a person says of an output. Raises UnknownJob, InvalidInput."""
+
+    @abstractmethod
+    def purge(self, job_id: str) -> list[str]:
+        """Forget the content of a job that is over (values, images, metadata, outputs) and keep its accounting.
+
+        Gives the digests of assets that no other job has. Raises UnknownJob, WrongState.
+        """
+
+    @abstractmethod
+    def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:
+        """Jobs that are over and whose retention has ended: their own, or ``default_days`` (None: for ever)."""
+
+    @abstractmethod
+    def note(self, job_id: str, kind: str, data: Mapping[str, Any]) -> JobEvent:
+        """Add an event that is no transition. Raises UnknownJob."""
+
+    @abstractmethod
+    def having(self, asset: str) -> list[Job]:
+        """The jobs that made this asset or were given it, newest first; a hundred at most."""
+
+    @abstractmethod
+    def forget_keys(self) -> int:
+        """Delete idempotency keys that were kept for their seven days; how many. Call it once in a while."""

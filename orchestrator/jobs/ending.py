@@ -1,0 +1,162 @@
+"""How a job ends, waits again, or is asked to stop; within one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ...errors import StaleLease
+from ...metering.periods import stamp
+from .job import Ending, Failure, Job
+from .prompts import prompt_ids
+from .records import COLUMNS, Stored, locked, result_document, stored, text_of
+from .states import State, Step, after
+
+if TYPE_CHECKING:
+    from ...storage.base import Session
+    from .change import Change
+    from .job import Lease
+
+CANCEL_ASKED = "cancel_asked"
+EXPIRED_AT_ONCE = 1000
+
+_FINISH = """
+UPDATE jobs SET state = :state, outcome = :outcome, ready = 0, due = NULL, deadline = NULL, lease_owner = NULL,
+       lease_until = NULL, ended_at = :ended_at, keep_until = :keep_until, cost = :cost, cached = :cached,
+       result = :result
+WHERE seq = :seq
+"""
+_OUTPUT = """
+INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq, 'output')
+ON CONFLICT (asset, job_seq, role) DO NOTHING
+"""
+_WAIT = """
+UPDATE jobs SET state = 'queued', ready = :ready, due = :due, deadline = :deadline, lease_owner = NULL,
+       lease_until = NULL, worker = NULL
+WHERE seq = :seq
+"""
+_REQUEUED = "SELECT data FROM job_events WHERE job_seq = :seq AND kind = 'requeued' ORDER BY seq"
+_ASK = "UPDATE jobs SET cancel_asked = :step WHERE seq = :seq"
+_ANY_LATE = "SELECT 1 FROM jobs WHERE deadline IS NOT NULL AND deadline <= :at LIMIT 1"
+_LATE = f"""
+SELECT {COLUMNS} FROM jobs WHERE deadline IS NOT NULL AND deadline <= :at ORDER BY deadline LIMIT {EXPIRED_AT_ONCE}
+"""  # noqa: S608 - our own words
+
+
+def end(change: Change, lease: Lease, ending: Ending) -> Job:
+    """Write down how the attempt ended. Raises StaleLease and WrongState."""
+    found = _of_lease(change.db, lease)
+    if ending.step is Step.CANCELED and found.cancel_asked is not None:
+        ending = ending.model_copy(update={"step": found.cancel_asked})
+    return finish(change, found, ending)
+
+
+def requeue(change: Change, lease: Lease, *, reason: str, delay_s: float) -> Job:
+    """Have it wait for another attempt, or end it where that was asked for. Raises StaleLease and WrongState."""
+    found = _of_lease(change.db, lease)
+    after(found.job.state, Step.REQUEUED)
+    if found.cancel_asked is not None:
+        return finish(change, found, Ending(step=found.cancel_asked))
+    due = change.at + timedelta(seconds=delay_s) if delay_s > 0 else None
+    deadline = text_of(found.job.ordered.deadline)
+    change.db.run(_WAIT, seq=found.job.seq, ready=int(due is None), due=text_of(due), deadline=deadline)
+    change.counts.add(found.queue_id, waiting=1, ready=int(due is None), running=-1)
+    job = found.job.model_copy(update={"state": State.QUEUED, "worker": None})
+    change.tell(job, Step.REQUEUED.value, {"reason": reason})
+    return job
+
+
+def cancel(change: Change, found: Stored, step: Step, data: Mapping[str, Any]) -> Job:
+    """End a job that waits; have one that runs stopped. Raises WrongState."""
+    after(found.job.state, step)
+    if found.job.state is State.QUEUED:
+        return finish(change, found, Ending(step=step), data=data)
+    if found.cancel_asked is None:
+        change.db.run(_ASK, seq=found.job.seq, step=step.value)
+        change.tell(found.job, CANCEL_ASKED, data)
+    return found.job
+
+
+def any_late(db: Session, at: datetime) -> bool:
+    """Whether something waits past its deadline."""
+    return bool(db.run(_ANY_LATE, at=stamp(at)))
+
+
+def expire(change: Change) -> list[Job]:
+    """Fail what waited past its deadline, the earliest first."""
+    late = [stored(row) for row in change.db.run(_LATE + change.db.skip_locked, at=change.stamp)]
+    return [finish(change, each, Ending(step=Step.DEADLINE_PASSED, failure=_late(each.job))) for each in late]
+
+
+def finish(
+    change: Change, found: Stored, ending: Ending, *, cached: bool = False, data: Mapping[str, Any] | None = None
+) -> Job:
+    """The one way into a terminal state. Raises WrongState."""
+    state = after(found.job.state, ending.step)
+    job = found.job.model_copy(
+        update={
+            "state": state,
+            "outcome": ending.step,
+            "ended_at": change.at,
+            "failure": ending.failure,
+            "outputs": ending.outputs,
+            "receipts": ending.receipts,
+            "metrics": ending.metrics,
+            "cost_microusd": sum(each.microusd for each in ending.receipts),
+            "cached": cached,
+        }
+    )
+    _write(change, job)
+    was = {"running": -1} if found.job.state is State.RUNNING else {"waiting": -1, "ready": -int(found.ready)}
+    change.counts.add(found.queue_id, **was, **{state.value: 1})
+    for each in _prompts(change.db, found.job):
+        change.ledger.close_job_within(change.db, each)
+    code = ending.failure.code if ending.failure else None
+    change.tell(job, ending.step.value, {"code": code, "cached": cached or None, **(data or {})})
+    change.ended.append(job)
+    return job
+
+
+def _prompts(db: Session, job: Job) -> list[str]:
+    """The ids under which money may be set aside for it."""
+    if job.attempt == 0 or (job.attempt == 1 and job.state is State.RUNNING):
+        return [job.job_id]  # it never waited again
+    rows = db.run(_REQUEUED, seq=job.seq)
+    return prompt_ids(job.job_id, (json.loads(row["data"]).get("reason") for row in rows))
+
+
+def _write(change: Change, job: Job) -> None:
+    days = job.ordered.retention_days
+    change.db.run(
+        _FINISH,
+        seq=job.seq,
+        state=job.state.value,
+        outcome=job.outcome.value if job.outcome else None,
+        ended_at=change.stamp,
+        keep_until=None if days is None else stamp(change.at + timedelta(days=days)),
+        cost=job.cost_microusd,
+        cached=int(job.cached),
+        result=result_document(job),
+    )
+    for made in job.outputs:
+        change.db.run(_OUTPUT, asset=made.asset, job_seq=job.seq)
+
+
+def _of_lease(db: Session, lease: Lease) -> Stored:
+    found = locked(db, lease.job.job_id)
+    if found.fence != lease.fence:
+        raise StaleLease(f"Job {lease.job.job_id} was taken over: attempt {found.job.attempt}, fence {found.fence}.")
+    if found.job.state is State.QUEUED:
+        raise StaleLease(f"Job {lease.job.job_id} waits again: attempt {found.job.attempt} is over.")
+    return found
+
+
+def _late(job: Job) -> Failure:
+    deadline = job.ordered.deadline
+    return Failure(
+        code=Step.DEADLINE_PASSED.value,
+        message=f"It had not begun by its deadline, {deadline.isoformat() if deadline else 'which has passed'}.",
+        hint="Give it more time, a higher priority, or more workers.",
+    )

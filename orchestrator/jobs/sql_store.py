@@ -1,0 +1,212 @@
+"""The store of jobs in the ledger's own database, SQLite or PostgreSQL: what must be together is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ...clock import Clock, utc_now
+from ...errors import MintmarkError
+from ...storage.base import Part, Session
+from . import accepting, claiming, purging, reading
+from . import ending as endings
+from . import idempotency as known_keys
+from .base import Accepted, Bounds, Filter, Idempotency, JobStore, Outbox
+from .change import Change
+from .counts import Counts
+from .job import Ending, Job, JobEvent, Lane, Lease, Ordered, Renewed
+from .records import find, locked
+from .states import State, Step
+
+if TYPE_CHECKING:
+    from ...metering.ledger_sql import SqlLedger
+
+T = TypeVar("T")
+
+LEASE_S = 60.0
+"""How long a lease lasts without being renewed."""
+PART = Part("jobs", Path(__file__).with_name("jobs.sql").read_text(encoding="utf-8"))
+
+_PAUSE = "UPDATE claiming SET paused = :paused"
+
+
+class SqlJobStore(JobStore):
+    """``ledger`` is where money is set aside, and its database that of the jobs; it stays the caller's to close.
+    ``lease_s``: how long a lease lasts that is not renewed; ``ended`` is told of each job that ended by this store,
+    once that is durable."""
+
+    def __init__(
+        self,
+        ledger: SqlLedger,
+        *,
+        bounds: Bounds = Bounds(),  # noqa: B008 - it is frozen
+        outbox: Outbox | None = None,
+        ended: Callable[[Job], None] | None = None,
+        lease_s: float = LEASE_S,
+        now: Clock = utc_now,
+    ) -> None:
+        self._ledger, self._store = ledger, ledger.store
+        self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
+        self._ended = ended
+        for part in (PART, known_keys.PART):
+            self._store.install(part)
+
+    def _change(self, db: Session) -> Change:
+        counts = Counts(self._bounds.queued_per_key)
+        return Change(db, self._now(), self._ledger, self._outbox, counts)
+
+    def _transact(self, work: Callable[[Change], T]) -> T:
+        """One transaction in which jobs may come, or come to their end."""
+        over: list[Job] = []
+
+        def within(db: Session) -> T:
+            change = self._change(db)
+            result = work(change)
+            change.counts.write(db)
+            over[:] = change.ended  # what an earlier run of this saw came to nothing
+            return result
+
+        result = self._store.transact(within)
+        if self._ended is not None:
+            for job in over:
+                self._ended(job)
+        return result
+
+    # -- accepting ----------------------------------------------------------------------------------------------------
+
+    def accept(
+        self, ordered: Ordered, idempotency: Idempotency | None = None, *, ending: Ending | None = None
+    ) -> Accepted:
+        return self._transact(lambda change: self._accept(change, ordered, idempotency, ending))
+
+    def _accept(self, change: Change, ordered: Ordered, key: Idempotency | None, ending: Ending | None) -> Accepted:
+        if key is not None:
+            if (before := self._known(change.db, key)) is not None:
+                return Accepted(before, replayed=True)
+            known_keys.keep(change.db, key, change.at, job_id=ordered.job_id)
+        return Accepted(accepting.accept(change, ordered, self._bounds, ending))
+
+    def _known(self, db: Session, key: Idempotency) -> Job | None:
+        known = known_keys.find(db, key, self._now())
+        found = find(db, known.job_id) if known is not None and known.job_id is not None else None
+        return None if found is None else found.job
+
+    def accept_many(
+        self, orders: Sequence[Ordered], keys: Sequence[Idempotency | None] | None = None
+    ) -> list[Job | Exception]:
+        given = list(zip(orders, keys or [None] * len(orders), strict=True))
+
+        return self._transact(lambda change: [self._accept_one(change, ordered, key) for ordered, key in given])
+
+    def _accept_one(self, change: Change, ordered: Ordered, key: Idempotency | None) -> Job | Exception:
+        try:
+            with change.part():
+                return self._accept(change, ordered, key, None).job
+        except MintmarkError as refused:
+            return refused
+
+    def replay(self, idempotency: Idempotency) -> Job | None:
+        return self._store.read(lambda db: self._known(db, idempotency))
+
+    # -- running ------------------------------------------------------------------------------------------------------
+
+    def claim(self, owner: str, worker: str, lanes: Sequence[Lane], *, most: int = 1) -> list[Lease]:
+        at = self._now()
+        if not self._store.read(lambda db: claiming.is_ready(db, lanes, at)):
+            return []
+        return self._store.transact(
+            lambda db: claiming.Claims(self._change(db), owner, worker, self._lease_s).take(lanes, most)
+        )
+
+    def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:
+        ids = list(job_ids)
+        if not ids:
+            return Renewed([], [], [])
+        until = self._now() + timedelta(seconds=self._lease_s)
+        return self._store.transact(lambda db: claiming.renew(db, owner, ids, until))
+
+    def abandoned(self, owner: str, is_dead: Callable[[str], bool]) -> list[Lease]:
+        at = self._now()
+        owners = self._store.read(claiming.owners)
+        # Asked outside every transaction: it may look at files.
+        dead = [each for each in owners if each != owner and is_dead(each)]
+        if not dead and not self._store.read(lambda db: claiming.any_run_out(db, at)):
+            return []
+        return self._store.transact(lambda db: claiming.take_over(self._change(db), owner, dead, self._lease_s))
+
+    def end(self, lease: Lease, ending: Ending) -> Job:
+        return self._transact(lambda change: endings.end(change, lease, ending))
+
+    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0) -> Job:
+        return self._transact(lambda change: endings.requeue(change, lease, reason=reason, delay_s=delay_s))
+
+    def cancel(self, job_id: str, *, why: str = "canceled") -> Job:
+        return self._transact(
+            lambda change: endings.cancel(change, locked(change.db, job_id), Step.CANCELED, {"why": why})
+        )
+
+    def expire(self) -> list[Job]:
+        at = self._now()
+        if not self._store.read(lambda db: endings.any_late(db, at)):
+            return []
+        return self._transact(endings.expire)
+
+    # -- pausing ------------------------------------------------------------------------------------------------------
+
+    def pause(self, *, paused: bool) -> None:
+        self._store.transact(lambda db: db.run(_PAUSE, paused=int(paused)))
+
+    def is_paused(self) -> bool:
+        return self._store.read(lambda db: bool(db.run("SELECT paused FROM claiming")[0]["paused"]))
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    def get(self, job_id: str) -> Job | None:
+        found = self._store.read(lambda db: find(db, job_id))
+        return None if found is None else found.job
+
+    def find(self, where: Filter, *, before: int | None = None, limit: int = 50) -> list[Job]:
+        return self._store.read(lambda db: reading.listed(db, where, before, limit))
+
+    def events(self, job_id: str, *, after: int = 0) -> list[JobEvent]:
+        return self._store.read(lambda db: reading.events(db, job_id, after))
+
+    def cached(self, cache_key: str) -> Job | None:
+        return self._store.read(lambda db: reading.cached(db, cache_key))
+
+    def counts(self) -> dict[State, int]:
+        return self._store.read(reading.counts)
+
+    def waiting_since(self) -> datetime | None:
+        return self._store.read(reading.waiting_since)
+
+    def open_jobs(self, key_id: str | None) -> int:
+        return self._store.read(lambda db: reading.open_jobs(db, key_id))
+
+    def seconds(self, workflow: str, *, last: int = 20) -> list[float]:
+        return self._store.read(lambda db: reading.seconds(db, workflow, last))
+
+    def having(self, asset: str) -> list[Job]:
+        return self._store.read(lambda db: reading.having(db, asset))
+
+    # -- afterwards ---------------------------------------------------------------------------------------------------
+
+    def judge(self, job_id: str, index: int, *, accepted: bool | None) -> Job:
+        return self._store.transact(lambda db: purging.judge(self._change(db), job_id, index, accepted=accepted))
+
+    def purge(self, job_id: str) -> list[str]:
+        return self._store.transact(lambda db: purging.purge(self._change(db), job_id))
+
+    def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:
+        return self._store.read(lambda db: purging.due(self._change(db), default_days, limit))
+
+    def note(self, job_id: str, kind: str, data: Mapping[str, Any]) -> JobEvent:
+        def work(db: Session) -> JobEvent:
+            return self._change(db).tell(locked(db, job_id).job, kind, data)
+
+        return self._store.transact(work)
+
+    def forget_keys(self) -> int:
+        return self._store.transact(lambda db: known_keys.forget(db, self._now()))

@@ -1,0 +1,187 @@
+"""The websocket of one client id, shared by all jobs of a link: of two on one id, ComfyUI makes the newer one deaf."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from typing_extensions import Self
+
+from ... import log
+from .protocol import FEATURE_FLAGS
+from .waiting import Signal
+from .wire import MAX_FILE
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+logger = log.get("orchestrator.listening")
+
+CONNECT_S = 5.0
+"""How long a job waits for the socket to open before it goes on without, in seconds."""
+CLOSE_S = 0.5
+"""How long a goodbye may take, in seconds: a stalled worker does not answer it."""
+PING_S = 20.0
+FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
+"""Between closing a socket and opening the next, in seconds; doubled each time that fails."""
+_PROMPT = re.compile(r'"prompt_id"\s*:\s*"([^"\\]*)"')
+"""The prompts that a text names."""
+
+
+class Socket:
+    """One socket at a time, opened with the first listener and closed with the last. Reconnects by itself."""
+
+    def __init__(self, url: str, client_id: str) -> None:
+        self._client_id = client_id
+        self.move(url)
+        self._listeners: set[Listening] = set()
+        self._of: dict[str | None, set[Listening]] = {}
+        """The same by the prompt that they listen to; None: to all."""
+        self._reader: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._lock = asyncio.Lock()
+        self._connected = asyncio.Event()
+        self._open: ClientConnection | None = None
+        self.heard_at = float("-inf")
+        """When the last message came, whoever it was for; on the loop's clock."""
+
+    def move(self, url: str) -> None:
+        """The next socket is opened there."""
+        scheme, _, rest = url.partition("://")
+        self._url = f"{'wss' if scheme == 'https' else 'ws'}://{rest}/ws?clientId={self._client_id}"
+
+    async def add(self, listener: Listening) -> None:
+        self._listeners.add(listener)
+        self._of.setdefault(listener.prompt_id, set()).add(listener)
+        async with self._lock:
+            if self._stopping:
+                await self._stopped()
+            if self._reader is None:
+                self._reader = asyncio.create_task(self._read(), name="worker websocket")
+        if self._connected.is_set():
+            return
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._connected.wait(), CONNECT_S)
+
+    async def remove(self, listener: Listening) -> None:
+        self._listeners.discard(listener)
+        self._forget(listener)
+        async with self._lock:
+            if self._reader is not None and not self._listeners:
+                # Remembered: whoever waits here may be canceled, and the next one must not open a second socket.
+                self._stopping = True
+                self._reader.cancel()
+                await self._stopped()
+
+    def _forget(self, listener: Listening) -> None:
+        there = self._of.get(listener.prompt_id, set())
+        there.discard(listener)
+        if not there:
+            self._of.pop(listener.prompt_id, None)
+
+    async def _stopped(self) -> None:
+        """Wait until the reader has closed its socket."""
+        if self._reader is not None:
+            await asyncio.wait([self._reader])
+            if not self._reader.cancelled() and (error := self._reader.exception()) is not None:
+                logger.error("Reading the worker's websocket failed: %s", error, extra=log.action("socket_failed"))
+        self._connected.clear()
+        self._reader, self._stopping = None, False
+
+    async def reopen(self) -> None:
+        """Close what is open; the reader opens the next one once that is done."""
+        if self._open is not None:
+            await self._open.close()
+
+    async def _read(self) -> None:
+        from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+        delay = FIRST_PAUSE_S
+        while True:
+            try:
+                await self._read_one()
+                delay = FIRST_PAUSE_S
+            except ConnectionClosed as exc:
+                delay = FIRST_PAUSE_S
+                logger.debug("The worker's websocket broke: %s", exc, extra=log.action("socket_lost"))
+            except (OSError, InvalidHandshake, asyncio.TimeoutError) as exc:
+                logger.debug("The worker's websocket does not open: %s", exc, extra=log.action("socket_refused"))
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, LAST_PAUSE_S)
+
+    async def _read_one(self) -> None:
+        """One connection from hello to its end. It is closed before this returns, so before the next one opens."""
+        from websockets.asyncio.client import connect
+
+        opening = connect(self._url, max_size=MAX_FILE, ping_interval=PING_S, close_timeout=CLOSE_S, proxy=None)
+        async with opening as socket:
+            await socket.send(json.dumps(FEATURE_FLAGS))
+            self._open = socket
+            again = self._connected.is_set()
+            self._connected.set()
+            if again:
+                # What was told meanwhile is gone for good: each job looks itself up.
+                self._tell(None)
+            try:
+                async for message in socket:
+                    self.heard_at = asyncio.get_running_loop().time()
+                    self._tell(message)
+            finally:
+                self._open = None
+
+    def _tell(self, message: str | bytes | None) -> None:
+        """Give it to whom it is for: a frame or a break to all, a text to those of the prompts that it names.
+
+        A thousand jobs on one socket would look through everybody's messages otherwise.
+        """
+        if not isinstance(message, str):
+            concerned = self._listeners
+        else:
+            named = {None, *_PROMPT.findall(message)}
+            concerned = {each for prompt_id in named for each in self._of.get(prompt_id, ())}
+        for listener in concerned:
+            listener.put(message)
+
+
+class Listening:
+    """One job's ear on the link's socket. Enter it before the prompt is posted, or the first events are missed.
+
+    With a ``prompt_id`` it hears texts that speak of this prompt alone, and frames, which may not say whose they are.
+    """
+
+    def __init__(self, socket: Socket, prompt_id: str | None = None) -> None:
+        self._socket = socket
+        self.prompt_id = prompt_id
+        self._messages: deque[str | bytes | None] = deque()
+        self._come = Signal()
+
+    async def __aenter__(self) -> Self:
+        await self._socket.add(self)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._socket.remove(self)
+
+    async def next(self, timeout_s: float) -> str | bytes | None:
+        """The next message. None: nothing came for that long, or the socket was opened anew; the books know more."""
+        if not self._messages:
+            self._come.clear()
+            if not await self._come.wait(timeout_s):
+                return None
+        return self._messages.popleft()
+
+    def put(self, message: str | bytes | None) -> None:
+        self._messages.append(message)
+        self._come.set()
+
+    def heard_since(self, moment: float) -> bool:
+        """Whether the socket brought anything at all since then; on the loop's clock."""
+        return self._socket.heard_at >= moment
+
+    async def reopen(self) -> None:
+        """For a socket that seems deaf: close it and open another."""
+        await self._socket.reopen()

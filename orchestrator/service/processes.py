@@ -1,0 +1,115 @@
+"""The processes beside the service: the sandbox where it plays, then its runners; and the lines to all workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+
+from typing_extensions import Self
+
+from ...config import Settings
+from ..dispatch.supervise import Program, Supervised
+from ..dispatch.worker import Worker, own_name
+from ..link.client import WorkerLink
+from .settings import ServiceSettings
+
+_LONGEST_BOOKS = 4 * 1024 * 1024
+"""Bytes of the sandbox's books beyond which they are begun anew: play money needs no archive."""
+_NOT_PASSED_ON = ("MINTMARK_LEDGER_URL",)
+"""No worker ever reaches the database."""
+
+
+class Processes:
+    """``settings`` name the sandbox once this is entered."""
+
+    def __init__(self, settings: Settings, service: ServiceSettings, env: Mapping[str, str]) -> None:
+        self.settings = settings
+        self._service = service
+        self._env = {name: value for name, value in env.items() if name not in _NOT_PASSED_ON}
+        self._folder = settings.books_dir / "service"
+        self._supervised: list[Supervised] = []
+        self._runners: list[Supervised] = []
+        self._links: dict[str, WorkerLink] = {}
+        self.links: list[WorkerLink] = []
+        """The lines to all workers that were asked for, to be opened."""
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            if self.settings.sandbox and self.settings.sandbox_url is None:
+                sandbox = await self._started(stack, await asyncio.to_thread(self._sandbox))
+                self.settings = self.settings.with_(sandbox_url=sandbox.url)
+            programs = [self._runner(number + 1) for number in range(self._service.runners)]
+            self._runners = list(await asyncio.gather(*(self._started(stack, program) for program in programs)))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def _started(self, stack: AsyncExitStack, program: Program) -> Supervised:
+        supervised = Supervised(program, moved=lambda url: self._moved(program.name, url))
+        self._supervised.append(supervised)
+        return await stack.enter_async_context(supervised)
+
+    def _moved(self, name: str, url: str) -> None:
+        if name in self._links:
+            self._links[name].move(url)
+
+    async def watch(self) -> None:
+        """Wait until keeping one of them alive fails, and raise why."""
+        if not self._supervised:
+            await asyncio.Event().wait()
+        await asyncio.gather(*(each.watch() for each in self._supervised))
+
+    # -- what is started ----------------------------------------------------------------------------------------------
+
+    def _sandbox(self) -> Program:
+        folder = self._folder / "sandbox"
+        books = folder / "books.jsonl"
+        if books.exists() and books.stat().st_size > _LONGEST_BOOKS:
+            books.unlink()
+        folder.mkdir(parents=True, exist_ok=True)
+        return Program(name="sandbox", args=("sandbox", "--state", str(books)), folder=folder, env=self._env)
+
+    def _runner(self, number: int) -> Program:
+        folder = self._folder / f"runner-{number}"
+        args = ("runner", "--base-dir", str(folder / "base"), "--db", str(folder / "queue.sqlite3"))
+        return Program(name=f"runner-{number}", args=args, folder=folder, env={**self._env, **self._settings_of_own()})
+
+    def _settings_of_own(self) -> dict[str, str]:
+        """The settings that were decided here, flags among them, as the environment says them."""
+        told = {
+            "MINTMARK_DATA_DIR": str(Path(self.settings.data_dir).absolute()),
+            "MINTMARK_SANDBOX": "1" if self.settings.sandbox else "0",
+            "MINTMARK_SERVICE_LOG_FORMAT": self._service.log_format,
+            "MINTMARK_SERVICE_LOG_LEVEL": self._service.log_level,
+        }
+        if self.settings.sandbox_url is not None:
+            told["MINTMARK_SANDBOX_URL"] = self.settings.sandbox_url
+        return told
+
+    # -- lines to them ------------------------------------------------------------------------------------------------
+
+    def workers(self, journal_id: str) -> list[Worker]:
+        """The own runners as workers; their links are not open yet."""
+        found = []
+        for number, runner in enumerate(self._runners, start=1):
+            link = self._links[runner.program.name] = self._link(runner.url)
+            found.append(Worker(own_name(number, journal_id), link, shared=True))
+        return found
+
+    def worker(self, url: str, *, shared: bool = False) -> Worker:
+        """The worker at a URL; its link is not open yet."""
+        link = self._link(url if "://" in url else f"http://{url}")
+        return Worker(link.url, link, shared=shared)
+
+    def _link(self, url: str) -> WorkerLink:
+        link = WorkerLink(url, token=self.settings.worker_token, stuck_s=self.settings.stuck_s)
+        self.links.append(link)
+        return link

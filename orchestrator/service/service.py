@@ -1,0 +1,253 @@
+"""The service: everything that it is made of, opened in order and closed in reverse; half a start unwinds."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Self
+
+from ...clock import utc_now
+from ...config import Settings
+from ...generation.engine import Engine
+from ...storage.assets import secret
+from ...storage.assets.folder import FolderAssets
+from ...storage.assets.links import Links, steady_expiry
+from ...storage.assets.thumbnails import Thumbnails
+from ...storage.assets.uploads import Uploads
+from ...workflows.format import WorkflowVersion
+from ...workflows.library import Library
+from ..access.access import Access
+from ..dispatch.dispatcher import Dispatcher
+from ..dispatch.kit import THREADS, Kit
+from ..dispatch.news import News
+from ..dispatch.worker import Worker
+from ..generations.pictures import Pictures
+from ..jobs.base import Bounds
+from ..jobs.sql_store import SqlJobStore
+from ..metrics.meters import Meters
+from ..releases.releases import Releases
+from ..webhooks.budgets import BudgetNews
+from ..webhooks.keeping import Webhooks
+from ..webhooks.sender import Sender
+from ..webhooks.targets import Outbound, fetch
+from . import alone
+from .delivering import open_delivery
+from .outboxes import all_of
+from .processes import Processes
+from .settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from ...storage.base import Session, Store
+    from ..execution.delivery import Delivery
+    from ..jobs.job import Job, JobEvent, Made
+
+ARRIVING_S = 24 * 3600.0
+"""An upload that began longer ago was cut off by a crash."""
+LIBRARY_KEPT = 4096
+"""Workflow versions that are remembered by their digest."""
+
+
+class Service:
+    """``env`` is the environment of the processes that it starts. ``runners`` are URLs of runners that run already and
+    share this data folder, as its own do; ``delivery`` takes the place of the one that checks and signs: for tests and
+    measurements, never a setting.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: ServiceSettings,
+        *,
+        env: Mapping[str, str] | None = None,
+        runners: Sequence[str] = (),
+        delivery: Delivery | None = None,
+    ) -> None:
+        self.settings = settings
+        self.service = service
+        self.url = ""
+        """Where it is reached; known once somebody listens."""
+        self._env = dict(env or {})
+        self._own = tuple(runners)
+        self._delivery = delivery
+        self._versions: dict[str, WorkflowVersion] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def watch(self) -> None:
+        """Wait until a part dies that must not, and raise what it died of: then the service ends, loudly."""
+        parts = (self.dispatcher, self.sender, self.access, self._processes)
+        watched = [asyncio.create_task(each.watch(), name=f"watch {type(each).__name__}") for each in parts]
+        try:
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            for task in watched:
+                if task.done():
+                    task.result()
+        finally:
+            for task in watched:
+                task.cancel()
+            await asyncio.gather(*watched, return_exceptions=True)
+
+    # -- opening ------------------------------------------------------------------------------------------------------
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        stack.callback((await asyncio.to_thread(alone.take, self.settings.books_dir)).release)
+        self._processes = await stack.enter_async_context(Processes(self.settings, self.service, self._env))
+        self.settings = self._processes.settings
+        await self._open_books(stack)
+        await asyncio.to_thread(self._open_files)
+        self.news = News()
+        self.webhooks = await asyncio.to_thread(Webhooks, self.store)
+        self.access = await stack.enter_async_context(await asyncio.to_thread(self._access))
+        self.meters = Meters(
+            counts=lambda: self.jobs.counts(),
+            workers=lambda: self.dispatcher.states(),
+            waiting_since=lambda: self.jobs.waiting_since(),
+        )
+        self.jobs = await asyncio.to_thread(self._jobs)
+        self.sender = await self._open_sender(stack)
+        self.pictures = Pictures(self.uploads, partial(fetch, allow_private=self.service.allow_private_targets))
+        self.dispatcher = await self._open_dispatcher(stack)
+
+    async def _open_books(self, stack: AsyncExitStack) -> None:
+        from ... import __version__
+
+        url = self.settings.sandbox_url if self.settings.sandbox else None
+        engine = Engine(self.settings, sandbox_url=url, pack_version=__version__)
+        self.engine = await stack.enter_async_context(engine)
+        self.ledger = self.engine.ledger
+        self.store: Store = self.ledger.store
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="mintmark-store")
+        stack.callback(self.threads.shutdown, wait=True, cancel_futures=True)
+
+    def _open_files(self) -> None:
+        folder = self.settings.books_dir / "service"
+        self.assets = FolderAssets(self.service.assets or self.settings.books_dir / "assets")
+        self.assets.tidy(older_than_s=ARRIVING_S, now=time.time())
+        self.thumbnails = Thumbnails(folder / "thumbnails", self.assets, max_pixels=self.settings.max_pixels)
+        self.uploads = Uploads(self.store, self.assets, max_pixels=self.settings.max_pixels)
+        fetch_it = partial(fetch, allow_private=self.service.allow_private_targets)
+        self.pictures = Pictures(self.uploads, fetch_it)
+        self.link_secrets = secret.load(folder / "links.json")
+        self.releases = Releases(self.store, Library(self.settings.workflows))
+
+    def _access(self) -> Access:
+        settings = self.settings
+        return Access(self.store, ledger=self.ledger, mode=settings.mode, project=settings.project, user=settings.user)
+
+    def _jobs(self) -> SqlJobStore:
+        from ..webhooks.outbox import outbox
+
+        bounds = Bounds(queued_per_key=self.service.queued_per_key, queued_overall=self.service.queued_overall)
+        return SqlJobStore(
+            self.ledger, bounds=bounds, outbox=all_of(self.access.on_job, outbox, self._told), ended=self.meters.ended
+        )
+
+    def _told(self, db: Session, job: Job, event: JobEvent) -> None:
+        """Within the transaction: what waits for it looks a moment later, or by itself."""
+        if job.ordered.webhook_url is not None:
+            self._loop.call_soon_threadsafe(self.sender.wake)
+
+    async def _open_sender(self, stack: AsyncExitStack) -> Sender:
+        self._loop = asyncio.get_running_loop()
+        client = await stack.enter_async_context(Outbound(allow_private=self.service.allow_private_targets))
+        sender = Sender(
+            self.store,
+            client,
+            find=self.jobs.get,
+            describe=self.describe,
+            threads=self.threads,
+            alone=self.settings.ledger_url is None or bool(self.settings.sandbox),
+            delivered=self.meters.delivered,
+        )
+        if (url := self.service.budget_webhook_url) is not None:
+            await stack.enter_async_context(BudgetNews(self.store, url, project=self.settings.project))
+        return await stack.enter_async_context(sender)
+
+    async def _open_dispatcher(self, stack: AsyncExitStack) -> Dispatcher:
+        workers = [
+            *self._processes.workers(self.engine.journal.journal_id),
+            *(self._processes.worker(url, shared=True) for url in self._own),
+            *(self._processes.worker(url) for url in self.service.workers),
+        ]
+        for line in self._processes.links:
+            await stack.enter_async_context(line)
+        dispatcher = Dispatcher(
+            self._kit(),
+            workers,
+            folder=self.settings.books_dir,
+            most_attempts=self.service.max_attempts,
+            drain_s=self.service.drain_s,
+            retention_days=self.service.retention_days,
+        )
+        return await stack.enter_async_context(dispatcher)
+
+    def _kit(self) -> Kit:
+        return Kit(
+            settings=self.settings,
+            jobs=self.jobs,
+            ledger=self.ledger,
+            journal=self.engine.journal,
+            journal_id=self.engine.journal.journal_id,
+            assets=self.assets,
+            delivery=self._delivery or open_delivery(self.engine),
+            workflow=self._version,
+            news=self.news,
+            catch_up=self.engine.books.catch_up,
+            forget=self.forget_assets,
+            threads=self.threads,
+        )
+
+    # -- for its parts and its API ------------------------------------------------------------------------------------
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Its workers, used or not."""
+        return self.dispatcher.workers
+
+    async def _version(self, digest: str) -> WorkflowVersion:
+        known = self._versions.get(digest)
+        if known is None:
+            known = await asyncio.to_thread(self.releases.by_digest, digest)
+            if len(self._versions) >= LIBRARY_KEPT:
+                self._versions.clear()
+            self._versions[digest] = known
+        return known
+
+    def forget_assets(self, digests: Iterable[str]) -> None:
+        """Delete files that no job has any more, unless somebody uploaded them. Blocks."""
+        for digest in digests:
+            self.thumbnails.delete(digest)
+            # Asked again: since these were found to be nobody's, another job may have been given them.
+            if not self.uploads.holds(digest) and not self.jobs.having(digest):
+                self.assets.delete(digest)
+
+    def describe(self, job: Job) -> Mapping[str, Any]:
+        """The job as a webhook tells of it."""
+        from ..api.job_views import job_view
+
+        links = Links(self.link_secrets, self.service.public_base_url or self.url)
+        expires_at = steady_expiry(utc_now(), timedelta(seconds=self.service.link_expiry_s))
+
+        def link(made: Made, thumbnail: bool) -> str:
+            name = f"{job.ordered.workflow}-{job.job_id[:8]}-{made.index}"
+            return links.url(made.asset, expires_at=expires_at, name=name, thumbnail=thumbnail)
+
+        return job_view(job, link).model_dump(mode="json")

@@ -1,0 +1,134 @@
+"""Where the service keeps files: this file is the contract, ``tests/contracts/assets.py`` its test.
+
+A file is named by its SHA-256, so putting the same bytes twice is one file, and a file never changes under its name.
+What it is (its media type) is told by its bytes, never by who sent it; see :mod:`.kinds`. What must hold:
+
+- What was put is whole and durable when the call returns; a reader never sees a part of it.
+- A name that is no digest (64 lower-case hex digits) names nothing, whatever is in it: UnknownAsset.
+- An :class:`Incoming` that is left without :meth:`Incoming.keep` leaves nothing behind.
+
+All methods block: call them from a thread. A bucket would be another member of this folder.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from ...errors import UnknownAsset
+
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One kept file."""
+
+    digest: str
+    """SHA-256 of its bytes, in lower-case hex: its name."""
+    bytes: int
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a file: ``length`` bytes from ``start``, counted from 0."""
+
+    start: int
+    length: int
+
+
+class Incoming(ABC):
+    """A file that arrives piece by piece. Used as ``with store.incoming(...) as file``."""
+
+    @property
+    @abstractmethod
+    def received(self) -> int:
+        """How many bytes have arrived."""
+
+    @abstractmethod
+    def write(self, chunk: bytes) -> None:
+        """Take the next piece. Raises RequestTooLarge before more than the limit is on the disk, and DiskFull."""
+
+    @abstractmethod
+    def head(self, most: int) -> bytes:
+        """The first bytes of what has arrived."""
+
+    @abstractmethod
+    def path(self) -> Path:
+        """What has arrived as a file, to be looked into and left as it is. It is gone with this object."""
+
+    @abstractmethod
+    def keep(self, media_type: str | None = None) -> Asset:
+        """It is complete: keep it under its name."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Forget what was not kept. Harmless to repeat."""
+
+    def __enter__(self) -> Incoming:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class AssetStore(ABC):
+    """Files by digest. See the module's text for what must hold."""
+
+    @abstractmethod
+    def put(self, data: bytes, media_type: str | None = None) -> Asset:
+        """Keep the bytes. ``media_type`` is what the sender says; it counts only where the bytes do not tell.
+
+        Raises DiskFull and CannotWrite.
+        """
+
+    @abstractmethod
+    def incoming(self, *, most_bytes: int) -> Incoming:
+        """Begin a file that arrives in pieces and may have at most so many bytes."""
+
+    @abstractmethod
+    def find(self, digest: str) -> Asset | None:
+        """What is kept under this name; None where nothing is."""
+
+    @abstractmethod
+    def read(self, digest: str, span: Span | None = None) -> bytes:
+        """The bytes, or a part of them. Raises UnknownAsset, also where they are no longer what they were."""
+
+    @abstractmethod
+    def path(self, digest: str) -> Path | None:
+        """The file itself where it lies on this machine, to be sent without reading it; None in a bucket.
+
+        Raises UnknownAsset.
+        """
+
+    @abstractmethod
+    def delete(self, digest: str) -> bool:
+        """Forget the file; whether there was one. Nobody asks here who else needs it."""
+
+    def exists(self, digest: str) -> bool:
+        """Whether the file is kept."""
+        return self.find(digest) is not None
+
+    def get(self, digest: str) -> Asset:
+        """What is kept under this name. Raises UnknownAsset."""
+        found = self.find(digest)
+        if found is None:
+            raise unknown(digest)
+        return found
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text is the name of an asset, so that it may become part of a path."""
+    return DIGEST.fullmatch(text) is not None
+
+
+def unknown(digest: str) -> UnknownAsset:
+    """The error for a name that names nothing here."""
+    shown = digest if is_digest(digest) else repr(digest[:70])
+    return UnknownAsset(f"There is no asset {shown}.", hint="It was deleted, or it never was here.")

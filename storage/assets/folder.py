@@ -1,0 +1,196 @@
+"""Assets in a folder: two levels by digest, so that no folder grows without end.
+
+``ab/abcd…`` is the file; beside it ``abcd….type`` only where its bytes do not tell what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ...errors import RequestTooLarge
+from ..files import fsync_folder, translated, write_atomic, write_once
+from . import kinds
+from .base import Asset, AssetStore, Incoming, Span, is_digest, unknown
+
+ARRIVING = ".arriving"
+"""The folder of what has not fully arrived."""
+
+
+class FolderAssets(AssetStore):
+    """Files under ``root``, which is made when it is first needed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put(self, data: bytes, media_type: str | None = None) -> Asset:
+        digest = hashlib.sha256(data).hexdigest()
+        asset = Asset(digest, len(data), kinds.media_type(data[: kinds.HEAD], media_type))
+        if not self._has(digest, len(data)):
+            self._make_room(digest)
+            self._say(asset, data[: kinds.HEAD])
+            write_once(self._place(digest), data)
+        return asset
+
+    def incoming(self, *, most_bytes: int) -> Incoming:
+        return _Arriving(self._root / ARRIVING, most_bytes, self._take)
+
+    def find(self, digest: str) -> Asset | None:
+        if not is_digest(digest):
+            return None
+        path = self._place(digest)
+        try:
+            with path.open("rb") as file:
+                head, size = file.read(kinds.HEAD), os.fstat(file.fileno()).st_size
+        except OSError:
+            return None
+        return Asset(digest, size, kinds.sniff(head) or self._said(path))
+
+    def read(self, digest: str, span: Span | None = None) -> bytes:
+        path = self.path(digest)
+        try:
+            with path.open("rb") as file:
+                if span is not None:
+                    file.seek(span.start)
+                    return file.read(span.length)
+                data = file.read()
+        except OSError as exc:
+            raise unknown(digest) from exc
+        # A disk that lies must not make us deliver, or sign for, something else.
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise unknown(digest)
+        return data
+
+    def path(self, digest: str) -> Path:
+        if not is_digest(digest) or not (path := self._place(digest)).is_file():
+            raise unknown(digest)
+        return path
+
+    def delete(self, digest: str) -> bool:
+        if not is_digest(digest):
+            return False
+        path = self._place(digest)
+        with translated(path):
+            _beside(path).unlink(missing_ok=True)
+            try:
+                path.unlink()
+            except FileNotFoundError:
+                return False
+        return True
+
+    def tidy(self, *, older_than_s: float, now: float) -> int:
+        """Remove what began to arrive so long ago that whoever received it is dead; how many files went.
+
+        ``now``: seconds since 1970, as the files' times are.
+        """
+        removed = 0
+        for path in (self._root / ARRIVING).glob("*"):
+            with suppress(OSError):
+                if now - path.stat().st_mtime > older_than_s:
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    def _make_room(self, digest: str) -> None:
+        """The folder of this digest, there for good: a file's own sync does not cover its folder's name."""
+        folder = self._place(digest).parent
+        if not folder.is_dir():
+            with translated(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                fsync_folder(self._root)
+
+    def _place(self, digest: str) -> Path:
+        return self._root / digest[:2] / digest
+
+    def _has(self, digest: str, size: int) -> bool:
+        with suppress(OSError):
+            return self._place(digest).stat().st_size == size
+        return False
+
+    def _said(self, path: Path) -> str:
+        try:
+            return kinds.media_type(b"", _beside(path).read_text("ascii"))
+        except (OSError, UnicodeDecodeError):
+            return kinds.PLAIN
+
+    def _say(self, asset: Asset, head: bytes) -> None:
+        """Write down what the bytes do not tell, before the file is there to be asked for."""
+        if kinds.sniff(head) is None and asset.media_type != kinds.PLAIN:
+            write_atomic(_beside(self._place(asset.digest)), asset.media_type.encode(), mode=0o600)
+
+    def _take(self, arrived: Path, asset: Asset, head: bytes) -> None:
+        """Give what has fully arrived its name."""
+        if self._has(asset.digest, asset.bytes):
+            return
+        path = self._place(asset.digest)
+        self._make_room(asset.digest)
+        self._say(asset, head)
+        with translated(path):
+            arrived.replace(path)
+            fsync_folder(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.type")
+
+
+Take = Callable[[Path, Asset, bytes], None]
+
+
+class _Arriving(Incoming):
+    """A file in the folder of those that arrive, hashed as it comes."""
+
+    def __init__(self, folder: Path, most_bytes: int, take: Take) -> None:
+        self._most, self._take = most_bytes, take
+        self._received = 0
+        self._hash = hashlib.sha256()
+        self._head = b""
+        with translated(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=folder)
+        self._path = Path(name)
+        self._file: BinaryIO = os.fdopen(handle, "wb")
+
+    @property
+    def received(self) -> int:
+        return self._received
+
+    def write(self, chunk: bytes) -> None:
+        if self._received + len(chunk) > self._most:
+            raise RequestTooLarge(
+                f"The file has more than {self._most} bytes.", hint="Send a smaller one.", most_bytes=self._most
+            )
+        with translated(self._path):
+            self._file.write(chunk)
+        self._hash.update(chunk)
+        self._received += len(chunk)
+        if len(self._head) < kinds.HEAD:
+            self._head = (self._head + chunk)[: kinds.HEAD]
+
+    def head(self, most: int) -> bytes:
+        return self._head[:most]
+
+    def path(self) -> Path:
+        with translated(self._path):
+            self._file.flush()
+        return self._path
+
+    def keep(self, media_type: str | None = None) -> Asset:
+        asset = Asset(self._hash.hexdigest(), self._received, kinds.media_type(self._head, media_type))
+        with translated(self._path):
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        self._take(self._path, asset, self._head)
+        self.close()
+        return asset
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._file.close()
+        self._path.unlink(missing_ok=True)

@@ -1,0 +1,193 @@
+"""What every store of jobs must do, see ``jobs.py``: what it answers, and what is done with jobs that are over."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from mintmark.errors import InvalidInput, UnknownJob, WrongState
+from mintmark.orchestrator.jobs.base import Filter, JobStore
+from mintmark.orchestrator.jobs.job import Ending, Job
+from mintmark.orchestrator.jobs.states import State, Step
+
+from .jobs import FAILED, SUCCEEDED, JobStores, accepted, claimed, kinds, made, set_aside
+
+
+def succeeded(store: JobStore, *, ending: Ending = SUCCEEDED, **differs: object) -> Job:
+    job = accepted(store, **differs)
+    [lease] = [each for each in claimed(store) if each.job.job_id == job.job_id]
+    return store.end(lease, ending)
+
+
+def found(store: JobStore, where: Filter) -> list[int]:
+    return [job.seq for job in store.find(where)]
+
+
+# -- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_known_of_a_job_that_is_not_there(store: JobStore) -> None:
+    unknown = str(uuid.uuid4())
+    assert (store.get(unknown), store.events(unknown), store.find(Filter())) == (None, [], [])
+    assert set(store.counts().values()) == {0}
+
+
+def test_lists_are_newest_first_and_go_on_where_they_stopped(store: JobStore) -> None:
+    jobs = [accepted(store) for _ in range(5)]
+    pages = [store.find(Filter(), limit=2)]
+    while page := store.find(Filter(), before=pages[-1][-1].seq, limit=2):
+        pages.append(page)
+    assert [job for page in pages for job in page] == jobs[::-1]
+    assert [len(page) for page in pages] == [2, 2, 1]
+
+
+def test_lists_are_of_what_was_asked_for(stores: JobStores, store: JobStore) -> None:
+    one = accepted(store, key_id="a", workflow="poster", project="p", user="mia", metadata={"n": 1, "tag": "x"}).seq
+    stores.clock.go(hours=1)
+    noon = stores.clock.now
+    two = accepted(store, key_id="a", workflow="icon", project="q", user="tom", metadata={"n": 2, "tag": "x"}).seq
+    stores.clock.go(hours=1)
+    three = accepted(store, key_id=None, workflow="icon", project="q", user="api", end_user="mia", lane="gpu").seq
+    [lease] = claimed(store, lanes=["gpu"])
+    store.end(lease, SUCCEEDED)
+    assert found(store, Filter(key_id="a")) == [two, one]
+    assert found(store, Filter(workflow="icon")) == [three, two]
+    assert found(store, Filter(project="q", key_id="a")) == [two]
+    assert found(store, Filter(user="mia")) == [three, one]
+    assert found(store, Filter(user="mia", workflow="poster", project="p")) == [one]
+    assert found(store, Filter(states=[State.SUCCEEDED])) == [three]
+    assert found(store, Filter(states=[State.SUCCEEDED, State.QUEUED])) == [three, two, one]
+    assert found(store, Filter(states=[])) == []
+    assert found(store, Filter(states=[State.QUEUED], workflow="icon")) == [two]
+    assert found(store, Filter(since=noon)) == [three, two]
+    assert found(store, Filter(until=noon)) == [one]
+    assert found(store, Filter(since=noon, until=noon + timedelta(minutes=30), key_id="a")) == [two]
+    assert found(store, Filter(since=noon + timedelta(days=1))) == []
+    assert found(store, Filter(until=noon - timedelta(days=1))) == []
+    assert found(store, Filter(metadata={"tag": "x"})) == [two, one]
+    assert found(store, Filter(metadata={"tag": "x", "n": "1"})) == [one]
+    assert found(store, Filter(metadata={"tag": "x"}, states=[State.QUEUED], workflow="icon")) == [two]
+    assert [job.seq for job in store.find(Filter(metadata={"tag": "x"}), before=two, limit=5)] == [one]
+
+
+def test_metadata_comes_back_as_it_came_even_where_it_cannot_be_searched_for(store: JobStore) -> None:
+    metadata = {"long": "x" * 5000, "deep": {"a": [1]}, "flag": True, "none": None, "ratio": 1.5}
+    job = accepted(store, metadata=metadata)
+    read = store.get(job.job_id)
+    assert read is not None
+    assert read.ordered.metadata == metadata
+    assert found(store, Filter(metadata={"flag": "true", "ratio": "1.5"})) == [job.seq]
+
+
+def test_events_are_told_from_where_one_heard_last(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    accepted(store)
+    [first] = store.events(job.job_id)
+    note = store.note(job.job_id, "progress", {"fraction": 0.5})
+    assert (note.at, note.kind, note.data) == (stores.clock.now, "progress", {"fraction": 0.5})
+    assert store.events(job.job_id, after=first.seq) == [note]
+    assert store.events(job.job_id, after=note.seq) == []
+    with pytest.raises(UnknownJob):
+        store.note(str(uuid.uuid4()), "progress", {})
+
+
+def test_an_earlier_result_is_found_by_its_cache_key(store: JobStore) -> None:
+    succeeded(store, cache_key="c")
+    latest = succeeded(store, cache_key="c")
+    succeeded(store, cache_key="c", ending=FAILED)
+    accepted(store, cache_key="c")
+    assert store.cached("c") == latest
+    assert store.cached("d") is None
+    store.purge(latest.job_id)
+    again = store.cached("c")
+    assert again is not None
+    assert again.seq < latest.seq
+
+
+def test_open_jobs_of_a_key_are_those_that_wait_or_run(stores: JobStores, store: JobStore) -> None:
+    accepted(store, lane="gpu")
+    accepted(store, not_before=stores.clock.now + timedelta(days=1))
+    succeeded(store)
+    accepted(store, key_id=None)
+    assert (store.open_jobs("key-1"), store.open_jobs(None), store.open_jobs("key-2")) == (2, 1, 0)
+
+
+def test_how_long_a_workflow_takes_is_told_from_its_latest_runs(stores: JobStores, store: JobStore) -> None:
+    for took in (5.0, 1.5, 2.5):
+        accepted(store)
+        stores.clock.go(seconds=100)
+        [lease] = claimed(store)
+        stores.clock.go(seconds=took)
+        store.end(lease, SUCCEEDED)
+    succeeded(store, ending=FAILED)
+    assert store.seconds("poster", last=2) == [2.5, 1.5]
+    assert store.seconds("icon") == []
+
+
+# -- judging and forgetting -------------------------------------------------------------------------------------------
+
+
+def test_what_a_person_says_of_an_output_is_kept_with_it(stores: JobStores, store: JobStore) -> None:
+    job = succeeded(store, ending=Ending(step=Step.SUCCEEDED, outputs=(made(0), made(1, "b" * 64))))
+    for accepted_ in (True, None, False):
+        judged = store.judge(job.job_id, 1, accepted=accepted_)
+        assert [each.accepted for each in judged.outputs] == [None, accepted_]
+    assert stores.open().get(job.job_id) == judged
+    assert kinds(store, job.job_id)[-3:] == ["accepted", "unjudged", "rejected"]
+    with pytest.raises(InvalidInput):
+        store.judge(job.job_id, 2, accepted=True)
+    with pytest.raises(UnknownJob):
+        store.judge(str(uuid.uuid4()), 0, accepted=True)
+
+
+def test_purging_forgets_the_content_and_keeps_the_accounting(store: JobStore) -> None:
+    job = succeeded(store, metadata={"customer": "ann"}, images={"init": "f" * 64}, asked={"n": 1})
+    assert sorted(store.purge(job.job_id)) == ["a" * 64, "f" * 64]
+    left = store.get(job.job_id)
+    assert left is not None
+    assert left.purged
+    assert (left.ordered.values, left.ordered.images, left.ordered.metadata, left.outputs) == ({}, {}, {}, ())
+    assert (left.cost_microusd, left.receipts, left.state) == (job.cost_microusd, job.receipts, State.SUCCEEDED)
+    assert (left.ordered.workflow, left.ordered.digest, left.ordered.key_id) == ("poster", "d" * 64, "key-1")
+    assert found(store, Filter(metadata={"customer": "ann"})) == []
+    assert kinds(store, job.job_id)[-1] == "purged"
+    assert store.purge(job.job_id) == []
+
+
+def test_an_asset_that_another_job_has_is_kept(store: JobStore) -> None:
+    one, other = succeeded(store), succeeded(store)
+    given = succeeded(store, images={"init": "a" * 64}, ending=FAILED)
+    assert [job.seq for job in store.having("a" * 64)] == [given.seq, other.seq, one.seq]
+    assert store.purge(one.job_id) == []
+    assert store.purge(other.job_id) == []
+    assert store.purge(given.job_id) == ["a" * 64]
+    assert store.having("a" * 64) == []
+
+
+def test_only_what_is_over_is_purged(store: JobStore) -> None:
+    job = accepted(store)
+    with pytest.raises(WrongState):
+        store.purge(job.job_id)
+    claimed(store)
+    with pytest.raises(WrongState):
+        store.purge(job.job_id)
+    with pytest.raises(UnknownJob):
+        store.purge(str(uuid.uuid4()))
+
+
+def test_content_is_kept_as_long_as_the_job_or_the_service_says(stores: JobStores, store: JobStore) -> None:
+    own, usual = succeeded(store, retention_days=2.0), succeeded(store)
+    accepted(store)
+    assert store.due_for_purge(5.0) == []
+    stores.clock.go(days=2)
+    assert store.due_for_purge(5.0) == [own.job_id]
+    stores.clock.go(days=3)
+    assert store.due_for_purge(None) == [own.job_id]
+    assert store.due_for_purge(5.0) == [own.job_id, usual.job_id]
+    assert store.due_for_purge(5.0, limit=1) == [own.job_id]
+    for job in (own, usual):
+        store.purge(job.job_id)
+    assert store.due_for_purge(5.0) == []
+    assert set_aside(stores.ledger) == 10

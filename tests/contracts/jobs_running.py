@@ -1,0 +1,457 @@
+"""What every store of jobs must do, see ``jobs.py``: who is next, leases, ends."""
+
+from __future__ import annotations
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from mintmark.errors import BudgetExceeded, StaleLease, UnknownJob, WrongState
+from mintmark.orchestrator.jobs.accepting import account
+from mintmark.orchestrator.jobs.base import JobStore
+from mintmark.orchestrator.jobs.job import Ending, Job, Lease, Renewed
+from mintmark.orchestrator.jobs.prompts import prompt_ids
+from mintmark.orchestrator.jobs.queueing import AGE_S
+from mintmark.orchestrator.jobs.states import State, Step
+
+from .jobs import (
+    FAILED,
+    LANES,
+    METRICS,
+    SUCCEEDED,
+    JobStores,
+    accepted,
+    claimed,
+    kinds,
+    made,
+    order,
+    receipt,
+    set_aside,
+)
+
+
+def ids(leases: list[Lease]) -> list[str]:
+    return [lease.job.job_id for lease in leases]
+
+
+# -- who is next ------------------------------------------------------------------------------------------------------
+
+
+def test_a_claimed_job_runs_for_its_owner_on_its_worker(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    stores.clock.go(seconds=3)
+    [lease] = store.claim("me", "worker-1", LANES)
+    assert (lease.job.state, lease.job.attempt, lease.job.worker) == (State.RUNNING, 1, "worker-1")
+    assert lease.job.started_at == stores.clock.now < lease.expires_at
+    assert stores.open().get(job.job_id) == lease.job
+    assert store.events(job.job_id)[-1].data == {"attempt": 1, "worker": "worker-1"}
+    assert store.claim("me", "worker-1", LANES) == []
+
+
+def test_a_worker_gets_only_jobs_of_its_lanes(store: JobStore) -> None:
+    hosted, gpu = accepted(store), accepted(store, lane="gpu")
+    assert ids(claimed(store, lanes=["gpu"])) == [gpu.job_id]
+    assert ids(claimed(store, lanes=["gpu"])) == []
+    assert ids(claimed(store, lanes=["hosted", "gpu"])) == [hosted.job_id]
+
+
+def test_no_job_is_claimed_twice(stores: JobStores) -> None:
+    views = [stores.open(), stores.open()]
+    jobs = {accepted(views[0], key_id=f"key-{number % 4}").job_id for number in range(60)}
+
+    def work(number: int) -> list[str]:
+        found: list[str] = []
+        while leases := claimed(views[number % 2], owner=f"owner-{number}", most=1 + number % 3):
+            found += ids(leases)
+        return found
+
+    with ThreadPoolExecutor(16) as pool:
+        found = [job_id for each in pool.map(work, range(16)) for job_id in each]
+    # Somebody may look just when the last ones are locked by others.
+    found += ids(claimed(views[0]))
+    assert len(found) == len(jobs)
+    assert set(found) == jobs
+
+
+def test_hundreds_of_jobs_of_one_key_delay_another_key_s_job_by_one_claim(store: JobStore) -> None:
+    """``bench/queued_jobs.py`` says the same of a million."""
+    store.accept_many([order(key_id="many", allowance_microusd=0) for _ in range(300)])
+    claimed(store, most=25)
+    single = accepted(store, key_id="single")
+    assert single.job_id in ids(claimed(store, most=2))
+
+
+def test_keys_take_turns_whatever_they_have_waiting(store: JobStore) -> None:
+    for name, count in (("a", 6), ("b", 3), ("c", 1)):
+        for _ in range(count):
+            accepted(store, key_id=name)
+    turns = [lease.job.ordered.key_id for lease in claimed(store)]
+    assert [set(turns[:3]), set(turns[3:5]), set(turns[5:7])] == [{"a", "b", "c"}, {"a", "b"}, {"a", "b"}]
+    assert turns[7:] == ["a", "a", "a"]
+
+
+def test_nobody_saves_up_turns_by_being_idle(store: JobStore) -> None:
+    accepted(store, key_id="idle")
+    claimed(store)
+    for _ in range(20):
+        accepted(store, key_id="busy")
+    claimed(store, most=10)
+    for _ in range(5):
+        accepted(store, key_id="idle")
+    turns = [lease.job.ordered.key_id for lease in claimed(store, most=6)]
+    assert turns.count("idle") == turns.count("busy") == 3
+
+
+def test_a_newcomer_waits_for_one_turn_of_each_who_was_there_at_most(store: JobStore) -> None:
+    for number in range(15):
+        accepted(store, key_id=f"key-{number % 3}")
+    claimed(store, most=7)
+    single = accepted(store, key_id="new")
+    assert single.job_id in ids(claimed(store, most=4))
+
+
+def test_of_one_key_the_older_job_is_first(stores: JobStores, store: JobStore) -> None:
+    jobs = [accepted(store) for _ in range(3)]
+    stores.clock.go(seconds=1)
+    jobs.append(accepted(store))
+    assert ids(claimed(store)) == [job.job_id for job in jobs]
+
+
+def test_priority_goes_before_age_as_far_as_it_is_worth(stores: JobStores, store: JobStore) -> None:
+    old = accepted(store)
+    stores.clock.go(seconds=AGE_S * 5)
+    urgent, less = accepted(store, priority=6), accepted(store, priority=4)
+    late = accepted(store, priority=-1)
+    assert ids(claimed(store)) == [job.job_id for job in (urgent, old, less, late)]
+
+
+def test_a_job_does_not_start_before_its_time(stores: JobStores, store: JobStore) -> None:
+    later = accepted(store, not_before=stores.clock.now + timedelta(minutes=5))
+    now = accepted(store)
+    assert ids(claimed(store)) == [now.job_id]
+    stores.clock.go(minutes=5)
+    assert ids(claimed(store)) == [later.job_id]
+
+
+def test_what_waited_for_its_time_waits_from_then_on(stores: JobStores, store: JobStore) -> None:
+    later = accepted(store, not_before=stores.clock.now + timedelta(minutes=5))
+    stores.clock.go(minutes=4)
+    first = accepted(store)
+    stores.clock.go(minutes=2)
+    last = accepted(store)
+    assert ids(claimed(store)) == [first.job_id, later.job_id, last.job_id]
+
+
+def test_nothing_is_claimed_while_the_store_is_paused(stores: JobStores, store: JobStore) -> None:
+    store.pause(paused=True)
+    job = accepted(store)
+    assert stores.open().is_paused()
+    assert claimed(stores.open()) == []
+    store.pause(paused=False)
+    assert not stores.open().is_paused()
+    assert ids(claimed(store)) == [job.job_id]
+
+
+def test_what_is_too_late_is_not_claimed_and_keeps_nobody_else_from_it(stores: JobStores, store: JobStore) -> None:
+    accepted(store, key_id="a", deadline=stores.clock.now + timedelta(seconds=1))
+    stores.clock.go(seconds=1)
+    other = accepted(store, key_id="b")
+    assert ids(claimed(store)) == [other.job_id]
+
+
+# -- leases -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_is_renewed_does_not_run_out(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    claimed(store)
+    for _ in range(5):
+        stores.clock.go(seconds=40)
+        assert store.renew("me", [job.job_id, "unknown"]) == Renewed([job.job_id], [], ["unknown"])
+        assert store.abandoned("other", lambda _: False) == []
+    assert store.renew("me", []) == Renewed([], [], [])
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_its_late_words_are_refused(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [old] = claimed(store)
+    stores.clock.go(seconds=61)
+    [new] = stores.open().abandoned("other", lambda _: False)
+    assert (new.job, new.fence > old.fence, new.expires_at > stores.clock.now) == (old.job, True, True)
+    assert store.renew("me", [job.job_id]).lost == [job.job_id]
+    for late in (lambda: store.end(old, SUCCEEDED), lambda: store.requeue(old, reason="worker_lost")):
+        with pytest.raises(StaleLease):
+            late()
+    assert store.get(job.job_id) == new.job
+    assert store.end(new, SUCCEEDED).state is State.SUCCEEDED
+    assert kinds(store, job.job_id) == ["queued", "claimed", "resumed", "succeeded"]
+
+
+def test_what_a_dead_process_ran_is_taken_over_at_once(store: JobStore) -> None:
+    for number in range(3):
+        accepted(store)
+        claimed(store, owner=f"owner-{number}")
+    asked: list[str] = []
+
+    def is_dead(owner: str) -> bool:
+        asked.append(owner)
+        return owner in ("owner-1", "owner-2")
+
+    taken = store.abandoned("owner-0", is_dead)
+    assert [lease.job.seq for lease in taken] == sorted(lease.job.seq for lease in taken)
+    assert len(taken) == 2
+    assert sorted(asked) == ["owner-1", "owner-2"]
+    assert store.abandoned("owner-0", is_dead) == []
+    assert set(store.renew("owner-0", ids(taken)).kept) == set(ids(taken))
+
+
+def test_what_is_abandoned_is_taken_over_by_one(stores: JobStores) -> None:
+    views = [stores.open(), stores.open()]
+    for _ in range(20):
+        accepted(views[0])
+    claimed(views[0], owner="dead")
+    with ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda n: views[n % 2].abandoned(f"owner-{n}", lambda owner: owner == "dead"), range(8))
+        taken = [job_id for leases in found for job_id in ids(leases)]
+    assert len(taken) == len(set(taken)) == 20
+
+
+# -- ends -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_end_writes_down_all_that_came_of_it(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    stores.clock.go(seconds=2)
+    ending = Ending(
+        step=Step.SUCCEEDED,
+        outputs=(made(0, "a" * 64), made(1, "b" * 64)),
+        receipts=(receipt(3), receipt(4)),
+        metrics=METRICS,
+    )
+    ended = store.end(lease, ending)
+    assert (ended.state, ended.outcome, ended.ended_at) == (State.SUCCEEDED, Step.SUCCEEDED, stores.clock.now)
+    assert (ended.outputs, ended.receipts, ended.metrics) == (ending.outputs, ending.receipts, METRICS)
+    assert (ended.cost_microusd, set_aside(stores.ledger)) == (7, 0)
+    assert stores.open().get(job.job_id) == ended
+    assert kinds(store, job.job_id) == ["queued", "claimed", "succeeded"]
+
+
+def test_a_failure_is_told_with_its_code(store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    assert store.end(lease, FAILED).failure == FAILED.failure
+    assert store.events(job.job_id)[-1].data == {"code": "node_failed"}
+
+
+def test_a_job_ends_once(stores: JobStores, store: JobStore) -> None:
+    accepted(store)
+    [lease] = claimed(store)
+    ended = store.end(lease, SUCCEEDED)
+    events = store.events(ended.job_id)
+    for again in (SUCCEEDED, FAILED, Ending(step=Step.CANCELED)):
+        with pytest.raises(WrongState):
+            store.end(lease, again)
+    with pytest.raises(WrongState):
+        store.requeue(lease, reason="worker_lost")
+    with pytest.raises(WrongState):
+        store.cancel(ended.job_id)
+    assert (store.get(ended.job_id), store.events(ended.job_id)) == (ended, events)
+    assert store.renew("me", [ended.job_id]).lost == [ended.job_id]
+
+
+def test_of_many_who_end_a_job_at_once_one_does(stores: JobStores) -> None:
+    views = [stores.open(), stores.open()]
+    job = accepted(views[0])
+    [lease] = claimed(views[0])
+
+    def end(number: int) -> bool:
+        try:
+            views[number % 2].end(lease, (SUCCEEDED, FAILED)[number % 2])
+        except WrongState:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(end, range(8))) == 1
+    assert len(kinds(views[0], job.job_id)) == 3
+
+
+def test_another_attempt_has_the_old_place_and_a_new_fence(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [first] = claimed(store)
+    stores.clock.go(seconds=1)
+    accepted(store)
+    waiting = store.requeue(first, reason="worker_lost")
+    assert (waiting.state, waiting.attempt, waiting.worker) == (State.QUEUED, 1, None)
+    assert set_aside(stores.ledger) == 20
+    [second] = store.claim("me", "worker-2", LANES)
+    assert (second.job.job_id, second.job.attempt, second.job.worker) == (job.job_id, 2, "worker-2")
+    with pytest.raises(StaleLease):
+        store.end(first, SUCCEEDED)
+    assert kinds(store, job.job_id) == ["queued", "claimed", "requeued", "claimed"]
+
+
+def test_another_attempt_may_have_to_wait(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    store.requeue(lease, reason="rate_limited", delay_s=30)
+    assert claimed(store) == []
+    stores.clock.go(seconds=30)
+    assert ids(claimed(store)) == [job.job_id]
+
+
+def test_a_job_that_waits_is_canceled_at_once(stores: JobStores, store: JobStore) -> None:
+    now, later = accepted(store), accepted(store, not_before=stores.clock.now + timedelta(days=1))
+    for job in (now, later):
+        assert store.cancel(job.job_id, why="by key-1").state is State.CANCELED
+        assert store.events(job.job_id)[-1].data == {"why": "by key-1"}
+    stores.clock.go(days=2)
+    assert (claimed(store), set_aside(stores.ledger), store.open_jobs("key-1")) == ([], 0, 0)
+
+
+def test_a_job_that_runs_is_asked_to_stop_and_ends_as_whoever_runs_it_says(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    assert stores.open().cancel(job.job_id).state is State.RUNNING
+    stores.open().cancel(job.job_id)
+    assert store.renew("me", [job.job_id]) == Renewed([], [job.job_id], [])
+    assert set_aside(stores.ledger) == 10
+    assert store.end(lease, Ending(step=Step.CANCELED, receipts=(receipt(4),))).cost_microusd == 4
+    assert kinds(store, job.job_id) == ["queued", "claimed", "cancel_asked", "canceled"]
+
+
+def test_a_job_that_is_done_before_it_is_stopped_has_succeeded(store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    store.cancel(job.job_id)
+    assert store.end(lease, SUCCEEDED).state is State.SUCCEEDED
+
+
+def test_a_job_that_is_to_stop_gets_no_other_attempt(store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    store.cancel(job.job_id)
+    assert store.requeue(lease, reason="worker_lost").state is State.CANCELED
+    assert claimed(store) == []
+
+
+def test_only_a_known_job_is_canceled(store: JobStore) -> None:
+    with pytest.raises(UnknownJob):
+        store.cancel(str(uuid.uuid4()))
+
+
+def test_what_waits_past_its_deadline_fails(stores: JobStores, store: JobStore) -> None:
+    soon = stores.clock.now + timedelta(seconds=10)
+    late = accepted(store, deadline=soon)
+    never = accepted(store, deadline=soon, not_before=soon + timedelta(days=1))
+    running = accepted(store, deadline=soon, lane="gpu")
+    accepted(store)
+    claimed(store, lanes=["gpu"])
+    assert store.expire() == []
+    stores.clock.go(seconds=10)
+    ended = store.expire()
+    assert {job.job_id for job in ended} == {late.job_id, never.job_id}
+    assert {(job.state, job.outcome) for job in ended} == {(State.FAILED, Step.DEADLINE_PASSED)}
+    assert all(job.failure and job.failure.code == "deadline_passed" for job in ended)
+    assert set_aside(stores.ledger) == 20
+    still = store.get(running.job_id)
+    assert still is not None
+    assert still.state is State.RUNNING
+    assert store.expire() == []
+
+
+def test_a_deadline_holds_for_another_attempt_too(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store, deadline=stores.clock.now + timedelta(seconds=10))
+    [lease] = claimed(store)
+    stores.clock.go(seconds=20)
+    assert store.expire() == []
+    store.requeue(lease, reason="worker_lost")
+    assert claimed(store) == []
+    assert [each.job_id for each in store.expire()] == [job.job_id]
+
+
+def test_each_end_is_told_once_and_only_where_it_came_about(stores: JobStores) -> None:
+    told: list[tuple[str, State]] = []
+
+    def ended(job: Job) -> None:
+        assert stores.open().get(job.job_id) == job, "it is durable by now"
+        told.append((job.job_id, job.state))
+
+    store = stores.open(ended=ended)
+    soon = stores.clock.now + timedelta(seconds=10)
+    ran, waits, older = accepted(store), accepted(store, priority=-9), accepted(store, priority=-9)
+    late = accepted(store, deadline=soon, priority=-9)
+    [lease] = claimed(store, most=1)
+    store.end(lease, SUCCEEDED)
+    with pytest.raises(WrongState):
+        store.end(lease, FAILED)
+    store.cancel(waits.job_id)
+    stores.budget(100)
+    refused = order(supersedes=older.job_id, allowance_microusd=1000)
+    assert isinstance(store.accept_many([refused])[0], BudgetExceeded)
+    with pytest.raises(BudgetExceeded):
+        store.accept(refused)
+    accepted(store, supersedes=older.job_id)
+    stores.clock.go(seconds=11)
+    store.expire()
+    again = store.accept(order(), ending=SUCCEEDED).job
+    assert told == [
+        (ran.job_id, State.SUCCEEDED),
+        (waits.job_id, State.CANCELED),
+        (older.job_id, State.CANCELED),
+        (late.job_id, State.FAILED),
+        (again.job_id, State.SUCCEEDED),
+    ]
+
+
+def test_it_is_known_since_when_the_oldest_job_waits_that_could_run(stores: JobStores, store: JobStore) -> None:
+    assert store.waiting_since() is None
+    begun = stores.clock.now
+    accepted(store, not_before=begun + timedelta(seconds=60), priority=100)
+    assert store.waiting_since() is None
+    stores.clock.go(seconds=5)
+    accepted(store)
+    assert store.waiting_since() == begun + timedelta(seconds=5)
+    stores.clock.go(seconds=60)
+    [scheduled] = claimed(store, most=1)
+    assert store.waiting_since() == begun + timedelta(seconds=5)
+    claimed(store, most=1)
+    assert store.waiting_since() is None
+    store.requeue(scheduled, reason="worker_lost")
+    assert store.waiting_since() == begun + timedelta(seconds=60)
+
+
+def test_an_attempt_that_waits_again_cannot_be_ended_by_who_let_go_of_it(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    store.requeue(lease, reason="worker_lost")
+    for late in (lambda: store.end(lease, SUCCEEDED), lambda: store.requeue(lease, reason="worker_lost")):
+        with pytest.raises(StaleLease):
+            late()
+    waiting = store.get(job.job_id)
+    assert waiting is not None and waiting.state is State.QUEUED
+    assert set_aside(stores.ledger) == 10
+
+
+@pytest.mark.parametrize("how", ["canceled", "late", "ended"])
+def test_no_end_leaves_money_set_aside_for_a_prompt_begun_anew(stores: JobStores, store: JobStore, how: str) -> None:
+    deadline = stores.clock.now + timedelta(seconds=100)
+    job = accepted(store, deadline=deadline)
+    store.requeue(claimed(store)[0], reason="provider_fault")
+    [second] = claimed(store)
+    [_, anew] = prompt_ids(job.job_id, ["provider_fault"])
+    stores.ledger.close_job(job.job_id)
+    stores.ledger.allow(anew, 10, account(job.ordered))
+    if how == "ended":
+        store.end(second, FAILED)
+    else:
+        store.requeue(second, reason="worker_lost")
+        assert set_aside(stores.ledger) == 10
+        if how == "canceled":
+            store.cancel(job.job_id)
+        stores.clock.go(seconds=200)
+        store.expire()
+    assert set_aside(stores.ledger) == 0

@@ -1,0 +1,113 @@
+"""Batches: lines in, lines out, each on its own; sent again whole they make nothing twice."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from mintmark.clock import utc_now
+from mintmark.orchestrator.access.keys import KeyLimits
+from mintmark.orchestrator.access.velocity import Pace, hour_of
+from mintmark.orchestrator.api import batches
+from mintmark.orchestrator.jobs.base import Filter
+
+from .stand_in import House
+
+
+async def send(house: House, lines: list[Any], key: str | None = None) -> list[dict[str, Any]]:
+    data = b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines)
+    headers = {"Content-Type": "application/x-ndjson", **({"Idempotency-Key": key} if key else {})}
+    status, text, answered = await house.ask("POST", "/v1/batches", data=data, headers=headers)
+    assert (status, answered["Content-Type"]) == (200, "application/x-ndjson"), text
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def run(prompt: str, **more: Any) -> dict[str, Any]:
+    return {"workflow": "text-to-image", "inputs": {"prompt": prompt}, **more}
+
+
+async def test_each_line_is_answered_in_order(house: House) -> None:
+    answers = await send(house, [run(str(number)) for number in range(250)])
+    assert [each["line"] for each in answers] == list(range(1, 251))
+    assert {each["status"] for each in answers} == {"queued"}
+    jobs = house.service.jobs.find(Filter(), limit=300)
+    assert [job.job_id for job in jobs][::-1] == [each["job_id"] for each in answers]
+
+
+async def test_a_line_that_is_refused_keeps_no_other_out(house: House) -> None:
+    lines = [
+        run("a"),
+        b"{bad",
+        b"",
+        {"workflow": "no-such"},
+        run("b", nonsense=1),
+        b'{"workflow": "text-to-image", "workflow": "x"}',
+        run("explicit sexual photo of a 9 year old child"),
+        run("c"),
+    ]
+    answers = await send(house, lines)
+    codes = [each.get("problem", {}).get("code") for each in answers]
+    assert codes == [
+        None,
+        "malformed_request",
+        "unknown_workflow",
+        "invalid_input",
+        "malformed_request",
+        "prompt_blocked",
+        None,
+    ]
+    assert len(house.service.jobs.find(Filter())) == 2
+
+
+async def test_a_batch_sent_again_makes_only_what_is_missing(house: House) -> None:
+    first = await send(house, [run("a"), run("b")], key="k")
+    again = await send(house, [run("a"), run("b"), run("c")], key="k")
+    assert [each["job_id"] for each in again[:2]] == [each["job_id"] for each in first]
+    assert [each["replayed"] for each in again] == [True, True, False]
+
+
+async def test_another_line_under_the_same_key_is_refused(house: House) -> None:
+    await send(house, [run("a")], key="k")
+    (answer,) = await send(house, [run("z")], key="k")
+    assert answer["problem"]["code"] == "idempotency_mismatch"
+
+
+async def test_a_batch_ends_at_its_limit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "MOST", 3)
+    answers = await send(house, [run(str(number)) for number in range(5)])
+    assert [each.get("status") for each in answers] == ["queued", "queued", "queued", None]
+    assert answers[-1]["problem"]["code"] == "request_too_large"
+
+
+async def test_a_line_without_end_is_refused_without_keeping_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "JSON_BYTES", 10_000)
+    answers = await send(house, [run("a"), b'"' + b"x" * 300_000])
+    assert answers[0]["status"] == "queued"
+    assert answers[-1]["problem"]["code"] == "request_too_large"
+
+
+async def test_a_key_that_orders_far_more_than_usual_is_held_in_the_middle_of_its_batch(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "CHUNK", 25)
+    access = house.service.access
+    limits = KeyLimits(velocity=2, velocity_action="hold")
+    key, token = access.keys.create(scopes=["submit"], project="acme", user="mia", limits=limits)
+    usual = Pace(hour_of(utc_now()), 0, 1.0)
+    monkeypatch.setattr(
+        access._velocity, "pace", lambda *_: usual._replace(jobs=len(house.service.jobs.find(Filter())))
+    )
+    data = b"\n".join(json.dumps(run("x")).encode() for _ in range(60))
+    headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {token}"}
+    _, text, _ = await house.ask("POST", "/v1/batches", data=data, headers=headers)
+    answers = [json.loads(line) for line in text.splitlines()]
+    assert [each.get("status") for each in answers] == ["queued"] * 25 + [None] * 35
+    assert {each["problem"]["code"] for each in answers[25:]} == {"too_many_requests"}
+    assert access.keys.get(key.key_id).held_at is not None
+
+
+async def test_another_kind_of_body_is_refused(house: House) -> None:
+    status, problem, _ = await house.ask("POST", "/v1/batches", json=[])
+    assert (status, problem["code"]) == (415, "unsupported_media_type")

@@ -1,0 +1,109 @@
+"""Whether a live worker runs an order is asked of what it said of its nodes, and once for what is the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mintmark.errors import InvalidInput, WorkerRefused
+from mintmark.orchestrator.api import fitting
+from mintmark.orchestrator.api.fitting import Fits
+from mintmark.workflows.format import WorkflowVersion
+
+GRAPH = {
+    "1": {"class_type": "Draw", "inputs": {"prompt": "x", "steps": 4, "seed": 0, "model": "a"}},
+    "2": {"class_type": "Keep", "inputs": {"images": ["1", 0]}},
+}
+
+
+def workflow() -> WorkflowVersion:
+    def given(name: str, kind: str, **about: Any) -> dict[str, Any]:
+        binds = [{"node": "1", "input": name}]
+        return {
+            "name": name,
+            "title": name,
+            "type": kind,
+            "default": GRAPH["1"]["inputs"][name],
+            "binds": binds,
+            **about,
+        }
+
+    return WorkflowVersion.model_validate(
+        {
+            "format": 1,
+            "name": "draw",
+            "version": "1.0.0",
+            "title": "Draw",
+            "lane": "hosted",
+            "inputs": [
+                given("prompt", "string"),
+                given("steps", "integer"),
+                given("seed", "seed"),
+                given("model", "choice", choices_from={"node": "1", "input": "model"}),
+            ],
+            "outputs": [{"name": "images", "node": "2", "kind": "images"}],
+            "requires": {"nodes": ["Draw", "Keep"]},
+            "graph": GRAPH,
+        }
+    )
+
+
+def worker(most_steps: int = 50, models: tuple[str, ...] = ("a", "b"), most_seed: int = 2**32 - 1) -> dict[str, Any]:
+    inputs = {
+        "prompt": ["STRING", {}],
+        "steps": ["INT", {"min": 1, "max": most_steps}],
+        "seed": ["INT", {"min": 0, "max": most_seed}],
+        "model": [list(models), {}],
+    }
+    draw = {"input": {"required": inputs}, "output": ["IMAGE"], "output_node": False}
+    keep = {"input": {"required": {"images": ["IMAGE", {}]}}, "output": [], "output_node": True}
+    return {"Draw": draw, "Keep": keep}
+
+
+def test_without_a_live_worker_the_workflow_itself_decides() -> None:
+    assert Fits().bound(workflow(), {"prompt": "y", "model": "z"}, []).inputs["model"] == "z"
+
+
+def test_the_first_worker_that_runs_it_will_do() -> None:
+    infos = [worker(most_steps=5), worker(most_steps=50)]
+    assert Fits().bound(workflow(), {"steps": 20}, infos).inputs["steps"] == 20
+
+
+def test_what_no_worker_runs_is_refused_with_what_the_first_lacks() -> None:
+    with pytest.raises(WorkerRefused, match="maximum of 5") as caught:
+        Fits().bound(workflow(), {"steps": 20}, [worker(most_steps=5), {}])
+    assert caught.value.data["problems"][0]["where"] == "inputs.steps"
+
+
+def test_a_choice_that_the_worker_does_not_offer_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="model"):
+        Fits().bound(workflow(), {"model": "z"}, [worker()])
+
+
+def test_other_words_and_seeds_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    real = fitting.validate
+    monkeypatch.setattr(fitting, "validate", lambda *about: asked.append(about) or real(*about))
+    fits, info = Fits(), worker()
+    for number in range(3):
+        fits.bound(workflow(), {"prompt": str(number), "seed": number}, [info])
+    assert len(asked) == 1
+    fits.bound(workflow(), {"steps": 5}, [info])
+    fits.bound(workflow(), {}, [worker()])
+    assert len(asked) == 3
+
+
+def test_a_seed_of_another_size_is_looked_at() -> None:
+    fits, info = Fits(), worker()
+    fits.bound(workflow(), {"seed": 1}, [info])
+    with pytest.raises(WorkerRefused, match="maximum"):
+        fits.bound(workflow(), {"seed": 2**40}, [info])
+
+
+def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "MOST", 2)
+    fits, info = Fits(), worker()
+    for steps in range(1, 6):
+        fits.bound(workflow(), {"steps": steps}, [info])
+    assert len(fits._sound) == 2

@@ -1,0 +1,79 @@
+"""Every error of ours has a status, and tells what is wrong, where, and what may stand there."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from mintmark import errors
+from mintmark.errors import InvalidInput, MintmarkError, TooManyRequests, every_error
+from mintmark.orchestrator.api import problems
+from mintmark.orchestrator.api.order_shapes import RunBody
+
+KINDS = [kind for kind in every_error().values() if kind.__module__ == errors.__name__]
+DEFECTS = {"internal_error", "bad_setting", "client_error", "service_unreachable", "waited_too_long"}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
+def test_every_error_has_a_status_and_a_title(kind: type[MintmarkError]) -> None:
+    status = problems.status_of(kind("x"))
+    assert status in problems.TITLES
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if issubclass(kind, errors.UsageError)], ids=lambda k: k.code)
+def test_what_the_caller_did_wrong_is_never_our_fault(kind: type[MintmarkError]) -> None:
+    if kind.code not in DEFECTS:
+        assert 400 <= problems.status_of(kind("x")) < 500
+
+
+def test_an_unknown_kind_of_error_has_the_status_of_its_kin() -> None:
+    class NewMoneyTrouble(errors.BudgetExceeded):
+        code = "new_money_trouble"
+
+    try:
+        assert problems.status_of(NewMoneyTrouble("x")) == 402
+    finally:
+        del NewMoneyTrouble
+        __import__("gc").collect()
+
+
+def test_data_that_is_not_meant_for_callers_is_not_told() -> None:
+    problem = problems.problem_of(InvalidInput("no", field="size", allowed=[1, 2], token="secret"))
+    assert (problem.field, problem.allowed) == ("size", [1, 2])
+    assert "secret" not in problem.model_dump_json()
+
+
+@pytest.mark.parametrize("kind", [errors.DiskFull, errors.CannotWrite, errors.DatabaseUnreachable, errors.BadSetting])
+def test_where_the_service_keeps_its_things_is_not_told(kind: type[MintmarkError]) -> None:
+    problem = problems.problem_of(kind("/srv/mintmark: no", hint="set MINTMARK_DATA_DIR"))
+    assert (problem.code, problem.status) == (kind.code, problems.status_of(kind("x")))
+    assert "/srv" not in problem.model_dump_json() and "MINTMARK" not in problem.model_dump_json()
+
+
+def test_a_problem_of_a_workflow_names_the_input_and_what_it_takes() -> None:
+    told = {"where": "width", "message": "'x' is no integer", "fix": "give an integer from 64 to 4096"}
+    problem = problems.problem_of(InvalidInput("no", problems=[told]))
+    assert (problem.field, problem.allowed) == ("inputs.width", "an integer from 64 to 4096")
+
+
+def test_every_wrong_field_of_a_body_is_told_with_its_limits() -> None:
+    with pytest.raises(ValidationError) as caught:
+        RunBody.model_validate_json('{"priority": 500, "webhook_events": ["all"], "nonsense": 1}', strict=True)
+    problem = problems.problem_of(problems.invalid(caught.value))
+    assert problem.problems is not None
+    assert {each.field: each.allowed for each in problem.problems} == {
+        "priority": {"max": 100},
+        "webhook_events[0]": ["progress"],
+        "nonsense": None,
+    }
+
+
+def test_who_asks_too_much_is_told_when_to_come_back() -> None:
+    error = TooManyRequests("slow", retry_after_s=2.6, headers={"RateLimit-Remaining": "0"})
+    headers = problems.headers_of(problems.problem_of(error), error)
+    assert headers == {"Retry-After": "3", "RateLimit-Remaining": "0"}
+
+
+def test_who_is_not_known_is_told_how_to_say_who_he_is() -> None:
+    problem = problems.problem_of(errors.NotAuthenticated("who"))
+    assert problems.headers_of(problem)["WWW-Authenticate"].startswith("Bearer")

@@ -1,0 +1,98 @@
+"""Which errors are worth another attempt. Each line of the rule has a case here, and so has what it never does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mintmark.errors import (
+    ChargeUnknown,
+    ContextMissing,
+    DiskFull,
+    InvalidInput,
+    MintmarkError,
+    NodeFailed,
+    OutputBlocked,
+    PromptBlocked,
+    ProviderBlocked,
+    ProviderDown,
+    ProviderRefused,
+    RateLimited,
+    WorkerLost,
+    WorkerRefused,
+    WorkerUnreachable,
+)
+from mintmark.orchestrator.dispatch.outcomes import Facts, failure_of, judged
+
+
+def facts(**changes: Any) -> Facts:
+    return Facts(**{"attempt": 1, "most": 3, "spent": False, "repeatable": True, "larger": True, **changes})
+
+
+OUT_OF_MEMORY = NodeFailed("KSampler (node 3) failed: OutOfMemoryError: CUDA out of memory.")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (WorkerLost("gone"), "worker_lost"),
+        (WorkerUnreachable("gone"), "worker_lost"),
+        (ContextMissing("gone"), "worker_lost"),
+        (ProviderDown("503"), "provider_fault"),
+        (RateLimited("429"), "provider_fault"),
+        (OUT_OF_MEMORY, "out_of_memory"),
+        (DiskFull("full"), "storage"),
+    ],
+)
+def test_what_may_go_better_is_tried_again(error: MintmarkError, reason: str) -> None:
+    again = judged(error, facts())
+    assert again is not None and again.reason == reason
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PromptBlocked("no"),
+        OutputBlocked("no"),
+        ProviderBlocked("no"),
+        ProviderRefused("400"),
+        WorkerRefused("the graph is wrong"),
+        InvalidInput("wrong"),
+        ChargeUnknown("who knows"),
+        ProviderDown("after it was accepted", charged="unknown"),
+        NodeFailed("KSampler (node 3) failed: ValueError: no"),
+    ],
+)
+def test_what_will_not_go_better_or_may_cost_twice_is_not(error: MintmarkError) -> None:
+    assert judged(error, facts()) is None
+
+
+@pytest.mark.parametrize("error", [ProviderDown("503"), OUT_OF_MEMORY])
+def test_nothing_that_has_cost_something_is_tried_again(error: MintmarkError) -> None:
+    assert judged(error, facts(spent=True)) is None
+
+
+def test_a_lost_worker_s_prompt_is_repeated_only_where_nothing_can_be_paid_twice() -> None:
+    assert judged(WorkerLost("gone"), facts(repeatable=False)) is None
+
+
+def test_for_want_of_memory_only_a_larger_worker_helps() -> None:
+    assert judged(OUT_OF_MEMORY, facts(larger=False)) is None
+
+
+def test_there_is_an_end_to_it() -> None:
+    assert judged(WorkerLost("gone"), facts(attempt=3)) is None
+
+
+def test_pauses_grow_and_a_provider_s_own_wish_counts() -> None:
+    delays = [judged(ProviderDown("503"), facts(attempt=each, most=99)) for each in (1, 2, 3, 12)]
+    assert [each.delay_s for each in delays if each] == [2, 4, 8, 60]
+    asked = judged(RateLimited("429", retry_after=90.0), facts())
+    assert asked is not None and asked.delay_s == 90
+
+
+def test_a_failure_names_the_node_and_never_the_words_of_a_defect() -> None:
+    assert failure_of(OUT_OF_MEMORY).node == "3"
+    defect = failure_of(RuntimeError("/home/somebody/secret"))
+    assert (defect.code, "secret" in defect.message) == ("internal_error", False)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from mintmark.errors import CannotWrite, UnknownAsset
+from mintmark.storage.assets.base import Span
+from mintmark.storage.assets.folder import ARRIVING, FolderAssets
+from mintmark.tests.contracts.assets import *  # noqa: F403 - the contract's tests are this file's
+from mintmark.tests.contracts.assets import PNG, digest_of
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderAssets:
+    return FolderAssets(tmp_path / "assets")
+
+
+def test_files_lie_two_levels_deep_and_only_their_owner_reads_them(store: FolderAssets) -> None:
+    path = store.path(store.put(PNG).digest)
+    digest = digest_of(PNG)
+    assert path.parts[-3:] == ("assets", digest[:2], digest)
+    if os.name != "nt":
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_file_that_is_not_what_it_was_is_not_handed_out(store: FolderAssets) -> None:
+    digest = store.put(PNG).digest
+    store.path(digest).write_bytes(PNG[:-1] + b"!")
+    with pytest.raises(UnknownAsset):
+        store.read(digest)
+
+
+def test_a_file_that_was_cut_short_is_written_again(store: FolderAssets) -> None:
+    digest = store.put(PNG).digest
+    store.path(digest).write_bytes(PNG[:10])
+    store.put(PNG)
+    assert store.read(digest) == PNG
+
+
+def test_a_link_in_the_folder_leads_nowhere_else_by_a_name(store: FolderAssets, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    for name in ("../secret", "..%2fsecret", str(tmp_path / "secret")):
+        with pytest.raises(UnknownAsset):
+            store.read(name, Span(0, 10))
+
+
+def test_one_gigabyte_is_cut_at_the_limit_and_leaves_nothing(store: FolderAssets, tmp_path: Path) -> None:
+    """As an upload sends it: pieces without end, until somebody says no."""
+    sent, piece = 0, b"\0" * 65536
+
+    def pieces() -> None:
+        nonlocal sent
+        with store.incoming(most_bytes=1_000_000) as file:
+            while sent < 2**30:
+                file.write(piece)
+                sent += len(piece)
+
+    with pytest.raises(Exception, match="more than 1000000 bytes"):
+        pieces()
+    assert sent <= 1_000_000
+    assert list((tmp_path / "assets" / ARRIVING).iterdir()) == []
+
+
+def test_what_a_dead_process_was_receiving_is_removed_after_a_while(store: FolderAssets, tmp_path: Path) -> None:
+    left = store.incoming(most_bytes=100)
+    left.write(PNG[:50])
+    arriving = tmp_path / "assets" / ARRIVING
+    began = next(arriving.iterdir()).stat().st_mtime
+    assert store.tidy(older_than_s=60, now=began + 59) == 0
+    assert store.tidy(older_than_s=60, now=began + 61) == 1
+    left.close()
+    assert list(arriving.iterdir()) == []
+    assert FolderAssets(tmp_path / "nothing").tidy(older_than_s=0, now=began) == 0
+
+
+def test_many_who_put_the_same_at_once_all_find_it_whole(store: FolderAssets) -> None:
+    data = PNG * 1000
+    found: list[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(store.read(store.put(data).digest))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [data] * 8
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="not run: root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(CannotWrite):
+            FolderAssets(tmp_path / "assets").put(PNG)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "assets").write_bytes(b"")
+    store = FolderAssets(tmp_path / "assets")
+    with pytest.raises(CannotWrite):
+        store.put(PNG)
+    with pytest.raises(CannotWrite):
+        store.incoming(most_bytes=1)
+    assert store.find(digest_of(PNG)) is None
