@@ -40,6 +40,20 @@ class Settings(Section):
         kinds.URLS,
         steers=True,
     )
+    provider_options: Mapping[str, str] = setting(
+        "MINTMARK_PROVIDER_OPTIONS",
+        "Facts of your accounts that are no secrets: `google.project=…,bedrock.region=us-west-2` (docs/providers.md).",
+        {},
+        kinds.OPTIONS,
+        steers=True,
+    )
+    provider_accounts: tuple[str, ...] = setting(
+        "MINTMARK_PROVIDER_ACCOUNTS",
+        "Providers called with this machine's account where they have no key: `bedrock,google` (docs/providers.md).",
+        (),
+        kinds.WORDS,
+        steers=True,
+    )
     policy: str = setting(
         "MINTMARK_POLICY", "Moderation policy: a name, name@version or a JSON file.", "standard", kinds.NAME_OR_PATH
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -45,7 +45,7 @@ class Kind:
     def text(self, value: Any) -> str:
         """A value of a TOML file as the environment would have it. Raises ValueError where it has no such form."""
         if isinstance(value, dict) and self.form == "table":
-            return self._joined([f"{name}={_scalar(each)}" for name, each in value.items()])
+            return self._joined([f"{name}={_scalar(each)}" for name, each in _flat(value)])
         if isinstance(value, list) and self.form == "list":
             return self._joined([_scalar(each) for each in value])
         return _scalar(value)
@@ -54,6 +54,15 @@ class Kind:
         if any(self.separator in part for part in parts):
             raise ValueError(parts)
         return self.separator.join(parts)
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values, those of a table within named with dots, as TOML reads ``google.project = …``."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def _scalar(value: Any) -> str:
@@ -90,6 +99,14 @@ def _url(text: str) -> str:
 def _urls(text: str) -> dict[str, str]:
     pairs = dict(part.split("=", 1) for part in text.split(",") if part.strip())
     return {name.strip(): _url(url.strip()) for name, url in pairs.items()}
+
+
+def _options(text: str) -> dict[str, str]:
+    pairs = dict(part.split("=", 1) for part in text.split(",") if part.strip())
+    options = {name.strip(): value.strip() for name, value in pairs.items()}
+    if not all("." in name and value for name, value in options.items()):
+        raise ValueError(text)
+    return options
 
 
 def _microusd(text: str) -> int:
@@ -166,6 +183,8 @@ WORDS = Kind(_words, form="list")
 URL = Kind(_url)
 URLS = Kind(_urls, form="table")
 """URLs by name: ``openai=https://…,fal=https://…``."""
+OPTIONS = Kind(_options, form="table")
+"""Facts by provider and name: ``google.project=…,bedrock.region=…``."""
 USD = Kind(_microusd, show=lambda microusd: microusd / MICRO)
 """Dollars; the value is in micro-dollars."""
 GPU_HOUR = Kind(_gpu_hour, form="table")

@@ -18,12 +18,13 @@ from ..moderation.policy import load as load_policy
 from ..moderation.registry import open_checkers
 from ..provenance.keys import signing_identity
 from ..provenance.signing import CredentialSigner
+from ..providers.accounts import options
 from ..providers.base import Provider
 from ..providers.http import HttpClient, Secret, Timeouts
 from ..providers.keys import Keys
 from ..providers.keytest import KeyTest, try_key
 from ..providers.models import Catalog
-from ..providers.registry import names, open_moderations, open_provider
+from ..providers.registry import names, open_provider, open_service
 from ..storage.spool import Spool
 from .books import LocalBooks
 from .call import Entry
@@ -128,8 +129,11 @@ class Engine:
     def provider(self, name: str) -> Provider:
         """The adapter of this provider, with its key. Raises MissingKey."""
         if name not in self._providers:
-            self._providers[name] = open_provider(name, self._http, key=self._key(name), **self._place(name))
+            self._providers[name] = self._opened(name)
         return self._providers[name]
+
+    def _opened(self, name: str) -> Provider:
+        return open_provider(name, self._http, key=self._key(name), **self._place(name), **self._options(name))
 
     def keys_changed(self) -> None:
         """Forget what was opened with the keys as they were. Calls that are under way keep theirs."""
@@ -163,12 +167,15 @@ class Engine:
 
     def _connect(self, name: str) -> JsonClient | None:
         """A client to this provider's moderations, for the checker that asks it; None without a key."""
-        if not (self._sandbox_url or self.keys.find(name)):
+        if not (self._sandbox_url or self.keys.place(name)):
             return None
-        return open_moderations(self._http, key=self._key(name), **self._place(name))
+        return open_service(name, self._http, key=self._key(name), **self._place(name), **self._options(name))
 
     def _place(self, name: str) -> dict[str, Any]:
         return {"sandbox_url": self._sandbox_url, "base_url": self.settings.provider_urls.get(name)}
+
+    def _options(self, name: str) -> dict[str, Any]:
+        return {"options": options(name, self.settings.provider_options)}
 
     def _key(self, name: str) -> Secret:
         # The sandbox takes any key, and a real one must never be sent to it.

@@ -15,8 +15,9 @@ adapter's. An adapter repeats by itself only what costs nothing: status polls an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
@@ -86,6 +87,8 @@ class Answer:
     """The charge itself, where the provider states it; else it is computed from ``usage`` and the catalog's price."""
 
 
+NO_OPTIONS: Mapping[str, str] = MappingProxyType({})
+
 OnAccepted = Callable[[Accepted], Awaitable[None]]
 
 
@@ -101,11 +104,18 @@ class Provider(ABC):
     @classmethod
     @abstractmethod
     def open(
-        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+        cls,
+        http: HttpClient,
+        *,
+        key: Secret,
+        sandbox_url: str | None = None,
+        base_url: str | None = None,
+        options: Mapping[str, str] = NO_OPTIONS,
     ) -> Self:
         """The adapter, bound to its key and to the live API (behind ``base_url`` where that is given), or a sandbox's.
 
-        Asks nobody anything.
+        ``options`` are the account's facts that are no secret (``accounts.py``); ``key`` is ``NO_KEY`` where the
+        machine's own account is to be used. Asks nobody anything. Raises BadSetting for a fact that is missing.
         """
 
     @abstractmethod

@@ -8,11 +8,13 @@ from typing import Literal
 
 from ..config import Settings
 from ..errors import InvalidInput, MissingKey
+from .accounts import ACCOUNTS, accounts
 from .keyfile import KeyFile
 from .keyring_store import KeyringStore
-from .secret import Secret
+from .secret import NO_KEY, Secret
 
-Place = Literal["environment", "keyring", "file"]
+Place = Literal["environment", "keyring", "file", "account"]
+"""``account`` is no key: the machine's own account, as the vendor's tools find it (``accounts.py``)."""
 
 VARIABLES: dict[str, tuple[str, ...]] = {
     "openai": ("OPENAI_API_KEY",),
@@ -26,9 +28,12 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "huggingface": ("HF_TOKEN",),
     "bedrock": ("AWS_BEARER_TOKEN_BEDROCK",),
     "azure": ("AZURE_OPENAI_API_KEY",),
+    "content-safety": ("AZURE_CONTENT_SAFETY_KEY", "CONTENT_SAFETY_KEY"),
+    "google-vision": ("GOOGLE_VISION_API_KEY",),
 }
-"""Every provider, and the environment variables its own tools read; the first that is set counts."""
+"""Every provider and service that takes a key, and the variables its own tools read; the first that is set counts."""
 
+_EVERY = (*VARIABLES, *(name for name in ACCOUNTS if name not in VARIABLES))
 _LONGEST = 4096
 
 
@@ -42,6 +47,7 @@ class Keys:
         self, settings: Settings, *, env: Mapping[str, str] | None = None, keyring: KeyringStore | None = None
     ) -> None:
         self._env = os.environ if env is None else env
+        self._accounts = accounts(settings.provider_accounts)
         self._keyring = keyring or KeyringStore()
         self._file = KeyFile((settings.keys_dir or settings.data_dir) / "keys.json")
 
@@ -51,24 +57,26 @@ class Keys:
         return Secret(found[1]) if found else None
 
     def require(self, provider: str) -> Secret:
-        """The provider's key. Raises MissingKey, which says both ways to supply one."""
+        """The provider's key; ``NO_KEY`` where there is none and this machine has an account instead.
+
+        Raises MissingKey, which says both ways to supply one.
+        """
         if (key := self.find(provider)) is not None:
             return key
-        raise MissingKey(
-            f"No key for {provider} is set.",
-            hint=f"In ComfyUI: Settings > Mintmark > Keys. Elsewhere set the environment variable "
-            f"{VARIABLES[provider][0]}, or run: mintmark keys set {provider}",
-            provider=provider,
-        )
+        if provider in self._accounts:
+            return NO_KEY
+        raise MissingKey(f"No key for {provider} is set.", hint=_how(provider), provider=provider)
 
     def place(self, provider: str) -> Place | None:
         """Where the provider's key comes from, or None. Raises InvalidInput where what is there cannot be a key."""
         found = self._look(provider)
-        return found[0] if found else None
+        if found:
+            return found[0]
+        return "account" if provider in self._accounts else None
 
     def present(self) -> dict[str, Place]:
-        """Which providers have a key, and where it comes from. Names only."""
-        return {provider: found[0] for provider in VARIABLES if (found := self._look(provider))}
+        """Which providers can be called, and what with: a key and where it comes from, or an account. Names only."""
+        return {provider: where for provider in _EVERY if (where := self.place(provider))}
 
     def set(self, provider: str, value: str) -> Place:
         """Keep a key for later, in the keyring where there is one, and say where it went.
@@ -96,7 +104,7 @@ class Keys:
 
     def _look(self, provider: str) -> tuple[Place, str] | None:
         _known(provider)
-        for variable in VARIABLES[provider]:
+        for variable in VARIABLES.get(provider, ()):
             if value := self._env.get(variable, "").strip():
                 return "environment", _checked(provider, value, variable)
         # Other tools and hands write to these two as well: a stray line break must not reach a header.
@@ -108,8 +116,20 @@ class Keys:
 
 
 def _known(provider: str) -> None:
+    if provider not in _EVERY:
+        raise InvalidInput(f"{provider!r} is no provider.", hint=f"Providers: {', '.join(_EVERY)}.")
+
+
+def _how(provider: str) -> str:
+    """Every way to be known to it."""
+    account = f"to use this machine's account: MINTMARK_PROVIDER_ACCOUNTS={provider}" if provider in ACCOUNTS else ""
     if provider not in VARIABLES:
-        raise InvalidInput(f"{provider!r} is no provider.", hint=f"Providers: {', '.join(VARIABLES)}.")
+        return f"{account.capitalize()} (docs/providers.md)."
+    key = (
+        "In ComfyUI: Settings > Mintmark > Keys. Elsewhere set the environment variable "
+        f"{VARIABLES[provider][0]}, or run: mintmark keys set {provider}"
+    )
+    return f"{key}; {account}" if account else key
 
 
 def _checked(provider: str, value: str, where: str = "what was given") -> str:

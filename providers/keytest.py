@@ -109,7 +109,7 @@ async def try_key(
 ) -> KeyTest:
     """Ask the provider's free question with this key: live, at the sandbox, or behind a gateway. Raises nothing."""
     probe = PROBES.get(provider)
-    if probe is None or (base_url and not sandbox_url and not probe.gateway):
+    if probe is None or not key or (base_url and not sandbox_url and not probe.gateway):
         return KeyTest(outcome="unclear", message="This cannot be tried for free; the first image will tell.")
     base = f"{sandbox_url.rstrip('/')}{probe.sandbox}" if sandbox_url else below(base_url or probe.base, probe.bare)
     asking = http.send(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -86,12 +86,17 @@ class Scale(_Frozen):
     """Of the result."""
 
 
+Source = Annotated[str, Field(min_length=3)]
+"""The page, package or file in which a fact was read, so that somebody else can look there again."""
+
+
 class Licence(_Frozen):
-    """What may be done with the output or the weights, and where that is written."""
+    """What may be done with the output or the weights, and where and when that was read."""
 
     name: str
     commercial_use: bool | None
-    source: str
+    as_of: date | None = None
+    source: Source
 
 
 class Governance(_Frozen):
@@ -99,10 +104,16 @@ class Governance(_Frozen):
 
     trains_on_data: bool | None
     retention: str | None
+    """How long what is kept, in words."""
+    retention_days: float | None = Field(default=None, ge=0)
+    """The longest of that, in days, where all of it has an end; 0: nothing is kept."""
     region: str | None
+    """Where it is processed, in words."""
+    regions: tuple[Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z0-9]+)*$")], ...] = ()
+    """Where one can have it processed and nowhere else, as the provider states it: ``eu``, ``us``, ``us-west-2``."""
     indemnified: bool | None
     as_of: date
-    source: str
+    source: Source
 
 
 class Lifecycle(_Frozen):
@@ -112,7 +123,7 @@ class Lifecycle(_Frozen):
     retires_on: date | None = None
     replaced_by: str | None = None
     as_of: date
-    source: str
+    source: Source
 
 
 class Model(_Frozen):

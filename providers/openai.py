@@ -17,7 +17,7 @@ from typing_extensions import Self
 
 from ..errors import BadAnswer, Charged, ChargeUnknown, InternalError, InvalidInput, ResultLost
 from ..metering.prices import PerToken, Quantities, charge, quote
-from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .base import NO_OPTIONS, Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .hosts import base_of
 from .http import Failure, HttpClient, Reply
 from .imagefile import alpha_mask, is_whole, media_type, size_of
@@ -51,7 +51,13 @@ class OpenAI(Provider):
 
     @classmethod
     def open(
-        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+        cls,
+        http: HttpClient,
+        *,
+        key: Secret,
+        sandbox_url: str | None = None,
+        base_url: str | None = None,
+        options: Mapping[str, str] = NO_OPTIONS,
     ) -> Self:
         """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
         return cls(http, key=key, base_url=where(sandbox_url, base_url))

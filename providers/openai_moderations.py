@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import BadAnswer, ProviderError
+from .base import NO_OPTIONS
 from .http import Failure, HttpClient
 from .openai import BASE_URL, bearer, where
 from .openai_errors import VENDOR, refusal
@@ -38,7 +39,12 @@ class ModerationsClient:
 
 
 def openai_moderations_client(
-    http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+    http: HttpClient,
+    *,
+    key: Secret,
+    sandbox_url: str | None = None,
+    base_url: str | None = None,
+    options: Mapping[str, str] = NO_OPTIONS,
 ) -> ModerationsClient:
     """A client for OpenAI's moderations: live, a sandbox's, or behind a gateway."""
     return ModerationsClient(http, key=key, base_url=where(sandbox_url, base_url))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from typing_extensions import Self
 
 from ..errors import Charged, ProviderDown
-from .base import Accepted, Provider, ResultImage
+from .base import NO_OPTIONS, Accepted, Provider, ResultImage
 from .download import downloaded
 from .hosts import Hosts, below
 from .http import Again, Failure, HttpClient, Reply
@@ -37,7 +37,13 @@ class Queued(Provider):
 
     @classmethod
     def open(
-        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+        cls,
+        http: HttpClient,
+        *,
+        key: Secret,
+        sandbox_url: str | None = None,
+        base_url: str | None = None,
+        options: Mapping[str, str] = NO_OPTIONS,
     ) -> Self:
         """Against the live API (``base_url``: a region's, or a gateway of the user's own), or a sandbox's."""
         if sandbox_url is not None:

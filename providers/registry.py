@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from ..discovery import members
 from ..errors import UnknownModel
-from .base import Provider
+from .base import NO_OPTIONS, Provider
 from .bfl import Bfl
 from .fal import Fal
 from .http import HttpClient
 from .openai import OpenAI
-from .openai_moderations import ModerationsClient, openai_moderations_client
+from .openai_moderations import openai_moderations_client
 from .replicate import Replicate
 from .secret import Secret
 from .stability import Stability
 
 ADAPTERS: tuple[Any, ...] = (OpenAI, Fal, Bfl, Replicate, Stability)
 """To add a provider: write its file, add its class here, and its models to ``catalog/``. Each has ``open``."""
+
+
+class Service(Protocol):
+    """A moderation service that a checker asks (``moderation/base.py`` says how)."""
+
+    async def post_json(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON object answered to a POST. Raises ProviderError; nothing is ever charged."""
+
+
+SERVICES: Mapping[str, Callable[..., Service]] = {"openai": openai_moderations_client}
+"""Moderation services by the name that their checker asks for. To add one: write its client, and name it here."""
 
 
 def open_provider(
@@ -28,6 +39,7 @@ def open_provider(
     key: Secret,
     sandbox_url: str | None = None,
     base_url: str | None = None,
+    options: Mapping[str, str] = NO_OPTIONS,
     adapters: Sequence[Any] = ADAPTERS,
 ) -> Provider:
     """The provider's adapter, bound to its key and to the live API, or to the sandbox at ``sandbox_url``.
@@ -38,15 +50,21 @@ def open_provider(
     known = _known(adapters)
     if name not in known:
         raise UnknownModel(f"No provider {name!r} can be called here.", hint=f"Providers: {', '.join(known)}.")
-    opened: Provider = known[name].open(http, key=key, sandbox_url=sandbox_url, base_url=base_url)
+    opened: Provider = known[name].open(http, key=key, sandbox_url=sandbox_url, base_url=base_url, options=options)
     return opened
 
 
-def open_moderations(
-    http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
-) -> ModerationsClient:
-    """A client for OpenAI's moderations: live, the sandbox's, or behind a gateway."""
-    return openai_moderations_client(http, key=key, sandbox_url=sandbox_url, base_url=base_url)
+def open_service(
+    name: str,
+    http: HttpClient,
+    *,
+    key: Secret,
+    sandbox_url: str | None = None,
+    base_url: str | None = None,
+    options: Mapping[str, str] = NO_OPTIONS,
+) -> Service:
+    """A client of a moderation service: live, the sandbox's, or behind a gateway. Raises KeyError for one unknown."""
+    return SERVICES[name](http, key=key, sandbox_url=sandbox_url, base_url=base_url, options=options)
 
 
 def names() -> tuple[str, ...]:

@@ -19,6 +19,9 @@ class Secret:
         for part in value.split(":"):
             log.hide(part)
 
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
     def reveal(self) -> str:
         """The value itself. Called where a header is made, and nowhere else."""
         return self._value
@@ -37,3 +40,7 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("A secret is not pickled.")
+
+
+NO_KEY = Secret("")
+"""No key: the provider is called with this machine's own account (``accounts.py``). It is falsy, as no key else is."""

@@ -8,6 +8,7 @@ and its handle is empty; a creative upscaling is named by its generation id and 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from typing_extensions import Self
 
 from ..errors import BadAnswer, ChargeUnknown, ProviderDown, ResultLost
 from ..metering.prices import Quantities
-from .base import Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
+from .base import NO_OPTIONS, Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .hosts import base_of
 from .http import Failure, HttpClient, Reply, passing
 from .limits import check
@@ -50,7 +51,13 @@ class Stability(Provider):
 
     @classmethod
     def open(
-        cls, http: HttpClient, *, key: Secret, sandbox_url: str | None = None, base_url: str | None = None
+        cls,
+        http: HttpClient,
+        *,
+        key: Secret,
+        sandbox_url: str | None = None,
+        base_url: str | None = None,
+        options: Mapping[str, str] = NO_OPTIONS,
     ) -> Self:
         """Against the live API (behind ``base_url`` where that is given), or a sandbox's."""
         return cls(http, key=key, base_url=base_of(BASE_URL, SANDBOX_PREFIX, sandbox_url, base_url))
