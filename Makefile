@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: run test lint bench acceptance chaos typescript house mutants clean
+.PHONY: run test again lint bench acceptance chaos typescript house mutants clean
 
 run: $(VENV)/.ready
 	$(BIN)/mintmark run text-to-image -o $(OUT)
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 -q -m "not acceptance" --durations=10 $(ARGS)
+
+# What failed of the last run, once more and one at a time: tells a busy machine from a broken line.
+again: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none --maxfail=5 -m "not acceptance" $(ARGS)
 
 acceptance: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q -rs -m "acceptance or comfyui" $(ARGS)

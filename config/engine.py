@@ -47,6 +47,12 @@ class Settings(Section):
         kinds.OPTIONS,
         steers=True,
     )
+    provider_limits: Mapping[str, str] = setting(
+        "MINTMARK_PROVIDER_LIMITS",
+        "The most a process asks of a provider: `bfl.concurrency=6,firefly.per_minute=4` (default: as vendors state).",
+        {},
+        kinds.OPTIONS,
+    )
     provider_accounts: tuple[str, ...] = setting(
         "MINTMARK_PROVIDER_ACCOUNTS",
         "Providers called with this machine's account where they have no key: `bedrock,google` (docs/providers.md).",
@@ -86,6 +92,12 @@ class Settings(Section):
     )
     workflows: tuple[Path, ...] = setting(
         "MINTMARK_WORKFLOWS", "Folders of your own workflows, beside the shipped ones.", (), kinds.PATHS
+    )
+    catalog: Path | None = setting(
+        "MINTMARK_CATALOG",
+        "JSON file of your own models and prices, laid over the shipped catalog (docs/catalog.md).",
+        None,
+        kinds.PATH,
     )
     keep_prompt: bool | None = setting(
         "MINTMARK_KEEP_PROMPT",

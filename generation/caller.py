@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 
 from .. import log, tracing
@@ -31,6 +31,10 @@ CANCEL_PATIENCE_S = 2.0
 is learned in the background while the process lives, and otherwise by the next one."""
 
 
+def _at_once(_provider: str, _model: str) -> AbstractAsyncContextManager[None]:
+    return nullcontext()
+
+
 @dataclass(kw_only=True)
 class Caller:
     """Makes calls and finishes those that a dead process left behind."""
@@ -40,6 +44,8 @@ class Caller:
     spool: Spool
     provider: Callable[[str], Provider]
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    turn: Callable[[str, str], AbstractAsyncContextManager[None]] = _at_once
+    """Waits until a call of this provider and model may be made, and is open while it is (``providers/turns.py``)."""
     own_sandbox: str | None = None
     """The URL of a sandbox that ends with this process. Its calls that nobody can find any more are owed to nobody."""
     _results: Results = field(init=False)
@@ -120,13 +126,20 @@ class Caller:
     # -- asking ---------------------------------------------------------------------------------------------------
 
     async def _ask(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
-        # From here on the POST may leave at any moment, so this is written, durably, before it can.
+        waiting = True
         try:
-            call = await surely(self.journal.begin, call.call_id)
-        except asyncio.CancelledError:
-            await self._outcomes.move(call, "released", reason="canceled before it was asked")
+            async with self.turn(provider.name, prepared.model.name):
+                # From here on the POST may leave at any moment, so this is written, durably, before it can.
+                call = await surely(self.journal.begin, call.call_id)
+                waiting = False
+                return await self._asked(provider, prepared, call)
+        except (ProviderError, asyncio.CancelledError) as exc:
+            if waiting:
+                reason = exc.code if isinstance(exc, ProviderError) else "canceled before it was asked"
+                await self._outcomes.move(call, "released", reason=reason)
             raise
 
+    async def _asked(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
         async def on_accepted(accepted: Accepted) -> None:
             await self._outcomes.move(call, "accepted", request_id=accepted.request_id, handle=accepted.handle)
 

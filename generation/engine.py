@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import log
 from ..config import Settings
@@ -20,11 +21,13 @@ from ..provenance.keys import signing_identity
 from ..provenance.signing import CredentialSigner
 from ..providers.accounts import options
 from ..providers.base import Provider
+from ..providers.gate import Gate
 from ..providers.http import HttpClient, Secret, Timeouts
 from ..providers.keys import Keys
 from ..providers.keytest import KeyTest, try_key
 from ..providers.models import Catalog
 from ..providers.registry import names, open_provider, open_service
+from ..providers.turns import Turns, check_limits, limits
 from ..storage.spool import Spool
 from .books import LocalBooks
 from .call import Entry
@@ -64,7 +67,9 @@ class Engine:
         self._sandbox_url = sandbox_url
         self._listener = listener
         self._pack_version = pack_version
+        check_limits(settings.provider_limits, names())
         self._providers: dict[str, Provider] = {}
+        self._turns: dict[str, Turns] = {}
         self._moderators: dict[str, Moderator] = {}
         self._signer: CredentialSigner | None = None
         self._signer_lock = threading.Lock()
@@ -88,12 +93,13 @@ class Engine:
         stack.callback(self.ledger.close)
         self.books = LocalBooks(self.ledger, self.journal, self.journal.journal_id)
         timeouts = Timeouts(total_s=self.settings.provider_timeout_s)
-        self._http = await stack.enter_async_context(HttpClient(timeouts=timeouts))
+        self._http = await stack.enter_async_context(HttpClient(timeouts=timeouts, private_hosts=self._own_hosts()))
         self.caller = Caller(
             journal=self.journal,
             catalog=self.catalog,
             spool=self.spool,
             provider=self.provider,
+            turn=lambda provider, model: self._turns_of(provider).turn(model),
             own_sandbox=self._sandbox_url if self.settings.sandbox_url is None else None,
         )
         # The last in is the first out: calls still being resumed end first, then what they cost is booked.
@@ -132,8 +138,19 @@ class Engine:
             self._providers[name] = self._opened(name)
         return self._providers[name]
 
+    def _own_hosts(self) -> set[str]:
+        """Hosts of the user's own gateways: their files may come from a private address."""
+        return {urlsplit(url).hostname or "" for url in self.settings.provider_urls.values()}
+
+    def _turns_of(self, name: str) -> Turns:
+        if name not in self._turns:
+            most = limits(name, self.settings.provider_limits, live=not self._sandbox_url)
+            self._turns[name] = Turns(provider=name, limits=most, gate=Gate(time.monotonic))
+        return self._turns[name]
+
     def _opened(self, name: str) -> Provider:
-        return open_provider(name, self._http, key=self._key(name), **self._place(name), **self._options(name))
+        http = self._http.behind(self._turns_of(name).gate)
+        return open_provider(name, http, key=self._key(name), **self._place(name), **self._options(name))
 
     def keys_changed(self) -> None:
         """Forget what was opened with the keys as they were. Calls that are under way keep theirs."""

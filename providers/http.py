@@ -9,20 +9,22 @@ aiohttp is imported when the first request is made, so that the node pack can be
 from __future__ import annotations
 
 import asyncio
+import copy
 import json as jsonlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urlencode, urljoin
 
 from typing_extensions import Self
 
 from .. import __version__, log
 from ..clock import utc_now
+from ..errors import ForbiddenTarget
 from .multipart import Part, encode
 from .retry import PASSING, Repeat, Retries, retry_after
 from .secret import Secret as Secret  # offered here too: who opens a client brings a key
@@ -31,6 +33,7 @@ from .urls import is_safe, place
 if TYPE_CHECKING:
     import aiohttp
 
+    from .gate import Gate
     from .submission import Submission
 
 MIB = 1024 * 1024
@@ -109,6 +112,11 @@ OnChunk = Callable[[bytes], Awaitable[None]]
 """Given a part of a body as soon as it is there."""
 Again = Callable[[Reply], bool]
 """Whether this answer means that the request was not processed and may be repeated."""
+WaitOf = Callable[[Reply], "float | None"]
+"""Seconds that a vendor asks us to wait, where it says so elsewhere than in Retry-After."""
+Sign = Callable[[Mapping[str, str], bytes], Awaitable[Mapping[str, str]]]
+"""Given the other headers and the body as they go over the wire, the headers that prove who asks. Asked anew for each
+try, since a signature is good for minutes only; the URL it is for is then sent to the letter."""
 
 
 def throttled(reply: Reply) -> bool:
@@ -122,7 +130,11 @@ def passing(reply: Reply) -> bool:
 
 
 class HttpClient:
-    """Shared by all adapters of a process: ``async with HttpClient() as http``. Sessions are made when first needed."""
+    """Shared by all adapters of a process: ``async with HttpClient() as http``. Sessions are made when first needed.
+
+    It has no limit of its own on connections: waiting for a place would count against a call's time, and how many
+    calls run at once is decided above.
+    """
 
     def __init__(
         self,
@@ -133,16 +145,21 @@ class HttpClient:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         random: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
+        private_hosts: Iterable[str] = (),
     ) -> None:
+        """``private_hosts`` are the user's own, which may have private addresses: files are fetched there too."""
         self.timeouts = timeouts or Timeouts()
         self.sleep = sleep
         self.clock = clock
         self._retries = retries or Retries()
         self._max_bytes = max_bytes
         self._random = random
+        self._private_hosts = frozenset(private_hosts)
         self._stack = AsyncExitStack()
+        self._gate: Gate | None = None
         self._paid: aiohttp.ClientSession | None = None
         self._free: aiohttp.ClientSession | None = None
+        self._files: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -153,7 +170,15 @@ class HttpClient:
     async def close(self) -> None:
         """Close what was opened. Harmless to repeat."""
         await self._stack.aclose()
-        self._paid = self._free = None
+        self._paid = self._free = self._files = None
+
+    def behind(self, gate: Gate) -> Self:
+        """A client of the same kind, closed with this one, whose paid requests wait at the gate and tell it what they
+        were answered."""
+        made = copy.copy(self)
+        made._gate = gate
+        made._paid = made._free = made._files = None
+        return made
 
     async def send(
         self,
@@ -162,18 +187,24 @@ class HttpClient:
         *,
         headers: Mapping[str, str],
         json: Any = None,
-        form: Sequence[Part] | None = None,
+        form: Sequence[Part] | Mapping[str, str] | None = None,
+        data: bytes | None = None,
         max_bytes: int | None = None,
         repeat: Repeat,
         again: Again | None = None,
         submission: Submission | None = None,
         on_chunk: OnChunk | None = None,
+        sign: Sign | None = None,
+        wait_of: WaitOf | None = None,
+        guarded: bool = False,
     ) -> Reply:
         """Make a request and read its whole answer, whatever its status; redirects are never followed.
 
+        ``data`` is a body as it stands, whose content type is among the headers.
         ``again`` says which answers may be repeated; by default 429 for ``unsent`` and :data:`PASSING` for
         ``idempotent``. The last answer is returned when the tries are used up. ``submission`` hears whether the
         request may have left, and says whether it may be repeated. ``on_chunk`` is given the body of a 200 as it comes.
+        ``guarded`` connects to public addresses only, whatever a name means at that moment.
         Raises NotSent, Lost, TooLarge and Forbidden.
         """
         if not is_safe(url):
@@ -182,12 +213,25 @@ class HttpClient:
         # In a thread where the body holds images: writing megabytes of JSON would hold up every other call.
         large = form is not None or _holds_files(json)
         extra, body = await asyncio.to_thread(_body, json, form) if large else _body(json, form)
-        attempt = 1
+        body = data if data is not None else body
+        # A content type that is brought along stays: AWS has one of its own for JSON.
+        headers, attempt = {**extra, **headers}, 1
         while True:
+            gate = self._gate if repeat == "unsent" else None
+            if gate is not None and (word := await self._opened(gate, method, url, submission)) is not None:
+                return word
+            signed = {**headers, **await sign(headers, body or b"")} if sign else headers
             if submission is not None:
                 submission.asked = True
             limit = max_bytes or self._max_bytes
-            outcome = await self._once(method, url, {**headers, **extra}, body, limit, repeat, on_chunk)
+            session = self._guarded() if guarded else self._session(repeat)
+            outcome = await self._once(
+                session, method, url, signed, body, limit, repeat, on_chunk, to_the_letter=sign is not None
+            )
+            if wait_of and isinstance(outcome, Reply) and outcome.retry_after_s is None:
+                outcome = replace(outcome, retry_after_s=wait_of(outcome))
+            if gate is not None and isinstance(outcome, Reply):
+                gate.told(outcome)
             pause = self._pause(outcome, attempt, repeat, again)
             if pause is None:
                 break
@@ -203,12 +247,25 @@ class HttpClient:
             raise outcome from None
         return outcome
 
+    async def _opened(self, gate: Gate, method: str, url: str, submission: Submission | None) -> Reply | None:
+        """Wait until the provider takes calls again. Its last 429 where that is longer than anybody waits."""
+        while (pause := gate.closed_for()) > 0:
+            word = gate.last_word()
+            if word is not None and pause > self._retries.longest_asked_s:
+                return word
+            pause += self._random() * self._retries.first_s
+            if submission is None:
+                await self.sleep(pause)
+            elif not await submission.rest(self.sleep, pause):
+                raise NotSent(method, url, "nobody waits for it any more")
+        return None
+
     async def download(self, url: str, *, allowed: Callable[[str], bool], max_bytes: int | None = None) -> Reply:
         """Fetch a file without any key, following at most three redirects; each stop must be ``allowed``."""
         for _ in range(_MOST_REDIRECTS + 1):
             if not allowed(url):
                 raise Forbidden("GET", url, "not a host that this provider's files come from")
-            reply = await self.send("GET", url, headers={}, max_bytes=max_bytes, repeat="idempotent")
+            reply = await self.send("GET", url, headers={}, max_bytes=max_bytes, repeat="idempotent", guarded=True)
             if reply.status not in _REDIRECTS or "location" not in reply.headers:
                 return reply
             url = _next(url, reply.headers["location"])
@@ -224,6 +281,7 @@ class HttpClient:
 
     async def _once(
         self,
+        session: aiohttp.ClientSession,
         method: str,
         url: str,
         headers: Mapping[str, str],
@@ -231,13 +289,17 @@ class HttpClient:
         limit: int,
         repeat: Repeat,
         on_chunk: OnChunk | None = None,
+        *,
+        to_the_letter: bool = False,
     ) -> Reply | Failure:
         import aiohttp
+        from yarl import URL
 
         try:
-            async with self._session(repeat).request(
+            async with session.request(
                 method,
-                url,
+                # Left to itself aiohttp writes "%3A" as ":", which is another URL to whoever checks a signature.
+                URL(url, encoded=True) if to_the_letter else url,
                 headers=headers,
                 # aiohttp writes plain bytes in one piece, which holds up the loop where there are megabytes of them.
                 data=BytesIO(body) if body is not None and len(body) > MIB else body,
@@ -255,28 +317,37 @@ class HttpClient:
                 return Reply(status=response.status, headers=response.headers, body=content, retry_after_s=asked)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             return NotSent(method, url, _reason(exc))
+        except ForbiddenTarget:
+            return Forbidden(method, url, "its host has an address that is not public")
         except aiohttp.InvalidURL:
             return Forbidden(method, url, "not a URL")
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as exc:
             return Lost(method, url, _reason(exc))
 
     def _session(self, repeat: Repeat) -> aiohttp.ClientSession:
+        import aiohttp
+
         if repeat == "idempotent":
-            self._free = self._free or self._open(force_close=False)
+            self._free = self._free or self._open(aiohttp.TCPConnector(limit=0))
             return self._free
         # A paid POST never rides on a reused connection. A server closes an idle one whenever it likes, and then
         # "closed before my request came" cannot be told from "took my request and died": a call that cost nothing
         # would have to be booked as one whose charge is unknown.
-        self._paid = self._paid or self._open(force_close=True)
+        self._paid = self._paid or self._open(aiohttp.TCPConnector(limit=0, force_close=True))
         return self._paid
 
-    def _open(self, *, force_close: bool) -> aiohttp.ClientSession:
+    def _guarded(self) -> aiohttp.ClientSession:
+        if self._files is None:
+            from .guarding import PublicConnector
+
+            self._files = self._open(PublicConnector(exempt=self._private_hosts, limit=0))
+        return self._files
+
+    def _open(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
         import aiohttp
 
-        # No limit of our own on connections: waiting for a place would count against a call's time, and how many
-        # calls run at once is decided above.
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, force_close=force_close),
+            connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": f"mintmark/{__version__}"},
         )
@@ -299,7 +370,10 @@ def _holds_files(value: Any) -> bool:
     return any(map(_holds_files, inside))
 
 
-def _body(json: Any, form: Sequence[Part] | None) -> tuple[dict[str, str], bytes | None]:
+def _body(json: Any, form: Sequence[Part] | Mapping[str, str] | None) -> tuple[dict[str, str], bytes | None]:
+    if isinstance(form, Mapping):
+        # As OAuth 2.0 has it (RFC 6749 4.4.2).
+        return {"Content-Type": "application/x-www-form-urlencoded"}, urlencode(form).encode()
     if form is not None:
         content_type, body = encode(form)
         return {"Content-Type": content_type}, body

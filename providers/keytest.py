@@ -72,6 +72,15 @@ PROBES: Mapping[str, Probe] = {
         "/replicate/v1",
         "/account",
     ),
+    "huggingface": Probe(
+        "Hugging Face",
+        "https://huggingface.co/settings/tokens",
+        "https://huggingface.co",
+        "/huggingface/hub",
+        "/api/whoami-v2",
+        # A gateway stands before the router, which is another host than the Hub.
+        gateway=False,
+    ),
     "bfl": Probe(
         "Black Forest Labs",
         "https://dashboard.bfl.ai",

@@ -16,7 +16,7 @@ LAYERS = (
     frozenset({"nodes", "runner", "orchestrator", "cli", "client"}),
     frozenset({"generation"}),
     frozenset({"providers", "moderation", "metering", "provenance", "storage", "workflows"}),
-    frozenset({"clock", "config", "discovery", "errors", "log", "tracing"}),
+    frozenset({"addresses", "clock", "config", "discovery", "errors", "log", "tracing"}),
 )
 FLOOR = LAYERS[3] - {"config"}
 """What everything may import, also what stands outside."""

@@ -10,16 +10,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ... import tracing
-from ...clock import utc_now
+from ...addresses import check_url
+from ...clock import Clock, utc_now
 from ...errors import InvalidInput
 from ...generation.graph_estimate import bound_microusd
 from ...moderation.moderator import Moderator
 from ...moderation.policy import load as load_policy
 from ...workflows.bind import Bound
 from ...workflows.format import WorkflowVersion
+from ..execution.retiring import check_pins
 from ..generations.pictures import ALLOWED, Pictures
 from ..jobs.job import Ordered
-from ..webhooks.addresses import check_url
 from .fitting import Fits
 from .order_shapes import Options
 from .reading import fingerprint
@@ -52,8 +53,8 @@ class Asked:
 class Intake:
     """One per app. It asks only what is known here: rules for texts, what live workers said of their nodes."""
 
-    def __init__(self, service: Service, threads: Threads) -> None:
-        self._service, self._threads = service, threads
+    def __init__(self, service: Service, threads: Threads, now: Clock = utc_now) -> None:
+        self._service, self._threads, self._now = service, threads, now
         fetch = partial(_fetched, service.service.allow_private_targets)
         self.pictures = Pictures(service.uploads, fetch)
         """Where pictures that an order names come from."""
@@ -64,8 +65,9 @@ class Intake:
     async def order(self, caller: Caller, asked: Asked) -> Ordered:
         """The order as it is written down.
 
-        Raises InvalidInput, UnknownInput, WorkerRefused, PromptBlocked, NotAnImage, ForbiddenTarget.
+        Raises InvalidInput, UnknownInput, ModelRetired, WorkerRefused, PromptBlocked, NotAnImage, ForbiddenTarget.
         """
+        warnings = check_pins(asked.version, asked.values, self._now().date())
         bound = self._bound(asked)
         await self._moderate(asked.version, bound.inputs)
         await self._check_superseded(caller, asked.options)
@@ -73,7 +75,7 @@ class Intake:
         # Fetched last: nothing is fetched for what is refused anyway.
         found = await self.pictures.bring(brought, caller.key_id or "")
         images = {**asked.images, **{name: found[f"inputs.{name}"] for name in asked.pictures}}
-        return self._ordered(caller, asked, bound, images)
+        return self._ordered(caller, asked, bound, images, warnings)
 
     # -- its values ---------------------------------------------------------------------------------------------------
 
@@ -96,9 +98,11 @@ class Intake:
         if job is None or not caller.sees(job.ordered.project):
             raise InvalidInput("supersedes: there is no such job.", field="supersedes", allowed="a job of yours")
 
-    def _ordered(self, caller: Caller, asked: Asked, bound: Bound, images: dict[str, str]) -> Ordered:
+    def _ordered(
+        self, caller: Caller, asked: Asked, bound: Bound, images: dict[str, str], warnings: tuple[str, ...]
+    ) -> Ordered:
         version, options = asked.version, asked.options
-        if options.deadline is not None and options.deadline <= utc_now():
+        if options.deadline is not None and options.deadline <= self._now():
             raise InvalidInput("deadline: it has passed already.", field="deadline", allowed="a time to come")
         if options.webhook_url is not None:
             # What is refused when it is called had better be refused now; what its name means is looked at then.
@@ -131,6 +135,7 @@ class Intake:
             traceparent=tracing.current(),
             surface=asked.surface,
             asked=asked.asked,
+            warnings=warnings,
         )
 
     def _allowance(self, bound: Bound, options: Options) -> int:

@@ -17,8 +17,8 @@ from urllib.parse import urljoin
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from ...addresses import check_address, check_url
 from ...errors import ForbiddenTarget, TargetFailed
-from .addresses import check_address, check_url
 from .outbox import target_of
 from .resolving import OwnThreads
 

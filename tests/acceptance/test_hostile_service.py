@@ -5,7 +5,7 @@ What is tried more closely where it is decided is not repeated here:
 - documents (deep, a key twice, NUL, half characters, NaN, long numbers), paths, methods, media types, packed bodies:
   ``orchestrator/api/test_hostile.py``, ``test_reading.py``, and at OpenAI's addresses ``test_openai_hostile.py``
 - what is no HTTP, ten thousand headers, callers that fall silent or leave: ``orchestrator/api/test_connections.py``
-- every spelling of a private address: ``orchestrator/webhooks/test_addresses.py``; redirects and names that change
+- every spelling of a private address: ``test_addresses.py``; redirects and names that change
   what they mean, at the client itself: ``test_targets.py``; forged and replayed deliveries: ``test_signing.py``
 - each way to change a link: ``storage/assets/test_links.py``; names that would break out of a header:
   ``test_serving.py``; pictures that are none: ``test_uploads.py``

@@ -51,11 +51,11 @@ class Stopper:
         finally:
             self.moment()
 
-    async def _once(self, *values: Any) -> Any:
+    async def _once(self, *values: Any, **named: Any) -> Any:
         self.moment()
         await asyncio.sleep(0)
         try:
-            return await self._send(*values)
+            return await self._send(*values, **named)
         finally:
             self.moment()
 

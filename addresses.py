@@ -1,6 +1,7 @@
 """Which addresses, ports and URLs a caller may have us call. Pure.
 
-What is asked for by name is checked again with the address that it is connected to: see :mod:`targets`.
+What is asked for by name is checked again with the address that it is connected to:
+``orchestrator/webhooks/targets.py`` and ``providers/guarding.py``.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from ...errors import ForbiddenTarget
+from .errors import ForbiddenTarget
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mintmark.errors import ForbiddenTarget
-from mintmark.orchestrator.webhooks.addresses import check_address, check_url
+from mintmark.addresses import check_address, check_url
 
 PRIVATE = [
     "127.0.0.1",
