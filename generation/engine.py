@@ -145,7 +145,8 @@ class Engine:
     def _turns_of(self, name: str) -> Turns:
         if name not in self._turns:
             most = limits(name, self.settings.provider_limits, live=not self._sandbox_url)
-            self._turns[name] = Turns(provider=name, limits=most, gate=Gate(time.monotonic))
+            clock, sleep = self._http.clock, self._http.sleep
+            self._turns[name] = Turns(provider=name, limits=most, gate=Gate(clock), sleep=sleep, clock=clock)
         return self._turns[name]
 
     def _opened(self, name: str) -> Provider:

@@ -12,6 +12,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,10 @@ async def generate(folder: Path, url: str, model: str, job_id: str, at: int, cou
     forks.set_forkserver_preload([__name__, "aiohttp", "PIL.Image", "sqlite3"])
     process = forks.Process(target=_run, args=(told, (str(folder), url, model, job_id, at, count)))
     process.start()
-    await asyncio.to_thread(process.join)
+    # Only waited for in a thread. Its status is read in this one, as by each start of another process, which looks who
+    # has ended: of two who read it at the same time, one would find nothing and tell 255.
+    await asyncio.to_thread(wait, [process.sentinel])
+    process.join()
     status = process.exitcode
     assert status in (0, -signal.SIGKILL), status
     return status, int(told.read_text()) if told.exists() else 0

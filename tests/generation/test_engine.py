@@ -91,7 +91,14 @@ async def test_what_a_granted_job_of_a_dead_submitter_spent_is_booked_at_the_nex
 
 
 async def test_what_is_resumed_in_the_background_is_booked_before_the_end(tmp_path: Path) -> None:
-    async with Sandbox(latency_s=0.1) as sandbox, open_lab(tmp_path, sandbox) as lab:
+    # It takes longer than an engine needs to open, on a loaded machine, too; and its first asker looks away meanwhile.
+    async with Sandbox(latency_s=2.0) as sandbox, open_lab(tmp_path, sandbox) as lab:
+        looks_again = asyncio.Event()
+
+        async def look_away(_: float) -> None:
+            await looks_again.wait()
+
+        lab.engine._http.sleep = look_away
         job = lab.by_hand()
         task = asyncio.ensure_future(lab.generate(job))
         while "accepted" not in lab.states():
@@ -103,6 +110,7 @@ async def test_what_is_resumed_in_the_background_is_booked_before_the_end(tmp_pa
             assert other.states() == ["accepted"]
         assert journal.call(lab.calls()[0].call_id).state == "settled"  # type: ignore[union-attr]
         assert lab.engine.ledger.totals().settled_microusd == 3000
+        looks_again.set()
         made = await task
         assert len(made.pictures) == 1
         assert len(await lab.bill()) == 1
