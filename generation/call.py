@@ -41,6 +41,10 @@ STEPS: dict[State, frozenset[State]] = {
 }
 
 
+DELIVERY = "delivery"
+"""The parameter of a call that is not the model's own: ``batch`` where it was not asked for at once."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -13,7 +13,7 @@ from ..providers.base import Accepted, Answer, Prepared, Provider
 from ..providers.model import Model
 from ..providers.models import Catalog
 from ..storage.spool import Spool
-from .call import Call, NewCall
+from .call import DELIVERY, Call, NewCall
 from .journal import Journal
 from .outcomes import Outcomes, charge_unknown
 from .results import Asked, Results
@@ -147,9 +147,16 @@ class Caller:
         return await self._finish(provider, prepared.model, call, work)
 
     async def _resume(self, provider: Provider, call: Call) -> tuple[Call, Answer]:
-        model = self.catalog.known(call.model)
+        model = self._model_of(call)
         accepted = Accepted(request_id=call.request_id or "", handle=call.handle or {})
         return await self._finish(provider, model, call, provider.resume(model, accepted))
+
+    def _model_of(self, call: Call) -> Model:
+        """The model at the price that the call was asked at."""
+        model = self.catalog.known(call.model)
+        if call.parameters.get(DELIVERY) != "batch" or model.batch is None:
+            return model
+        return model.model_copy(update={"price": model.batch.price})
 
     async def _finish(
         self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from ..moderation.verdict import Verdict
+from ..providers.request import Delivery
 from .call import Call, Entry
 
 
@@ -65,6 +66,8 @@ class JobContext(_Frozen):
     mode: Literal["live", "sandbox"]
     """A worker in the other mode refuses the job: play money and real money are never mixed up."""
     on_unknown: Literal["strict", "available"] = "strict"
+    delivery: Delivery = "now"
+    """``batch``: its hosted calls may take a day, at the price that their vendors then ask; a model without it fails."""
     keep_prompt: bool | None = None
     """True: the credential may hold the prompt itself. False: nor may a saved file hold the graph, in which it stands.
     None: only its digest stands in the credential, and the save node decides on the graph."""
@@ -89,6 +92,9 @@ class Receipt(_Frozen):
     microusd: int
     state: Literal["settled", "unknown", "cached", "local"]
     """``local``: no call, but the worker's own GPU; see :mod:`..metering.local`."""
+    price_source: str | None = None
+    """Who says that it costs so much: the provider itself, or where and when the price was read, and whether the user's
+    own catalog has it."""
 
 
 class Allowance(_Frozen):
@@ -162,12 +168,13 @@ def receipt_of(call: Call) -> Receipt | None:
     """The receipt of a call, or None where nothing was (or may have been) charged."""
     if call.state not in ("settled", "unknown"):
         return None
-    unsure = call.state == "unknown"
+    unsure, result = call.state == "unknown", call.result or {}
     return Receipt(
         call_id=call.call_id,
         provider=call.provider,
         model=call.model,
         request_id=call.request_id,
         microusd=call.hold_microusd if unsure else call.charged_microusd,
-        state="unknown" if unsure else ("cached" if (call.result or {}).get("cached_of") else "settled"),
+        state="unknown" if unsure else ("cached" if result.get("cached_of") else "settled"),
+        price_source=result.get("price_source"),
     )

@@ -29,6 +29,7 @@ from ..providers.models import Catalog
 from ..providers.registry import names, open_provider, open_service
 from ..providers.turns import Turns, check_limits, limits
 from ..storage.spool import Spool
+from .apps import Apps
 from .books import LocalBooks
 from .call import Entry
 from .caller import Caller
@@ -63,7 +64,8 @@ class Engine:
     ) -> None:
         self.settings = settings
         self.keys = Keys(settings)
-        self.catalog = Catalog.load()
+        self.apps = Apps(settings.books_dir / "apps", self.provider)
+        self.catalog = Catalog.load().with_apps(self.apps.kept())
         self._sandbox_url = sandbox_url
         self._listener = listener
         self._pack_version = pack_version
@@ -125,6 +127,7 @@ class Engine:
             spool=self.spool,
             judge=self.judge,
             pack_version=self._pack_version,
+            apps=self.apps,
         )
 
     def reachable(self) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def _matters(price: Price) -> list[str]:
     if isinstance(price, PerImage):
         return sorted({name for tier in price.tiers for name in tier.when})
     if isinstance(price, PerToken):
-        return ["quality"]
+        return [price.tokens_by]
     return [_STEPS] if isinstance(price, PerStep) else []
 
 
@@ -154,8 +154,8 @@ def _least(price: Price, asked: Quantities, parameters: dict[str, Any]) -> int:
     if isinstance(price, PerSecond):
         return 0
     if isinstance(price, PerToken):
-        by_quality = price.output_tokens_1024
-        one = by_quality.get(str(parameters.get("quality")), min(by_quality.values()))
+        rows = price.output_tokens_1024
+        one = rows.get(str(parameters.get(price.tokens_by)), min(rows.values()))
         area = float(asked.known("megapixels")) * 1_000_000 / 1024**2
         tokens = {"output_tokens": int(one * min(area, 1.0)) * asked.images, "text_tokens": 0, "image_tokens": 0}
         return charge(price, asked.model_copy(update=tokens), parameters)

@@ -11,6 +11,7 @@ from ..metering.prices import charge, measured, usd
 from ..providers.base import Answer
 from ..providers.model import Model
 from ..providers.models import Catalog
+from ..providers.own_catalog import price_source
 from .call import Call, State
 from .journal import Journal
 from .results import Results
@@ -52,7 +53,8 @@ class Outcomes:
 
     def _settled(self, model: Model, call: Call, answer: Answer) -> Call:
         # The images come first: they are safe before the call counts as settled.
-        result = self.results.kept(answer)
+        said = "the provider's own answer" if answer.charge_microusd is not None else price_source(model)
+        result = {**self.results.kept(answer), "price_source": said}
         facts = {"microusd": self._charge(model, call, answer), "request_id": answer.request_id, "result": result}
         return self.journal.move(call.call_id, "settled", **facts)
 

@@ -36,6 +36,10 @@ class Output(_Frozen):
     """Of the decoded RGB bytes, row by row: tells whether pixels were changed since. ComfyUI's IMAGE has no alpha."""
 
 
+_PRIVATE = {"verdicts", "receipts", "outputs", "node_id", "warnings"}
+"""What of a record a credential does not say, or says otherwise."""
+
+
 class Record(_Frozen):
     """How the images of one node execution were made."""
 
@@ -68,6 +72,8 @@ class Record(_Frozen):
     policy: str
     workflow: WorkflowRef | None = None
     mode: Literal["live", "sandbox"]
+    warnings: tuple[str, ...] = ()
+    """What whoever made it should know: the model ends soon."""
     made_at: datetime
     provider_ms: int = Field(ge=0)
     """From asking to having the bytes."""
@@ -82,7 +88,7 @@ class Record(_Frozen):
 
     def public(self) -> dict[str, Any]:
         """What a file's credential says of it: no user, no scores, the prompt only where it was kept."""
-        facts = self.model_dump(mode="json", exclude={"verdicts", "receipts", "outputs", "node_id"}, exclude_none=True)
+        facts = self.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
         facts["outputs"] = [output.sha256 for output in self.outputs]
         facts["cost_microusd"] = self.total_microusd
         facts["requests"] = [receipt.request_id for receipt in self.receipts if receipt.request_id]

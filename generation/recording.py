@@ -12,6 +12,7 @@ from ..moderation.verdict import Verdict
 from ..providers.base import Prepared
 from ..providers.model import Model
 from ..providers.request import GenerationRequest
+from ..providers.retiring import warning_of
 from .context import JobContext, receipt_of
 from .journal import Journal
 from .record import Output, Record, Seed
@@ -65,6 +66,7 @@ def recorded(facts: Facts, journal: Journal) -> Record:
         verdicts=tuple(facts.verdicts),
         policy=facts.verdicts[0].policy,
         workflow=job.workflow,
+        warnings=(warning,) if (warning := warning_of(facts.model, facts.made_at.date())) else (),
         mode=job.mode,
         made_at=facts.made_at,
         provider_ms=facts.elapsed_ms,

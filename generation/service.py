@@ -13,7 +13,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -35,10 +35,12 @@ from ..moderation.verdict import Verdict
 from ..providers.base import Prepared, Provider
 from ..providers.model import Model
 from ..providers.models import Catalog
-from ..providers.request import GenerationRequest
+from ..providers.request import Delivery, GenerationRequest
+from ..providers.retiring import warning_of
 from ..storage.spool import Spool
+from .apps import Apps, is_app, words_of
 from .books import LocalBooks
-from .call import Call, NewCall, call_key
+from .call import DELIVERY, Call, NewCall, call_key
 from .caller import Caller
 from .context import JobContext
 from .journal import Journal
@@ -84,6 +86,8 @@ class GenerationService:
     spool: Spool
     judge: Judge
     pack_version: str
+    apps: Apps | None = None
+    """Where apps that are in no catalog are learned; None: they are unknown."""
     now: Callable[[], datetime] = utc_now
 
     async def generate(
@@ -97,15 +101,15 @@ class GenerationService:
         AllowanceExhausted, BudgetExceeded, and ProviderError with what is known of the charge.
         """
         started = time.monotonic()
-        model = self._model(request)
+        model = (await self._model(request)).by(job.delivery, request.task)
         provider = self.caller.provider(model.provider)
         asked = (request, *more)
         parts = [part for each in asked for part in split(each, model.max_count)]
         # Images may have to be converted for the vendor, which takes a while; words alone do not.
-        prepare = partial(self._prepared, provider, model, parts)
+        prepare = partial(self._prepared, provider, model, parts, job.delivery)
         ready = await asyncio.to_thread(prepare) if request.images else prepare()
         prepared = list(zip(parts, ready, strict=True))
-        verdicts = [await self._moderate_prompt(request, job)]
+        verdicts = [await self._moderate_prompt(model, request, job)]
         calls = await self._calls(provider, prepared, job, node_id)
         pictures, judged, withheld = await self._deliver(calls, job, model)
         verdicts += judged
@@ -125,18 +129,24 @@ class GenerationService:
         )
         return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(recorded, facts, self.journal))
 
-    def _model(self, request: GenerationRequest) -> Model:
+    async def _model(self, request: GenerationRequest) -> Model:
+        if self.apps is not None and is_app(request.model):
+            self.catalog.learn(await self.apps.model(request.model))
         model = self.catalog.get(request.model, self.now().date())
         if request.task not in model.tasks:
             raise UnsupportedTask(
                 f"{model.name} cannot do {request.task}; it can do {', '.join(model.tasks)}.",
                 hint="Choose another model: mintmark models list --task " + request.task,
             )
+        if warning := warning_of(model, self.now().date()):
+            logger.warning("%s", warning, extra=log.action("model_retires", model=model.name))
         return model
 
-    def _prepared(self, provider: Provider, model: Model, parts: list[GenerationRequest]) -> list[Prepared]:
+    def _prepared(
+        self, provider: Provider, model: Model, parts: list[GenerationRequest], delivery: Delivery
+    ) -> list[Prepared]:
         """Raises ImageTooLarge where it is known that a result could not be taken in: it would be paid in vain."""
-        ready = [provider.prepare(model, part) for part in parts]
+        ready = [_delivered(provider.prepare(model, part), delivery) for part in parts]
         limit = self.settings.max_pixels
         most = max(each.quantities.megapixels or 0 for each in ready)
         if most * 1_000_000 > limit:
@@ -146,8 +156,8 @@ class GenerationService:
             )
         return ready
 
-    async def _moderate_prompt(self, request: GenerationRequest, job: JobContext) -> Verdict:
-        verdict = await self.judge.text(job, request.prompt, request.negative_prompt)
+    async def _moderate_prompt(self, model: Model, request: GenerationRequest, job: JobContext) -> Verdict:
+        verdict = await self.judge.text(job, words_of(model, request), request.negative_prompt)
         if verdict.decision == "blocked":
             raise verdict.error()
         return verdict
@@ -261,6 +271,13 @@ class GenerationService:
                 hint=f"It was charged; ask the provider for a refund. {exc.hint}".strip(),
                 charged="yes",
             ) from exc
+
+
+def _delivered(prepared: Prepared, delivery: Delivery) -> Prepared:
+    """The call by this delivery, which is told with its parameters: its price goes by it, wherever it is settled."""
+    if delivery == "now":
+        return prepared
+    return replace(prepared, delivery=delivery, parameters={**prepared.parameters, DELIVERY: delivery})
 
 
 def split(request: GenerationRequest, at_most: int) -> list[GenerationRequest]:

@@ -24,7 +24,7 @@ from typing_extensions import Self
 
 from ..metering.prices import Quantities
 from .model import Model
-from .request import GenerationRequest
+from .request import Delivery, GenerationRequest
 
 if TYPE_CHECKING:
     from .http import HttpClient
@@ -47,6 +47,8 @@ class Prepared:
     ignored: tuple[str, ...] = ()
     """Names of what was asked for and this model cannot do: said on the node and in the record."""
     quantities: Quantities = Quantities()
+    delivery: Delivery = "now"
+    """``batch`` only for a model that the catalog has a batch of; the service sets it, and the adapter asks that way."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """The model's own parameters as sent (with defaults), by catalog name: prices may depend on them."""
 

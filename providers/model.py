@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from ..errors import UnsupportedTask
 from ..metering.prices import Price
-from .request import ControlKind, Task
+from .request import ControlKind, Delivery, Task
 
 Family = Literal["closed", "open-weight", "local"]
 
@@ -86,8 +87,15 @@ class Scale(_Frozen):
     """Of the result."""
 
 
-Source = Annotated[str, Field(min_length=3)]
-"""The page, package or file in which a fact was read, so that somebody else can look there again."""
+def _place(source: str) -> str:
+    if source.lower().startswith(("not stated where we looked", "unknown")):
+        raise ValueError("it names no place; say where it was looked for")
+    return source
+
+
+Source = Annotated[str, Field(min_length=3), AfterValidator(_place)]
+"""The page, package or file in which a fact was read, or looked for in vain: so that somebody else can look there
+again."""
 
 
 class Licence(_Frozen):
@@ -95,7 +103,7 @@ class Licence(_Frozen):
 
     name: str
     commercial_use: bool | None
-    as_of: date | None = None
+    as_of: date
     source: Source
 
 
@@ -124,6 +132,20 @@ class Lifecycle(_Frozen):
     replaced_by: str | None = None
     as_of: date
     source: Source
+
+    @model_validator(mode="after")
+    def _has_its_day(self) -> Lifecycle:
+        if self.state in ("retiring", "retired") and self.retires_on is None:
+            raise ValueError(f"retires_on: a model that is {self.state} has the day of its end")
+        return self
+
+
+class Batch(_Frozen):
+    """A vendor's slower and cheaper way to the same result: asked for now, answered within ``hours``."""
+
+    price: Price
+    hours: int
+    tasks: tuple[Task, ...]
 
 
 class Model(_Frozen):
@@ -160,6 +182,8 @@ class Model(_Frozen):
     """Pixels that an outpainting may add on one side. None: as many as the sizes allow."""
     parameters: dict[str, Parameter] = {}
     price: Price | None
+    batch: Batch | None = None
+    """Delivery by batch, where the vendor offers it."""
     licence: Licence
     governance: Governance
     lifecycle: Lifecycle
@@ -175,6 +199,17 @@ class Model(_Frozen):
     def tasks(self) -> tuple[Task, ...]:
         """What the model can do."""
         return tuple(self.endpoint)
+
+    def by(self, delivery: Delivery, task: Task) -> Model:
+        """The model at the price of this delivery. Raises UnsupportedTask where the vendor does not offer it."""
+        if delivery == "now":
+            return self
+        if self.batch is None or task not in self.batch.tasks:
+            raise UnsupportedTask(
+                f"{self.name} has no delivery by batch for {task}.",
+                hint="Those that have: mintmark models list --delivery batch; or leave the delivery out.",
+            )
+        return self.model_copy(update={"price": self.batch.price})
 
     def retired(self, today: date) -> bool:
         """Whether the provider has switched it off by ``today``."""

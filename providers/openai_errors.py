@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ VENDOR = Vendor(
     doubtful=frozenset({408, 409}),
 )
 _BLOCKED = frozenset({"moderation_blocked", "content_policy_violation", "image_content_policy_violation"})
-_NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
 def refusal(reply: Reply) -> ProviderError:
@@ -31,15 +31,18 @@ def refusal(reply: Reply) -> ProviderError:
         message,
         word=code or kind,
         blocked=reply.status == 400 and (code in _BLOCKED or kind == "image_generation_user_error"),
-        broke=code in _NO_MONEY,
+        broke=code in NO_MONEY,
         request_id=reply.headers.get("x-request-id"),
     )
 
 
-def refused_late(reply: Reply, body: Mapping[str, Any]) -> ProviderError:
-    """The error that a stream, begun with 200, ended with: a block costs nothing, of another nobody knows."""
+def refused_late(reply: Reply, body: Mapping[str, Any], told: Callable[[Reply], ProviderError]) -> ProviderError:
+    """The error that an answer, begun with 200, ended with: a block costs nothing, of another nobody knows.
+
+    ``told`` says what the same error means where it comes with its own status.
+    """
     late = replace(reply, status=400, body=jsonlib.dumps({"error": body["error"]}).encode())
-    problem = refusal(late)
+    problem = told(late)
     if not isinstance(problem, ProviderBlocked):
         problem.charged = "unknown"
     return problem
@@ -60,4 +63,4 @@ def surely_unprocessed(reply: Reply) -> bool:
     """429 (but not for lack of credit, which waiting does not mend) and 503; the server may forbid either."""
     if reply.headers.get("x-should-retry") == "false":
         return False
-    return reply.status == 503 or (reply.status == 429 and error_of(reply)[0] not in _NO_MONEY)
+    return reply.status == 503 or (reply.status == 429 and error_of(reply)[0] not in NO_MONEY)

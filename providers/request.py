@@ -16,6 +16,9 @@ Task = Literal[
 ControlKind = Literal["edges", "depth", "pose", "sketch"]
 """What a control map shows: outlines, distance, a skeleton, or a drawing by hand."""
 
+Delivery = Literal["now", "batch"]
+"""How soon a result is wanted: at once, or within the day, for the price that some vendors then ask."""
+
 MAX_SEED = 2**64 - 1
 """ComfyUI's seeds are unsigned 64-bit; each provider's range is smaller and is folded into (see :func:`fold_seed`)."""
 

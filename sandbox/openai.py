@@ -1,4 +1,4 @@
-"""OpenAI's images and moderations as its wire speaks them: generations, edits, moderations, models.
+"""OpenAI's images and moderations as its wire speaks them: generations, edits, moderations, models; batches beside.
 
 Written from the vendor's API reference. Images come as base64 only; there is no seed, so pictures vary by prompt, size
 and the sandbox's own seed. A blocked prompt or result costs nothing.
@@ -7,23 +7,22 @@ and the sandbox's own seed. A blocked prompt or result costs nothing.
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from aiohttp import web
 
-from . import judge, picture
+from . import judge
 from .base import Provider, Route
-from .brush import Canvas
 from .exchange import Desk, Exchange
 from .faults import Kind
+from .openai_batch import DISCOUNT, Batches
 from .openai_models import MODELS, MODERATION_MODELS, price_of, tokens_of
 from .openai_moderation import moderation
-from .openai_request import Asked, Refused, read_edit, read_generation
+from .openai_pictures import Calm, body_of, drawn, paced
+from .openai_request import Asked, Refused, read_edit, read_fields, read_generation
 
 _IMAGE_FAULTS: frozenset[Kind] = frozenset(("policy_input", "policy_output", "corrupt_image"))
 _LONGEST_CLIENT_ID = 512
@@ -37,6 +36,7 @@ class OpenAI(Provider):
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._batches = Batches(desk, self._line, _json)
 
     def routes(self) -> tuple[Route, ...]:
         guarded = self._guarded
@@ -46,16 +46,17 @@ class OpenAI(Provider):
             Route("POST", "/v1/moderations", guarded(self._moderate), "moderation"),
             Route("GET", "/v1/models", guarded(self._models)),
             Route("GET", "/v1/models/{model}", guarded(self._model)),
+            *self._batches.routes(guarded),
         )
 
     async def start(self) -> None:
-        """Nothing is kept between requests."""
+        self._batches.take_up()
 
     async def stop(self) -> None:
-        """Nothing runs between requests."""
+        await self._batches.stop()
 
     def reset(self) -> None:
-        """Nothing to forget."""
+        self._batches.reset()
 
     def new_request_id(self) -> str:
         return f"req_{uuid.uuid4().hex}"
@@ -80,9 +81,9 @@ class OpenAI(Provider):
                 _check_client_id(exchange)
                 answer: web.Response = await handler(exchange)
             except Refused as refused:
-                return _error(
-                    exchange, refused.status, refused.message, kind=refused.kind, param=refused.param, code=refused.code
-                )
+                if refused.code == "moderation_blocked":
+                    exchange.outcome = "blocked"
+                return _json(exchange, _told(refused), refused.status)
             return answer
 
         return guarded
@@ -96,32 +97,45 @@ class OpenAI(Provider):
     async def _make(self, exchange: Exchange, asked: Asked, event: str) -> web.Response:
         _check_policy(exchange, asked)
         # A stream takes its time while it is sent; a fault meets the whole of it at once.
-        paced = asked.stream and exchange.fault is None
-        await asyncio.sleep(0.0 if paced else self._desk.latency_s)
-        canvases = await asyncio.to_thread(_draw, asked, self._desk.seed)
+        slowly = asked.stream and exchange.fault is None
+        await asyncio.sleep(0.0 if slowly else self._desk.latency_s)
+        canvases = await asyncio.to_thread(drawn, asked, self._desk.seed)
         if exchange.meets("policy_output"):
-            raise _blocked(exchange, ["sexual"])
+            raise _blocked(exchange.request_id, ["sexual"])
         usage = self._charge(exchange, asked)
-        answer = await asyncio.to_thread(_events if asked.stream else _images, exchange, asked, canvases, usage, event)
-        if paced:
-            return _answer(exchange, _paced(answer, self._desk.latency_s), "text/event-stream")
+        answer = await asyncio.to_thread(body_of, exchange, asked, canvases, usage, event)
+        if slowly:
+            return _answer(exchange, paced(answer, self._desk.latency_s), "text/event-stream")
         return _answer(exchange, answer, "text/event-stream" if asked.stream else "application/json")
 
+    async def _line(self, request_id: str, body: Any) -> tuple[int, dict[str, Any]]:
+        """One line of a batch, answered as if it had come by itself, at half the price."""
+        try:
+            asked = await asyncio.to_thread(read_fields, body)
+            if asked.stream:
+                raise Refused("Streaming is not supported in a batch.", param="stream")
+            _check_prompt(asked, request_id)
+        except Refused as refused:
+            return refused.status, _told(refused)
+        canvases = await asyncio.to_thread(drawn, asked, self._desk.seed)
+        answer = await asyncio.to_thread(body_of, Calm(), asked, canvases, _usage(asked), "image_generation")
+        if all(line.request_id != request_id for line in self._desk.books.lines):
+            self._bill(asked, request_id, None, divided_by=DISCOUNT)
+        return 200, json.loads(answer)
+
     def _charge(self, exchange: Exchange, asked: Asked) -> dict[str, Any]:
-        usage = tokens_of(
-            prompt=asked.prompt,
-            inputs=[source.size for source in asked.sources],
-            size=asked.size,
-            quality=asked.quality,
-            images=asked.n,
-            partials=asked.partial_images,
-        )
+        return self._bill(asked, exchange.request_id, exchange.client_request_id)
+
+    def _bill(
+        self, asked: Asked, request_id: str, client_request_id: str | None, divided_by: int = 1
+    ) -> dict[str, Any]:
+        usage = _usage(asked)
         self._desk.books.charge(
             provider=self.name,
             model=asked.model.name,
-            request_id=exchange.request_id,
-            client_request_id=exchange.client_request_id,
-            microusd=price_of(asked.model, usage),
+            request_id=request_id,
+            client_request_id=client_request_id,
+            microusd=price_of(asked.model, usage, divided_by),
             images=asked.n,
             usage=usage,
         )
@@ -175,83 +189,38 @@ def _check_client_id(exchange: Exchange) -> None:
 
 def _check_policy(exchange: Exchange, asked: Asked) -> None:
     if exchange.meets("policy_input"):
-        raise _blocked(exchange, ["violence"])
+        raise _blocked(exchange.request_id, ["violence"])
+    _check_prompt(asked, exchange.request_id)
+
+
+def _check_prompt(asked: Asked, request_id: str) -> None:
     scores = judge.text_scores(asked.prompt)
     found = judge.reasons(scores)
     if asked.moderation == "low":
         found = [category for category in found if category == "sexual/minors"]
     if found:
-        raise _blocked(exchange, found)
+        raise _blocked(request_id, found)
 
 
-def _blocked(exchange: Exchange, categories: list[str]) -> Refused:
-    exchange.outcome = "blocked"
+def _usage(asked: Asked) -> dict[str, Any]:
+    return tokens_of(
+        prompt=asked.prompt,
+        inputs=[source.size for source in asked.sources],
+        size=asked.size,
+        quality=asked.quality,
+        images=asked.n,
+        partials=asked.partial_images,
+    )
+
+
+def _blocked(request_id: str, categories: list[str]) -> Refused:
     return Refused(
         "Your request was rejected by the safety system. If you believe this is an error, contact us at "
-        f"help.openai.com and include the request ID {exchange.request_id}. "
+        f"help.openai.com and include the request ID {request_id}. "
         f"safety_violations=[{', '.join(categories)}].",
         code="moderation_blocked",
         kind="image_generation_user_error",
     )
-
-
-def _draw(asked: Asked, seed: int) -> list[Canvas]:
-    width, height = asked.size
-    made: list[Canvas] = []
-    for index in range(asked.n):
-        if asked.sources:
-            canvas = picture.edit(asked.sources, asked.prompt, width, height, seed, index, asked.where)
-        else:
-            canvas = picture.draw(asked.prompt, width, height, seed, index)
-        made.append(picture.cut_out(canvas) if asked.background == "transparent" else canvas)
-    return made
-
-
-def _encoded(exchange: Exchange, asked: Asked, canvas: Canvas) -> str:
-    data = picture.pack(canvas, asked.output_format, asked.compression)
-    if exchange.meets("corrupt_image"):
-        data = picture.corrupted(data)
-    return base64.b64encode(data).decode()
-
-
-def _told(asked: Asked) -> dict[str, Any]:
-    """What every answer repeats of the request, as it was understood."""
-    told: dict[str, Any] = {
-        "background": asked.background,
-        "output_format": asked.output_format,
-        "quality": asked.quality,
-        "size": f"{asked.size[0]}x{asked.size[1]}",
-    }
-    if asked.safety_identifier:
-        told["safety_identifier"] = asked.safety_identifier
-    return told
-
-
-def _images(exchange: Exchange, asked: Asked, canvases: list[Canvas], usage: dict[str, Any], _event: str) -> bytes:
-    data = [{"b64_json": _encoded(exchange, asked, canvas)} for canvas in canvases]
-    return json.dumps({"created": int(time.time()), **_told(asked), "data": data, "usage": usage}).encode()
-
-
-def _events(exchange: Exchange, asked: Asked, canvases: list[Canvas], usage: dict[str, Any], event: str) -> bytes:
-    """Server-sent events: partial images (in ever smaller squares), then one completed event an image."""
-    created = int(time.time())
-    found: list[dict[str, Any]] = []
-    for index in range(asked.partial_images):
-        rough = _encoded(exchange, asked, picture.coarse(canvases[0], 12 << index))
-        found.append({"type": f"{event}.partial_image", "b64_json": rough, "partial_image_index": index})
-    for canvas in canvases:
-        image = _encoded(exchange, asked, canvas)
-        found.append({"type": f"{event}.completed", "b64_json": image, "usage": usage})
-    told = {"created_at": created, **_told(asked)}
-    return b"".join(f"event: {one['type']}\ndata: {json.dumps({**one, **told})}\n\n".encode() for one in found)
-
-
-async def _paced(events: bytes, latency_s: float) -> AsyncIterator[bytes]:
-    """The events one by one, the last of them after the latency."""
-    every = events.split(b"\n\n")[:-1]
-    for event in every:
-        await asyncio.sleep(latency_s / len(every))
-        yield event + b"\n\n"
 
 
 def _model_row(name: str) -> dict[str, Any]:
@@ -262,6 +231,11 @@ def _model_row(name: str) -> dict[str, Any]:
 
 def _json(exchange: Exchange, body: dict[str, Any], status: int = 200) -> web.Response:
     return _answer(exchange, json.dumps(body).encode(), "application/json", status)
+
+
+def _told(refused: Refused) -> dict[str, Any]:
+    """OpenAI's error body."""
+    return {"error": {"message": refused.message, "type": refused.kind, "param": refused.param, "code": refused.code}}
 
 
 def _error(

@@ -57,18 +57,23 @@ class Asked:
     """Where to edit, at the size of the result."""
 
 
-def read_generation(exchange: Exchange) -> Asked:
-    """The JSON of ``POST /images/generations``."""
+def read_generation(exchange: Exchange, model: ImageModel | None = None) -> Asked:
+    """The JSON of ``POST /images/generations``; ``model`` where its name is not the body's to say."""
     try:
         body = exchange.json()
     except ValueError:
         body = None
+    return read_fields(body, model)
+
+
+def read_fields(body: Any, model: ImageModel | None = None) -> Asked:
+    """The body of a generation, also where it came as a line of a batch."""
     if not isinstance(body, dict):
         raise Refused("We could not parse the JSON body of your request. The API expects a JSON payload.")
-    return _asked({name: value for name, value in body.items() if value is not None}, _GENERATE, [], None)
+    return _asked({name: value for name, value in body.items() if value is not None}, _GENERATE, [], None, model)
 
 
-def read_edit(exchange: Exchange) -> Asked:
+def read_edit(exchange: Exchange, model: ImageModel | None = None) -> Asked:
     """The form of ``POST /images/edits``: ``image``, or ``image[]`` once for each of several; ``mask``; fields."""
     if not exchange.parts:
         kind = exchange.request.content_type
@@ -89,7 +94,7 @@ def read_edit(exchange: Exchange) -> Asked:
         )
     sources = [_source(part, number) for number, part in enumerate(images, 1)]
     masks = [part for part in files if part.name == "mask"]
-    return _asked(fields, _EDIT, sources, _mask(masks[0], sources[0]) if masks else None)
+    return _asked(fields, _EDIT, sources, _mask(masks[0], sources[0]) if masks else None, model)
 
 
 def _form_value(part: Part) -> Any:
@@ -103,13 +108,14 @@ def _form_value(part: Part) -> Any:
 
 
 def _asked(
-    fields: dict[str, Any], known: frozenset[str], sources: list[picture.Source], mask: NDArray[np.bool_] | None
-) -> Asked:
+    fields: dict[str, Any], known: frozenset[str], sources: list[picture.Source], mask: NDArray[np.bool_] | None,
+    model: ImageModel | None,
+) -> Asked:  # fmt: skip
     for name in fields:
         if name not in known:
             raise Refused(f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     prompt = _prompt(fields)
-    model = _model(fields)
+    model = model or _model(fields)
     if "input_fidelity" in fields:
         _choice(fields, "input_fidelity", model.fidelity, "")
     output_format = cast(picture.Format, _choice(fields, "output_format", ("png", "jpeg", "webp"), "png"))

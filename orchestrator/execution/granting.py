@@ -15,6 +15,7 @@ from ...config import Settings
 from ...generation.context import JobContext, WorkflowRef
 from ...generation.graph_estimate import bound_microusd
 from ...metering.local import hour_microusd
+from ...providers.request import Delivery
 from .local_work import LocalWork
 
 TOKEN_LIFE = timedelta(hours=24)
@@ -39,6 +40,7 @@ def context_of(
     *,
     project: str | None = None,
     user: str | None = None,
+    delivery: Delivery = "now",
 ) -> JobContext:
     """The job's context, with a fresh token. Account and rules are the settings' own where nobody else is named."""
     return JobContext(
@@ -49,10 +51,11 @@ def context_of(
         allowance_microusd=allowance,
         mode=settings.mode,
         on_unknown=settings.on_unknown,
+        delivery=delivery,
         keep_prompt=settings.keep_prompt,
         workflow=workflow,
         token=SecretStr(secrets.token_urlsafe(32)),
-        expires_at=utc_now() + TOKEN_LIFE,
+        expires_at=utc_now() + TOKEN_LIFE * (2 if delivery == "batch" else 1),
         traceparent=tracing.current(),
     )
 

@@ -142,8 +142,9 @@ class WorkerLink(Link):
             await asyncio.sleep(self._pace.poll_s)
 
     async def open_job(self, context: JobContext) -> WorkerHealth:
-        # A worker of an earlier release knows no traces, and need not where there is none.
-        body = context.model_dump(mode="json", exclude={"traceparent"} if context.traceparent is None else None)
+        # A worker of an earlier release knows neither traces nor deliveries, and need not where there are none.
+        newer = {name for name in ("traceparent", "delivery") if getattr(context, name) in (None, "now")}
+        body = context.model_dump(mode="json", exclude=newer)
         if context.token is not None:
             body["token"] = context.token.get_secret_value()
         status, answer = await self._wire.json("PUT", f"/mintmark/jobs/{context.job_id}", body)
@@ -244,6 +245,8 @@ class WorkerLink(Link):
         return parse_history(entry) if entry else None
 
     async def fetch(self, file: OutputFile) -> bytes:
+        if file.data is not None:
+            return file.data
         query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
         return await self._wire.file(file.filename, query)
 

@@ -47,7 +47,7 @@ class Killer:
         return write
 
 
-async def main(folder: str, url: str, model: str, job_id: str, at: int, count: int) -> int:
+async def main(folder: str, url: str, model: str, job_id: str, at: int, count: int, delivery: Any) -> int:
     killer = Killer(at)
     settings = Settings(data_dir=Path(folder), sandbox=True, sandbox_url=url)
     async with Engine(settings, sandbox_url=url) as engine:
@@ -55,7 +55,7 @@ async def main(folder: str, url: str, model: str, job_id: str, at: int, count: i
             for name in names:
                 whole = getattr(engine, part)
                 setattr(whole, name, killer.around(getattr(whole, name)))
-        job = JobContext(job_id=job_id, allowance_microusd=0, mode="sandbox", local=True)
+        job = JobContext(job_id=job_id, allowance_microusd=0, mode="sandbox", local=True, delivery=delivery)
         engine.journal.open_job(job)
         await engine.service.generate(request(model, count=count, seed=1), job, "1")
         engine.books.catch_up()
@@ -67,13 +67,15 @@ def _run(told: Path, given: tuple[Any, ...]) -> None:
     told.write_text(str(asyncio.run(main(*given))))
 
 
-async def generate(folder: Path, url: str, model: str, job_id: str, at: int, count: int) -> tuple[int, int]:
+async def generate(
+    folder: Path, url: str, model: str, job_id: str, at: int, count: int, delivery: str = "now"
+) -> tuple[int, int]:
     """(exit status, moments seen) of a process that makes one generation and dies at this moment; 0: never."""
     folder.mkdir(parents=True, exist_ok=True)
     told = folder / "moments"
     forks = multiprocessing.get_context("forkserver")
     forks.set_forkserver_preload([__name__, "aiohttp", "PIL.Image", "sqlite3"])
-    process = forks.Process(target=_run, args=(told, (str(folder), url, model, job_id, at, count)))
+    process = forks.Process(target=_run, args=(told, (str(folder), url, model, job_id, at, count, delivery)))
     process.start()
     # Only waited for in a thread. Its status is read in this one, as by each start of another process, which looks who
     # has ended: of two who read it at the same time, one would find nothing and tell 255.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from datetime import datetime, timezone
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -554,3 +555,28 @@ async def test_a_result_cached_twice_over_names_who_paid(lab: Lab) -> None:
     second = adopted(lab.engine.journal, first, lab.job(0), "9")
     assert second.cached_of == made.record.job_id
     assert second.total_microusd == 0
+
+
+async def test_a_model_that_ends_soon_is_warned_of_in_the_log_and_the_record(
+    lab: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    model, early = "openai/gpt-image-1.5", datetime(2026, 11, 21, tzinfo=timezone.utc)
+    service = replace(lab.engine.service, now=lambda: early)
+    asked = request(model, width=1024, height=1024)
+    record = (await service.generate(asked, lab.job(), "1")).record
+    assert "2026-12-01" in record.warnings[0] and "openai/gpt-image-2.5-sunburst" in record.warnings[0]
+    assert [each.action for each in caplog.records if model in each.getMessage()] == ["model_retires"]  # type: ignore[attr-defined]
+    assert "warnings" not in record.public()
+    assert (await lab.generate(lab.job())).record.warnings == ()
+    late = replace(lab.engine.service, now=lambda: datetime(2026, 12, 1, tzinfo=timezone.utc))
+    with pytest.raises(ModelRetired, match="2026-12-01"):
+        await late.generate(asked, lab.job(), "1")
+
+
+async def test_a_receipt_says_who_says_that_it_costs_so_much(lab: Lab) -> None:
+    (receipt,) = (await lab.generate(lab.job(), SCHNELL)).record.receipts
+    price = Catalog.load().known(SCHNELL).price
+    assert price is not None
+    assert receipt.price_source == f"{price.source} ({price.as_of})"
+    told = (await lab.generate(lab.job(), "bfl/flux-2-pro")).record.receipts[0].price_source
+    assert told == "the provider's own answer"

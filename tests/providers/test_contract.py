@@ -20,7 +20,13 @@ from mintmark.tests.contracts.provider import ProviderCase
 from mintmark.tests.providers.conftest import FakeTime, client
 
 CASES: dict[str, tuple[str, str | None, str, dict[str, Any]]] = {
-    "openai": ("openai/gpt-image-2", "openai/gpt-image-2", "images", {"mask_request": {"width": 64, "height": 64}}),
+    "openai": (
+        "openai/gpt-image-2",
+        "openai/gpt-image-2",
+        "images",
+        {"mask_request": {"width": 64, "height": 64}, "resumes": False, "cancels": False},
+    ),
+    "azure": ("azure/gpt-image-2", "azure/gpt-image-2", "images", {"mask_request": {"width": 64, "height": 64}}),
     "fal": ("fal/flux-schnell", "fal/flux-pro-fill", "/fal/queue/fal-ai", {}),
     "bfl": ("bfl/flux-2-pro", "bfl/flux-pro-1.0-fill", "/bfl/v1/flux", {"cancels": False}),
     "stability": (
@@ -34,6 +40,32 @@ CASES: dict[str, tuple[str, str | None, str, dict[str, Any]]] = {
         "replicate/flux-fill-pro",
         "/predictions",
         {"size": (256, 256), "seed_at": ("input", "seed")},
+    ),
+    "bedrock": ("bedrock/sd3.5-large", "bedrock/inpaint", "/bedrock/model", {"made_size": (1024, 1024)}),
+    # With its default runner; test_huggingface_contract.py has the others.
+    "huggingface": (
+        "huggingface/flux.1-schnell",
+        None,
+        "/huggingface/router",
+        {"size": (256, 256), "media_type": "image/jpeg", "choice": "route", "resumes": False, "cancels": False},
+    ),
+    "ideogram": (
+        "ideogram/v3",
+        "ideogram/v3",
+        "/v1/ideogram-v3",
+        {"size": (832, 960), "choice": "rendering_speed", "resumes": False, "cancels": False},
+    ),
+    "firefly": (
+        "firefly/image3",
+        "firefly/fill",
+        "/images/",
+        {"size": (1024, 1024), "image_size": (1024, 1024), "choice": "resolution", "seed_at": ("seeds", 0)},
+    ),
+    "google": (
+        "google/gemini-3.1-flash-image",
+        None,
+        "/google/v1beta/models",
+        {"made_size": (1024, 1024), "choice": "aspect_ratio", "seed_at": ("generationConfig", "seed")},
     ),
 }
 """By provider: a text-to-image model, one that takes a mask (or None), part of the paid POST's path in the sandbox,
