@@ -13,11 +13,13 @@ from ... import tracing
 from ...addresses import check_url
 from ...clock import Clock, utc_now
 from ...errors import InvalidInput
-from ...generation.graph_estimate import bound_microusd
+from ...generation.graph_estimate import bound_microusd, lines
+from ...metering.prices import usd
 from ...moderation.moderator import Moderator
 from ...moderation.policy import load as load_policy
 from ...workflows.bind import Bound
 from ...workflows.format import WorkflowVersion
+from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
 from ..generations.pictures import ALLOWED, Pictures
 from ..jobs.job import Ordered
@@ -68,6 +70,7 @@ class Intake:
         Raises InvalidInput, UnknownInput, ModelRetired, WorkerRefused, PromptBlocked, NotAnImage, ForbiddenTarget.
         """
         warnings = check_pins(asked.version, asked.values, self._now().date())
+        check_delivery(asked.options.delivery, asked.version, asked.values)
         bound = self._bound(asked)
         await self._moderate(asked.version, bound.inputs)
         await self._check_superseded(caller, asked.options)
@@ -132,6 +135,7 @@ class Intake:
             supersedes=options.supersedes,
             cache_key=fingerprint(version.digest, everything, caller.project) if options.cache else None,
             previews=options.previews,
+            delivery=options.delivery,
             traceparent=tracing.current(),
             surface=asked.surface,
             asked=asked.asked,
@@ -146,7 +150,17 @@ class Intake:
         settings = self._service.settings
         known = bound_microusd(bound.graph) if settings.on_unknown == "strict" else None
         most = settings.allowance_microusd if known is None else min(settings.allowance_microusd, known)
-        return most if options.budget_usd is None else min(most, round(options.budget_usd * MICRO))
+        if options.budget_usd is None:
+            return most
+        budget = round(options.budget_usd * MICRO)
+        if budget < (least := sum(line.estimate.low for line in lines(bound.graph))):
+            raise InvalidInput(
+                f"budget_usd: {usd(budget)} is too little; it costs {usd(least)} at least.",
+                hint="Raise budget_usd, or leave it out.",
+                field="budget_usd",
+                allowed={"min": least / MICRO},
+            )
+        return min(most, budget)
 
 
 async def _fetched(allow_private: bool, url: str, *, max_bytes: int) -> bytes:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from ...providers.request import Delivery
 from .shapes import Address, Body, JobId, Metadata, Time
 
 
@@ -34,6 +35,9 @@ class Options(Body):
         description="An older job of yours that this one takes the place of: it is canceled, its money freed.",
     )
     cache: bool = Field(default=False, description="An earlier result of the very same order will do.")
+    delivery: Delivery = Field(
+        default="now", description="`batch`: within a day, at the lower price that the provider then asks."
+    )
     previews: bool = Field(default=False, description="Show how it looks on the way, by websocket.")
 
 

@@ -22,6 +22,8 @@ from .local_work import LocalWork
 
 logger = log.get("orchestrator.attempt")
 
+BATCH_S = 26 * 3600.0
+"""How long a prompt whose calls go by batch may show no progress: the vendor's day, and a little to be told of it."""
 STOP_S = 10.0
 """How long a canceled job may take on its worker to give back what it can, in seconds."""
 
@@ -124,7 +126,8 @@ class Attempt:
             self.heard(event)
 
         try:
-            return await self.link.follow(self.context.job_id, listening, hear, boot_id=boot_id)
+            patience_s = BATCH_S if self.context.delivery == "batch" else 0.0
+            return await self.link.follow(self.context.job_id, listening, hear, boot_id=boot_id, patience_s=patience_s)
         finally:
             self.local.over()
             await asyncio.gather(*bookings, return_exceptions=True)

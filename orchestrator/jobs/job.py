@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...generation.context import Receipt
+from ...providers.request import Delivery
 from .states import State, Step
 
 Lane = Literal["hosted", "gpu"]
@@ -58,12 +59,16 @@ class Ordered(_Frozen):
     cache_key: str | None = None
     """Digest of workflow version, inputs, seed and project, where the caller wants an earlier result again."""
     previews: bool = False
+    delivery: Delivery = "now"
+    """``batch``: it may take a day, and costs what the vendor's batches cost."""
     traceparent: str | None = None
     """W3C trace context of the request that it came with."""
     surface: str = "workflows"
     """Through which door it came: ``images``, ``workflows``, ``batches``, ``openai``; shapes how it is told of."""
     asked: Mapping[str, Any] = Field(default_factory=dict)
     """The body as it came, for what cannot be told from the rest: ``n``, ``steps`` and the like."""
+    warnings: tuple[str, ...] = ()
+    """What whoever ordered it should know: a model that it names ends soon."""
 
 
 class Made(_Frozen):

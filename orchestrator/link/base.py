@@ -116,9 +116,17 @@ class Link(ABC):
 
     @abstractmethod
     async def follow(
-        self, job_id: str, listening: Listening, heard: Callable[[WorkerEvent], None], *, boot_id: str | None = None
+        self,
+        job_id: str,
+        listening: Listening,
+        heard: Callable[[WorkerEvent], None],
+        *,
+        boot_id: str | None = None,
+        patience_s: float = 0.0,
     ) -> History:
         """Wait until the job is over and say how. ``heard`` is told what happens meanwhile.
+
+        A job that does not move counts as stuck after the link's own time, or ``patience_s`` where that is longer.
 
         ``boot_id`` is the worker's when it took the job: a worker with another one has lost it, and that is known at
         once. Raises WorkerLost.

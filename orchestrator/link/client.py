@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -257,10 +258,17 @@ class WorkerLink(Link):
         return Listening(self._socket, prompt_id)
 
     async def follow(
-        self, job_id: str, listening: Listening, heard: Callable[[WorkerEvent], None], *, boot_id: str | None = None
+        self,
+        job_id: str,
+        listening: Listening,
+        heard: Callable[[WorkerEvent], None],
+        *,
+        boot_id: str | None = None,
+        patience_s: float = 0.0,
     ) -> History:
         posted = self._posted.pop(job_id, None)
-        return await Following(self, job_id, listening, heard, self._pace, boot_id=boot_id, posted=posted).end()
+        pace = replace(self._pace, stuck_s=max(self._pace.stuck_s, patience_s))
+        return await Following(self, job_id, listening, heard, pace, boot_id=boot_id, posted=posted).end()
 
 
 def _told(read: Callable[[Any], T], body: Any, status: int) -> T:

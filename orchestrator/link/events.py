@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from .protocol import History
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,9 @@ class JournalGrew:
 
 @dataclass(frozen=True)
 class Ended:
-    """The worker says that the prompt is over; its history tells how."""
+    """The worker says that the prompt is over; its history tells how. A runner tells that along with it."""
+
+    history: History | None = None
 
 
 @dataclass(frozen=True)

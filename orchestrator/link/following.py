@@ -73,6 +73,8 @@ class Following:
             if event is not None:
                 self._take(event)
             ended = isinstance(event, Ended)
+            if isinstance(event, Ended) and event.history is not None:
+                return event.history  # the worker's books, told with the word that they are closed
             # Others' messages may come without a pause (monitors broadcast), so the time decides as well.
             if message is not None and not ended and self._now() - self._looked < self._pace.poll_s:
                 continue

@@ -6,13 +6,14 @@ import asyncio
 import json
 import re
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
 from ... import log
-from .protocol import FEATURE_FLAGS
+from .protocol import FEATURE_FLAGS, Message, prompt_of, unpacked
 from .waiting import Signal
 from .wire import MAX_FILE
 
@@ -139,12 +140,18 @@ class Socket:
         A thousand jobs on one socket would look through everybody's messages otherwise.
         """
         if not isinstance(message, str):
-            concerned = self._listeners
+            for listener in self._listeners:
+                listener.put(message)
+        elif (pack := unpacked(message)) is not None:
+            for each in pack:
+                self._tell_those(each, (None, prompt_of(each)))
         else:
-            named = {None, *_PROMPT.findall(message)}
-            concerned = {each for prompt_id in named for each in self._of.get(prompt_id, ())}
-        for listener in concerned:
-            listener.put(message)
+            self._tell_those(message, (None, *_PROMPT.findall(message)))
+
+    def _tell_those(self, message: Message, prompt_ids: Iterable[str | None]) -> None:
+        for prompt_id in set(prompt_ids):
+            for listener in self._of.get(prompt_id, ()):
+                listener.put(message)
 
 
 class Listening:
@@ -156,7 +163,7 @@ class Listening:
     def __init__(self, socket: Socket, prompt_id: str | None = None) -> None:
         self._socket = socket
         self.prompt_id = prompt_id
-        self._messages: deque[str | bytes | None] = deque()
+        self._messages: deque[Message | None] = deque()
         self._come = Signal()
 
     async def __aenter__(self) -> Self:
@@ -166,7 +173,7 @@ class Listening:
     async def __aexit__(self, *exc: object) -> None:
         await self._socket.remove(self)
 
-    async def next(self, timeout_s: float) -> str | bytes | None:
+    async def next(self, timeout_s: float) -> Message | None:
         """The next message. None: nothing came for that long, or the socket was opened anew; the books know more."""
         if not self._messages:
             self._come.clear()
@@ -174,7 +181,7 @@ class Listening:
                 return None
         return self._messages.popleft()
 
-    def put(self, message: str | bytes | None) -> None:
+    def put(self, message: Message | None) -> None:
         self._messages.append(message)
         self._come.set()
 

@@ -6,9 +6,10 @@ decides that a job is over except its history; messages only say that it is wort
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ...errors import Canceled, MintmarkError, NodeFailed, WorkerRefused, from_text
@@ -26,8 +27,11 @@ from .events import (
 )
 from .frames import parse_frame
 
-FEATURE_FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
-"""The first message of a socket. With it previews say whose they are; ComfyUI takes it as the first message only."""
+FEATURE_FLAGS = {"type": "feature_flags", "data": {"supports_preview_metadata": True, "mintmark_packs": True}}
+"""The first message of a socket. With it previews say whose they are; ComfyUI takes it as the first message only. A
+runner sends several messages as one then, and ends with all that they left (``docs/worker-link.md``)."""
+Message = Mapping[str, Any] | str | bytes
+"""What a socket brings: a text, the same already read, or a frame."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class OutputFile:
     node: str
     kind: str
     """The history's own word: ``images``, ``video``, ``audio``, ``text`` ..."""
+    data: bytes | None = field(default=None, repr=False, compare=False)
+    """Its bytes, where they came along."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Stream:
         self._job_id = job_id
         self._running: str | None = None
 
-    def read(self, message: str | bytes) -> WorkerEvent | None:
+    def read(self, message: Message) -> WorkerEvent | None:
         """What a message means for this job, or None: another job's, or nothing we follow."""
         if isinstance(message, bytes):
             return self._frame(message)
@@ -84,16 +90,33 @@ class Stream:
         prompt_id = data.get("prompt_id")
         if not isinstance(prompt_id, str):
             return
-        over = kind in _ENDS or (kind == "executing" and data.get("node") is None)
+        over = kind in (*_ENDS, _WHOLE_END) or (kind == "executing" and data.get("node") is None)
         if over and self._running == prompt_id:
             self._running = None
         elif kind in ("execution_start", "executing", "progress", "progress_state") and not over:
             self._running = prompt_id
 
 
-def _told(text: str) -> tuple[str, dict[str, Any]] | None:
+def unpacked(text: str) -> list[Mapping[str, Any]] | None:
+    """The messages that a runner sent as one; None where this is no such text."""
+    if not text.startswith("["):
+        return None
     try:
-        message = json.loads(text)
+        return [each for each in json.loads(text) if isinstance(each, dict)]
+    except ValueError:
+        return []
+
+
+def prompt_of(message: Mapping[str, Any]) -> str | None:
+    """The prompt that a message is about; None where it is about none."""
+    data = message.get("data")
+    found = data.get("prompt_id") if isinstance(data, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _told(message: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]] | None:
+    try:
+        message = json.loads(message) if isinstance(message, str) else message
         kind, data = message["type"], message["data"]
     except (ValueError, KeyError, TypeError):
         return None
@@ -101,6 +124,7 @@ def _told(text: str) -> tuple[str, dict[str, Any]] | None:
 
 
 _ENDS = ("execution_success", "execution_interrupted", "execution_error")
+_WHOLE_END = "mintmark.ended"
 
 
 def _event(kind: str, data: dict[str, Any]) -> WorkerEvent | None:
@@ -141,6 +165,24 @@ def _executed(data: dict[str, Any]) -> WorkerEvent:
     return NodeExecuted(str(data.get("node")), output if isinstance(output, dict) else {})
 
 
+def _ended(data: dict[str, Any]) -> WorkerEvent:
+    entry, files = data.get("entry"), data.get("files") or ()
+    if not isinstance(entry, dict):
+        return Ended()
+    history = parse_history(entry)
+    along = {_name(each): each.get("data") for each in files if isinstance(each, dict)}
+    brought = tuple(_with_data(file, along.get((file.type, file.subfolder, file.filename))) for file in history.files)
+    return Ended(replace(history, files=brought))
+
+
+def _name(told: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    return told.get("type"), told.get("subfolder"), told.get("filename")
+
+
+def _with_data(file: OutputFile, text: Any) -> OutputFile:
+    return replace(file, data=base64.b64decode(text)) if isinstance(text, str) else file
+
+
 def _journal(data: dict[str, Any]) -> WorkerEvent | None:
     return JournalGrew(data["entry"]) if isinstance(data.get("entry"), dict) else None
 
@@ -153,6 +195,7 @@ _HANDLERS: dict[str, Callable[[dict[str, Any]], WorkerEvent | None]] = {
     "progress_state": _progress_state,
     "executed": _executed,
     "mintmark.journal": _journal,
+    _WHOLE_END: _ended,
 }
 
 
