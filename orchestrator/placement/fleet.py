@@ -1,0 +1,90 @@
+"""All workers as values, found quickly by what they hold and by whether they have room."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from .values import Seat, Work
+
+CONSIDERED = 16
+"""Free workers that a cold job is weighed for; of thousands a few are as good as all (the power of several choices)."""
+
+Names = dict[str, None]
+"""A set in the order in which its members came."""
+
+
+class Fleet:
+    """The workers, and how much each model file is wanted of late."""
+
+    def __init__(self, seats: Iterable[Seat] = ()) -> None:
+        self.seats: dict[str, Seat] = {}
+        self._free: Names = {}
+        self._free_with: dict[str, Names] = {}
+        self._busy_with: dict[str, Names] = {}
+        self._filed: dict[str, tuple[bool, tuple[str, ...]]] = {}
+        self.wanted: Counter[str] = Counter()
+        """How often each file was asked for of late."""
+        self._waiting: dict[str, Counter[frozenset[str]]] = {}
+        for seat in seats:
+            self.put(seat)
+
+    def put(self, seat: Seat) -> None:
+        """A worker is there, or is not as it was."""
+        self.remove(seat.name)
+        self.seats[seat.name] = seat
+        free = seat.up and seat.room > 0
+        self._filed[seat.name] = free, tuple(seat.memory)
+        if free:
+            self._free[seat.name] = None
+        if seat.up:
+            with_file = self._free_with if free else self._busy_with
+            for file in seat.memory:
+                with_file.setdefault(file, {})[seat.name] = None
+
+    def remove(self, name: str) -> None:
+        """A worker is gone."""
+        self.seats.pop(name, None)
+        self._free.pop(name, None)
+        free, files = self._filed.pop(name, (False, ()))
+        with_file = self._free_with if free else self._busy_with
+        for file in files:
+            with_file.get(file, {}).pop(name, None)
+
+    def waits(self, files: frozenset[str], jobs: int = 1) -> None:
+        """So many more jobs wait that load these; fewer, where it is negative."""
+        if files:
+            # Filed under one of them: a worker that has all of them has that one.
+            self._waiting.setdefault(min(files), Counter())[files] += jobs
+
+    def has_work(self, seat: Seat) -> bool:
+        """Whether a job waits that this worker would run without loading anything."""
+        return any(
+            jobs > 0 and seat.is_warm(files)
+            for file in seat.memory
+            for files, jobs in self._waiting.get(file, {}).items()
+        )
+
+    def free(self) -> Iterator[Seat]:
+        """Those with room, the longest free first."""
+        return map(self.seats.__getitem__, list(self._free))
+
+    def free_with(self, files: frozenset[str]) -> Iterator[Seat]:
+        """Those with room that have all of these in memory."""
+        return self._with(files, self._free_with)
+
+    def busy_with(self, files: frozenset[str]) -> Iterator[Seat]:
+        """Those without room that have all of these in memory."""
+        return self._with(files, self._busy_with)
+
+    def _with(self, files: frozenset[str], with_file: dict[str, Names]) -> Iterator[Seat]:
+        fewest: Names = min((with_file.get(file, {}) for file in files), key=len, default={})
+        return (seat for seat in map(self.seats.__getitem__, list(fewest)) if seat.is_warm(files))
+
+    def copies(self, file: str) -> int:
+        """How many workers hold it."""
+        return len(self._free_with.get(file, ())) + len(self._busy_with.get(file, ()))
+
+    def loss(self, seat: Seat, work: Work) -> float:
+        """How much would be missed of what this job evicts there: what is wanted often and held by few."""
+        return sum(self.wanted[file] / max(1, self.copies(file)) for file in seat.evicted(work))

@@ -1,0 +1,97 @@
+"""One job, all workers: who runs it now, or what it waits for. Pure.
+
+A job goes where what it loads is in memory. Where such a worker is busy the job waits for it, but only as long as
+loading would take elsewhere, counted from when it might have started (delay scheduling: Zaharia et al., EuroSys 2010).
+What has to be loaded goes where it pushes out what is missed least, and to a worker for which no warm work waits: one
+that changes over for each job in turn does nothing but load. Those who are overtaken for that are so within a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from .fleet import CONSIDERED, Fleet
+from .values import Choice, Seat, Work
+
+OVERTAKEN_LOADS = 8.0
+"""Jobs whose models are in memory may overtake one that has to load for as long as so many loads take, no longer."""
+
+
+def place(work: Work, fleet: Fleet, now: float) -> Choice:
+    """Who runs this job now, if anybody should. ``now`` is on the clock of :attr:`.values.Seat.free_at`."""
+    if not work.files:
+        return _anywhere(work, fleet)
+    if warm := _that_can(work, fleet.free_with(work.files)):
+        # The one whose other files are wanted least: the others are kept free for those.
+        return Choice(worker=min(warm, key=lambda seat: _useful(seat, work, fleet)).name, reason="warm")
+    busy = _that_can(work, fleet.busy_with(work.files))
+    soonest = min(busy, key=lambda seat: (seat.free_at, seat.name), default=None)
+    if soonest is not None and _worth_waiting(work, soonest.free_at - now):
+        return Choice(worker=None, reason="waits_for_warm", waits_for=soonest.name)
+    return _cold(work, fleet)
+
+
+def against(work: Work, seat: Seat) -> str:
+    """Why this worker cannot run the job, in words; empty where it can."""
+    if not seat.up:
+        return "it is not up"
+    if work.lane not in seat.lanes:
+        return f"it takes no jobs of the lane {work.lane}"
+    if seat.name in work.avoid:
+        return "it has failed this job"
+    if work.region is not None and work.region != seat.region:
+        return f"it is in region {seat.region or 'unknown'}, not in {work.region}"
+    if lacking := work.labels - seat.labels:
+        return f"it is not labelled {', '.join(sorted(lacking))}"
+    if seat.classes is not None and (missing := work.classes - seat.classes):
+        return f"it lacks the nodes {', '.join(sorted(missing)[:5])}"
+    if seat.vram is not None and work.vram > seat.vram:
+        return f"it has {seat.vram / 2**30:.1f} GiB of memory, and the job needs {work.vram / 2**30:.1f}"
+    return ""
+
+
+def _worth_waiting(work: Work, wait_s: float) -> bool:
+    """Whether a load elsewhere would take longer than waiting does, with all that was waited already."""
+    in_time = work.slack_s is None or wait_s <= work.slack_s
+    return in_time and work.waited_s + wait_s <= work.load_s
+
+
+def _anywhere(work: Work, fleet: Fleet) -> Choice:
+    free = _that_can(work, fleet.free())
+    if not free:
+        return _nobody(work, fleet)
+    # Where least is in memory: warm workers are left to those that load.
+    return Choice(worker=min(free, key=lambda seat: (seat.running, len(seat.memory), seat.name)).name, reason="any")
+
+
+def _cold(work: Work, fleet: Fleet) -> Choice:
+    free = _that_can(work, fleet.free())
+    if not free:
+        return _nobody(work, fleet)
+    # A worker for which warm work waits goes on with that: changing over for each job in turn would only ever load.
+    idle = [seat for seat in free if not fleet.has_work(seat)]
+    if not idle and work.passed_over_s < OVERTAKEN_LOADS * work.load_s:
+        return Choice(worker=None, reason="overtaken")
+    best = min(idle or free, key=lambda seat: (fleet.loss(seat, work), seat.running, seat.name))
+    return Choice(worker=best.name, reason="cold", evicts=tuple(best.evicted(work)))
+
+
+def _that_can(work: Work, seats: Iterable[Seat]) -> list[Seat]:
+    """The first few of them that can run it; where it takes one that few are, it is looked for to the end."""
+    return list(islice((seat for seat in seats if not against(work, seat)), CONSIDERED))
+
+
+def _nobody(work: Work, fleet: Fleet) -> Choice:
+    told: dict[str, str] = {}
+    for seat in fleet.seats.values():
+        why = against(work, seat)
+        if not why:
+            return Choice(worker=None, reason="all_busy")
+        if len(told) < CONSIDERED:
+            told[seat.name] = why
+    return Choice(worker=None, reason="nobody_can", against=told)
+
+
+def _useful(seat: Seat, work: Work, fleet: Fleet) -> tuple[int, float, str]:
+    return seat.running, sum(fleet.wanted[file] for file in seat.memory if file not in work.files), seat.name

@@ -1,0 +1,176 @@
+"""Who runs a job: lane, what it can, what it has in memory, whom it would push out, and how long that is waited for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mintmark.orchestrator.placement.choosing import next_for
+from mintmark.orchestrator.placement.fleet import Fleet
+from mintmark.orchestrator.placement.placing import OVERTAKEN_LOADS, place
+from mintmark.orchestrator.placement.values import Seat, Work
+
+GIB = 2**30
+LOAD_S = 20.0
+
+
+def seat(name: str, *files: str, **more: Any) -> Seat:
+    """A worker with these models of one unit each in memory, which holds two."""
+    return Seat(name=name, memory=dict.fromkeys(files, 1), **{"memory_size": 2, **more})
+
+
+def busy(name: str, *files: str, free_at: float, **more: Any) -> Seat:
+    return seat(name, *files, room=0, running=1, free_at=free_at, **more)
+
+
+def work(*files: str, **more: Any) -> Work:
+    facts = {"job_id": "job", "files": frozenset(files), "sizes": dict.fromkeys(files, 1), "load_s": LOAD_S}
+    return Work(**{**facts, **more})
+
+
+def placed(job: Work, *seats: Seat, now: float = 0.0) -> Any:
+    choice = place(job, Fleet(seats), now)
+    return choice.worker, choice.reason
+
+
+# -- what is in memory ------------------------------------------------------------------------------------------------
+
+
+def test_a_job_goes_where_its_models_are_in_memory() -> None:
+    assert placed(work("a"), seat("one"), seat("two", "a"), seat("three")) == ("two", "warm")
+
+
+def test_all_of_its_files_have_to_be_there() -> None:
+    assert placed(work("a", "lora"), seat("one", "a"), seat("two", "a", "lora")) == ("two", "warm")
+    assert placed(work("a", "lora"), seat("one", "a"), seat("two", "lora"))[1] == "cold"
+
+
+def test_of_two_warm_workers_the_one_with_the_less_wanted_rest_takes_it() -> None:
+    fleet = Fleet([seat("one", "a", "popular"), seat("two", "a", "rare")])
+    fleet.wanted.update({"popular": 9, "rare": 1})
+    assert place(work("a"), fleet, 0).worker == "two"
+
+
+def test_a_job_that_loads_nothing_goes_where_least_is_in_memory() -> None:
+    assert placed(work(), seat("one", "a"), seat("two")) == ("two", "any")
+
+
+# -- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_warm_worker_that_is_free_before_a_load_would_be_over_is_waited_for() -> None:
+    warm, cold = busy("warm", "a", free_at=LOAD_S), seat("cold")
+    choice = place(work("a"), Fleet([warm, cold]), 0)
+    assert (choice.worker, choice.reason, choice.waits_for) == (None, "waits_for_warm", "warm")
+    assert placed(work("a"), busy("warm", "a", free_at=LOAD_S + 1), cold) == ("cold", "cold")
+
+
+def test_what_was_waited_already_counts() -> None:
+    warm, cold = busy("warm", "a", free_at=10), seat("cold")
+    assert placed(work("a", waited_s=LOAD_S - 10), warm, cold)[1] == "waits_for_warm"
+    assert placed(work("a", waited_s=LOAD_S - 9), warm, cold) == ("cold", "cold")
+
+
+def test_a_deadline_is_not_waited_past() -> None:
+    assert placed(work("a", slack_s=4), busy("warm", "a", free_at=5), seat("cold")) == ("cold", "cold")
+
+
+def test_a_worker_goes_on_with_its_warm_work_and_a_cold_job_is_overtaken_within_a_bound() -> None:
+    fleet = Fleet([seat("one", "a", "b")])
+    fleet.waits(frozenset({"a"}))
+    bound = OVERTAKEN_LOADS * LOAD_S
+    assert place(work("c", passed_over_s=bound - 1), fleet, 0).reason == "overtaken"
+    assert place(work("c", passed_over_s=bound), fleet, 0).worker == "one"
+    fleet.waits(frozenset({"a"}), -1)
+    assert place(work("c"), fleet, 0).worker == "one"
+
+
+def test_an_idle_worker_is_preferred_to_one_with_warm_work() -> None:
+    fleet = Fleet([seat("one", "a"), seat("two", "b", "d")])
+    fleet.waits(frozenset({"a"}))
+    assert place(work("c"), fleet, 0).worker == "two"
+
+
+# -- what is pushed out -----------------------------------------------------------------------------------------------
+
+
+def test_a_cold_job_goes_where_what_it_evicts_is_missed_least() -> None:
+    fleet = Fleet([seat("one", "popular", "x"), seat("two", "rare", "y")])
+    fleet.wanted.update({"popular": 50, "rare": 1, "x": 5, "y": 5})
+    choice = place(work("c"), fleet, 0)
+    assert (choice.worker, choice.evicts) == ("two", ("rare",))
+
+
+def test_what_others_hold_too_is_missed_less() -> None:
+    fleet = Fleet([seat("one", "a", "x"), seat("two", "b", "y"), busy("three", "a", "z", free_at=99)])
+    fleet.wanted.update({"a": 6, "b": 5})
+    assert place(work("c"), fleet, 0).worker == "one"
+
+
+def test_an_empty_worker_loses_nothing() -> None:
+    fleet = Fleet([seat("one", "a", "b"), seat("two", "a")])
+    fleet.wanted.update({"a": 1})
+    assert place(work("c"), fleet, 0).worker == "two"
+
+
+# -- what rules a worker out ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("job", "worker", "why"),
+    [
+        (work("a"), seat("one", up=False), "not up"),
+        (work("a"), seat("one", lanes=frozenset({"hosted"})), "lane gpu"),
+        (work("a", avoid=frozenset({"one"})), seat("one"), "failed this job"),
+        (work("a", region="eu"), seat("one", region="us"), "region us, not in eu"),
+        (work("a", region="eu"), seat("one"), "region unknown"),
+        (work("a", labels=frozenset({"fast"})), seat("one"), "not labelled fast"),
+        (work("a", classes=frozenset({"KSampler", "Rare"})), seat("one", classes=frozenset({"KSampler"})), "Rare"),
+        (work("a", vram=24 * GIB), seat("one", vram=16 * GIB), "16.0 GiB of memory, and the job needs 24.0"),
+    ],
+)
+def test_a_worker_that_cannot_run_it_is_told_with_its_reason(job: Work, worker: Seat, why: str) -> None:
+    choice = place(job, Fleet([worker]), 0)
+    assert (choice.worker, choice.reason) == (None, "nobody_can")
+    assert why in choice.against["one"]
+
+
+def test_a_worker_that_was_not_asked_yet_is_not_ruled_out() -> None:
+    job = work("a", classes=frozenset({"KSampler"}), vram=GIB)
+    assert placed(job, seat("one", classes=None, vram=None)) == ("one", "cold")
+
+
+def test_one_that_could_and_has_no_room_is_no_reason_to_despair() -> None:
+    assert placed(work("a"), busy("one", free_at=999), seat("two", up=False)) == (None, "all_busy")
+
+
+def test_the_one_worker_of_many_that_can_is_found() -> None:
+    many = [seat(f"w{number}") for number in range(100)]
+    assert placed(work("a", region="eu"), *many, seat("eu", region="eu")) == ("eu", "cold")
+
+
+# -- the next job of a worker -----------------------------------------------------------------------------------------
+
+
+def test_a_worker_gets_the_first_job_whose_best_place_it_is() -> None:
+    fleet = Fleet([seat("one", "a"), seat("two", "b")])
+    queue = [work("b", job_id="1"), work("a", job_id="2"), work("a", job_id="3")]
+    found, told = next_for("one", queue, fleet, 0)
+    assert found is not None and found.job_id == "2"
+    assert {job_id: choice.worker for job_id, choice in told.items()} == {"1": "two", "2": "one"}
+
+
+def test_a_worker_that_nothing_is_for_gets_nothing() -> None:
+    fleet = Fleet([seat("one"), busy("two", "b", free_at=1)])
+    assert next_for("one", [work("b")], fleet, 0)[0] is None
+
+
+def test_what_a_worker_holds_is_known_anew_when_it_is_put_again() -> None:
+    fleet = Fleet([seat("one", "a")])
+    fleet.put(seat("one", "b"))
+    assert [each.name for each in fleet.free_with(frozenset({"a"}))] == []
+    assert [each.name for each in fleet.free_with(frozenset({"b"}))] == ["one"]
+    fleet.remove("one")
+    assert list(fleet.free()) == []
+    assert fleet.copies("b") == 0
