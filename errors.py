@@ -35,7 +35,8 @@
     │   ├── LinkExpired           link_expired         the link to a file was good until some time ago
     │   ├── LinkForged            link_forged          the link to a file is not one of ours, or was changed
     │   ├── TooManyRequests       too_many_requests    a limit of the key or of its end user
-    │   └── QueueFull             queue_full           as many jobs wait as may
+    │   ├── QueueFull             queue_full           as many jobs wait as may
+    │   └── ServiceStopping       service_stopping     the service is being stopped, and takes no orders
     ├── MoneyError                refused before any money moves
     │   ├── ModelRetired          model_retired
     │   ├── PriceUnknown          price_unknown
@@ -315,6 +316,12 @@ class QueueFull(AccessError):
     """As many jobs wait as may. Nothing was set aside."""
 
     code = "queue_full"
+
+
+class ServiceStopping(AccessError):
+    """The service is being stopped: what runs may end, and nothing new is taken."""
+
+    code = "service_stopping"
 
 
 class MoneyError(MintmarkError):

@@ -10,6 +10,7 @@ import typer
 from ..clock import utc_now
 from ..errors import UsageError
 from .output import Json, console, emit, table
+from .settings import catalog
 
 if TYPE_CHECKING:
     from ..generation.estimate import Estimate
@@ -51,14 +52,12 @@ def project(
 
 
 def _models(names: list[str] | None, task: str) -> list[Model]:
-    from ..providers.models import Catalog
-
-    catalog, today = Catalog.load(), utc_now().date()
+    known, today = catalog(), utc_now().date()
     if names:
-        return [catalog.get(name, today) for name in names]
-    found = [model for model in catalog.list(today=today) if task in model.tasks]
+        return [known.get(name, today) for name in names]
+    found = [model for model in known.list(today=today) if task in model.tasks]
     if not found:
-        tasks = sorted({each for model in catalog.list(today=today) for each in model.tasks})
+        tasks = sorted({each for model in known.list(today=today) for each in model.tasks})
         raise UsageError(f"--task: no model does {task!r}.", hint=f"Tasks: {', '.join(tasks)}.")
     return found
 

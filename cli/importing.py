@@ -10,6 +10,7 @@ import typer
 
 from ..errors import CannotWrite, UsageError
 from .output import Json, console, emit, table, wide
+from .settings import catalog
 
 if TYPE_CHECKING:
     from ..generation.estimate import Estimate
@@ -30,6 +31,7 @@ def import_workflow(
 
     if out is not None and out.resolve() == file.resolve():
         raise UsageError(f"{out} is the file that is read.", hint="Let --out name another file.")
+    catalog()  # the user's own models and prices count here, too
     result = import_graph(read_graph(file), object_info())
     if out is not None:
         _write(out, result.document)

@@ -1,20 +1,29 @@
-"""``mintmark models``: what can be asked for, at what price, under which terms."""
+"""``mintmark models``: what can be asked for, at what price, under which terms, and whether that is still so."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..clock import utc_now
 from ..errors import UsageError
+from .models_check import check
+from .models_text import facts_of, short_price, short_state
 from .output import Json, console, emit, facts, plain, table, wide
+from .settings import SandboxFlag, catalog, settings
 
 if TYPE_CHECKING:
-    from ..metering.prices import Price
-    from ..providers.model import Model
+    from ..providers.choosing import Wanted
+    from ..providers.model import Model, Parameter
 
 app = typer.Typer(help="The model catalog.", no_args_is_help=True)
+app.command("check")(check)
+STATES = ("live", "legacy", "retiring", "retired")
+FAMILIES = ("closed", "open-weight", "local")
 
 
 @app.command("list")
@@ -22,113 +31,138 @@ def list_models(
     task: Annotated[str | None, typer.Option(help="Only models for this task, e.g. text-to-image.")] = None,
     provider: Annotated[str | None, typer.Option(help="Only models of this provider.")] = None,
     family: Annotated[str | None, typer.Option(help="closed or open-weight.")] = None,
+    max_price: Annotated[
+        float | None, typer.Option(min=0, metavar="USD", help="At most so many US dollars for one image of 1024x1024.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Only where the provider says it can all stay there: eu, us, …")
+    ] = None,
+    no_training: Annotated[
+        bool, typer.Option("--no-training", help="Only where the provider says that it does not train on your data.")
+    ] = False,
+    max_retention: Annotated[
+        float | None, typer.Option(min=0, metavar="DAYS", help="Only where nothing is kept longer than that.")
+    ] = None,
+    indemnified: Annotated[
+        bool, typer.Option("--indemnified", help="Only where the provider indemnifies you for what it makes.")
+    ] = False,
+    state: Annotated[list[str] | None, typer.Option(help="live, legacy, retiring or retired; may be repeated.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also retired ones.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List models with price and lifecycle."""
-    from ..providers.models import Catalog
+    """List models with price and lifecycle. What a provider does not state counts as not promised."""
+    from ..providers.choosing import Wanted, chosen
 
-    today = None if every else utc_now().date()
-    fitting = Catalog.load().list(provider=provider, today=today)
-    tasks = {each for model in fitting for each in model.tasks}
-    if task is not None and task not in tasks:
-        raise UsageError(f"--task: no model here does {plain(task)!r}.", hint=f"Tasks: {', '.join(sorted(tasks))}.")
-    found = [m for m in fitting if (task is None or task in m.tasks) and family in (None, m.family)]
+    today = utc_now().date()
+    models = catalog().list()
+    wanted = Wanted(
+        task=_one_of("task", task, (each for model in models for each in model.tasks)),
+        provider=_one_of("provider", provider, (model.provider for model in models)),
+        family=_one_of("family", family, FAMILIES),
+        max_microusd=None if max_price is None else round(max_price * 1_000_000),
+        region=_one_of("region", region and region.lower(), _regions(models)),
+        trains_on_data=False if no_training else None,
+        max_retention_days=max_retention,
+        indemnified=True if indemnified else None,
+        states=_states(state, every=every),
+    )
+    found = chosen(models, wanted, today)
     if as_json:
-        emit([model.model_dump(mode="json") for model in found])
-        return
-    shown = table("Models", "!model", "!price", "!state", *(("!family", "tasks") if wide() else ()))
-    for model in found:
-        more = (model.family, ", ".join(model.tasks)) if wide() else ()
-        shown.add_row(model.name, _short_price(model), _short_state(model), *more)
+        emit([_document(model, today) for model in found])
+    else:
+        _show_list(found, wanted)
+
+
+def _one_of(option: str, value: Any, known: Iterable[str]) -> Any:
+    """The value, where there is such a thing. Raises UsageError naming those there are."""
+    every = sorted(set(known))
+    if value is not None and value not in every:
+        raise UsageError(f"--{option}: no model here has {plain(value)!r}.", hint=f"There is {', '.join(every)}.")
+    return value
+
+
+def _regions(models: Iterable[Model]) -> Iterable[str]:
+    """The regions that are stated, and the wider ones that they are a part of: ``us-west-2`` is in ``us``."""
+    stated = {each for model in models for each in model.governance.regions}
+    return stated | {each.partition("-")[0] for each in stated}
+
+
+def _states(given: list[str] | None, *, every: bool) -> Any:
+    if given:
+        return tuple(_one_of("state", each, STATES) for each in given)
+    return None if every else tuple(each for each in STATES if each != "retired")
+
+
+def _document(model: Model, today: date) -> dict[str, Any]:
+    """The model as JSON: what the catalog says, and what follows from it."""
+    from ..providers.choosing import at_most_microusd, state_of
+    from ..providers.own_catalog import price_source
+
+    return {
+        **model.model_dump(mode="json"),
+        "state": state_of(model, today),
+        "at_most_microusd": at_most_microusd(model),
+        "price_source": price_source(model),
+    }
+
+
+def _show_list(found: Iterable[Model], wanted: Wanted) -> None:
+    asks_terms = wide() and (wanted.region is not None or wanted.max_retention_days is not None)
+    more = (("!family", "tasks") if wide() else ()) + (("retention", "regions") if asks_terms else ())
+    models = list(found)
+    shown = table("Models", "!model", "price", "state", *more)
+    # A name is what one types: where it is narrow, price and state go on in the next line instead.
+    shown.columns[0].min_width = max((len(model.name) for model in models), default=0)
+    for model in models:
+        says = model.governance
+        cells = (model.family, ", ".join(model.tasks)) if wide() else ()
+        terms = (says.retention or "not stated", ", ".join(says.regions)) if asks_terms else ()
+        shown.add_row(model.name, short_price(model), short_state(model), *cells, *terms)
     console().print(shown)
     console().print("More of one: mintmark models show NAME", style="dim")
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(help="provider/model")], as_json: Json = False) -> None:
-    """Everything the catalog says of one model."""
-    from ..providers.models import Catalog
-
-    model = Catalog.load().known(name)
+def show(
+    name: Annotated[
+        str, typer.Argument(help="provider/model, or an app of fal or Replicate by its id: fal/owner/app.")
+    ],
+    sandbox: SandboxFlag = False,
+    as_json: Json = False,
+) -> None:
+    """Everything the catalog says of one model; of an app that is not in it, what its provider publishes."""
+    model = _model(name, sandbox)
     if as_json:
-        emit(model.model_dump(mode="json"))
+        emit(_document(model, utc_now().date()))
         return
+    from rich.markup import escape
+
     out = console()
-    out.print(f"[bold]{model.name}[/]  {model.title}")
-    out.print(facts((label, str(value)) for label, value in _facts(model)))
+    out.print(f"[bold]{model.name}[/]  {escape(model.title)}")
+    out.print(facts((label, str(value)) for label, value in facts_of(model)))
     if model.parameters:
         shown = table("Its own parameters", "!parameter", "type", "limits", "what it does")
         for parameter, spec in model.parameters.items():
-            limits = ", ".join(spec.choices) or f"{_edge(spec.min)} … {_edge(spec.max)}"
-            shown.add_row(parameter, spec.type, limits if spec.type != "boolean" else "", spec.help)
+            shown.add_row(parameter, spec.type, plain(_limits(spec)), plain(spec.help))
         out.print(shown)
 
 
-def _facts(model: Model) -> list[tuple[str, Any]]:
-    governance = model.governance
-    return [
-        ("tasks", ", ".join(model.tasks)),
-        ("family", f"{model.family}{f', weights: {model.checkpoint}' if model.checkpoint else ''}"),
-        ("price", f"{_price(model)}{_dated(model)}"),
-        ("state", _state(model)),
-        ("licence", f"{model.licence.name} ({model.licence.source})"),
-        ("trains", _said(governance.trains_on_data)),
-        ("retention", governance.retention or "not stated"),
-        ("region", governance.region or "not stated"),
-        ("indemnified", _said(governance.indemnified)),
-    ]
+def _model(name: str, sandbox: bool) -> Model:
+    from ..generation.apps import is_app
+
+    known = catalog()
+    if not is_app(name):
+        return known.known(name)
+    from .models_apps import app_model
+
+    return asyncio.run(app_model(settings(sandbox=sandbox)[0], name))
 
 
-def _price(model: Model) -> str:
-    from ..metering.prices import usd
-
-    price = model.price
-    if price is None:
-        return "unknown"
-    if price.unit == "token":
-        return f"{usd(int(price.image_out))} / 1M output tokens, {_at_most(price)}"
-    first = getattr(price, "first_microusd", None)
-    start = f"{usd(int(first))} first, then " if first is not None else ""
-    return f"{start}{usd(int(price.microusd))} / {price.unit}"
-
-
-def _at_most(price: Price) -> str:
-    """Tokens say nothing to people: what an image costs at most, rounded up, as on the canvas (web/comfy/price.js)."""
-    from ..metering.prices import Quantities, quote, usd
-
-    microusd = quote(price, Quantities(megapixels=1.048576), {}).at_most_microusd
-    step = 1_000 if microusd < 100_000 else 10_000
-    return f"up to {usd(-(-microusd // step) * step)} / image"
-
-
-def _short_price(model: Model) -> str:
-    if model.price is not None and model.price.unit == "token":
-        return _at_most(model.price)
-    return _price(model).replace(" first, then ", ", then ").replace("megapixel", "MP")
-
-
-def _short_state(model: Model) -> str:
-    if model.retired(utc_now().date()):
-        return "retired"
-    retires = model.lifecycle.retires_on
-    return f"until {retires}" if retires else model.lifecycle.state
-
-
-def _dated(model: Model) -> str:
-    return f"  ({model.price.source}, {model.price.as_of})" if model.price else ""
-
-
-def _state(model: Model) -> str:
-    life = model.lifecycle
-    if model.retired(utc_now().date()):
-        return f"retired{f', use {life.replaced_by}' if life.replaced_by else ''}"
-    until = f" until {life.retires_on}" if life.retires_on else ""
-    return f"{life.state}{until}"
-
-
-def _said(value: bool | None) -> str:
-    return "not stated" if value is None else ("yes" if value else "no")
+def _limits(spec: Parameter) -> str:
+    needed = "required; " if getattr(spec, "required", False) else ""
+    if spec.choices:
+        return needed + ", ".join(spec.choices)
+    return needed + (f"{_edge(spec.min)} … {_edge(spec.max)}" if spec.type in ("integer", "number") else "")
 
 
 def _edge(value: float | None) -> str:

@@ -16,17 +16,13 @@ The same as the supervisor's, whose module is too much for a runner to load at i
 
 
 LINGER_S = 0.3
-"""How long an orphaned sandbox goes on, in seconds: who asks it dies of the same, and first."""
+"""How long an orphaned sandbox goes on, in seconds. Runners that ask it hold the pipe, too, where they can: so it ends
+after them. Where they cannot (Windows), this is what they have to finish what they asked."""
 
 
-def at_end_of_input(
-    stop: Callable[[], None], *, orphaned: Callable[[], None] | None = None, linger_s: float = 0.0
-) -> None:
-    """Call ``stop`` in the running loop once the standard input ends.
-
-    Where nobody said :data:`STOP` before, ``orphaned`` is called in its place, at once and outside the loop, if it is
-    given; or ``stop`` after ``linger_s`` seconds.
-    """
+def at_end_of_input(stop: Callable[[], None], *, linger_s: float = 0.0) -> None:
+    """Call ``stop`` in the running loop once nobody holds the other end of the standard input any more; where nobody
+    said :data:`STOP` before, after ``linger_s`` seconds."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
@@ -34,15 +30,8 @@ def at_end_of_input(
         # Not by way of sys.stdin: its lock, held here, would keep the interpreter from ending in order.
         while more := os.read(0, 4096):
             said = (said + more)[-len(STOP) :]
-        if said != STOP and orphaned is not None:
-            orphaned()
-        elif said != STOP:
+        if said != STOP:
             time.sleep(linger_s)
         loop.call_soon_threadsafe(stop)
 
     threading.Thread(target=wait, name="mintmark-parent", daemon=True).start()
-
-
-def die() -> None:
-    """End this process at once, as SIGKILL would: its books are made for that."""
-    os._exit(1)

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import FileMissing, UsageError
 from .books import open_ledger
-from .output import Json, console, emit, table
+from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -37,8 +37,12 @@ def publish(
         raise FileMissing(f"{file} cannot be read: {exc.strerror}.", hint="Check the path.") from exc
     with _opened(sandbox=sandbox) as (releases, note):
         version = releases.publish(document, by=ACTOR)
+        warnings = releases.warnings(version)
         note("workflow.published", version.label, {"digest": version.digest})
-    _tell({"name": version.name, "version": version.version, "digest": version.digest}, as_json=as_json)
+    told: dict[str, Any] = {"name": version.name, "version": version.version, "digest": version.digest}
+    _tell({**told, "warnings": list(warnings)} if as_json else told, as_json=as_json)
+    for warning in () if as_json else warnings:
+        console().print(f"[yellow]![/] {plain(warning)}", soft_wrap=True)
 
 
 def list_releases(name: Name, sandbox: SandboxFlag = False, as_json: Json = False) -> None:

@@ -53,13 +53,10 @@ async def _serve(found: Settings, wanted: ServiceSettings, *, as_json: bool) -> 
     stop, hurry = _on_signals()
     async with AsyncExitStack() as stack:
         stack.callback(tracing.start("mintmark"))
+        if not is_loopback(wanted.host):
+            await asyncio.to_thread(_check_closed, found, wanted.host)
         service = await stack.enter_async_context(Service(found, wanted, env=os.environ))
         has_keys = await service.access.has_keys()
-        if not has_keys and not is_loopback(wanted.host):
-            raise BadSetting(
-                f"host: {wanted.host} can be reached by others, and no API key exists, so anybody could spend money.",
-                hint="Make a key first (mintmark apikeys create NAME), or listen on 127.0.0.1.",
-            )
         async with Listening(service, wanted.host, wanted.port) as door:
             garbage.serving()
             _say(service, door.url, has_keys=has_keys, as_json=as_json)
@@ -67,6 +64,21 @@ async def _serve(found: Settings, wanted: ServiceSettings, *, as_json: bool) -> 
             # The door stays open meanwhile: whoever waits for a job that still runs gets it.
             _say_stopping(service, wanted, as_json=as_json)
             await _drained(service, wanted.drain_s, hurry)
+
+
+def _check_closed(found: Settings, host: str) -> None:
+    """Before anything is started. Raises BadSetting where everybody could order. Keys are never deleted, so what holds
+    now holds as long as the service runs."""
+    from ..orchestrator.access import key_book
+    from .books import open_ledger
+
+    with open_ledger(found) as ledger:
+        ledger.store.install(key_book.PART)
+        if not ledger.store.read(key_book.any_key):
+            raise BadSetting(
+                f"host: {host} can be reached by others, and no API key exists, so anybody could spend money.",
+                hint="Make a key first (mintmark apikeys create NAME), or listen on 127.0.0.1.",
+            )
 
 
 async def _drained(service: Service, within_s: float, hurry: asyncio.Event) -> None:

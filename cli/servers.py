@@ -12,7 +12,7 @@ import typer
 from .. import config
 from . import garbage, logs
 from .output import Json, console, emit
-from .parent import LINGER_S, at_end_of_input, die
+from .parent import LINGER_S, at_end_of_input
 from .settings import SandboxFlag, settings
 
 WithParent = Annotated[
@@ -45,8 +45,7 @@ def runner(
             garbage.serving()
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
             if with_parent:
-                # An orphan finishes what it has asked. The sandbox dies with it, so there is nobody to answer.
-                at_end_of_input(started.stop, orphaned=die if found.sandbox else None)
+                at_end_of_input(started.stop)  # an orphan finishes what it has asked
             await started.serve_forever()
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order

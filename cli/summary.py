@@ -25,6 +25,7 @@ def show(result: JobResult, settings: Settings) -> None:
         lines += _file(output)
     lines += [_row("cost", _cost(result, settings)), _row("time", f"{result.timings_ms['total'] / 1000:.1f} s")]
     lines.append(_row("workflow", f"{result.workflow.name}@{result.workflow.version} on {result.worker}"))
+    lines += [_row("warning", warning, "yellow") for warning in result.warnings]
     console().print(
         Panel(Group(*lines), title="[bold green]✓ done[/]", title_align="left", expand=False, padding=(1, 2))
     )

@@ -12,6 +12,7 @@ import typer
 from .importing import import_workflow
 from .output import Json, console, emit, facts, table, wide
 from .releases import alias, deprecate, diff, list_releases, publish
+from .settings import SandboxFlag
 
 if TYPE_CHECKING:
     from ..workflows.format import Bind, Input, WorkflowVersion
@@ -46,30 +47,42 @@ def resolve(reference: str) -> WorkflowVersion:
     return library().resolve(reference)
 
 
+def _known(reference: str, *, sandbox: bool) -> WorkflowVersion:
+    from .published import resolved
+
+    path = Path(reference)
+    is_file = path.suffix == ".json" or path.is_file()
+    return resolve(reference) if is_file else resolved(library(), reference, sandbox=sandbox)
+
+
 @app.command("list")
-def list_workflows(as_json: Json = False) -> None:
-    """List workflows and their versions."""
+def list_workflows(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
+    """List workflows and their versions: those in files, and those that were published to the service."""
+    from .published import every_published
+
     versions, errors = library().load_all()
+    published = every_published(library(), sandbox=sandbox)
+    every = [*((version, False) for version in versions), *((version, True) for version in published)]
     if as_json:
         emit(
             {
-                "workflows": [_brief(version) for version in versions],
+                "workflows": [{**_brief(version), "published": here} for version, here in every],
                 "errors": [error.as_dict() for error in errors],
             }
         )
         return
-    shown = table("Workflows", "!name", "!version", "lane", "title")
-    for version in versions:
-        shown.add_row(version.name, version.version, version.lane, version.title)
+    shown = table("Workflows", "!name", "!version", "lane", "from", "title")
+    for version, here in every:
+        shown.add_row(version.name, version.version, version.lane, "service" if here else "file", version.title)
     console().print(shown)
     for error in errors:
         console(stderr=True).print(f"[yellow]![/] {error.message}")
 
 
 @app.command()
-def show(workflow: Reference, as_json: Json = False) -> None:
-    """A workflow's inputs, outputs and needs."""
-    version = resolve(workflow)
+def show(workflow: Reference, sandbox: SandboxFlag = False, as_json: Json = False) -> None:
+    """A workflow's inputs, outputs and needs; of a published one too."""
+    version = _known(workflow, sandbox=sandbox)
     if as_json:
         emit({**version.document(), "digest": version.digest})
         return

@@ -156,7 +156,7 @@ def _least(price: Price, asked: Quantities, parameters: dict[str, Any]) -> int:
     if isinstance(price, PerToken):
         rows = price.output_tokens_1024
         one = rows.get(str(parameters.get(price.tokens_by)), min(rows.values()))
-        area = float(asked.known("megapixels")) * 1_000_000 / 1024**2
+        area = float(asked.known("megapixels")) * 1_000_000 / 1024**2 if price.by_area else 1.0
         tokens = {"output_tokens": int(one * min(area, 1.0)) * asked.images, "text_tokens": 0, "image_tokens": 0}
         return charge(price, asked.model_copy(update=tokens), parameters)
     return charge(price, asked, parameters)

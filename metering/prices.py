@@ -37,6 +37,9 @@ class Quantities(_Frozen):
     text_tokens: int | None = None
     image_tokens: int | None = None
     output_tokens: int | None = None
+    """Of images, or of all that came out where the provider does not tell them apart."""
+    output_text_tokens: int | None = None
+    """Of words and thoughts that came with the images, where they have a price of their own."""
 
     def known(self, name: str) -> Decimal:
         """The quantity as an exact number; an unknown one counts as zero (a rule says which ones it needs)."""
@@ -102,10 +105,11 @@ class PerSecond(_Dated):
 
 
 class PerToken(_Dated):
-    """Prices for a million tokens of text in, image in and image out.
+    """Prices for a million tokens of text in, image in, image out, and text out where images are not all that comes.
 
     ``output_tokens_1024`` bounds the tokens of one 1024x1024 image by quality; other sizes scale by area. It is an
     upper bound on purpose: it is what gets set aside, and the provider's own count is what gets charged.
+    Where another parameter than the quality names the row, the rows are sizes, and nothing scales.
     """
 
     unit: Literal["token"]
@@ -113,9 +117,19 @@ class PerToken(_Dated):
     """Micro-dollars for a million tokens."""
     image_in: Decimal
     image_out: Decimal
+    text_out: Decimal = Decimal(0)
     output_tokens_1024: dict[str, int]
+    tokens_by: str = "quality"
+    """The model's own parameter whose value names the row."""
+    output_text_tokens: int = 0
+    """At most so many tokens of words and thoughts beside one image."""
     input_image_tokens: int = 0
     """At most so many tokens for one input image."""
+
+    @property
+    def by_area(self) -> bool:
+        """Whether a larger image has more tokens than its row says."""
+        return self.tokens_by == "quality"
 
 
 _NEEDS: dict[Unit, tuple[str, ...]] = {
@@ -208,13 +222,15 @@ def _tokens(price: PerToken, used: Quantities) -> Decimal:
         price.text_in * used.known("text_tokens")
         + price.image_in * used.known("image_tokens")
         + price.image_out * used.known("output_tokens")
+        + price.text_out * used.known("output_text_tokens")
     )
     return total / 1_000_000
 
 
 def _bounded_tokens(price: PerToken, asked: Quantities, parameters: dict[str, Any]) -> Quantities:
-    by_quality = price.output_tokens_1024
-    # "auto" lets the provider choose, so the dearest quality bounds it.
-    one = by_quality.get(str(parameters.get("quality")), max(by_quality.values()))
-    area = asked.known("megapixels") * MEGAPIXEL / (1024 * 1024)
-    return asked.model_copy(update={"output_tokens": ceil(one * max(area, Decimal(1))) * asked.images})
+    rows = price.output_tokens_1024
+    # "auto" lets the provider choose, so the dearest row bounds it.
+    one = rows.get(str(parameters.get(price.tokens_by)), max(rows.values()))
+    area = asked.known("megapixels") * MEGAPIXEL / (1024 * 1024) if price.by_area else Decimal(1)
+    tokens = {"output_tokens": ceil(one * max(area, Decimal(1))), "output_text_tokens": price.output_text_tokens}
+    return asked.model_copy(update={name: count * asked.images for name, count in tokens.items()})

@@ -7,10 +7,13 @@ from typing import Any
 
 from ..discovery import members
 from .base import Checker, Connect
+from .content_safety import ContentSafetyChecker
+from .google_vision import GoogleVisionChecker
 from .openai import OpenAIChecker
+from .rekognition import RekognitionChecker
 from .rules import RulesChecker
 
-CHECKERS: tuple[Any, ...] = (RulesChecker, OpenAIChecker)
+CHECKERS: tuple[Any, ...] = (RulesChecker, OpenAIChecker, RekognitionChecker, ContentSafetyChecker, GoogleVisionChecker)
 """To add a checker: write its file, add its class here, and its name to the policies that shall ask it."""
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .. import log
+from ..errors import MintmarkError
+from ..providers.own_catalog import use_own
 from .base import known
 from .control import Control
 from .credentials import LoadImageWithCredentials, ReadCredentials
 from .edit_image import EditImage
 from .host import ComfyHost
 from .host import current as current_host
+from .hosted_app import HostedApp
 from .inpaint import Inpaint
 from .label import VisibleLabel
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
@@ -27,6 +31,8 @@ from .upscale import Upscale
 from .variations import Variations
 from .worker import current as current_worker
 
+logger = log.get("nodes")
+
 NODES: tuple[type[io.ComfyNode], ...] = (
     TextToImage,
     EditImage,
@@ -35,6 +41,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     Upscale,
     Variations,
     Control,
+    HostedApp,
     PromptTemplate,
     StructuredPrompt,
     SeedBatch,
@@ -59,8 +66,10 @@ class MintmarkExtension(ComfyExtension):
     """What ComfyUI and the runner load."""
 
     async def on_load(self) -> None:
-        """Add the worker route while the host still takes routes, and keep its cache within projects."""
+        """Add the worker route while the host still takes routes, and keep its cache within projects. Schemas are made
+        after this, so they offer the user's own models, too."""
         host = current_host()
+        _use_own_catalog()
         add_routes(host.routes, current_worker)
         add_key_routes(host.routes, current_worker)
         add_model_routes(host.routes, current_worker)
@@ -70,3 +79,11 @@ class MintmarkExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         """The palette. Raises InternalError naming a malformed node."""
         return known(NODES)
+
+
+def _use_own_catalog() -> None:
+    """The user's own catalog over ours. A file that is wrong must not cost them the whole pack."""
+    try:
+        use_own(current_worker().settings.catalog)
+    except MintmarkError as exc:
+        logger.warning("Only the shipped models are offered: %s", exc, extra=log.action("catalog_refused"))

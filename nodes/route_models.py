@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MintmarkError
-from ..providers.catalog import rows
+from ..providers.catalog import own, rows
 from .pages import for_page
 from .worker import Worker
 
@@ -56,6 +56,7 @@ def _told(row: dict[str, Any], has_key: bool) -> dict[str, Any]:
 
 
 def _price_text(row: dict[str, Any]) -> str | None:
-    """When and where the price was read."""
-    price = row.get("price")
-    return f"as of {price['as_of']}: {price['source']}" if price else None
+    """When and where the price was read, and whether it is the user's own."""
+    price, mine = row.get("price"), own()
+    whose = "yours, " if mine and "price" in mine.fields.get(row["name"], {}) else ""
+    return f"{whose}as of {price['as_of']}: {price['source']}" if price else None

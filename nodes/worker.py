@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import config, log, tracing
 from ..clock import utc_now
 from ..errors import ContextMissing, InvalidInput, UnknownPolicy, WorkerModeMismatch
+from ..providers.own_catalog import use_own
 from .host import Host
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Worker:
         from .. import __version__
         from ..generation.engine import Engine
 
+        # Once more, and now it is said: what is wrong with a catalog did not keep the pack from loading.
+        use_own(self.settings.catalog)
         async with AsyncExitStack() as stack:
             url = await self._sandbox_url(stack)
             stack.callback(tracing.start("mintmark-worker"))

@@ -7,14 +7,21 @@ as never charged; a 422 may be, "if a runner spent GPU time" on it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
+
+from typing_extensions import Self
 
 from ..errors import BadAnswer, ProviderError
 from ..metering.prices import Quantities
-from .base import Accepted, Answer, OnAccepted, Prepared
+from .apps import fal as apps
+from .apps.asking import document, unknown
+from .apps.published import Published
+from .base import NO_OPTIONS, Accepted, Answer, OnAccepted, Prepared
 from .fal_answer import answer_of
 from .fal_errors import VENDOR, completed_error, failed, lost_track, refused_submit, state_of
 from .fal_input import put_input
+from .fal_storage import LARGEST_DATA_URI, Storage
 from .hosts import Hosts
 from .http import MIB, Failure, HttpClient, Reply
 from .limits import check, megapixels
@@ -25,7 +32,9 @@ from .refusals import Vendor
 from .request import GenerationRequest
 from .secret import Secret
 from .submission import Submission, canceled_with_us, told_to_stop
+from .uploading import uploaded
 
+_REST = "https://rest.fal.ai"
 _STATUS_LIMIT = 1 * MIB
 _RESULT_LIMIT = 8 * MIB
 _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS"})
@@ -44,6 +53,26 @@ class Fal(Queued):
     def __init__(self, http: HttpClient, *, key: Secret, hosts: Hosts | None = None) -> None:
         super().__init__(http, key=key, hosts=hosts)
         self._pace = Pace()
+        self._site = apps.SITE
+        self._storage = Storage(http, rest=_REST, hosts=self._hosts, headers=self._headers)
+
+    @classmethod
+    def open(
+        cls,
+        http: HttpClient,
+        *,
+        key: Secret,
+        sandbox_url: str | None = None,
+        base_url: str | None = None,
+        options: Mapping[str, str] = NO_OPTIONS,
+    ) -> Self:
+        opened = super().open(http, key=key, sandbox_url=sandbox_url, base_url=base_url, options=options)
+        if sandbox_url is not None:
+            # A gateway stands before the queue alone; a sandbox has fal's other hosts too.
+            at = f"{sandbox_url.rstrip('/')}/fal"
+            opened._site = f"{at}/site"
+            opened._storage = Storage(http, rest=f"{at}/rest", hosts=opened._hosts, headers=opened._headers)
+        return opened
 
     def prepare(self, model: Model, request: GenerationRequest) -> Prepared:
         checked = check(model, request)
@@ -53,7 +82,7 @@ class Fal(Queued):
         if model.negative_prompt and request.negative_prompt:
             fields["negative_prompt"] = request.negative_prompt
         if model.max_count > 1:
-            fields["num_images"] = request.count
+            fields[model.wire.get("count", "num_images")] = request.count
         size, ignored = put_input(model, request, fields)
         return Prepared(
             model=model,
@@ -93,10 +122,19 @@ class Fal(Queued):
         forgotten = reply.status in (200, 202) and status.status == 404
         return forgotten or completed_error(status) is not None
 
+    async def published(self, app: str) -> Published:
+        """What fal publishes of an app; the document is anybody's, so no key goes with the question."""
+        told = await document(self._http, f"{self._site}{apps.PATH}{app}", {}, vendor=VENDOR, app=app)
+        found = apps.read(app, told)
+        if found is None:
+            raise unknown(VENDOR, app)
+        return found
+
     # -- the steps of a call ------------------------------------------------------------------------------------
 
     async def _submit(self, prepared: Prepared, submission: Submission) -> Accepted:
-        reply = await self._post(prepared.path, prepared.fields, submission, limit=_STATUS_LIMIT)
+        body = await uploaded(prepared.fields, self._storage.upload, largest=LARGEST_DATA_URI)
+        reply = await self._post(prepared.path, body, submission, limit=_STATUS_LIMIT)
         if reply.status not in (200, 201, 202):
             raise refused_submit(reply)
         return self._accepted(prepared, reply)

@@ -1,5 +1,8 @@
 """What each of fal's apps takes in: the images, the map, the factor and the size, under the names it has for them.
 
+An app of the catalog is known here (:data:`_SHAPES`); of any other one ``Model.wire`` names ``image`` or ``images`` (a
+list), ``mask`` and ``count``.
+
 Wire facts: fal's model pages and llms.txt, 2026-11. ControlNet unions of ``fal-ai/flux-general`` take the map as it is.
 """
 
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import InvalidInput
+from .apps.model import AppModel
 from .imagefile import size_of
 from .limits import check_size, nearest_ratio
 from .model import Model
@@ -17,6 +21,7 @@ from .request import GenerationRequest, SourceImage
 from .reshaping import outpainted_size, padded, scale_of, scaled_size
 
 Size = tuple[int, int]
+_SIDES = "image_size"
 UNION = "Shakker-Labs/FLUX.1-dev-ControlNet-Union-Pro"
 """The weights that ``fal-ai/flux-general`` is told to follow a map with."""
 _MODES = {"edges": "canny", "depth": "depth", "pose": "pose"}
@@ -26,11 +31,13 @@ _MODES = {"edges": "canny", "depth": "depth", "pose": "pose"}
 class Shape:
     """How an app is told of its images, and what decides the size of its results."""
 
-    image: Literal["image_url", "image_urls"] = "image_urls"
+    image: str = "image_urls"
+    several: bool = True
+    """Whether that is a list of them."""
     size: Literal["asked", "source"] = "asked"
 
 
-_ONE, _SAME_SIZE = Shape("image_url"), Shape("image_url", "source")
+_ONE, _SAME_SIZE = Shape("image_url", several=False), Shape("image_url", several=False, size="source")
 _SHAPES = {
     "fal-ai/flux/dev/image-to-image": _SAME_SIZE,
     "fal-ai/flux/dev/redux": _ONE,
@@ -39,7 +46,7 @@ _SHAPES = {
     "fal-ai/flux-pro/kontext/max": _ONE,
     "fal-ai/clarity-upscaler": _SAME_SIZE,
 }
-"""The apps that take one image; the others take a list of them."""
+"""The apps of the catalog that take one image; the others there take a list of them."""
 
 
 def put_input(model: Model, request: GenerationRequest, fields: dict[str, Any]) -> tuple[Size | None, tuple[str, ...]]:
@@ -48,7 +55,7 @@ def put_input(model: Model, request: GenerationRequest, fields: dict[str, Any]) 
     Raises InvalidInput.
     """
     app = model.endpoint[request.task]
-    shape = _SHAPES.get(app, Shape())
+    shape = _shape(model, app)
     if request.task == "control":
         fields["controlnet_unions"] = [_union(request, fields.pop("conditioning_scale", None))]
     elif request.task == "outpaint":
@@ -58,10 +65,10 @@ def put_input(model: Model, request: GenerationRequest, fields: dict[str, Any]) 
         return size, _unasked(request)
     elif request.images:
         urls = [data_uri(image) for image in request.images]
-        fields |= {shape.image: urls[0] if shape.image == "image_url" else urls}
+        fields[shape.image] = urls if shape.several else urls[0]
         if request.mask is not None:
             # fal's fill takes our polarity: white is repainted.
-            fields["mask_url"] = data_uri(request.mask)
+            fields[model.wire.get("mask", "mask_url")] = data_uri(request.mask)
     if request.task == "upscale":
         if model.scale is not None and model.scale.wire:
             fields[model.scale.wire] = scale_of(model, request)
@@ -69,6 +76,15 @@ def put_input(model: Model, request: GenerationRequest, fields: dict[str, Any]) 
     if shape.size == "source":
         return size_of(request.images[0]), _unasked(request)
     return _asked(model, request, fields)
+
+
+def _shape(model: Model, app: str) -> Shape:
+    """As the model's published schema has it, or as the catalog's apps do."""
+    if (one := model.wire.get("image")) is not None:
+        return Shape(one, several=False)
+    if (several := model.wire.get("images")) is not None:
+        return Shape(several)
+    return _SHAPES.get(app, Shape())
 
 
 def data_uri(image: SourceImage) -> str:
@@ -105,8 +121,14 @@ def _asked(model: Model, request: GenerationRequest, fields: dict[str, Any]) -> 
     size = check_size(model, request)
     if size is None:
         return None, ()
-    if model.sizes.told_by == "pixels":
-        fields["image_size"] = {"width": size[0], "height": size[1]}
+    if isinstance(model, AppModel) and (not model.is_sized or _SIDES in fields):
+        # It cannot be told, or was in the vendor's own words.
+        return None, ("width", "height")
+    sides = {"width": size[0], "height": size[1]}
+    if model.sizes.told_by == "pixels" and isinstance(model, AppModel) and _SIDES not in model.parameters:
+        fields |= sides
+    elif model.sizes.told_by == "pixels":
+        fields[_SIDES] = sides
     elif "aspect_ratio" in fields:
         # What is asked for in the vendor's own words wins over what we would make of the size.
         return None, ("width", "height")

@@ -200,6 +200,7 @@ class HttpClient:
     ) -> Reply:
         """Make a request and read its whole answer, whatever its status; redirects are never followed.
 
+        ``form`` as parts is sent as multipart, as a mapping in the form of URLs.
         ``data`` is a body as it stands, whose content type is among the headers.
         ``again`` says which answers may be repeated; by default 429 for ``unsent`` and :data:`PASSING` for
         ``idempotent``. The last answer is returned when the tries are used up. ``submission`` hears whether the

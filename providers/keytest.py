@@ -100,6 +100,18 @@ PROBES: Mapping[str, Probe] = {
         "/v1/user/balance",
         balance="credits",
     ),
+    "google": Probe(
+        "Google",
+        "https://aistudio.google.com/app/apikey",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "/google/v1beta",
+        "/models?pageSize=1",
+        header="x-goog-api-key",
+        scheme="",
+        # A key that is none is a bad argument there, and no failed authentication.
+        refused=frozenset({400, 401}),
+        bare="/v1beta",
+    ),
 }
 """From each vendor's API reference (2026-11). A provider without one is simply tried by its first call."""
 

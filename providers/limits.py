@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InvalidInput, UnsupportedTask
+from .apps.model import AppModel, Input, check_inputs
 from .imagefile import check_mask, size_of
 from .model import Model, Parameter, Sizes
 from .request import GenerationRequest, fold_seed
@@ -36,6 +37,8 @@ def check(model: Model, request: GenerationRequest) -> Checked:
     """
     if request.task not in model.endpoint:
         raise UnsupportedTask(f"{model.name} cannot do {request.task}.", hint=f"It can do: {', '.join(model.tasks)}.")
+    if isinstance(model, AppModel):
+        check_inputs(model, request.options)
     _check_prompt(model, request)
     _check_images(model, request)
     check_shape(model, request)
@@ -92,6 +95,24 @@ def nearest_ratio(choices: tuple[str, ...], width: int, height: int) -> str:
     return best
 
 
+def nearest_size(choices: Iterable[str], width: int, height: int) -> str | None:
+    """The size of ``choices`` ("1344x768") that has this ratio, and of several the closest in pixels, or None."""
+
+    def off(choice: str) -> tuple[float, int]:
+        across, down = sides(choice)
+        return abs(width * down / (height * across) - 1), abs(across * down - width * height)
+
+    close = [choice for choice in choices if off(choice)[0] <= _RATIO_TOLERANCE]
+    # The exact one first; of those that are close enough the ratio no longer matters.
+    return min(close, key=lambda choice: (choice != f"{width}x{height}", off(choice)[1], off(choice)[0]), default=None)
+
+
+def sides(size: str) -> tuple[int, int]:
+    """Width and height of a size in words ("1344x768")."""
+    width, height = size.split("x")
+    return int(width), int(height)
+
+
 def _check_prompt(model: Model, request: GenerationRequest) -> None:
     if not request.prompt.strip() and request.task not in model.prompt:
         raise InvalidInput("The prompt is empty.", hint="Say what the image shall show.")
@@ -140,7 +161,9 @@ def _own_parameters(model: Model, request: GenerationRequest) -> tuple[dict[str,
     taken = {name: one for name, one in model.parameters.items() if one.tasks is None or request.task in one.tasks}
     for name, parameter in taken.items():
         value = request.options.get(name)
-        value = parameter.default if value is None else _checked(name, parameter, value)
+        # What an app takes was held against its own schema.
+        given = value if value is None or isinstance(parameter, Input) else _checked(name, parameter, value)
+        value = parameter.default if given is None else given
         if value is not None:
             parameters[name] = value
             wire[parameter.wire or name] = value

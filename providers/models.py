@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from datetime import date
-from functools import lru_cache
+from typing import Any
 
-from ..errors import ModelRetired, PriceUnknown, UnknownModel
+from ..errors import InternalError, ModelRetired, PriceUnknown, UnknownModel
 from ..metering.prices import Price
 from . import catalog
 from .model import Family, Model
@@ -19,19 +19,38 @@ class Catalog:
 
     def __init__(self, models: Iterable[Model]) -> None:
         self._models = {model.name: model for model in models}
+        self._apps: dict[str, Model] = {}
 
     @classmethod
     def load(cls) -> Catalog:
-        """The catalog that comes with the package; read and validated once."""
-        return _loaded()
+        """The catalog of this process: ours, with the user's own file over it where one is set; validated once.
+
+        Raises InternalError naming the model and the field where one of our own rows is wrong.
+        """
+        global _loaded
+        rows = catalog.rows()
+        if _loaded is None or _loaded[0] is not rows:
+            _loaded = rows, cls(_sound(row) for row in rows)
+        return _loaded[1]
+
+    def with_apps(self, apps: Iterable[Model]) -> Catalog:
+        """The same models in a catalog of its own, which knows these apps beside them."""
+        made = Catalog(self._models.values())
+        for app in apps:
+            made.learn(app)
+        return made
+
+    def learn(self, app: Model) -> None:
+        """Know an app that is in no catalog, by its id; it is found by its name, and is not listed."""
+        self._apps[app.name] = app
 
     def find(self, name: str) -> Model | None:
         """The model, retired or not, or None."""
-        return self._models.get(name)
+        return self._models.get(name) or self._apps.get(name)
 
     def known(self, name: str) -> Model:
         """The model, retired or not. Raises UnknownModel naming close matches."""
-        if (model := self._models.get(name)) is None:
+        if (model := self.find(name)) is None:
             raise UnknownModel(f"No model {name!r} is known.", hint=self._suggestion(name, None))
         return model
 
@@ -40,7 +59,7 @@ class Catalog:
 
         Raises UnknownModel naming close matches, and ModelRetired naming the date and the replacement.
         """
-        model = self._models.get(name)
+        model = self.find(name)
         if model is None:
             raise UnknownModel(f"No model {name!r} is known.", hint=self._suggestion(name, today))
         if model.retired(today):
@@ -92,6 +111,24 @@ def _retired(model: Model) -> ModelRetired:
     return ModelRetired(f"{model.name} was switched off by its provider{when}.", hint=hint)
 
 
-@lru_cache(maxsize=1)
-def _loaded() -> Catalog:
-    return Catalog(Model.model_validate(row) for row in catalog.rows())
+def validated(row: dict[str, Any]) -> Model:
+    """The row as a model. Raises ValueError naming the model and its first field that is wrong or missing."""
+    from pydantic import ValidationError
+
+    try:
+        return Model.model_validate(row)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{row.get('name')}: {field or 'it'}: {first['msg'].removeprefix('Value error, ')}") from exc
+
+
+def _sound(row: dict[str, Any]) -> Model:
+    try:
+        return validated(row)
+    except ValueError as exc:
+        raise InternalError(f"The catalog is wrong: {exc}.", hint="Mend providers/catalog.") from exc
+
+
+_loaded: tuple[list[dict[str, Any]], Catalog] | None = None
+"""The rows that were validated last, and what came of them."""

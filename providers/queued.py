@@ -64,6 +64,10 @@ class Queued(Provider):
     def _headers(self) -> dict[str, str]:
         """What carries the key."""
 
+    async def _authorized(self) -> dict[str, str]:
+        """The same where a token is fetched first. Raises ProviderError where none is given; nothing is charged."""
+        return self._headers()
+
     def _url(self, accepted: Accepted, name: str) -> str:
         return self._hosts.followed(accepted, name, provider=self.name, title=self.vendor.title)
 
@@ -77,12 +81,15 @@ class Queued(Provider):
         more: Mapping[str, str] | None = None,
         again: Again | None = None,
     ) -> Reply:
-        """The paid request, and its answer whatever that says. Raises what is known where none came."""
+        """The paid request, and its answer whatever that says. Raises what is known where none came.
+
+        ``path`` is below the base, or the whole URL of something that is the account's own.
+        """
         try:
             return await self._http.send(
                 "POST",
-                f"{self._hosts.base}/{path}",
-                headers={**self._headers(), **(more or {})},
+                path if "://" in path else f"{self._hosts.base}/{path}",
+                headers={**await self._authorized(), **(more or {})},
                 json=body,
                 max_bytes=limit,
                 repeat="unsent",
@@ -98,7 +105,7 @@ class Queued(Provider):
         url = self._url(accepted, name)
         try:
             return await self._http.send(
-                "GET", url, headers=self._headers(), max_bytes=limit, repeat="idempotent", again=again
+                "GET", url, headers=await self._authorized(), max_bytes=limit, repeat="idempotent", again=again
             )
         except Failure as failure:
             problem = self.vendor.unreached(failure, "unknown", accepted.request_id)

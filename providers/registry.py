@@ -7,17 +7,38 @@ from typing import Any, Protocol
 
 from ..discovery import members
 from ..errors import UnknownModel
+from .azure import Azure
+from .azure_content_safety import content_safety_client
 from .base import NO_OPTIONS, Provider
+from .bedrock import Bedrock
 from .bfl import Bfl
 from .fal import Fal
+from .firefly import Firefly
+from .google import Google
+from .google_vision import google_vision_client
 from .http import HttpClient
+from .huggingface import HuggingFace
+from .ideogram import Ideogram
 from .openai import OpenAI
 from .openai_moderations import openai_moderations_client
+from .rekognition import rekognition_client
 from .replicate import Replicate
 from .secret import Secret
 from .stability import Stability
 
-ADAPTERS: tuple[Any, ...] = (OpenAI, Fal, Bfl, Replicate, Stability)
+ADAPTERS: tuple[Any, ...] = (
+    OpenAI,
+    Fal,
+    Bfl,
+    Replicate,
+    Stability,
+    Bedrock,
+    Ideogram,
+    HuggingFace,
+    Azure,
+    Google,
+    Firefly,
+)
 """To add a provider: write its file, add its class here, and its models to ``catalog/``. Each has ``open``."""
 
 
@@ -28,7 +49,12 @@ class Service(Protocol):
         """The JSON object answered to a POST. Raises ProviderError; nothing is ever charged."""
 
 
-SERVICES: Mapping[str, Callable[..., Service]] = {"openai": openai_moderations_client}
+SERVICES: Mapping[str, Callable[..., Service]] = {
+    "openai": openai_moderations_client,
+    "content-safety": content_safety_client,
+    "rekognition": rekognition_client,
+    "google-vision": google_vision_client,
+}
 """Moderation services by the name that their checker asks for. To add one: write its client, and name it here."""
 
 

@@ -14,6 +14,9 @@ from math import ceil
 from typing import Any, ClassVar
 
 from ..errors import BadAnswer, ProviderError
+from .apps import replicate as apps
+from .apps.asking import document, unknown
+from .apps.published import Published
 from .base import Accepted, Answer, OnAccepted, Prepared
 from .hosts import Hosts
 from .http import MIB, Failure, Reply, throttled
@@ -23,10 +26,10 @@ from .queued import Queued
 from .refusals import Vendor
 from .replicate_answer import WAITING, Prediction, answer_of, done, read
 from .replicate_errors import VENDOR, asked_wait, ended, lost_track, refused
-from .replicate_files import uploaded
 from .replicate_input import prepared as prepare_input
 from .request import GenerationRequest
 from .submission import Submission, canceled_with_us, told_to_stop
+from .uploading import uploaded
 
 _HOLD_S = 1
 _FIRST_POLL_S, _LONGEST_POLL_S, _POLL_GROWTH = 0.25, 2.0, 1.5
@@ -35,6 +38,8 @@ _LONGEST_THROTTLE_S, _MOST_THROTTLES = 60.0, 3
 _REPLY_LIMIT = 64 * MIB
 """An answer that was waited for may hold its images."""
 _MADE = (200, 201, 202)
+LARGEST_DATA_URI = 256 * 1024
+"""Characters: the vendor's page on input files advises data URIs up to 256 kB; its own client uploads everything."""
 
 
 class Replicate(Queued):
@@ -83,10 +88,19 @@ class Replicate(Queued):
             pass
         return False
 
+    async def published(self, app: str) -> Published:
+        """What Replicate publishes of the latest version of a model."""
+        url = f"{self._hosts.base}/models/{app}"
+        told = await document(self._http, url, self._headers(), vendor=VENDOR, app=app)
+        found = apps.read(app, told)
+        if found is None:
+            raise unknown(VENDOR, app)
+        return found
+
     # -- the steps of a call ------------------------------------------------------------------------------------
 
     async def _submitted(self, prepared: Prepared, submission: Submission) -> tuple[Accepted, Prediction]:
-        body = await uploaded(prepared.fields, self._upload)
+        body = await uploaded(prepared.fields, self._upload, largest=LARGEST_DATA_URI)
         reply = await self._made(prepared, body, submission)
         prediction = read(reply)
         if prediction is None:

@@ -16,6 +16,7 @@ import base64
 from typing import Any
 
 from ..metering.prices import Quantities
+from .apps.model import AppModel
 from .base import Prepared
 from .imagefile import inverted_mask
 from .limits import Checked, check, check_size, input_megapixels, megapixels, nearest_ratio
@@ -89,7 +90,7 @@ def _pictures(model: Model, request: GenerationRequest) -> dict[str, Any]:
 
 
 def data_uri(image: SourceImage) -> str:
-    """The image inside the JSON. Large ones are uploaded before the call is made, see ``replicate_files``."""
+    """The image inside the JSON. Large ones are uploaded before the call is made, see ``uploading``."""
     return f"data:{image.media_type};base64,{base64.b64encode(image.data).decode()}"
 
 
@@ -104,7 +105,8 @@ def _told_size(
         if sizable and ratios is not None and request.images and _MATCH in ratios.choices:
             fields.setdefault(_RATIO, _MATCH)
         return None, ()
-    if (request.images and not sizable) or _RATIO in fields:
+    untold = isinstance(model, AppModel) and not model.is_sized
+    if untold or (request.images and not sizable) or _RATIO in fields:
         # An image's own size stays; and what is asked for in the vendor's own words wins over what we would make of it.
         return None, ("width", "height")
     if model.sizes.told_by == "aspect":

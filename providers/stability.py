@@ -1,4 +1,4 @@
-"""Stability AI's v2beta: a form goes in and an image comes back at once; only the creative upscaler answers later.
+"""Stability AI's v2beta: a form goes in and an image comes back at once; two services answer later.
 
 Wire facts: Stability's own OpenAPI of v2beta (fields, limits, error shapes, headers, credits), read 2026-11-21 in the
 copy that tryAGI/StabilityAI keeps. A synchronous call that is cut off cannot be asked about, so its charge is unknown,
@@ -35,7 +35,7 @@ SANDBOX_PREFIX = "/stability"
 POLL_S = 10.0
 """Documented: "Rate-limiting or other errors may occur if you poll more than once every 10 seconds"."""
 _MOST_TROUBLES = 5
-_LATER = frozenset({"upscale/creative"})
+_LATER = frozenset({"upscale/creative", "edit/replace-background-and-relight"})
 """Services that answer with an id."""
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -211,4 +211,6 @@ def _parts(prepared: Prepared) -> list[Part]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

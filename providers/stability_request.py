@@ -16,6 +16,12 @@ _ROOM_FOR_FIELDS = 64 * 1024
 _USUAL_STRENGTH = 0.5
 """Stability requires a strength with an image and has no default of its own."""
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_FILES = {
+    "control/style-transfer": ("init_image", "style_image"),
+    "edit/replace-background-and-relight": ("subject_image", "background_reference"),
+}
+"""Where there are two images, and they are not called ``image``."""
+_WORDS = {"edit/replace-background-and-relight": "background_prompt"}
 _NEEDED = {"edit/search-and-replace": "search_prompt", "edit/search-and-recolor": "select_prompt"}
 _OWN_SIZE = frozenset({"upscale/conservative", "upscale/creative"})
 """They make about four megapixels of whatever they get; no factor can be asked for."""
@@ -41,15 +47,20 @@ _INPUTS = {
 }
 
 
-def fields_of(model: Model, request: GenerationRequest, checked: Checked) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The form's plain fields, and the names of what is ignored. Raises InvalidInput."""
-    path = model.endpoint[request.task]
+def fields_of(
+    model: Model, request: GenerationRequest, checked: Checked, path: str = ""
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The form's plain fields, and the names of what is ignored. Raises InvalidInput.
+
+    ``path`` is the service where the model's endpoint is not: on Bedrock they have other names and the same fields.
+    """
+    path = path or model.endpoint[request.task]
     needed = _NEEDED.get(path)
     if needed and not str(checked.parameters.get(needed, "")).strip():
         raise InvalidInput(f"{needed}: {model.name} needs it.", hint=model.parameters[needed].help)
     fields: dict[str, Any] = {}
     if request.prompt.strip() and model.prompt.get(request.task) != "none":
-        fields["prompt"] = request.prompt
+        fields[_WORDS.get(path, "prompt")] = request.prompt
     fields |= checked.wire
     if model.negative_prompt and request.negative_prompt:
         fields["negative_prompt"] = request.negative_prompt
@@ -63,10 +74,10 @@ def files_of(model: Model, request: GenerationRequest) -> tuple[tuple[str, str, 
     """Image and mask as parts of the form. White is repainted there as it is with us. Raises InvalidInput."""
     path = model.endpoint[request.task]
     files: list[tuple[str, str, str, bytes]] = []
-    for image in request.images:
-        _check_image(path, model, image)
+    for part, image in zip(_FILES.get(path, ("image",)), _given(path, request), strict=False):
+        check_image(path, model, image)
         name = f"image.{_EXTENSIONS.get(image.media_type, 'png')}"
-        files.append(("image", name, image.media_type, image.data))
+        files.append((part, name, image.media_type, image.data))
     if request.mask is not None:
         files.append(("mask", "mask.png", request.mask.media_type, request.mask.data))
     total = sum(len(data) for *_, data in files)
@@ -76,6 +87,13 @@ def files_of(model: Model, request: GenerationRequest) -> tuple[tuple[str, str, 
             hint="Scale the image down, or save it as JPEG or WebP.",
         )
     return tuple(files)
+
+
+def _given(path: str, request: GenerationRequest) -> tuple[SourceImage, ...]:
+    """The images that go in. A style must come along: without a second image, the first one is its own."""
+    if path == "control/style-transfer" and len(request.images) == 1:
+        return request.images * 2
+    return request.images
 
 
 def _task_fields(path: str, model: Model, request: GenerationRequest, fields: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +130,8 @@ def _ratio(model: Model, request: GenerationRequest, fields: dict[str, Any]) -> 
     return ()
 
 
-def _check_image(path: str, model: Model, image: SourceImage) -> None:
+def check_image(path: str, model: Model, image: SourceImage) -> None:
+    """Raises InvalidInput where this service does not take an image of this size."""
     rule = _INPUTS.get(path, Input())
     width, height = size_of(image)
     problem = None

@@ -41,11 +41,13 @@ class Prompts:
         max_prompts: int,
         max_history: int,
         archive: Archive | None = None,
+        ended: Callable[[Finished], None] = lambda finished: None,
     ) -> None:
         self._shop = shop
         self._emit = emit
         self._changed = changed
         self._archive = archive
+        self._ended = ended
         self._max_prompts = max_prompts
         self._max_history = max_history
         self._counter = itertools.count()
@@ -174,7 +176,8 @@ class Prompts:
             await self._write_end(prompt, ending.outcome, outputs)
         self._pending.pop(prompt.prompt_id, None)
         self.running.pop(prompt.prompt_id, None)
-        self.history[prompt.prompt_id] = Finished(prompt, ending.outcome, outputs)
+        self.history[prompt.prompt_id] = finished = Finished(prompt, ending.outcome, outputs)
+        self._ended(finished)
         prompt.story.tell(ending.event, told)
         self._changed()
         prompt.story.tell("executing", {"node": None})

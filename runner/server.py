@@ -19,6 +19,7 @@ from ..errors import CannotWrite
 from . import access, core, images, surface, system
 from .cache import DEFAULT_BYTES, OutputCache
 from .calling import Caller
+from .ends import Ends
 from .executor import Workshop
 from .files import Files
 from .host import RunnerHost
@@ -101,7 +102,10 @@ class Runner:
         fanout = Fanout(system.FEATURES, self._status)
         shop = Workshop(self.registry, self.cache, Caller(slot), self.paths, fanout.preview)
         archive = _open_archive(self._db, stack)
-        self.prompts = Prompts(shop, fanout.send, fanout.status_changed, **self._limits, archive=archive)
+        ends = Ends(self.paths, fanout)
+        self.prompts = Prompts(
+            shop, fanout.send, fanout.status_changed, **self._limits, archive=archive, ended=ends.tell
+        )
         fanout.executing = self._executing
         self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
         await self._load(self.host)

@@ -1,5 +1,8 @@
 """Websocket fan-out. Each peer has its own bounded outbox and writer, so one that stops reading hurts only itself.
 
+A peer whose feature flags say ``mintmark_packs`` gets what waits for it as one text, a JSON list of messages, and the
+end of a prompt with all that it left (``ends.py``): most of what a short prompt costs is its many small messages.
+
 In ComfyUI a peer that stalls silences all, and one that reconnects before its old socket closed hears nothing any more.
 Here the stalled peer is cut off, and every open socket of a client id gets that client's events.
 """
@@ -26,7 +29,11 @@ OUTBOX_BYTES = 16 * 1024 * 1024
 CROWDED_BYTES = 256 * 1024
 """From here on a newer ``progress_state`` of a prompt replaces one that still waits: each tells the whole state."""
 HEARTBEAT_S = 25.0
+PACK_S = 0.01
+"""How long messages wait for more to go with them, where the peer takes packs; an end does not wait."""
 PREVIEW_WITH_METADATA = 4  # the frame's type, a big-endian 32-bit word
+_STATES = {"status": "status"}
+"""Events of which only the latest matters, whoever they are of."""
 
 
 class Peer:
@@ -45,23 +52,33 @@ class Peer:
         self._flushed.set()
         self._cut = False
 
-    def push(self, message: str | bytes, replaces: str | None = None) -> None:
+    @property
+    def packs(self) -> bool:
+        """Whether it takes several messages as one."""
+        return self.flags.get("mintmark_packs") is True
+
+    def push(self, message: str | bytes, replaces: str | None = None, *, urgent: bool = False) -> None:
         """Queue a message. A peer whose outbox is full is cut off: it can reconnect, and asks for what it missed.
 
-        ``replaces`` names a state of which only the latest matters to a peer that is behind.
+        ``replaces`` names a state of which only the latest matters to a peer that is behind, or takes packs;
+        ``urgent``: no pack waits for more after it.
         """
         if self._cut:
             return
+        packs = self.packs
         cell = [message]
         if replaces is not None:
             old = self._latest.get(replaces)
-            if old and self._waiting_bytes > CROWDED_BYTES:
+            if old and (packs or self._waiting_bytes > CROWDED_BYTES):
                 self._waiting_bytes -= len(old.pop())
             self._latest[replaces] = cell
         self._outbox.append(cell)
         self._waiting_bytes += len(message)
-        self._filled.set()
         self._flushed.clear()
+        if urgent or not packs:
+            self._filled.set()
+        elif len(self._outbox) == 1:
+            asyncio.get_running_loop().call_later(PACK_S, self._filled.set)
         if len(self._outbox) > OUTBOX_MESSAGES or self._waiting_bytes > OUTBOX_BYTES:
             self._cut = True
             self._outbox.clear()
@@ -84,7 +101,19 @@ class Peer:
                 continue  # a newer state took its place
             message = cell.pop()
             self._waiting_bytes -= len(message)
-            await (self._socket.send_str(message) if isinstance(message, str) else self._socket.send_bytes(message))
+            if isinstance(message, bytes):
+                await self._socket.send_bytes(message)
+            else:
+                await self._socket.send_str(self._packed(message) if self.packs else message)
+
+    def _packed(self, first: str) -> str:
+        """This text and those that wait behind it, as one."""
+        texts = [first]
+        while self._outbox and (not self._outbox[0] or isinstance(self._outbox[0][0], str)):
+            for each in self._outbox.popleft():
+                self._waiting_bytes -= len(each)
+                texts.append(str(each))
+        return f"[{','.join(texts)}]"
 
     async def close(self) -> None:
         """Send what is queued and say goodbye, without waiting long for a peer that may not read."""
@@ -116,9 +145,19 @@ class Fanout:
             peers = self._peers.get(client_id, [])
         if peers:
             text = json.dumps({"type": event, "data": data})
-            replaces = str(data.get("prompt_id")) if event == "progress_state" else None
+            replaces = str(data.get("prompt_id")) if event == "progress_state" else _STATES.get(event)
             for peer in list(peers):
                 peer.push(text, replaces)
+
+    def packs(self, client_id: str | None) -> bool:
+        """Whether a client takes packs."""
+        return client_id is not None and any(peer.packs for peer in self._peers.get(client_id, ()))
+
+    def send_packs(self, event: str, data: dict[str, Any], client_id: str | None) -> None:
+        """Send an event at once, with what waits, to those sockets of a client that take packs."""
+        text = json.dumps({"type": event, "data": data}, default=str)
+        for peer in [each for each in self._peers.get(client_id or "", ()) if each.packs]:
+            peer.push(text, urgent=True)
 
     def preview(self, jpeg: bytes, node_id: str, prompt_id: str, client_id: str) -> None:
         """Send a preview frame to the sockets that asked for previews with metadata. ComfyUI sends a V3 node's preview

@@ -15,7 +15,8 @@ MEGAPIXEL = 1024 * 1024
 MOST_PIXELS = 4 * MEGAPIXEL
 RATIOS = ("21:9", "16:9", "3:2", "4:3", "5:4", "1:1", "4:5", "3:4", "2:3", "9:16", "9:21")
 
-SizedBy = Literal["flux-2", "flux-1", "ratio", "source", "margins"]
+SizedBy = Literal["flux-2", "flux-1", "ratio", "source", "margins", "canvas", "same"]
+"""``source`` has a mask, ``canvas`` is told where the image lies on it, ``same`` is as large as its first image."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ def _flux_2(name: str, cost: str, more: str, **own: object) -> Endpoint:
     return Endpoint(name, Decimal(cost), Decimal(more), **given)  # type: ignore[arg-type]
 
 
+def _tool(name: str, sized_by: SizedBy, images: tuple[str, ...], **own: object) -> Endpoint:
+    """Five credits, as for fill: BFL's pricing page names no price of these."""
+    given: dict[str, object] = {"prompt": False, "tolerance": 5, "flags": (), "required": frozenset(images), **own}
+    return Endpoint(f"flux-tools/{name}", Decimal(5), sized_by=sized_by, images=images, **given)  # type: ignore[arg-type]
+
+
 _TOOLS: dict[str, tuple[float, float]] = {"steps": (15, 50), "guidance": (1.5, 100)}
 
 ENDPOINTS: dict[str, Endpoint] = {
@@ -99,5 +106,9 @@ ENDPOINTS: dict[str, Endpoint] = {
             "flux-pro-1.0-expand", Decimal(5), sized_by="margins", images=("image",), required=frozenset({"image"}),
             prompt=False, ranges=_TOOLS,
         ),
+        _tool("erase-v1", "source", ("image", "mask"), ranges={"dilate_pixels": (0, 25)}),
+        _tool("outpainting-v1", "canvas", ("input_image",)),
+        _tool("deblur-v1", "same", ("image",)),
+        _tool("vto-v1", "same", ("person", "garment"), prompt=True),
     )
 }  # fmt: skip

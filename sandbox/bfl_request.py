@@ -104,6 +104,8 @@ def read_input(endpoint: Endpoint, body: Any, *, seed: int) -> Asked:
         where = _mask(sources)
     elif endpoint.sized_by == "margins":
         sources["image"], where = _expanded(sources["image"], body)
+    elif endpoint.sized_by == "canvas":
+        sources["input_image"], where = _placed(sources["input_image"], body)
     return Asked(
         endpoint=endpoint,
         prompt=prompt,
@@ -202,9 +204,24 @@ def _expanded(image: picture.Source, body: dict[str, Any]) -> tuple[picture.Sour
     return picture.Source(pixels, image.has_alpha), where
 
 
+def _placed(image: picture.Source, body: dict[str, Any]) -> tuple[picture.Source, NDArray[np.bool_]]:
+    """The image on the canvas that is asked for, in its middle unless told where; True where it is not."""
+    across, down = ((_whole(body, name, None) or 0) for name in ("width", "height"))
+    if across * down > MOST_PIXELS or across < image.size[0] or down < image.size[1]:
+        raise Refused(400, f"The canvas of {across}x{down} is too small for the image, or more than 4 megapixels.")
+    left = _whole(body, "reference_offset_x", (across - image.size[0]) // 2) or 0
+    top = _whole(body, "reference_offset_y", (down - image.size[1]) // 2) or 0
+    sides = ((top, down - top - image.size[1]), (left, across - left - image.size[0]))
+    if min(side for pair in sides for side in pair) < 0:
+        raise Refused(400, "The image does not lie within the canvas.")
+    where = np.ones((down, across), bool)
+    where[top : top + image.size[1], left : left + image.size[0]] = False
+    return picture.Source(np.pad(image.pixels, (*sides, (0, 0)), mode="edge"), image.has_alpha), where
+
+
 def _size(endpoint: Endpoint, body: dict[str, Any], sources: dict[str, picture.Source]) -> tuple[int, int]:
     first = next(iter(sources.values())).size if sources else None
-    if endpoint.sized_by in ("source", "margins") and first:
+    if endpoint.sized_by in ("source", "margins", "canvas", "same") and first:
         return first
     if endpoint.sized_by == "ratio":
         return _from_ratio(endpoint, body.get("aspect_ratio") or endpoint.default_ratio, first)

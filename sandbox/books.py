@@ -1,7 +1,8 @@
 """What was asked of the sandbox and what it would have charged: the truth that tests hold a ledger against.
 
 With a ``state`` file every entry is one JSON line, written and synced before anybody is answered, and read back at
-start: the books outlive a killed sandbox. Providers may keep lines of their own there too (fal's queue does).
+start: the books outlive a killed sandbox. Providers may keep lines of their own there too (fal's queue does). One
+process at a time has the file.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ..clock import utc_now
-from ..errors import CannotWrite
+from ..errors import BadSetting, CannotWrite
 
 
 @dataclass
@@ -58,10 +61,17 @@ class Books:
     lines: list[Line] = field(default_factory=list)
     kept: list[tuple[str, Any]] = field(default_factory=list)
     """Providers' own entries as (name, value), in the order they were kept."""
+    _lock: FileLock | None = field(default=None, repr=False)
 
     def load(self) -> None:
-        """Read the state file, if there is one. A last line that was cut off by a crash never happened."""
-        if self.state is None or not self.state.exists():
+        """Take the state file and read it, if there is one. A last line that was cut off by a crash never happened.
+
+        Raises :class:`BadSetting` where another sandbox has it, and CannotWrite.
+        """
+        if self.state is None:
+            return
+        self._take_alone(self.state)
+        if not self.state.exists():
             return
         raw = self.state.read_bytes()
         whole, _, torn = raw.rpartition(b"\n")
@@ -71,6 +81,25 @@ class Books:
                 file.truncate(len(whole) + 1 if whole else 0)
         for text in whole.splitlines():
             self._take(*json.loads(text))
+
+    def _take_alone(self, state: Path) -> None:
+        lock = FileLock(f"{state}.lock")
+        try:
+            state.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BadSetting(
+                f"another sandbox keeps its books in {state}", hint="stop it, or name another file"
+            ) from None
+        except OSError as error:
+            raise CannotWrite(f"the sandbox's books cannot be written to {state}: {error.strerror}") from error
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let another sandbox have the state file. Harmless to repeat."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
     def _take(self, name: str, value: Any) -> None:
         if name == "call":

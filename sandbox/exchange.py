@@ -13,7 +13,9 @@ from aiohttp import BodyPartReader, web
 from .books import Books
 from .faults import Fault, Kind
 
-_SECRET_HEADERS = frozenset(("authorization", "x-key", "x-api-key", "api-key", "cookie"))
+_SECRET_HEADERS = frozenset(
+    ("authorization", "x-key", "x-api-key", "x-goog-api-key", "api-key", "ocp-apim-subscription-key", "cookie")
+)
 _LONGEST_TEXT_PART = 4096
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -57,8 +59,9 @@ class Exchange:
 
     @property
     def client_request_id(self) -> str | None:
-        """The caller's own id: OpenAI documents ``X-Client-Request-Id``; fal knows none, and then this is None."""
-        return self.request.headers.get("X-Client-Request-Id")
+        """The caller's own id, as OpenAI and Azure document a header for it; fal knows none, and then this is None."""
+        headers = self.request.headers
+        return headers.get("X-Client-Request-Id") or headers.get("x-ms-client-request-id")
 
     def meets(self, kind: Kind) -> bool:
         """Whether this request has met a fault of this kind."""

@@ -1,7 +1,7 @@
 """fal as its wire speaks it: the queue, synchronous runs, storage, media and the pricing API.
 
-Five hosts of fal's are five prefixes here: ``/queue`` (queue.fal.run), ``/run`` (fal.run), ``/rest`` (rest.fal.ai),
-``/media`` (v3.fal.media) and ``/api/v1`` (api.fal.ai). URLs in answers are absolute, under the sandbox's own origin.
+Six hosts of fal's are six prefixes here: ``/queue`` (queue.fal.run), ``/run`` (fal.run), ``/rest`` (rest.fal.ai),
+``/media`` (v3.fal.media), ``/api/v1`` (api.fal.ai) and ``/site`` (fal.ai). URLs in answers are absolute, under the sandbox's own origin.
 Submitting checks only the app: an input is checked when it runs, so its error comes with the result.
 """
 
@@ -25,6 +25,7 @@ from .ahead import Ahead
 from .base import Provider, Route
 from .exchange import Desk, Exchange
 from .fal_apps import Asked, Unprocessable
+from .fal_documents import VIDEO, document, video
 from .fal_models import APPS
 from .fal_queue import PROVIDER, Job, Queue
 from .faults import Kind
@@ -63,6 +64,7 @@ class Fal(Provider):
             Route("POST", "/media/files/upload", self._upload),
             Route("GET", "/media/files/sandbox/{name}", self._media, "media", _MEDIA_FAULTS),
             Route("GET", "/api/v1/models/pricing", keyed(self._pricing)),
+            Route("GET", "/site/api/openapi/queue/openapi.json", self._document),
         )
 
     async def start(self) -> None:
@@ -275,6 +277,15 @@ class Fal(Provider):
             return _json(exchange, {"error": error}, 404)
         prices = [_price_row(name) for name in names or APPS]
         return _json(exchange, {"prices": prices, "next_cursor": None, "has_more": False})
+
+    async def _document(self, exchange: Exchange) -> web.Response:
+        """What anybody may read of an app."""
+        endpoint = exchange.request.query.get("endpoint_id", "")
+        if endpoint == VIDEO:
+            return _json(exchange, video())
+        if endpoint not in APPS:
+            return _json(exchange, {"detail": f"Application '{endpoint}' not found"}, 404)
+        return _json(exchange, document(APPS[endpoint]))
 
 
 _CANCELED = {"error": "Request was cancelled", "error_type": "client_cancelled"}

@@ -6,8 +6,9 @@ parts of one round up: fal's own examples charge one for 1024x1024 and for 512x5
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from . import picture
 
@@ -42,6 +43,8 @@ class App:
     formats: tuple[picture.Format, ...] = ("jpeg", "png")
     checker: bool = True
     """True: a harmful prompt gives a black image; False: it is refused as ``content_policy_violation``."""
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """Schemas of inputs that it publishes beside the usual ones; what is in them changes no picture here."""
 
     @property
     def root(self) -> str:
@@ -64,6 +67,16 @@ class App:
         return (first + self.microusd * (area - 1)) * images
 
 
+_LORAS: dict[str, Any] = {
+    "type": "array",
+    "description": "The LoRAs to use for the image generation.",
+    "maxItems": 3,
+    "items": {
+        "type": "object",
+        "properties": {"path": {"type": "string"}, "scale": {"type": "number", "minimum": 0, "maximum": 4}},
+        "required": ["path"],
+    },
+}
 APPS: dict[str, App] = {
     app.endpoint: app
     for app in (
@@ -107,6 +120,13 @@ APPS: dict[str, App] = {
         App(
             "fal-ai/ideogram/v3", 60_000, speeds=(30_000, 60_000, 90_000), default_size="square_hd", formats=("png",),
             most_images=8, checker=False,
+        ),
+        App("fal-ai/flux/krea", 25_000, by_area=True),
+        App("fal-ai/flux-lora", 35_000, by_area=True, own={"loras": _LORAS}),
+        App("fal-ai/qwen-image-edit", 30_000, by_area=True, sized_by="source", source="image_url"),
+        App(
+            "fal-ai/birefnet/v2", 1_000, sized_by="source", source="image_url", worded="no", single=True, most_images=1,
+            formats=("png",), checker=False,
         ),
     )
 }  # fmt: skip

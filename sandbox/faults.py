@@ -22,7 +22,7 @@ Of several faults that match, the first one that fires is used; one request meet
 | truncated | | the connection closes half-way through the answer | yes |
 | bad_json | | the answer is cut to invalid JSON with status 200 | yes |
 | policy_input | | the provider's content policy stops the prompt | no |
-| policy_output | | the result is stopped: OpenAI, BFL, Replicate refuse, fal blackens, Stability blurs | by those two |
+| policy_output | | the result is stopped: withheld by most, blackened by fal, blurred by Stability | by those two |
 | corrupt_image | | the image is half its bytes, then rubbish | yes |
 | expired_url | | a result URL answers 404 (BFL's: 403) as if its time were over; Replicate's data is removed | yes |
 

@@ -69,6 +69,13 @@ def draw(prompt: str, width: int, height: int, seed: int = 0, index: int = 0) ->
     return canvas
 
 
+def marked(canvas: Canvas, where: Where | None = None) -> Canvas:
+    """The picture with the sandbox's mark, which stands only inside ``where`` when that is given."""
+    made: Canvas = np.ascontiguousarray(canvas)
+    mark.apply(made, where)
+    return made
+
+
 def black(width: int, height: int) -> Canvas:
     """What fal gives in place of a picture that its safety checker stopped."""
     canvas = np.zeros((height, width, 3), np.uint8)
@@ -83,7 +90,7 @@ def edit(
 
     With ``where`` only those pixels change (the mark too is drawn only there), and they show mostly the new scene.
     """
-    base = _fitted(sources[0].pixels, width, height)[..., :3]
+    base = fitted(sources[0].pixels, width, height)[..., :3]
     scene = paint(prompt, width, height, seed, index).astype(np.uint16)
     share = 196 if where is not None else 104
     canvas: Canvas = ((base.astype(np.uint16) * (256 - share) + scene * share) >> 8).astype(np.uint8)
@@ -141,7 +148,8 @@ def _samples(have: int, want: int) -> NDArray[np.int64]:
     return (np.arange(want, dtype=np.int64) * 2 + 1) * have // (2 * want)
 
 
-def _fitted(pixels: Canvas, width: int, height: int) -> Canvas:
+def fitted(pixels: Canvas, width: int, height: int) -> Canvas:
+    """The picture at another size; its shape is not kept."""
     return pixels[_samples(pixels.shape[0], height)[:, None], _samples(pixels.shape[1], width)[None, :]]
 
 
@@ -154,6 +162,6 @@ def _inset(canvas: Canvas, source: Source, place: int, count: int) -> None:
         return
     canvas[top : top + size, left : left + size] = mix((255, 255, 255), (230, 226, 214), 128)
     inner = size - 2 * rim
-    canvas[top + rim : top + rim + inner, left + rim : left + rim + inner] = _fitted(source.pixels, inner, inner)[
+    canvas[top + rim : top + rim + inner, left + rim : left + rim + inner] = fitted(source.pixels, inner, inner)[
         ..., :3
     ]

@@ -21,6 +21,7 @@ from . import picture
 from .base import Provider, Route
 from .exchange import Desk, Exchange
 from .faults import Kind
+from .replicate_documents import latest_version
 from .replicate_models import MODELS, Served, named
 from .replicate_runs import PROVIDER, Run, Runs, stamp
 from .replicate_schema import Invalid, check
@@ -227,7 +228,9 @@ class Replicate(Provider):
         if model is None:
             return _not_found()
         base = f"{exchange.origin}/replicate/{model.name}"
-        return _json({"url": base, "owner": info["owner"], "name": info["model"], "visibility": "public"})
+        told = {"url": base, "owner": info["owner"], "name": info["model"], "visibility": "public"}
+        told["description"] = "A model of the sandbox's."
+        return _json({**told, "is_official": not model.version, "latest_version": latest_version(model)})
 
     async def _version(self, exchange: Exchange) -> web.Response:
         info = exchange.request.match_info

@@ -187,6 +187,18 @@ _ALL = (
         version="dfad41707589d68ecdccd1dfa600d55a208f9310748e44bfe35b4a6291453d5e",
         does="upscale", seconds=11.0, factor="scale_factor", fixed_factor=2.0, listed=True, checker="",
     ),
+    _open(
+        "flux-krea-dev", 25_000,
+        {**_DEV, "prompt": _PROMPT, "aspect_ratio": _choice(*RATIOS), "guidance": _number(0, 10),
+         "image": Field("file"), "prompt_strength": _number(0, 1)},
+    ),
+    Served(
+        "fofr/sdxl-emoji", 975,
+        {"prompt": _PROMPT, "negative_prompt": Field("string"), "width": _whole(256, 1024), "height": _whole(256, 1024),
+         "num_outputs": _whole(1, 4), "seed": _SEED, "lora_scale": _number(0, 1)},
+        version="dee76b5afde21b0f01ed7925f0665b7e879c50ee718c5f78a9d38e04d523cc5e",
+        seconds=4.0, listed=True, checker="nsfw",
+    ),
 )  # fmt: skip
 MODELS: dict[str, Served] = {model.name: model for model in _ALL}
 VERSIONS: dict[str, Served] = {model.version: model for model in _ALL if model.version}

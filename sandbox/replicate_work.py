@@ -135,7 +135,7 @@ def _size(model: Served, given: dict[str, Any], sources: list[picture.Source]) -
         return round(sources[0].size[0] * factor), round(sources[0].size[1] * factor)
     if sources and (model.sized_by_source or "mask" in given):
         return sources[0].size
-    if model.custom and given.get(model.custom) == "custom":
+    if given.get(model.custom) == "custom" if model.custom else "width" in model.fields:
         return int(given.get("width", 1024)), int(given.get("height", 1024))
     text = str(given.get(model.size_text, "")) if model.size_text else ""
     if "x" in text:

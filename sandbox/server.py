@@ -25,18 +25,38 @@ from typing_extensions import Self
 from .. import log
 from ..discovery import members
 from ..errors import BadSetting, InvalidInput
+from .azure import Azure
 from .base import Provider, Route
+from .bedrock import Bedrock
 from .bfl import Bfl
 from .books import Books
 from .delivery import cut, deliver
 from .exchange import Desk, Exchange, described, received
 from .fal import Fal
 from .faults import Faults
+from .firefly import Firefly
+from .google import Google
+from .huggingface import HuggingFace
+from .ideogram import Ideogram
 from .openai import OpenAI
+from .rekognition import Rekognition
 from .replicate import Replicate
 from .stability import Stability
 
-PROVIDERS: tuple[Any, ...] = (OpenAI, Fal, Bfl, Stability, Replicate)
+PROVIDERS: tuple[Any, ...] = (
+    OpenAI,
+    Fal,
+    Bfl,
+    Stability,
+    Replicate,
+    Azure,
+    Bedrock,
+    Ideogram,
+    HuggingFace,
+    Google,
+    Rekognition,
+    Firefly,
+)
 """To add a stand-in: write its file and add its class here."""
 _LARGEST_BODY = 512 * 1024 * 1024
 _GRACE_S = 2.0
@@ -49,7 +69,7 @@ class Sandbox:
 
     ``latency_s`` is how long a generation pretends to work; ``seed`` moves all pictures that have no seed of their own;
     ``state`` is a file for calls, bill and queue, so that they outlive a killed sandbox (uploaded files do not).
-    Raises :class:`BadSetting` where the port cannot be had.
+    Raises :class:`BadSetting` where the port or that file cannot be had.
     """
 
     def __init__(
@@ -79,6 +99,17 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         self._books.load()
+        try:
+            await self._listen()
+        except BaseException:
+            self._books.release()
+            raise
+        for provider in self._providers:
+            await provider.start()
+        _log.info("sandbox listens on %s", self.url, extra=log.action("sandbox_started", url=self.url))
+        return self
+
+    async def _listen(self) -> None:
         runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_GRACE_S)
         await runner.setup()
         try:
@@ -91,10 +122,6 @@ class Sandbox:
             ) from error
         self._runner = runner
         self._port = runner.addresses[0][1]
-        for provider in self._providers:
-            await provider.start()
-        _log.info("sandbox listens on %s", self.url, extra=log.action("sandbox_started", url=self.url))
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -106,6 +133,7 @@ class Sandbox:
             self._runner = None
         for provider in self._providers:
             await provider.stop()
+        self._books.release()
 
     async def serve_forever(self) -> None:
         """Wait until the sandbox is closed, or this is cancelled."""

@@ -112,6 +112,32 @@ def _style(asked: Asked) -> Canvas:
     return _marked(_mixed(scene, flat, asked.number("fidelity", 0.5) * 0.75))
 
 
+def _cut_out(asked: Asked) -> Canvas:
+    """The subject is an ellipse in the middle; around it, nothing is left."""
+    return picture.cut_out(_marked(_base(asked)))
+
+
+def _relit(asked: Asked) -> Canvas:
+    """The scene behind that same ellipse of the image; another background's picture shines through the scene."""
+    base = _base(asked)
+    inside = picture.cut_out(base)[..., 3:] > 127
+    behind = _scene(asked, base)
+    if asked.other is not None:
+        behind = _mixed(behind, _resized(asked.other.pixels[..., :3], base.shape[1], base.shape[0]), 0.5)
+    return _marked(np.where(inside, base, behind))
+
+
+def _transferred(asked: Asked) -> Canvas:
+    """The image at one megapixel, in the other one's colours."""
+    base = _base(asked)
+    wide = isqrt(asked.service.pixels * base.shape[1] // base.shape[0])
+    large = _resized(base, wide, max(1, asked.service.pixels // wide))
+    style = asked.other.pixels[..., :3] if asked.other is not None else base
+    mean = style.reshape(-1, 3).sum(axis=0, dtype=np.int64) // (style.shape[0] * style.shape[1])
+    flat = np.broadcast_to(mean.astype(np.uint8), large.shape)
+    return _marked(_mixed(large, flat, asked.number("style_strength", 1) * 0.5))
+
+
 _DRAWN: dict[str, Callable[[Asked], Canvas]] = {
     "generate/ultra": _generate,
     "generate/core": _generate,
@@ -127,6 +153,9 @@ _DRAWN: dict[str, Callable[[Asked], Canvas]] = {
     "control/sketch": _follow,
     "control/structure": _follow,
     "control/style": _style,
+    "control/style-transfer": _transferred,
+    "edit/remove-background": _cut_out,
+    "edit/replace-background-and-relight": _relit,
 }
 
 

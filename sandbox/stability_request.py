@@ -46,11 +46,13 @@ class Asked:
     image: picture.Source | None = None
     where: NDArray[np.bool_] | None = None
     """Where the mask is white, at the image's size; not yet grown."""
+    other: picture.Source | None = None
+    """The second image, of services that take one."""
 
     @property
     def prompt(self) -> str:
         """The words, or none."""
-        return str(self.fields.get("prompt", ""))
+        return str(self.fields.get(self.service.words, ""))
 
     @property
     def output_format(self) -> picture.Format:
@@ -81,7 +83,8 @@ def read_form(service: Service, parts: Iterable[Part], seed: int) -> Asked:
     texts = {part.name: part.data.decode("utf-8", "replace") for part in parts if part.filename is None}
     fields = _fields(service, texts, errors)
     files = {part.name: part.data for part in parts if part.filename is not None and part.data}
-    image = _image(service, files.pop("image", None), errors)
+    image = _image(service, service.image_name, files.pop(service.image_name, None), errors)
+    other = _other(service, files.pop(service.other, None) if service.other else None, errors)
     where = _mask(service, files.pop("mask", None), image, errors)
     errors += [f"{name}: is not a file of this service" for name in files]
     _check_together(service, fields, image, errors)
@@ -90,7 +93,7 @@ def read_form(service: Service, parts: Iterable[Part], seed: int) -> Asked:
     own = int(fields.get("seed", 0))
     # 0 is documented as "random"; here chance is the prompt's digest, so that a run can be repeated.
     chosen = own or Dice("seed", seed, texts.get("prompt", "")).below(MOST_SEED) + 1
-    return Asked(service, fields, chosen, image, where)
+    return Asked(service, fields, chosen, image, where, other)
 
 
 def check_policy(asked: Asked) -> None:
@@ -148,18 +151,26 @@ def _text(name: str, text: str, errors: list[str]) -> str:
     return text
 
 
-def _image(service: Service, data: bytes | None, errors: list[str]) -> picture.Source | None:
+def _other(service: Service, data: bytes | None, errors: list[str]) -> picture.Source | None:
+    if data is None:
+        if service.other_needed:
+            errors.append(f"{service.other}: is required")
+        return None
+    return _image(service, service.other, data, errors)
+
+
+def _image(service: Service, name: str, data: bytes | None, errors: list[str]) -> picture.Source | None:
     rule = service.image
     if rule is None or data is None:
         if rule is not None and rule.needed:
-            errors.append("image: is required")
+            errors.append(f"{name}: is required")
         if rule is None and data is not None:
-            errors.append("image: is not a file of this service")
+            errors.append(f"{name}: is not a file of this service")
         return None
     try:
         source = picture.read(data)
     except (NotAnImage, ImageTooLarge):
-        errors.append("image: must be a valid jpeg, png or webp image")
+        errors.append(f"{name}: must be a valid jpeg, png or webp image")
         return None
     errors += _problems(rule, *source.size)
     return source

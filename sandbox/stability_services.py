@@ -52,12 +52,20 @@ class Service:
     """What a ratio is made of."""
     later: bool = False
     """Answered with an id; the result is fetched."""
+    image_name: str = "image"
+    other: str = ""
+    """A second file that it takes."""
+    other_needed: bool = False
+    words: str = "prompt"
+    """The field that says what shall be seen."""
 
 
 _TEXTS = frozenset(("prompt", "negative_prompt", "seed", "output_format", "style_preset"))
 _CONTROL: dict[str, Range] = {"control_strength": (0, 1)}
 _SIDES: dict[str, Range] = dict.fromkeys(("left", "right", "up", "down"), (0, 2000))
 _NARROW = Picture(wide=False)
+_RELIT = frozenset(("preserve_original_subject", "original_background_depth", "light_source_strength"))
+_RESTYLED: dict[str, Range] = {"style_strength": (0, 1), "composition_fidelity": (0, 1), "change_strength": (0.1, 1)}
 
 SERVICES: dict[str, Service] = {
     service.path: service
@@ -102,6 +110,19 @@ SERVICES: dict[str, Service] = {
         ),
         Service("control/sketch", 5, _TEXTS | {"control_strength"}, ranges=_CONTROL, image=_NARROW),
         Service("control/structure", 5, _TEXTS | {"control_strength"}, ranges=_CONTROL, image=_NARROW),
+        Service("edit/remove-background", 5, frozenset(("output_format",)), needs=(), image=_NARROW),
+        Service(
+            "edit/replace-background-and-relight", 8,
+            _RELIT | {"negative_prompt", "seed", "output_format", "background_prompt", "foreground_prompt"}
+            | {"keep_original_background", "light_source_direction"},
+            needs=("background_prompt",), ranges=dict.fromkeys(_RELIT, (0, 1)), image=_NARROW, later=True,
+            image_name="subject_image", other="background_reference", words="background_prompt",
+        ),
+        Service(
+            "control/style-transfer", 8,
+            frozenset(_RESTYLED) | {"prompt", "negative_prompt", "seed", "output_format"}, needs=(), ranges=_RESTYLED,
+            image=_NARROW, image_name="init_image", other="style_image", other_needed=True,
+        ),
         Service(
             "control/style", 5, _TEXTS | {"aspect_ratio", "fidelity"}, ranges={"fidelity": (0, 1)}, image=_NARROW
         ),
@@ -114,6 +135,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "style_preset": STYLES,
     "model": tuple(SD_MODELS),
     "mode": ("text-to-image", "image-to-image"),
+    "light_source_direction": ("none", "above", "below", "left", "right"),
+    "keep_original_background": ("true", "false"),
 }
 WHOLE = frozenset(("seed", *_SIDES))
 FILES: Mapping[Literal["image", "mask"], frozenset[str]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,6 +21,10 @@ BUSY_S = 30.0
 """How long a writer waits for another process's transaction."""
 _STATEMENTS = 500
 """Kept prepared: many areas share one file, and preparing a statement again takes longer than running it."""
+CHECKPOINT_EVERY = 200
+"""After so many commits what they wrote is copied from the log into the file, beside the writers."""
+_LOG_PAGES = 16_000
+"""A log of so many pages is copied by whoever commits: whoever was to do that beside does not come to it."""
 _PATIENCE_S = 0.05
 """How long a part waits for the others to commit, before it commits for all itself."""
 
@@ -70,6 +74,8 @@ class Database:
         self._turn, self._reading, self._counting = threading.Lock(), threading.Lock(), threading.Lock()
         self._coming = 0
         self._commit = _Commit()
+        self._commits = 0
+        self._checkpoint: threading.Thread | None = None
         with translated(path), self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             # Two processes may make the same new file at once; the schema must run in one of them only.
@@ -99,6 +105,7 @@ class Database:
         # FULL, not WAL's usual NORMAL: a power cut must not forget that a call was asked.
         run("PRAGMA synchronous = FULL")
         run("PRAGMA foreign_keys = ON")
+        run(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         found = run("PRAGMA user_version").fetchone()[0]
         if found > version:
             raise CannotWrite(f"{self.path} was made by a newer Mintmark.", hint="Upgrade, or set MINTMARK_DATA_DIR.")
@@ -186,6 +193,18 @@ class Database:
         elif commit.parts:
             error = sqlite3.OperationalError("the database or disk is full")
         commit.end(error)
+        self._commits += 1
+        if self._commits >= CHECKPOINT_EVERY and (self._checkpoint is None or not self._checkpoint.is_alive()):
+            self._commits = 0
+            self._checkpoint = threading.Thread(target=self._copy_log, name="mintmark-checkpoint", daemon=True)
+            self._checkpoint.start()
+
+    def _copy_log(self) -> None:
+        """Copy what was committed from the log into the file. Nobody waits for it, as whose commit makes the log too
+        long would; what cannot be copied now is the next time."""
+        with suppress(sqlite3.Error), closing(sqlite3.connect(self.path, timeout=0.0)) as connection:
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def _await(self, commit: _Commit) -> None:
         """Wait until the commit is on the disk; raise what kept it from there."""
@@ -235,6 +254,8 @@ class Database:
 
     def close(self) -> None:
         """Close the file. Harmless to repeat."""
+        if (copying := self._checkpoint) is not None:
+            copying.join()
         with self._turn, self._reading:
             self._connection.close()
             self._reader.close()

@@ -272,6 +272,11 @@ def connect(its: Address) -> Connection:
         )
         # The limit is for connecting; a statement may have to wait for others longer than that.
         made._usock.settimeout(None)
+        # A plan is kept as long as its connection, and may be made while a table is empty: then no index seems worth
+        # it, and once there are a million rows all of them are read each time.
+        made.execute_simple("SET enable_seqscan TO off")
+        # Where there is no index all the same, such a plan seems so dear that compiling it would seem worth the time.
+        made.execute_simple("SET jit TO off")
         if its.schema is not None:
             # Who may not make it may use it; and of two that make it at once, one fails.
             with suppress(DatabaseError):

@@ -64,7 +64,7 @@ PROMPT = (
     ),
     Hop(f"{_SERVICE}.generate", "split into calls of what one call can make", "nodes/generating.py::HostedNode.ask"),
     Hop(
-        "providers/openai.py::OpenAI.prepare",
+        "providers/openai_images.py::ImagesApi.prepare",
         "`Prepared.fields`: the vendor's words, nothing sent",
         f"{_SERVICE}._prepared",
     ),
@@ -73,15 +73,15 @@ PROMPT = (
     ),
     Hop("generation/caller.py::Caller.ask", "written into the journal, then asked, once", f"{_SERVICE}._outcome"),
     Hop(
-        "providers/openai.py::OpenAI.ask",
+        "providers/openai_images.py::ImagesApi.ask",
         "the answer is awaited, also by who is leaving",
-        "generation/caller.py::Caller._ask",
+        "generation/caller.py::Caller._asked",
     ),
-    Hop("providers/http.py::HttpClient.send", "bytes on the wire", "providers/openai.py::OpenAI._sent"),
+    Hop("providers/http.py::HttpClient.send", "bytes on the wire", "providers/openai_images.py::ImagesApi._sent"),
     Hop(
-        "providers/openai.py::_answer",
+        "providers/openai_answer.py::answer_of",
         "`ResultImage.data`: the provider's bytes, never re-encoded",
-        "providers/openai.py::OpenAI.ask",
+        "providers/openai_images.py::ImagesApi._read",
     ),
     Hop(
         "generation/results.py::Results.kept",
@@ -162,7 +162,7 @@ JOB = (
 )
 MONEY = (
     Hop("providers/catalog/__init__.py::rows", "a decimal in JSON, with the day and page it was read"),
-    Hop("providers/models.py::_loaded", "`Price`: a rule with one unit", "providers/models.py::Catalog.load"),
+    Hop("providers/models.py::validated", "`Price`: a rule with one unit", "providers/models.py::_sound"),
     Hop("metering/prices.py::quote", "integer micro-dollars at most, from what is asked", f"{_SERVICE}._price"),
     Hop(f"{_SERVICE}._new", "`NewCall.hold_microusd`", f"{_SERVICE}._calls"),
     Hop(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,7 @@ def build_app(service: Service) -> web.Application:
     app[THREADS] = threads = Threads(service.threads)
     app[INTAKE] = Intake(service, threads)
     app[STREAMS] = Streams()
+    app[routes_files.CHECKS] = asyncio.Semaphore(routes_files.CHECKED_AT_ONCE)
     app[REPEATS] = Repeats(service.ledger.store, threads)
     routes = every_route()
     app[DOCUMENTS] = Documents(routes)

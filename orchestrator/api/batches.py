@@ -14,10 +14,10 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from ... import log
-from ...errors import MalformedRequest, MintmarkError, RequestTooLarge, TooManyRequests
+from ...errors import MalformedRequest, MintmarkError, RequestTooLarge, ServiceStopping, TooManyRequests
 from ..jobs.base import Idempotency
 from ..jobs.job import Job, Ordered
-from . import problems
+from . import problems, submitting
 from .call import Call
 from .intake import Asked, split
 from .job_views import Status
@@ -127,8 +127,9 @@ class _Batch:
     async def take(self, chunk: list[Line]) -> list[LineView]:
         """What became of each line, in order. One that is refused does not keep the others out."""
         try:
+            submitting.check_open(self._call)
             await self._service.access.check_pace(self._call.caller)
-        except TooManyRequests as exc:
+        except (TooManyRequests, ServiceStopping) as exc:
             return [_refused(number, exc) for number, _ in chunk]
         found: dict[int, LineView] = {}
         orders: list[tuple[int, Ordered, Idempotency | None]] = []

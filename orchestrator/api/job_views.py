@@ -21,6 +21,9 @@ class JobAccepted(View):
 
     job_id: str
     status: Status
+    warnings: list[str] = Field(
+        default=[], description="A model that it names ends within a month, and what replaces it."
+    )
 
 
 class Safety(View):
@@ -65,6 +68,9 @@ class ReceiptView(View):
     request_id: str | None
     microusd: int
     state: Literal["settled", "unknown", "cached", "local"]
+    price_source: str | None = Field(
+        default=None, description="Who says that it costs so much: the provider, or where and when the price was read."
+    )
 
 
 class MetricsView(View):
@@ -122,6 +128,9 @@ class JobView(View):
     supersedes: str | None
     cached: bool = Field(description="An earlier job's result was given again.")
     purged: bool = Field(description="Its content was deleted; what it cost is kept.")
+    warnings: list[str] = Field(
+        default=[], description="As of its acceptance: a model that it names ends within a month."
+    )
 
 
 class JobPage(View):
@@ -148,7 +157,7 @@ _PICTURES = ("image/png", "image/jpeg", "image/webp")
 
 def accepted(job: Job) -> JobAccepted:
     """The short answer to an order."""
-    return JobAccepted(job_id=job.job_id, status=job.state.value)
+    return JobAccepted(job_id=job.job_id, status=job.state.value, warnings=list(job.ordered.warnings))
 
 
 def job_view(job: Job, link: Link) -> JobView:
@@ -180,6 +189,7 @@ def job_view(job: Job, link: Link) -> JobView:
         supersedes=ordered.supersedes,
         cached=job.cached,
         purged=job.purged,
+        warnings=list(ordered.warnings),
     )
 
 

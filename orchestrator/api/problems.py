@@ -20,6 +20,7 @@ STATUS: Mapping[str, int] = {
     "not_allowed": 403,
     "link_forged": 403,
     "access_error": 403,
+    "service_stopping": 503,
     "not_found": 404,
     "unknown_job": 404,
     "unknown_workflow": 404,
@@ -81,6 +82,20 @@ TITLES: Mapping[int, str] = {
 }
 """What each status says, in a few words; also its description in the OpenAPI document."""
 
+HINTS: Mapping[int, str] = {
+    400: "Send one request as the page /docs shows it.",
+    403: "Ask whoever gave you the key for one that may.",
+    404: "/docs lists what there is.",
+    409: "Look at it first: it may be over, or somebody else's by now.",
+    413: "Send less at once. Pictures come by POST /v1/uploads, and orders name the id of its answer.",
+    415: "Set Content-Type to what is taken.",
+    422: "/docs and /openapi.json say what may stand there.",
+    502: "Try again in a moment.",
+    503: "Try again in a moment.",
+    504: "Try again in a moment.",
+}
+"""What is advised where an error knows nothing better."""
+
 _TOLD = ("field", "allowed", "problems", "retry_after_s", "job_id")
 
 
@@ -138,7 +153,7 @@ def problem_of(error: MintmarkError) -> Problem:
         status=status,
         detail=detail,
         code=error.code,
-        hint=hint,
+        hint=hint or HINTS.get(status, ""),
         **told,
     )
 

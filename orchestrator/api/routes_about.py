@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
@@ -17,6 +19,8 @@ from .shapes import View
 
 routes = Routes("service")
 
+LEAST_FREE = 64 * 2**20
+"""Bytes on the data folder's disk below which it counts as full: a picture or two, and the database's own files."""
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -58,18 +62,27 @@ async def health(call: Call[None, NoQuery]) -> Reply:
     ),
 )
 async def readiness(call: Call[None, NoQuery]) -> Reply:
-    """The database answers, a worker is live, and it is not being stopped."""
+    """The database answers, there is room on the disk, a worker is live, and it is not being stopped."""
     missing = await _missing(call)
     return Reply(503 if missing else 200, Readiness(ready=not missing, missing=missing))
 
 
 async def _missing(call: Call[Any, Any]) -> list[str]:
     found = list(call.service.dispatcher.missing())
+    if await call.block(_is_full, call.service.settings.books_dir):
+        found.insert(0, "The disk of the data folder is full.")
     try:
         await call.block(call.service.jobs.is_paused)
     except (DatabaseUnreachable, MintmarkError):
         found.insert(0, "The database does not answer.")
     return found
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < LEAST_FREE
+    except OSError:
+        return True
 
 
 @routes.get(

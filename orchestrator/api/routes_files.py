@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,6 @@ from ...storage.assets.uploads import PREFIX
 from . import uploading
 from .call import Call, Reply
 from .routing import LOCATION, REPLAYED, Answer, Content, Header, NoQuery, Routes
-from .serving import read_bounded
 from .shapes import Address, Body, Digest, Query, View
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ routes = Routes("files")
 
 CHUNK = 2**20
 """So much of a file is read and sent at a time, in bytes."""
+CHECKED_AT_ONCE = 4
+"""Files whose credential is read at the same time: each is in memory meanwhile."""
+CHECKS: web.AppKey[asyncio.Semaphore] = web.AppKey("checks", asyncio.Semaphore)
 SMALL = 2**16
 """A file of so many bytes is sent with its headers, all at once."""
 PICTURES = ("image/png", "image/jpeg", "image/webp")
@@ -197,7 +200,8 @@ async def open_asset(call: Call[None, AssetQuery]) -> Reply | web.StreamResponse
     service, digest, now = call.service, call.path["digest"], utc_now()
     links = Links(service.link_secrets, "")
     link = links.check(digest, call.request.rel_url.query, now)
-    asset, small = await call.block(_looked_at, service.assets, digest)
+    here = service.assets.at_hand(digest)
+    asset, small = _looked_at(service.assets, digest) if here else await call.block(_looked_at, service.assets, digest)
     headers = kept.headers(asset, link, now)
     if kept.not_modified(call.request.headers.get("If-None-Match"), headers["ETag"]):
         return Reply(304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
@@ -248,7 +252,7 @@ async def _file(call: Call[Any, Any], asset: Asset, headers: dict[str, str]) -> 
 )
 async def verify_provenance(call: Call[None, NoQuery]) -> Reply:
     """Nothing of the file is kept."""
-    data = await read_bounded(call.request, call.service.uploads.most_bytes)
     anchors = trust_anchors(call.service.settings)
-    found = await call.block(read_credential, data, None, anchors)
+    async with uploading.arrived(call) as arriving, call.request.app[CHECKS]:
+        found = await call.block(lambda: read_credential(arriving.path().read_bytes(), None, anchors))
     return Reply(200, CredentialReport(**found.as_dict()))

@@ -135,6 +135,7 @@ async def retry_job(call: Call[None, NoQuery]) -> Reply:
     known = await call.block(service.jobs.replay, key) if key else None
     if known is not None:
         return await submitting.answer(call, known, replayed=True)
+    submitting.check_open(call)
     old = await submitting.find(call)
     accepted = await call.block(service.jobs.accept, _again(old, call), key)
     submitting.tell(call, accepted.job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ...errors import InvalidInput, InvalidWorkflow, NotFound, UsageError
@@ -70,12 +71,13 @@ async def publish_workflow(call: Call[WorkflowVersion, NoQuery]) -> Reply:
         listed = await call.block(_listed, call, version.name, version.version)
         if listed is None:
             raise NotFound(f"{version.label} is not there.")
+        warnings = await call.block(releases.warnings, version)
         if there is None:
             await call.service.access.audit(
                 call.caller.name, "workflow.published", version.label, {"digest": version.digest}
             )
         location = {"Location": f"/v1/workflows/{version.name}/versions/{version.version}"}
-        return Reply(200 if there else 201, _version(listed), location)
+        return Reply(200 if there else 201, _version(listed, warnings), location)
 
     return await call.repeats.once(call.idempotency, work)
 
@@ -307,5 +309,5 @@ def _workflow(call: Call[Any, Any], name: str) -> WorkflowView:
     )
 
 
-def _version(listed: Listed) -> VersionView:
-    return VersionView(**vars(listed))
+def _version(listed: Listed, warnings: Iterable[str] = ()) -> VersionView:
+    return VersionView(**vars(listed), warnings=list(warnings))

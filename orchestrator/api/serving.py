@@ -116,7 +116,9 @@ def _path(request: web.Request) -> dict[str, str]:
     found = dict(request.match_info)
     for name, value in found.items():
         if not re.fullmatch(PATHS[name].pattern, value):
-            raise NotFound(f"There is no such {name.replace('_', ' ')}.", hint=PATHS[name].description)
+            part = PATHS[name]
+            looks = f"{part.description} It looks like {part.example}." if part.example else part.description
+            raise NotFound(f"What stands there is no {name.replace('_', ' ')}.", hint=looks)
     return found
 
 
@@ -289,7 +291,7 @@ async def _answer(
 
 def _told(request: web.Request, exc: Exception) -> web.Response:
     if isinstance(exc, MintmarkError):
-        return _declared(request, exc)
+        return _declared(request, _advised(request, exc))
     if isinstance(exc, web.HTTPException):
         return _foreign(request, exc)
     if isinstance(exc, (web.RequestPayloadError, HttpProcessingError)):
@@ -317,16 +319,24 @@ def _declared(request: web.Request, error: MintmarkError) -> web.Response:
     return problem_response(error)
 
 
+def _advised(request: web.Request, error: MintmarkError) -> MintmarkError:
+    """With what helps most where an OpenAI client asks at our own addresses."""
+    theirs = request.headers.get("User-Agent", "").startswith("OpenAI/")
+    if theirs and not request.path.startswith("/openai/") and problems.status_of(error) in (404, 405, 415, 422):
+        error.hint = "For OpenAI clients the base_url ends in /openai/v1."
+    return error
+
+
 def _foreign(request: web.Request, exc: web.HTTPException) -> web.Response:
     """What the server itself says, in our shape."""
     if isinstance(exc, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(exc.allowed_methods))
         error: MintmarkError = WrongMethod(f"{request.method[:16]} is not for this path.", hint=f"Use {allowed}.")
-        return problem_response(error, headers={"Allow": allowed})
+        return problem_response(_advised(request, error), headers={"Allow": allowed})
     if isinstance(exc, web.HTTPRequestEntityTooLarge):
         return problem_response(RequestTooLarge("The body is too large."))
     if exc.status == 404:
-        return problem_response(NotFound("There is nothing at this address.", hint="/docs lists what there is."))
+        return problem_response(_advised(request, NotFound("There is nothing at this address.")))
     if exc.status < 500:
         return problem_response(MalformedRequest("The request cannot be read."))
     logger.error("%s: HTTP %d", _where(request), exc.status, extra=log.action("request_failed"))

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ...clock import utc_now
-from ...errors import UnknownJob
+from ...errors import ServiceStopping, UnknownJob
 from ...storage.assets.links import Links, steady_expiry
 from ..dispatch.news import JobChanged
 from ..jobs.job import Ending
@@ -41,6 +41,8 @@ ANSWERS = (
     ),
 )
 """How an order is answered."""
+STOPPING_S = 5
+"""When those are asked to come again who come while the service is stopping, in seconds."""
 PROBLEMS = (402, 403, 404, 413)
 """What may be wrong with one, beside what may be wrong with any request."""
 
@@ -57,11 +59,23 @@ async def taken(call: Call[Any, Any], ask: Callable[[], Awaitable[Asked]], key: 
     known = await call.block(jobs.replay, key) if key else None
     if known is not None:
         return known, True
+    check_open(call)
     ordered = await call.intake.order(call.caller, await ask())
-    accepted = await call.block(jobs.accept, ordered, key, ending=await _given_before(call, ordered))
-    if not accepted.replayed:
-        tell(call, accepted.job)
+    ending = await _given_before(call, ordered)
+    accepted = await call.service.dispatcher.accept(ordered, key, ending=ending)
+    # Told again, with this order counted.
+    call.told.update(await call.service.access.left(call.caller, ordered.end_user))
     return accepted.job, accepted.replayed
+
+
+def check_open(call: Call[Any, Any]) -> None:
+    """Raises ServiceStopping where nothing new is taken."""
+    if call.service.dispatcher.draining:
+        raise ServiceStopping(
+            "The service is being stopped.",
+            hint="Send it again in a moment; with an Idempotency-Key it is surely made once.",
+            retry_after_s=STOPPING_S,
+        )
 
 
 async def _given_before(call: Call[Any, Any], ordered: Ordered) -> Ending | None:

@@ -23,6 +23,9 @@ class VersionView(View):
     published_at: str | None
     published_by: str | None
     deprecated: str | None = Field(description="Why nobody should begin to use it, and what to use instead.")
+    warnings: list[str] = Field(
+        default=[], description="When it is published: that a model which it names ends within a month, or has ended."
+    )
 
 
 class AliasView(View):

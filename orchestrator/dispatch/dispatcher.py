@@ -19,10 +19,12 @@ from ... import log
 from ...errors import StorageError
 from ...storage.owners import Owner
 from ...workflows.object_info import ObjectInfo
-from ..jobs.job import Lane
+from ..jobs.base import Accepted, Idempotency
+from ..jobs.job import Ending, Lane, Ordered
 from ..link.waiting import Signal
 from ..metrics.meters import WorkerState
 from .kit import Kit
+from .news import JobChanged
 from .orphans import Orphans
 from .run import GIVE_UP_S, Stop
 from .side_tasks import SideTasks
@@ -132,6 +134,32 @@ class Dispatcher:
     def states(self) -> list[WorkerState]:
         """How each worker stands, with what it last told of itself."""
         return [each.told(draining=self.draining) for each in self._workers]
+
+    async def accept(
+        self, ordered: Ordered, key: Idempotency | None = None, *, ending: Ending | None = None
+    ) -> Accepted:
+        """Take a job in; see :meth:`..jobs.base.JobStore.accept`. Where a worker has room, it is claimed at once."""
+        loop = self._with_room(ordered.lane) if ending is None and ordered.not_before is None else None
+        if loop is None:
+            accepted = await self._kit.block(self._kit.jobs.accept, ordered, key, ending=ending)
+        else:
+            accepted = await loop.accept(ordered, key)
+        if not accepted.replayed:
+            self._tell(accepted)
+        return accepted
+
+    def _with_room(self, lane: Lane) -> WorkerLoop | None:
+        """The worker that has least to do of those that have room."""
+        found = [loop for loop in self._loops.values() if loop.has_room(lane)]
+        return min(found, key=lambda loop: loop.load, default=None)
+
+    def _tell(self, accepted: Accepted) -> None:
+        """Who looks for work, and who follows what this job supersedes, need not wait for their next look."""
+        its = accepted.job.ordered
+        if accepted.lease is None or accepted.lease.job.job_id != its.job_id:
+            self._kit.news.wake()
+        if its.supersedes:
+            self._kit.news.publish(its.supersedes, JobChanged(its.supersedes))
 
     def look(self) -> None:
         """A cancellation was written down: look for it now, not in a moment."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from ...config import Settings
@@ -74,11 +75,11 @@ class Kit:
     history: History = field(default_factory=lambda: History())
 
     @property
-    def one_journal(self) -> bool:
-        """Whether every worker that may get a job next writes into this journal: then what an attempt has asked is
-        found by the next one, wherever it runs. Other services on the same database have journals of their own."""
+    def goes_on(self) -> bool:
+        """Whether a job whose calls are in this journal can go on in it: an own runner is there, and no other service
+        on this database has own runners, which would write into another journal."""
         alone = self.settings.ledger_url is None or self.settings.sandbox
-        return bool(alone) and all(each.shared for each in self.workers)
+        return bool(alone) and any(each.shared for each in self.workers)
 
     async def seconds(self, workflow: str) -> list[float]:
         """How long the latest runs of this workflow took."""
@@ -87,4 +88,8 @@ class Kit:
 
     async def block(self, call: Callable[..., T], *args: Any, **named: Any) -> T:
         """A blocking call, in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: call(*args, **named))
+        return await self.start(call, *args, **named)
+
+    def start(self, call: Callable[..., T], *args: Any, **named: Any) -> asyncio.Future[T]:
+        """The same, begun now; for whoever may not stay to see it end."""
+        return asyncio.get_running_loop().run_in_executor(self.threads, partial(call, *args, **named))

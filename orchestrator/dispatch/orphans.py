@@ -7,6 +7,7 @@ import asyncio
 from ... import log
 from ...errors import MintmarkError, StaleLease, WorkerLost, WrongState
 from ..jobs.job import Ending, Lease
+from ..jobs.queueing import OWN
 from ..jobs.states import Step
 from .kit import Kit
 from .money import JobMoney
@@ -19,7 +20,7 @@ logger = log.get("orchestrator.orphans")
 
 class Orphans:
     """Own runners share this data folder's journal, whatever their name was: then it tells what was spent, and another
-    attempt goes on in it, where it surely comes to one of them. Of any other worker nothing can be learned."""
+    attempt goes on in it, on one of them. Of any other worker nothing can be learned."""
 
     def __init__(self, kit: Kit, *, most_attempts: int) -> None:
         self._kit = kit
@@ -58,8 +59,8 @@ class Orphans:
         job, money = lease.job, JobMoney(self._kit.jobs, self._kit.ledger, lease.job)
         known = self._kit.journal.job(money.prompt_id()) is not None
         ours = known or is_own(job.worker, self._kit.journal_id)
-        if ours and self._kit.one_journal and job.attempt < self._most:
-            self._kit.jobs.requeue(lease, reason=LOST)
+        if ours and self._kit.goes_on and job.attempt < self._most:
+            self._kit.jobs.requeue(lease, reason=LOST, lane=OWN)
             return
         if ours:
             money.from_journal(self._kit.journal, money.prompt_id())

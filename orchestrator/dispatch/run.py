@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, TypeVar
 
 from ... import log, tracing
@@ -30,16 +31,19 @@ from ...generation.pictures import inspect
 from ...workflows.format import WorkflowVersion
 from ..execution.attempt import Attempt
 from ..execution.booking import Booking
+from ..execution.delivery import Brought
 from ..execution.granting import context_of, local_work, needs_context
 from ..execution.preparing import Image, Prepared, fit
 from ..execution.settling import settle_badly, settle_well
 from ..jobs.job import Ending, Failure, Job, Lease, Metrics
+from ..jobs.prompts import ANEW, MEMORY
+from ..jobs.queueing import LARGE, OWN
 from ..jobs.states import Step
 from .keeping import keep
 from .kit import Kit
 from .money import JobMoney
 from .news import JobChanged
-from .outcomes import Again, Facts, failure_of, is_canceled, judged
+from .outcomes import Again, Facts, failure_of, is_canceled, is_memory, judged
 from .telling import Telling
 from .worker import Worker
 
@@ -86,6 +90,8 @@ class Run:
         self._stop: Stop | None = None
         self._over = False
         """Whether all that is left is to book it and to write down how it ended."""
+        self._kept = False
+        """Whether what it made is put away, so that there is nothing left to go wrong but writing that down."""
         self._task: asyncio.Task[object] | None = None
         self._attempt: Attempt | None = None
         self._booking = Booking(worker.link, kit.ledger)
@@ -112,13 +118,16 @@ class Run:
     async def _run(self, span: tracing.Span) -> None:
         self._task = asyncio.current_task()
         deadline = self._at_deadline()
+        ending: Ending | Again | None = None
         try:
-            ending: Ending | Again = await self._to_the_end()
+            await self._to_the_end()
         except asyncio.CancelledError:
             if self._stop not in (Stop.CANCELED, Stop.DEADLINE):
                 raise
             ending = await self._shielded(self._stopped(self._stop))
         except MintmarkError as exc:
+            if self._kept:
+                raise
             ending = await self._shielded(self._failed(exc))
         # One of the two places for a broad except: around one job, whose failure it becomes.
         except Exception as exc:
@@ -129,11 +138,13 @@ class Run:
         finally:
             if deadline is not None:
                 deadline.cancel()
+        if ending is None:
+            return
         if isinstance(ending, Again):
             span.failed(ending.reason)
         elif ending.failure is not None:
             span.failed(ending.failure.code)
-        await self._shielded(self._write(ending))
+        await self._shielded(self._write(partial(self._end, ending)))
 
     async def _shielded(self, last: Coroutine[Any, Any, T]) -> T:
         """Not to be broken off any more, but to be left to somebody else."""
@@ -148,7 +159,7 @@ class Run:
 
     # -- the way through ----------------------------------------------------------------------------------------------
 
-    async def _to_the_end(self) -> Ending:
+    async def _to_the_end(self) -> None:
         workflow = await self._kit.workflow(self.job.ordered.digest)
         prepared = await self._prepared(workflow)
         attempt = self._attempt = await self._begun(workflow, prepared)
@@ -156,17 +167,26 @@ class Run:
         self._laps.ran = time.monotonic()
         report = await settle_well(self._booking, attempt, history)
         files = await self._kit.delivery.bring(self._worker.link, history, report, attempt.context, workflow)
-        outputs = await self._kit.block(keep, files, self._kit.assets)
         receipts = report.receipts
         if self._resumed or self.job.attempt > 1:
             receipts = await self._kit.block(self._money.receipts)  # what was tried before has its price, too
-        return Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=self._metrics(prepared))
+        await self._shielded(self._write(partial(self._succeed, files, receipts, prepared)))
+
+    def _succeed(self, files: Iterable[Brought], receipts: tuple[Receipt, ...], prepared: Prepared) -> Job:
+        """Put the files away and end the job with them. Blocks; in one go, because each way to a thread takes time."""
+        outputs = keep(files, self._kit.assets)
+        self._kept = True
+        metrics = self._metrics(prepared)
+        ending = Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=metrics)
+        return self._kit.jobs.end(self.lease, ending)
 
     async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
         images = await self._kit.block(self._images) if self.job.ordered.images else {}
-        return await fit(
-            workflow, self.job.ordered.values, images, self._worker.link, self._worker.object_info, self._worker.fitting
-        )
+        worker, values = self._worker, self.job.ordered.values
+        # The models were held to the day on which the job was accepted: one that is taken up again after its model's
+        # end may have made its images long ago. What is asked for too late, the node refuses.
+        day = self.job.submitted_at.date()
+        return await fit(workflow, values, images, worker.link, worker.object_info, worker.fitting, today=day)
 
     def _images(self) -> dict[str, Image]:
         return {name: self._image(name, digest) for name, digest in self.job.ordered.images.items()}
@@ -185,6 +205,7 @@ class Run:
             ordered.allowance_microusd,
             project=ordered.project,
             user=ordered.user,
+            delivery=ordered.delivery,
         )
         seconds = await self._kit.seconds(ordered.workflow)
         return Attempt(
@@ -231,22 +252,32 @@ class Run:
             return again
         if is_canceled(error):
             return Ending(step=Step.CANCELED, receipts=receipts, metrics=self._metrics())
+        return Ending(step=Step.FAILED, failure=self._told(error), receipts=receipts, metrics=self._metrics())
+
+    def _told(self, error: BaseException) -> Failure:
         tried = f" (tried {self.job.attempt} times)" if self.job.attempt > 1 else ""
-        return Ending(
-            step=Step.FAILED, failure=failure_of(error, tried=tried), receipts=receipts, metrics=self._metrics()
-        )
+        failure = failure_of(error, tried=tried)
+        if not isinstance(error, MintmarkError) or not is_memory(error) or self._worker.smaller(self._kit.workers):
+            return failure
+        hint = f"{self._worker.name} ran out of memory, and no worker with more is there; ask for a smaller picture."
+        return failure.model_copy(update={"hint": hint})
 
     def _facts(self, *, spent: bool) -> Facts:
-        attempt = self._attempt
-        unposted = (attempt is None or attempt.posts == 0) and not self._resumed
-        asks_nobody = attempt is not None and not any(is_hosted(node) for node in attempt.graph.values())
         return Facts(
             attempt=self.job.attempt,
             most=self._most,
             spent=spent,
-            repeatable=unposted or asks_nobody or (self._worker.shared and self._kit.one_journal),
-            larger=any(each.state == "up" and each.memory > self._worker.memory for each in self._kit.workers),
+            repeatable=not self._asked or (self._worker.shared and self._kit.goes_on),
+            larger=self._worker.smaller(self._kit.workers),
         )
+
+    @property
+    def _asked(self) -> bool:
+        """Whether its prompt, as far as is known here, may have asked somebody for something."""
+        attempt = self._attempt
+        unposted = (attempt is None or attempt.posts == 0) and not self._resumed
+        asks_nobody = attempt is not None and not any(is_hosted(node) for node in attempt.graph.values())
+        return not unposted and not asks_nobody
 
     async def _settled(self) -> None:
         """Book what the attempt cost. Where its worker does not answer: from the journal that we share with it, or, in
@@ -281,22 +312,26 @@ class Run:
             steps=_steps(prepared.graph) if prepared else None,
         )
 
-    async def _write(self, ending: Ending | Again) -> None:
-        """Into the store, unless another attempt has taken this one's place meanwhile."""
+    def _end(self, ending: Ending | Again) -> Job:
+        """Into the store. Blocks."""
+        if not isinstance(ending, Again):
+            return self._kit.jobs.end(self.lease, ending)
+        job_id, reason = self.job.job_id, ending.reason
+        logger.info("Job %s waits again: %s", job_id, reason, extra=log.action("job_requeued", job_id=job_id))
+        return self._kit.jobs.requeue(self.lease, reason=reason, delay_s=ending.delay_s, lane=self._lane(reason))
+
+    def _lane(self, reason: str) -> str | None:
+        """Where another attempt has to wait; None: where it did. The same prompt goes on where its journal is, because
+        elsewhere it would ask once more."""
+        if reason == MEMORY:
+            return LARGE
+        return OWN if self._asked and reason not in ANEW else None
+
+    async def _write(self, end: Callable[[], Job]) -> None:
+        """Have the end written down, unless another attempt has taken this one's place meanwhile."""
         job: Job | None = None
         try:
-            if isinstance(ending, Again):
-                logger.info(
-                    "Job %s waits again: %s",
-                    self.job.job_id,
-                    ending.reason,
-                    extra=log.action("job_requeued", job_id=self.job.job_id),
-                )
-                job = await self._kit.block(
-                    self._kit.jobs.requeue, self.lease, reason=ending.reason, delay_s=ending.delay_s
-                )
-            else:
-                job = await self._kit.block(self._kit.jobs.end, self.lease, ending)
+            job = await self._kit.block(end)
         except (StaleLease, WrongState) as exc:
             logger.warning(
                 "Job %s was ended by somebody else: %s",

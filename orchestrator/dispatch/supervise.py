@@ -1,7 +1,8 @@
 """Processes that the service starts itself and keeps alive: its runners, and the sandbox where it plays.
 
-Each holds a pipe from us: when we die, however that is, the pipe ends, and so does it. One that dies is started again,
-after a pause that grows while it keeps dying, on the port that it had: whoever speaks with it only sees it pause.
+Each holds a pipe from us: when we die, however that is, the pipe ends, and so does it; one that others ask once they
+have ended, too, because they hold its pipe with us. One that dies is started again, after a pause that grows while it
+keeps dying, on the port that it had: whoever speaks with it only sees it pause.
 """
 
 from __future__ import annotations
@@ -54,12 +55,19 @@ class Program:
 
 
 class Supervised:
-    """One process. Entered, it runs; ``moved`` is told its URL where it is another one than before."""
+    """One process. Entered, it runs; ``moved`` is told its URL where it is another one than before. ``asks`` is another
+    one that must outlive it, because it finishes what it asked there."""
 
     def __init__(
-        self, program: Program, *, moved: Callable[[str], None] = lambda url: None, patience_s: float = PATIENCE_S
+        self,
+        program: Program,
+        *,
+        moved: Callable[[str], None] = lambda url: None,
+        patience_s: float = PATIENCE_S,
+        asks: Supervised | None = None,
     ) -> None:
         self.program = program
+        self._asks = asks
         self._patience_s = patience_s
         self.url = ""
         self.starts = 0
@@ -86,6 +94,12 @@ class Supervised:
     def pid(self) -> int | None:
         """The process that runs now; None while there is none."""
         return self._process.pid if self._process is not None and self._process.returncode is None else None
+
+    def pipe(self) -> tuple[int, ...]:
+        """Our end of its pipe, to be held by another process; nothing where there is none, or it cannot be held."""
+        if self.pid is None or self._process is None or self._process.stdin is None or os.name == "nt":
+            return ()
+        return (self._process.stdin.get_extra_info("pipe").fileno(),)
 
     async def watch(self) -> None:
         """Wait until keeping it alive fails, and raise why."""
@@ -136,6 +150,7 @@ class Supervised:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=told,
                 env=dict(program.env),
+                pass_fds=self._asks.pipe() if self._asks is not None else (),
                 # Ctrl-C is meant for us: we stop it in order.
                 start_new_session=os.name != "nt",
             )

@@ -18,7 +18,7 @@ TIDY_EVERY_S = 60.0
 
 async def upkeep(kit: Kit, *, retention_days: float | None = None) -> None:
     """Until it is canceled. What cannot be done now is done the next time."""
-    tidied = time.monotonic()
+    tidied = float("-inf")  # at the start at once: a process that was killed may have left something
     while True:
         await asyncio.sleep(EXPIRE_EVERY_S)
         try:
@@ -28,6 +28,7 @@ async def upkeep(kit: Kit, *, retention_days: float | None = None) -> None:
                 await kit.block(kit.catch_up)
                 await kit.block(kit.jobs.forget_keys)
                 await _purge(kit, retention_days)
+                await kit.block(kit.forget, await kit.block(kit.jobs.forgotten))
         except StorageError as exc:
             logger.warning("Upkeep waits: %s", exc, extra=log.action("upkeep_failed"))
 

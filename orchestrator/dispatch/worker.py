@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 from typing import Literal
 
+from ... import __version__
 from ...config import Mode
-from ...errors import MintmarkError, WorkerLost
+from ...errors import MintmarkError, WorkerLost, WorkerUnreachable, WorkerWithoutPack
 from ...generation.context import WorkerHealth
 from ...workflows.object_info import ObjectInfo
 from ..execution.preparing import Fitting, check_mode
+from ..fleet.bounds import ANSWER_S
+from ..fleet.capabilities import Capabilities
+from ..fleet.entries import Entry, Reason
+from ..fleet.skew import is_ours
 from ..jobs.job import Lane
+from ..jobs.queueing import LARGE
+from ..jobs.queueing import OWN as OWN_LANE
 from ..link.base import Link
+from ..link.waiting import within
 from ..metrics.meters import WorkerState
+from .care import Care
 
 LANES: dict[str, tuple[Lane, ...]] = {"runner": ("hosted",), "comfyui": ("gpu", "hosted")}
 """What each kind of worker can run; a runner has no device."""
@@ -20,6 +31,8 @@ LANES: dict[str, tuple[Lane, ...]] = {"runner": ("hosted",), "comfyui": ("gpu", 
 State = Literal["starting", "up", "down", "refused"]
 """``refused``: it answers, and may not be used: without the pack, or in the other mode."""
 
+Source = Literal["own", "settings", "added"]
+"""Who says that it is a worker: the service, which started it; its settings; or the registry."""
 
 OWN = "runner-"
 
@@ -39,10 +52,15 @@ class Worker:
     """``name`` stands in the store's attempts, so it must be the same after a restart. ``shared``: it writes into this
     data folder's journal, as the own runners do."""
 
-    def __init__(self, name: str, link: Link, *, shared: bool = False) -> None:
+    def __init__(self, name: str, link: Link, *, shared: bool = False, source: Source | None = None) -> None:
         self.name = name
         self.link = link
         self.shared = shared
+        self.source: Source = source or ("own" if shared else "settings")
+        self.care = Care(name)
+        self.entry: Entry | None = None
+        """What the registry has of it."""
+        self.capabilities: Capabilities | None = None
         self.state: State = "starting"
         self.health: WorkerHealth | None = None
         self.problem: MintmarkError | None = None
@@ -60,17 +78,39 @@ class Worker:
         """What it can run; nothing before it has said what it is."""
         return LANES[self.health.kind] if self.health else ()
 
+    def claims(self, others: Sequence[Worker]) -> tuple[str, ...]:
+        """The lanes that it takes jobs from: with those that go on only in this journal, where it shares it, and those
+        that need much memory, where none of the ``others`` that are there has more."""
+        own = (OWN_LANE,) if self.shared and self.lanes else ()
+        largest = self.memory > 0 and not self.smaller(others)
+        return (*self.lanes, *own, *((LARGE,) if largest else ()))
+
+    def smaller(self, others: Sequence[Worker]) -> bool:
+        """Whether one of the others is there and has more memory."""
+        return any(each.state == "up" and each.memory > self.memory for each in others)
+
     @property
     def capacity(self) -> int:
         """How many jobs it is given at a time."""
         return self.link.gate.capacity
 
+    @property
+    def allowed(self) -> int:
+        """How many it may have now: none where it is drained or in quarantine, one on probation."""
+        return self.care.standing.allowed(self.capacity)
+
+    def obey(self, entry: Entry | None) -> None:
+        """Stand as the registry says; None where it has nothing of this worker."""
+        self.entry = entry
+        self.care.standing.take(entry)
+
     def told(self, *, draining: bool) -> WorkerState:
         """How it stands, for those who watch the service. One that cannot be used now is ``lost``."""
-        usable = "draining" if draining else "busy" if self.running else "ready"
+        stands = "draining" if draining else self.care.standing.told
+        usable = stands if stands != "up" else "busy" if self.running else "ready"
         return WorkerState(
             name=self.name,
-            state=usable if self.state == "up" else "lost",
+            state=usable if self.state == "up" or usable == "quarantined" else "lost",
             running=self.running,
             capacity=self.capacity,
             health=self.health if self.state == "up" else None,
@@ -84,19 +124,46 @@ class Worker:
 
     async def look(self, mode: Mode) -> bool:
         """Ask how it is; whether it can be used."""
+        used = self.state == "up"
         try:
-            health = await self.link.health()
-            check_mode(health, self.link.url, mode)
-            if health.prompt_thread_alive is False:
-                raise WorkerLost(f"The worker at {self.link.url} no longer runs prompts; restart it.")
-            if health.boot_id != self._boot_id:
-                # Another process than before may have other nodes.
-                self.object_info, self._boot_id = await self.link.object_infos(), health.boot_id
-                self.fitting = {}
+            await self._look(mode)
         except MintmarkError as exc:
             self.problem = exc
             self.state = "down" if exc.code in ("worker_unreachable", "worker_lost") else "refused"
+            reason: Reason | None = exc.data.get("fault") or ("unreachable" if self.state == "down" else None)
+            # One that was never there is no worker that died.
+            if reason is not None and (used or reason != "unreachable"):
+                self.care.looked_ill(reason)
             return False
-        self.health, self.state, self.problem = health, "up", None
+        self.state, self.problem = "up", None
         self.seen_at = time.monotonic()
+        self.care.looked_well()
         return True
+
+    async def _look(self, mode: Mode) -> None:
+        health = await self._health()
+        check_mode(health, self.link.url, mode)
+        if not is_ours(health.pack_version, __version__):
+            raise WorkerWithoutPack(
+                f"The Mintmark nodes of the worker at {self.link.url} are {health.pack_version}, and this is"
+                f" {__version__}.",
+                hint="Install the same major version on both sides and restart the worker.",
+                fault="version",
+            )
+        if health.prompt_thread_alive is False:
+            raise WorkerLost(
+                f"The worker at {self.link.url} no longer runs prompts; restart it.", fault="prompt_thread"
+            )
+        if health.boot_id != self._boot_id:
+            # Another process than before may have other nodes.
+            self.object_info, self._boot_id = await self.link.object_infos(), health.boot_id
+            self.fitting = {}
+        self.health = health
+
+    async def _health(self) -> WorkerHealth:
+        try:
+            return await within(self.link.health(), ANSWER_S)
+        except asyncio.TimeoutError:
+            raise WorkerUnreachable(
+                f"The worker at {self.link.url} has not answered for {ANSWER_S:g} s.", hint="Does it hang?"
+            ) from None

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from ... import log
 from ...errors import MintmarkError, StorageError
 from ..execution.booking import Booking
-from ..jobs.job import Lease
+from ..jobs.base import Accepted, Claimer, Idempotency
+from ..jobs.job import Lease, Ordered
 from .kit import Kit
 from .run import Run, Stop
 from .worker import Worker
@@ -39,6 +40,10 @@ class WorkerLoop:
         self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
         self._resumed: list[tuple[float, Lease]] = []
         self._bell = kit.news.bell()
+        self._up = False
+        """Whether the worker answers."""
+        self._asked = 0
+        """How many jobs a claim under way may bring."""
 
     # -- for the dispatcher -------------------------------------------------------------------------------------------
 
@@ -72,6 +77,35 @@ class WorkerLoop:
         if why is Stop.TAKEN:
             # What is to be stopped otherwise has to be found on its worker first, to be stopped there.
             self._resumed = [each for each in self._resumed if each[1].job.job_id != job_id]
+
+    def has_room(self, lane: str) -> bool:
+        """Whether a job of this lane can be claimed now, by :meth:`accept`."""
+        return self._up and not self._asked and lane in self.worker.lanes and self._room() > 0
+
+    @property
+    def load(self) -> float:
+        """How much of what it can have it has."""
+        return len(self._runs) / self.worker.capacity
+
+    async def accept(self, ordered: Ordered, key: Idempotency | None) -> Accepted:
+        """Have the store take the job in, and claim what is next, which mostly is this job."""
+        self._asked += 1
+        claimer = Claimer(self._owner, self.worker.name, self.worker.claims(self._kit.workers))
+        accepting = self._kit.start(self._kit.jobs.accept, ordered, key, claimer=claimer)
+        accepting.add_done_callback(self._accepted)
+        # Who asked may not stay to hear of it; what was claimed is run all the same.
+        return await asyncio.shield(accepting)
+
+    def _accepted(self, accepting: asyncio.Future[Accepted]) -> None:
+        self._asked -= 1
+        failed = accepting.cancelled() or accepting.exception() is not None
+        lease = None if failed else accepting.result().lease
+        if lease is None:
+            self._bell.ring()  # its place is free again
+        elif self._up:
+            self._begin(lease)
+        else:
+            self.resume(lease)
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """The jobs that run."""
@@ -118,6 +152,13 @@ class WorkerLoop:
             logger.warning("The journal of %s waits: %s", self.worker.name, exc, extra=log.action("journal_waits"))
 
     async def _while_up(self) -> None:
+        self._up = True
+        try:
+            await self._until_down()
+        finally:
+            self._up = False
+
+    async def _until_down(self) -> None:
         looked = time.monotonic()
         while True:
             resumed, self._resumed = self._resumed, []
@@ -137,18 +178,22 @@ class WorkerLoop:
 
     def _room(self) -> int:
         """How many jobs may be claimed now."""
-        return max(min(self.worker.capacity - len(self._runs), AT_ONCE), 0) if self.claims else 0
+        return max(min(self.worker.capacity - len(self._runs) - self._asked, AT_ONCE), 0) if self.claims else 0
 
     async def _claim(self, room: int) -> list[Lease]:
         if room == 0:
             return []
         call: Callable[..., list[Lease]] = self._kit.jobs.claim
+        self._asked += room
         try:
-            return await self._kit.block(call, self._owner, self.worker.name, self.worker.lanes, most=room)
+            lanes = self.worker.claims(self._kit.workers)
+            return await self._kit.block(call, self._owner, self.worker.name, lanes, most=room)
         except StorageError as exc:
             logger.warning("No job can be claimed: %s", exc, extra=log.action("claim_failed"))
             await asyncio.sleep(CLAIM_EVERY_S)
             return []
+        finally:
+            self._asked -= room
 
     def _begin(self, lease: Lease, *, resumed: bool = False) -> None:
         job_id = lease.job.job_id

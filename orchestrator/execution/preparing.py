@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from ...clock import utc_now
 from ...config import Mode, Settings
 from ...errors import WorkerModeMismatch, WorkerRefused
 from ...generation.context import WorkerHealth
@@ -20,6 +19,7 @@ from ..link.base import Link
 from .adhoc import VERSION as UNRELEASED
 from .inputs import read_image
 from .request import RunRequest
+from .retiring import check_pins
 
 Image = tuple[bytes, str, str]
 """Bytes, media type, SHA-256."""
@@ -29,13 +29,15 @@ Fitting = dict[str, dict[str, list[str]]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """``graph`` is what is posted; ``asked`` names it: the values, and each picture by its digest."""
+    """``graph`` is what is posted; ``asked`` names it: the values, and each picture by its digest; ``warnings`` is what
+    whoever asked should know beside it."""
 
     graph: Mapping[str, Any]
     asked: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
 
 
-async def prepare(request: RunRequest, link: Link, settings: Settings) -> Prepared:
+async def prepare(request: RunRequest, link: Link, settings: Settings, today: date) -> Prepared:
     """Check everything that can be checked before money is set aside, and upload the pictures.
 
     Raises FileMissing, NotAnImage, ImageTooLarge, WorkerModeMismatch, and what :func:`fit` does.
@@ -43,7 +45,7 @@ async def prepare(request: RunRequest, link: Link, settings: Settings) -> Prepar
     images = await asyncio.to_thread(_read_images, request, settings.max_pixels)
     check_mode(await link.health(), link.url, settings.mode)
     info = await definitions(request.workflow, link)
-    return await fit(request.workflow, request.values, images, link, info)
+    return await fit(request.workflow, request.values, images, link, info, today=today)
 
 
 def _read_images(request: RunRequest, max_pixels: int) -> dict[str, Image]:
@@ -75,17 +77,22 @@ async def fit(
     link: Link,
     info: Mapping[str, Any],
     known: Fitting | None = None,
+    *,
+    today: date,
 ) -> Prepared:
     """The workflow with these values, for a worker with these nodes; the pictures are brought there. ``known`` are
-    those that were found to fit it: looking through all that nodes say takes longer than the rest.
+    those that were found to fit it: looking through all that nodes say takes longer than the rest. ``today`` is the day
+    for which the models must be there.
 
     Raises WorkerRefused, ModelRetired, UnknownModel, and what binding raises for a value.
     """
+    warnings = check_pins(workflow, values, today)
     choices = _offered(workflow, info, {} if known is None else known, link.url)
-    check_models(workflow, values, choices, utc_now().date())
+    check_models(workflow, values, choices, today)
     placed = {**values, **await _upload(images, link)}
     bound = bind(workflow, placed, choices=choices, object_info=info)
-    return Prepared(bound.graph, {**bound.inputs, **{name: data[2] for name, data in images.items()}})
+    asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
+    return Prepared(bound.graph, asked, warnings)
 
 
 def _offered(workflow: WorkflowVersion, info: Mapping[str, Any], known: Fitting, url: str) -> dict[str, list[str]]:

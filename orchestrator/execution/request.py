@@ -28,6 +28,8 @@ class JobResult(BaseModel):
     receipts: tuple[Receipt, ...]
     total_microusd: int
     timings_ms: dict[str, int]
+    warnings: tuple[str, ...] = ()
+    """What whoever asked should know, though it went well: a model that ends soon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,14 @@ class Clock:
         self._last = now
 
 
-def succeeded(request: RunRequest, job_id: str, report: JobReport, outputs: list[Delivered], clock: Clock) -> JobResult:
+def succeeded(
+    request: RunRequest,
+    job_id: str,
+    report: JobReport,
+    outputs: list[Delivered],
+    clock: Clock,
+    warnings: tuple[str, ...] = (),
+) -> JobResult:
     """The result of a job that came to its end."""
     return JobResult(
         job_id=job_id,
@@ -77,4 +86,5 @@ def succeeded(request: RunRequest, job_id: str, report: JobReport, outputs: list
         receipts=report.receipts,
         total_microusd=sum(receipt.microusd for receipt in report.receipts),
         timings_ms=clock.laps_ms,
+        warnings=warnings,
     )

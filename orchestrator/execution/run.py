@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ... import log
+from ...clock import Clock as UtcClock
+from ...clock import utc_now
 from ...config import Settings
 from ...errors import ContextMissing, MintmarkError, StorageError
 from ...metering.ledger import Ledger
@@ -40,15 +42,16 @@ class JobRunner:
     ledger: Ledger
     store: JobStore
     delivery: Delivery
+    now: UtcClock = utc_now
 
     async def run(self, request: RunRequest, heard: Heard) -> JobResult:
         """Run one job to its end. Raises MintmarkError; whatever was charged until then is in the ledger."""
         clock = Clock()
-        prepared = await prepare(request, self.link, self.settings)
+        prepared = await prepare(request, self.link, self.settings, self.now().date())
         await self._abandon_old(request.worker_name)
         job, attempt = self._start(request, prepared, heard)
         try:
-            return await self._finish(request, attempt, clock)
+            return await self._finish(request, prepared, attempt, clock)
         except ContextMissing as exc:
             if job.resumed or not attempt.touched_nothing:
                 raise
@@ -58,9 +61,9 @@ class JobRunner:
                 "Job %s is begun anew: %s", job.job_id, exc, extra=log.action("job_begun_anew", job_id=job.job_id)
             )
         _, attempt = self._start(request, prepared, heard)
-        return await self._finish(request, attempt, clock)
+        return await self._finish(request, prepared, attempt, clock)
 
-    async def _finish(self, request: RunRequest, attempt: Attempt, clock: Clock) -> JobResult:
+    async def _finish(self, request: RunRequest, prepared: Prepared, attempt: Attempt, clock: Clock) -> JobResult:
         """From the allowance to the end in the store, whatever that is."""
         context = attempt.context
         try:
@@ -76,7 +79,7 @@ class JobRunner:
             await asyncio.shield(self._end_badly(attempt, exc))
             raise
         await asyncio.to_thread(self._end, context.job_id)
-        return succeeded(request, context.job_id, report, outputs, clock)
+        return succeeded(request, context.job_id, report, outputs, clock, prepared.warnings)
 
     # -- before ---------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...errors import InvalidInput
-from ...providers.limits import nearest_ratio, size_problem
+from ...providers.limits import nearest_ratio, nearest_size, size_problem
 from ...providers.model import Model, Parameter, Sizes
 from ...providers.request import ControlKind, Task
 from .body import ImageWish
@@ -57,13 +57,27 @@ def _size(model: Model, task: Task, wish: ImageWish) -> Iterator[Impossible]:
     if (problem := size_problem(model.sizes, width, height)) is not None:
         yield Impossible("size", f"{model.name} does not make {width}x{height}: {problem}", allowed_sizes(model.sizes))
     elif model.sizes.told_by == "aspect":
-        ratios = model.parameters.get("aspect_ratio")
-        if ratios is None or (ratios.tasks is not None and task not in ratios.tasks):
-            return
-        try:
-            nearest_ratio(ratios.choices, width, height)
-        except InvalidInput as exc:
-            yield Impossible("size", exc.message.rstrip("."), {"aspect_ratios": list(ratios.choices)})
+        yield from _shape(model, task, width, height)
+
+
+def _shape(model: Model, task: Task, width: int, height: int) -> Iterator[Impossible]:
+    """A model that is told its own size or a ratio makes what comes close to one of them."""
+    own, ratios = _choices(model, task, "resolution"), _choices(model, task, "aspect_ratio")
+    if own and nearest_size(own, width, height) is not None:
+        return
+    try:
+        if ratios:
+            nearest_ratio(ratios, width, height)
+        elif own:
+            yield Impossible("size", f"No size of {model.name} fits {width}x{height}", {"sizes": list(own)})
+    except InvalidInput as exc:
+        yield Impossible("size", exc.message.rstrip("."), {"aspect_ratios": list(ratios)})
+
+
+def _choices(model: Model, task: Task, name: str) -> tuple[str, ...]:
+    parameter = model.parameters.get(name)
+    applies = parameter is not None and (parameter.tasks is None or task in parameter.tasks)
+    return parameter.choices if parameter is not None and applies else ()
 
 
 def allowed_sizes(sizes: Sizes) -> dict[str, Any]:

@@ -152,8 +152,9 @@ def _unknown(name: str, exc: UnknownWorkflow) -> UnknownModel:
     try:
         Catalog.load().get(name, utc_now().date())
     except UnknownModel as error:
+        first = error.hint if error.hint.endswith((".", "?")) else f"{error.hint}."
         return UnknownModel(
-            f"No model and no workflow {name[:80]!r} is known.", hint=f"{error.hint} {exc.hint}", field="model"
+            f"No model and no workflow {name[:80]!r} is known.", hint=f"{first} {exc.hint}", field="model"
         )
     return UnknownModel(f"No workflow {name[:80]!r} is known.", hint=exc.hint, field="model")
 

@@ -16,6 +16,7 @@ from ...storage.assets.base import is_digest
 from ...storage.assets.uploads import PREFIX, Uploads
 from .impossible import Impossible, refuse
 
+FETCHED_AT_ONCE = 8
 ALLOWED = ["upload:<sha256>", "https://…", "data:image/png;base64,…"]
 
 
@@ -30,6 +31,7 @@ class Pictures:
 
     def __init__(self, uploads: Uploads, fetch: Fetch | None = None) -> None:
         self._uploads, self._fetch = uploads, fetch
+        self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
 
     async def bring(self, urls: Mapping[str, str], owner: str) -> dict[str, str]:
         """The digest of each picture, by the field that named it. Each is ``owner``'s own upload, or becomes one.
@@ -52,7 +54,10 @@ class Pictures:
         if url.startswith("data:"):
             data = _decoded(field, url)
         elif self._fetch is not None and url.startswith(("http://", "https://")):
-            data = await self._fetch(url, max_bytes=self._uploads.most_bytes)
+            # Each is in memory while it comes.
+            async with self._fetching:
+                data = await self._fetch(url, max_bytes=self._uploads.most_bytes)
+                return (await asyncio.to_thread(self._uploads.add, data, owner)).digest
         else:
             refuse([Impossible(field, "it names no picture", ALLOWED)])
         return (await asyncio.to_thread(self._uploads.add, data, owner)).digest

@@ -30,7 +30,7 @@ INSERT INTO jobs (job_id, queue_id, state, rank, ready, due, deadline, workflow,
                   submitted_at, ordered)
 VALUES (:job_id, :queue_id, 'queued', :rank, :ready, :due, :deadline, :workflow, :key_id, :project, :user_name,
         :cache_key, :submitted_at, :ordered)
-RETURNING seq
+ON CONFLICT (job_id) DO NOTHING RETURNING seq
 """
 _METADATA = "INSERT INTO job_metadata (name, value, job_seq) VALUES (:name, :value, :job_seq)"
 _INPUT = "INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq, 'input')"
@@ -38,14 +38,17 @@ _INPUT = "INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq
 
 def accept(change: Change, ordered: Ordered, bounds: Bounds, ending: Ending | None = None) -> Job:
     """A new job. Raises QueueFull and BudgetExceeded, and then all that was written is to be undone."""
-    if ordered.supersedes is not None:
-        _supersede(change, ordered.supersedes, by=ordered.job_id)
     ready = ending is None and (ordered.not_before is None or ordered.not_before <= change.at)
     queue = queue_id(ordered.lane, ordered.key_id)
+    made = _insert(change, ordered, queue, ready=ready)
+    if made is None:
+        # The answer to our own commit was lost, and this is the same transaction once more.
+        return locked(change.db, ordered.job_id).job
+    if ordered.supersedes is not None:
+        _supersede(change, ordered.supersedes, by=ordered.job_id)
     if ending is None:
         _check(change, ordered, bounds)
         change.ledger.allow_within(change.db, ordered.job_id, ordered.allowance_microusd, account(ordered))
-    made = _insert(change, ordered, queue, ready=ready)
     change.counts.add(queue, waiting=1, ready=int(ready), accepted=int(ending is None))
     change.tell(made.job, State.QUEUED.value)
     return made.job if ending is None else finish(change, made, ending, cached=True)
@@ -81,9 +84,10 @@ def _refuse(whose: str, waiting: int, most: int | None) -> None:
         )
 
 
-def _insert(change: Change, ordered: Ordered, queue: str, *, ready: bool) -> Stored:
+def _insert(change: Change, ordered: Ordered, queue: str, *, ready: bool) -> Stored | None:
+    """The job as it is now kept; None where it is there already."""
     due = max(change.at, ordered.not_before or change.at)
-    [row] = change.db.run(
+    rows = change.db.run(
         _INSERT,
         job_id=ordered.job_id,
         queue_id=queue,
@@ -99,9 +103,12 @@ def _insert(change: Change, ordered: Ordered, queue: str, *, ready: bool) -> Sto
         submitted_at=change.stamp,
         ordered=ordered_document(ordered),
     )
+    if not rows:
+        return None
+    seq = rows[0]["seq"]
     for name, value in searchable(ordered.metadata).items():
-        change.db.run(_METADATA, name=name, value=value, job_seq=row["seq"])
+        change.db.run(_METADATA, name=name, value=value, job_seq=seq)
     for asset in sorted(set(ordered.images.values())):
-        change.db.run(_INPUT, asset=asset, job_seq=row["seq"])
-    job = Job(seq=row["seq"], ordered=ordered, state=State.QUEUED, submitted_at=change.at)
+        change.db.run(_INPUT, asset=asset, job_seq=seq)
+    job = Job(seq=seq, ordered=ordered, state=State.QUEUED, submitted_at=change.at)
     return Stored(job, queue, ready=ready, fence=0, cancel_asked=None)

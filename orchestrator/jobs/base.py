@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ...storage.base import Session
-from .job import Ending, Job, JobEvent, Lane, Lease, Ordered, Renewed
+from .job import Ending, Job, JobEvent, Lease, Ordered, Renewed
 from .states import State
 
 
@@ -38,11 +38,22 @@ class Idempotency:
 
 
 @dataclass(frozen=True)
+class Claimer:
+    """Who has room for one more job: ``worker``, for ``owner``, of these lanes."""
+
+    owner: str
+    worker: str
+    lanes: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Accepted:
     """What came of an order. ``replayed``: the idempotency key was known, and this is the job it made then."""
 
     job: Job
     replayed: bool = False
+    lease: Lease | None = None
+    """What was claimed with it: mostly this job, else one whose turn was before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +93,12 @@ class JobStore(ABC):
 
     @abstractmethod
     def accept(
-        self, ordered: Ordered, idempotency: Idempotency | None = None, *, ending: Ending | None = None
+        self,
+        ordered: Ordered,
+        idempotency: Idempotency | None = None,
+        *,
+        ending: Ending | None = None,
+        claimer: Claimer | None = None,
     ) -> Accepted:
         """Take a job in: see the module's text.
 
@@ -91,7 +107,10 @@ class JobStore(ABC):
         its money comes back when it has stopped, because until then it may be spent.
 
         With ``ending`` the job is over at once, and is told as ``cached``: an earlier job's result is given again. No
-        queue and no money is asked. Raises QueueFull, BudgetExceeded, IdempotencyMismatch.
+        queue and no money is asked.
+
+        With ``claimer`` the job that is next then is claimed for them in the same transaction, as by :meth:`claim`.
+        Raises QueueFull, BudgetExceeded, IdempotencyMismatch.
         """
 
     @abstractmethod
@@ -108,7 +127,7 @@ class JobStore(ABC):
     # -- running ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def claim(self, owner: str, worker: str, lanes: Sequence[Lane], *, most: int = 1) -> list[Lease]:
+    def claim(self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1) -> list[Lease]:
         """Up to ``most`` due jobs, the fairest first; each begins an attempt on ``worker``, leased to ``owner``."""
 
     @abstractmethod
@@ -127,8 +146,9 @@ class JobStore(ABC):
         """Write down how the attempt ended, all in one transaction. Raises StaleLease and WrongState."""
 
     @abstractmethod
-    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0) -> Job:
-        """Another attempt is worth it: the job waits again, at its old place, ``delay_s`` from now at the earliest.
+    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None) -> Job:
+        """Another attempt is worth it: the job waits again, at its old place, ``delay_s`` from now at the earliest;
+        from now on in this ``lane`` where one is given: one of :mod:`.queueing`'s that not every worker takes.
         Where it was canceled meanwhile, it ends instead. Raises StaleLease and WrongState."""
 
     @abstractmethod
@@ -195,10 +215,20 @@ class JobStore(ABC):
 
     @abstractmethod
     def purge(self, job_id: str) -> list[str]:
-        """Forget the content of a job that is over (values, images, metadata, outputs) and keep its accounting.
+        """Forget the content of a job that is over (values, images, metadata, outputs, whom to tell, for whom it was)
+        and keep its accounting.
 
-        Gives the digests of assets that no other job has. Raises UnknownJob, WrongState.
+        Gives the digests of assets that no other job has: they are to be deleted, and then :meth:`gone`. Raises
+        UnknownJob, WrongState.
         """
+
+    @abstractmethod
+    def forgotten(self, *, limit: int = 1000) -> list[str]:
+        """Digests that :meth:`purge` gave and that are not :meth:`gone`: who was to delete them may have died."""
+
+    @abstractmethod
+    def gone(self, asset: str) -> None:
+        """A file that was to be deleted is, or has become somebody's again."""
 
     @abstractmethod
     def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...metering.periods import stamp
-from .job import Lane, Lease, Renewed
+from .job import Lease, Renewed
 from .queueing import turn
 from .records import COLUMNS, Stored, stored
 from .states import State, Step
@@ -51,7 +51,7 @@ SELECT {COLUMNS} FROM jobs WHERE state = 'running' AND (lease_until <= :at OR le
 _TAKE_OVER = "UPDATE jobs SET lease_owner = :owner, lease_until = :until, fence = fence + 1 WHERE seq = :seq"
 
 
-def is_ready(db: Session, lanes: Sequence[Lane], at: datetime) -> bool:
+def is_ready(db: Session, lanes: Sequence[str], at: datetime) -> bool:
     """Whether there may be something to claim. Asked first, without a lock: mostly there is not."""
     return any(db.run(_READY, lane=lane) for lane in lanes) or bool(db.run(_DUE, at=stamp(at)))
 
@@ -74,7 +74,7 @@ class Claims:
         self._owner, self._worker = owner, worker
         self._until = change.at + timedelta(seconds=lease_s)
 
-    def take(self, lanes: Sequence[Lane], most: int) -> list[Lease]:
+    def take(self, lanes: Sequence[str], most: int) -> list[Lease]:
         """The next jobs, the fairest first."""
         self.db.alone(LOCK)
         [claiming] = self.db.run("SELECT virtual_time, paused FROM claiming")
@@ -95,7 +95,7 @@ class Claims:
         self._write(queues, virtual_time)
         return leases
 
-    def _queues(self, lanes: Sequence[Lane], most: int) -> list[_Queue]:
+    def _queues(self, lanes: Sequence[str], most: int) -> list[_Queue]:
         """Those that may have a turn, and some more, because some may turn out to have nothing."""
         rows = [row for lane in lanes for row in self.db.run(_QUEUES, lane=lane, most=most + _SPARE)]
         return [_Queue(row["queue_id"], int(row["served"]), int(row["ready"])) for row in rows]

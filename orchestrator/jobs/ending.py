@@ -11,6 +11,7 @@ from ...errors import StaleLease
 from ...metering.periods import stamp
 from .job import Ending, Failure, Job
 from .prompts import prompt_ids
+from .queueing import queue_id
 from .records import COLUMNS, Stored, locked, result_document, stored, text_of
 from .states import State, Step, after
 
@@ -33,8 +34,8 @@ INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq, 'output'
 ON CONFLICT (asset, job_seq, role) DO NOTHING
 """
 _WAIT = """
-UPDATE jobs SET state = 'queued', ready = :ready, due = :due, deadline = :deadline, lease_owner = NULL,
-       lease_until = NULL, worker = NULL
+UPDATE jobs SET state = 'queued', queue_id = :queue_id, ready = :ready, due = :due, deadline = :deadline,
+       lease_owner = NULL, lease_until = NULL, worker = NULL
 WHERE seq = :seq
 """
 _REQUEUED = "SELECT data FROM job_events WHERE job_seq = :seq AND kind = 'requeued' ORDER BY seq"
@@ -53,7 +54,7 @@ def end(change: Change, lease: Lease, ending: Ending) -> Job:
     return finish(change, found, ending)
 
 
-def requeue(change: Change, lease: Lease, *, reason: str, delay_s: float) -> Job:
+def requeue(change: Change, lease: Lease, *, reason: str, delay_s: float, lane: str | None = None) -> Job:
     """Have it wait for another attempt, or end it where that was asked for. Raises StaleLease and WrongState."""
     found = _of_lease(change.db, lease)
     after(found.job.state, Step.REQUEUED)
@@ -61,8 +62,10 @@ def requeue(change: Change, lease: Lease, *, reason: str, delay_s: float) -> Job
         return finish(change, found, Ending(step=found.cancel_asked))
     due = change.at + timedelta(seconds=delay_s) if delay_s > 0 else None
     deadline = text_of(found.job.ordered.deadline)
-    change.db.run(_WAIT, seq=found.job.seq, ready=int(due is None), due=text_of(due), deadline=deadline)
-    change.counts.add(found.queue_id, waiting=1, ready=int(due is None), running=-1)
+    queue = queue_id(lane, found.job.ordered.key_id) if lane else found.queue_id
+    change.db.run(_WAIT, seq=found.job.seq, queue_id=queue, ready=int(due is None), due=text_of(due), deadline=deadline)
+    change.counts.add(found.queue_id, running=-1)
+    change.counts.add(queue, waiting=1, ready=int(due is None))
     job = found.job.model_copy(update={"state": State.QUEUED, "worker": None})
     change.tell(job, Step.REQUEUED.value, {"reason": reason})
     return job

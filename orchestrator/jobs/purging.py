@@ -1,4 +1,8 @@
-"""What is done to jobs that are over: judged, forgotten; within one transaction."""
+"""What is done to jobs that are over: judged, forgotten; within one transaction.
+
+Files are deleted once their transaction is over. Until then what is to be deleted is written down, so that whoever is
+killed in between leaves it to the next one.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import InvalidInput, WrongState
 from ...metering.periods import stamp
+from ...storage.base import Part
 from .job import Job
 from .records import Stored, locked, ordered_document, result_document, searchable
 
@@ -14,16 +19,22 @@ if TYPE_CHECKING:
     from ...storage.base import Session
     from .change import Change
 
+PART = Part("forgotten_assets", "CREATE TABLE forgotten_assets (asset TEXT PRIMARY KEY) {table};")
 PURGED = "purged"
 _JUDGED = {True: "accepted", False: "rejected", None: "unjudged"}
 
 _RESULT = "UPDATE jobs SET result = :result WHERE seq = :seq"
 _PURGE = """
-UPDATE jobs SET purged = 1, keep_until = NULL, cache_key = NULL, result = :result, ordered = :ordered WHERE seq = :seq
+UPDATE jobs SET purged = 1, keep_until = NULL, cache_key = NULL, user_name = :user, result = :result,
+       ordered = :ordered
+WHERE seq = :seq
 """
 _NO_METADATA = "DELETE FROM job_metadata WHERE name = :name AND value = :value AND job_seq = :job_seq"
 _NO_ASSET = "DELETE FROM job_assets WHERE asset = :asset AND job_seq = :job_seq"
 _HAS = "SELECT 1 FROM job_assets WHERE asset = :asset LIMIT 1"
+_NOBODYS = "INSERT INTO forgotten_assets (asset) VALUES (:asset) ON CONFLICT (asset) DO NOTHING"
+_FORGOTTEN = "SELECT asset FROM forgotten_assets ORDER BY asset LIMIT :most"
+_GONE = "DELETE FROM forgotten_assets WHERE asset = :asset"
 _OWN_TIME = "SELECT job_id FROM jobs WHERE keep_until IS NOT NULL AND keep_until <= :at ORDER BY keep_until LIMIT :most"
 _USUAL_TIME = """
 SELECT job_id FROM jobs WHERE ended_at IS NOT NULL AND keep_until IS NULL AND purged = 0 AND ended_at <= :before
@@ -53,13 +64,29 @@ def purge(change: Change, job_id: str) -> list[str]:
     if found.job.purged:
         return []
     assets = _forget(change.db, found)
+    # What is still to be delivered has its own address.
+    whom = {"webhook_url": None, "webhook_events": (), "end_user": None}
     ordered = found.job.ordered.model_copy(
-        update={"values": {}, "images": {}, "metadata": {}, "asked": {}, "cache_key": None}
+        update={"values": {}, "images": {}, "metadata": {}, "asked": {}, "cache_key": None, **whom}
     )
     job = found.job.model_copy(update={"ordered": ordered, "outputs": (), "purged": True})
-    change.db.run(_PURGE, seq=job.seq, result=result_document(job), ordered=ordered_document(ordered))
+    document = ordered_document(ordered)
+    change.db.run(_PURGE, seq=job.seq, user=ordered.user, result=result_document(job), ordered=document)
     change.tell(job, PURGED)
-    return [each for each in assets if not change.db.run(_HAS, asset=each)]
+    orphans = [each for each in assets if not change.db.run(_HAS, asset=each)]
+    for each in orphans:
+        change.db.run(_NOBODYS, asset=each)
+    return orphans
+
+
+def forgotten(db: Session, most: int) -> list[str]:
+    """Files that were no job's any more, and of which nobody has said yet that they are deleted."""
+    return [str(row["asset"]) for row in db.run(_FORGOTTEN, most=most)]
+
+
+def gone(db: Session, asset: str) -> None:
+    """It is deleted, or somebody's again."""
+    db.run(_GONE, asset=asset)
 
 
 def _forget(db: Session, found: Stored) -> list[str]:

@@ -16,6 +16,10 @@ from datetime import datetime
 from .job import Lane
 
 LANES: tuple[Lane, ...] = ("hosted", "gpu")
+OWN = "own"
+"""The lane of jobs that an earlier attempt has tied to a journal: they go on where that is, on an own runner."""
+LARGE = "large"
+"""The lane of jobs for which a worker's memory was too small: they go on where there is most."""
 AGE_S = 60.0
 """How many seconds of waiting a point of priority is worth."""
 
@@ -25,7 +29,7 @@ def rank(due: datetime, priority: int) -> int:
     return round((due.timestamp() - priority * AGE_S) * 1000)
 
 
-def queue_id(lane: Lane, key_id: str | None) -> str:
+def queue_id(lane: str, key_id: str | None) -> str:
     """The queue of a key's jobs in a lane; jobs without a key have one together."""
     return f"{lane}:{key_id or ''}"
 

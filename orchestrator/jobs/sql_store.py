@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,10 +14,10 @@ from ...storage.base import Part, Session
 from . import accepting, claiming, purging, reading
 from . import ending as endings
 from . import idempotency as known_keys
-from .base import Accepted, Bounds, Filter, Idempotency, JobStore, Outbox
+from .base import Accepted, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox
 from .change import Change
 from .counts import Counts
-from .job import Ending, Job, JobEvent, Lane, Lease, Ordered, Renewed
+from .job import Ending, Job, JobEvent, Lease, Ordered, Renewed
 from .records import find, locked
 from .states import State, Step
 
@@ -50,7 +51,7 @@ class SqlJobStore(JobStore):
         self._ledger, self._store = ledger, ledger.store
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
         self._ended = ended
-        for part in (PART, known_keys.PART):
+        for part in (PART, known_keys.PART, purging.PART):
             self._store.install(part)
 
     def _change(self, db: Session) -> Change:
@@ -77,9 +78,27 @@ class SqlJobStore(JobStore):
     # -- accepting ----------------------------------------------------------------------------------------------------
 
     def accept(
-        self, ordered: Ordered, idempotency: Idempotency | None = None, *, ending: Ending | None = None
+        self,
+        ordered: Ordered,
+        idempotency: Idempotency | None = None,
+        *,
+        ending: Ending | None = None,
+        claimer: Claimer | None = None,
     ) -> Accepted:
-        return self._transact(lambda change: self._accept(change, ordered, idempotency, ending))
+        if claimer is None:
+            return self._transact(lambda change: self._accept(change, ordered, idempotency, ending))
+        return self._transact(lambda change: self._accept_and_claim(change, ordered, idempotency, claimer))
+
+    def _accept_and_claim(
+        self, change: Change, ordered: Ordered, key: Idempotency | None, claimer: Claimer
+    ) -> Accepted:
+        # Whoever claims locks that first of all; taken later, two could wait for each other.
+        change.db.alone(claiming.LOCK)
+        accepted = self._accept(change, ordered, key, None)
+        if accepted.replayed:
+            return accepted
+        leases = claiming.Claims(change, claimer.owner, claimer.worker, self._lease_s).take(claimer.lanes, 1)
+        return replace(accepted, lease=leases[0] if leases else None)
 
     def _accept(self, change: Change, ordered: Ordered, key: Idempotency | None, ending: Ending | None) -> Accepted:
         if key is not None:
@@ -112,7 +131,7 @@ class SqlJobStore(JobStore):
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def claim(self, owner: str, worker: str, lanes: Sequence[Lane], *, most: int = 1) -> list[Lease]:
+    def claim(self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1) -> list[Lease]:
         at = self._now()
         if not self._store.read(lambda db: claiming.is_ready(db, lanes, at)):
             return []
@@ -139,8 +158,8 @@ class SqlJobStore(JobStore):
     def end(self, lease: Lease, ending: Ending) -> Job:
         return self._transact(lambda change: endings.end(change, lease, ending))
 
-    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0) -> Job:
-        return self._transact(lambda change: endings.requeue(change, lease, reason=reason, delay_s=delay_s))
+    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None) -> Job:
+        return self._transact(lambda change: endings.requeue(change, lease, reason=reason, delay_s=delay_s, lane=lane))
 
     def cancel(self, job_id: str, *, why: str = "canceled") -> Job:
         return self._transact(
@@ -198,6 +217,12 @@ class SqlJobStore(JobStore):
 
     def purge(self, job_id: str) -> list[str]:
         return self._store.transact(lambda db: purging.purge(self._change(db), job_id))
+
+    def forgotten(self, *, limit: int = 1000) -> list[str]:
+        return self._store.read(lambda db: purging.forgotten(db, limit))
+
+    def gone(self, asset: str) -> None:
+        self._store.transact(lambda db: purging.gone(db, asset))
 
     def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:
         return self._store.read(lambda db: purging.due(self._change(db), default_days, limit))

@@ -8,6 +8,10 @@ one for each message that is heard.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Signal:
@@ -47,3 +51,15 @@ class Signal:
 def _wake(woken: asyncio.Future[None]) -> None:
     if not woken.done():
         woken.set_result(None)
+
+
+async def within(work: Coroutine[Any, Any, T], within_s: float) -> T:
+    """What the work comes to. Raises asyncio.TimeoutError where it takes longer."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=within_s)
+        if not done:
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        task.cancel()

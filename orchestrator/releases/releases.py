@@ -13,13 +13,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...clock import Clock, utc_now
-from ...errors import InvalidInput, InvalidWorkflow, UnknownVersion, UnknownWorkflow, UsageError, VersionTaken
+from ...errors import (
+    InvalidInput,
+    InvalidWorkflow,
+    ModelRetired,
+    UnknownVersion,
+    UnknownWorkflow,
+    UsageError,
+    VersionTaken,
+)
 from ...storage.base import Session, Store
 from ...workflows.check import check
 from ...workflows.format import WorkflowVersion
 from ...workflows.library import Library, suggestion
 from ...workflows.reading import parse, refuse
 from ...workflows.semver import Range, Version
+from ..execution.retiring import check_pins
 from . import sql
 from .shelf import FRESH_S, Shelf
 from .values import ALIAS, CANARY, STABLE, Alias, Index, Listed, has_canary
@@ -119,17 +128,26 @@ class Releases:
     def publish(self, document: Mapping[str, Any] | str | bytes, *, by: str = "") -> WorkflowVersion:
         """Publish a version for good; publishing the same again is harmless. ``by``: who did it.
 
-        Raises InvalidWorkflow that tells every problem at once (data ``problems``), and VersionTaken where this version
-        is there with other content.
+        Raises InvalidWorkflow that tells every problem at once (data ``problems``), VersionTaken where this version
+        is there with other content, and ModelRetired for a new one that names a model which has ended.
         """
         text = document if isinstance(document, (str, bytes)) else json.dumps(document)
         version = parse(text, "The workflow")
         if problems := check(version):
             refuse(problems, "The workflow")
         self._refuse_other(version, self._shipped_digest(version))
+        if self._store.read(lambda db: sql.document(db, version.digest)) is None:
+            check_pins(version, {}, self._now().date())
         self._store.transact(lambda db: self._publish(db, version, by))
         self._forget()
         return self._remember(version)
+
+    def warnings(self, version: WorkflowVersion) -> tuple[str, ...]:
+        """What there is to say of the models that it names: that one ends within a month, or has ended since."""
+        try:
+            return check_pins(version, {}, self._now().date())
+        except ModelRetired as exc:
+            return (f"{exc.message} {exc.hint}",)
 
     def deprecate(self, name: str, version: str, message: str | None) -> Listed:
         """Say why nobody should begin to use a version, and what to use instead; None takes that back.

@@ -39,11 +39,12 @@ class Processes:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
+            sandbox = None
             if self.settings.sandbox and self.settings.sandbox_url is None:
                 sandbox = await self._started(stack, await asyncio.to_thread(self._sandbox))
                 self.settings = self.settings.with_(sandbox_url=sandbox.url)
             programs = [self._runner(number + 1) for number in range(self._service.runners)]
-            self._runners = list(await asyncio.gather(*(self._started(stack, program) for program in programs)))
+            self._runners = list(await asyncio.gather(*(self._started(stack, each, sandbox) for each in programs)))
             self._stack = stack.pop_all()
         return self
 
@@ -52,8 +53,8 @@ class Processes:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
-    async def _started(self, stack: AsyncExitStack, program: Program) -> Supervised:
-        supervised = Supervised(program, moved=lambda url: self._moved(program.name, url))
+    async def _started(self, stack: AsyncExitStack, program: Program, asks: Supervised | None = None) -> Supervised:
+        supervised = Supervised(program, moved=lambda url: self._moved(program.name, url), asks=asks)
         self._supervised.append(supervised)
         return await stack.enter_async_context(supervised)
 

@@ -238,6 +238,7 @@ class Service:
             # Asked again: since these were found to be nobody's, another job may have been given them.
             if not self.uploads.holds(digest) and not self.jobs.having(digest):
                 self.assets.delete(digest)
+            self.jobs.gone(digest)
 
     def describe(self, job: Job) -> Mapping[str, Any]:
         """The job as a webhook tells of it."""

@@ -111,6 +111,10 @@ class AssetStore(ABC):
     def delete(self, digest: str) -> bool:
         """Forget the file; whether there was one. Nobody asks here who else needs it."""
 
+    def at_hand(self, digest: str) -> bool:
+        """Whether this is a small file that was put of late: reading it takes less time than going to a thread."""
+        return False
+
     def exists(self, digest: str) -> bool:
         """Whether the file is kept."""
         return self.find(digest) is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from ..files import fsync_folder, translated, write_atomic, write_once
 from . import kinds
 from .base import Asset, AssetStore, Incoming, Span, is_digest, unknown
 
+SMALL, LATE = 2**16, 256
+"""Of so many files, which have so many bytes at most, the system still has what was written."""
 ARRIVING = ".arriving"
 """The folder of what has not fully arrived."""
 
@@ -27,6 +30,8 @@ class FolderAssets(AssetStore):
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._late: OrderedDict[str, None] = OrderedDict()
+        """Small files that were put of late."""
 
     def put(self, data: bytes, media_type: str | None = None) -> Asset:
         digest = hashlib.sha256(data).hexdigest()
@@ -35,7 +40,14 @@ class FolderAssets(AssetStore):
             self._make_room(digest)
             self._say(asset, data[: kinds.HEAD])
             write_once(self._place(digest), data)
+        if len(data) <= SMALL:
+            self._late[digest] = None
+            if len(self._late) > LATE:
+                self._late.popitem(last=False)
         return asset
+
+    def at_hand(self, digest: str) -> bool:
+        return digest in self._late
 
     def incoming(self, *, most_bytes: int) -> Incoming:
         return _Arriving(self._root / ARRIVING, most_bytes, self._take)

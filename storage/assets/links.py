@@ -6,7 +6,6 @@ when. So a link that was changed anywhere is none of ours.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 import math
@@ -66,25 +65,21 @@ class Links:
             thumbnail=thumbnail,
             expires_at=datetime.fromtimestamp(math.floor(expires_at.timestamp()), timezone.utc),
         )
-        query = {**_said(link), "signature": self._signature(self._secrets[0], link)}
+        said = _said(link)
+        query = {**said, "signature": _signature(self._secrets[0], digest, said)}
         return f"{self._base}{PATH}{quote(digest, safe='')}?{urlencode(query)}"
 
     def check(self, digest: str, query: Mapping[str, str], now: datetime) -> Link:
         """What the link says. Raises LinkForged for one that is not as we made it, LinkExpired for one that is over."""
         link = _read(digest, query)
-        given = query["signature"].encode("utf-8", "replace")
-        if not any(hmac.compare_digest(self._signature(one, link).encode(), given) for one in self._secrets):
+        said, given = _said(link), query["signature"].encode("utf-8", "replace")
+        if not any(hmac.compare_digest(_signature(one, digest, said).encode(), given) for one in self._secrets):
             raise _forged()
         if link.expires_at <= now:
             raise LinkExpired(
                 f"The link was good until {link.expires_at.isoformat()}.", hint="Ask for the job again for a new one."
             )
         return link
-
-    def _signature(self, secret: bytes, link: Link) -> str:
-        # As JSON, so that no two different links are the same text.
-        said = json.dumps([_PURPOSE, link.digest, *sorted(_said(link).items())])
-        return hmac.new(secret, said.encode(), hashlib.sha256).hexdigest()
 
 
 def steady_expiry(now: datetime, life: timedelta) -> datetime:
@@ -106,6 +101,12 @@ def _said(link: Link) -> dict[str, str]:
     if link.thumbnail:
         said["thumbnail"] = "1"
     return said
+
+
+def _signature(secret: bytes, digest: str, said: Mapping[str, str]) -> str:
+    # As JSON, so that no two different links are the same text.
+    text = json.dumps([_PURPOSE, digest, *sorted(said.items())])
+    return hmac.digest(secret, text.encode(), "sha256").hex()
 
 
 def _read(digest: str, query: Mapping[str, str]) -> Link:

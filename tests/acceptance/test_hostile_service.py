@@ -324,9 +324,9 @@ async def batch(house: ServiceHouse, data: bytes, **headers: str) -> list[dict[s
 async def test_a_word_that_is_too_long_ends_a_websocket(house: ServiceHouse) -> None:
     _, job = await house.ask("POST", RUNS, {**ORDER, "start_at": "2099-01-01T00:00:00Z"})
     async with house.session.ws_connect(f"{house.url}/v1/jobs/{job['job_id']}/ws") as watched:
-        assert json.loads((await watched.receive(timeout=10)).data)["kind"] == "queued"
+        assert json.loads((await watched.receive(timeout=60)).data)["kind"] == "queued"
         await watched.send_str("x" * 5000)
-        assert (await watched.receive(timeout=10)).data == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        assert (await watched.receive(timeout=60)).data == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
 
 
 # -- documents --------------------------------------------------------------------------------------------------------

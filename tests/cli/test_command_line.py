@@ -67,6 +67,10 @@ def test_models_priced_by_tokens_are_told_by_what_an_image_costs_at_most(cli: Cl
     assert "up to $0.22 / image" in " ".join(cli("models", "show", "openai/gpt-image-2").out.split())
 
 
+def test_what_stands_in_brackets_is_part_of_a_title(cli: Cli) -> None:
+    assert "FLUX.2 [flex]" in cli("models", "show", "bfl/flux-2-flex").out
+
+
 def test_a_workflow_tells_what_its_inputs_may_be(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     told = " ".join(cli("workflows", "show", "text-to-image").out.split())

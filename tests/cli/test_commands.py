@@ -31,7 +31,8 @@ def test_run_prints_what_was_made_decided_signed_and_paid(cli: Cli, books: Books
     assert (ran.code, ran.err) == (0, "")
     found = ran.json
     assert set(found) == {
-        *("job_id", "status", "workflow", "worker", "outputs", "receipts", "total_microusd", "timings_ms")
+        *("job_id", "status", "workflow", "worker", "outputs", "receipts", "total_microusd", "timings_ms"),
+        "warnings",
     }
     assert found["workflow"] == {
         "name": "text-to-image",

@@ -12,21 +12,24 @@ from mintmark.orchestrator.dispatch import supervise
 
 SERVER = """
 import asyncio
-from mintmark.cli.parent import at_end_of_input, die
+from mintmark.cli import parent
 
 async def serve():
     over = asyncio.Event()
-    at_end_of_input(over.set, orphaned=die)
+    parent.time.sleep = lambda seconds: print("lingers", seconds)
+    parent.at_end_of_input(over.set, linger_s=0.3)
     await over.wait()
 
 asyncio.run(serve())
 """
 
 
-@pytest.mark.parametrize(("said", "code"), [(supervise.STOP, 0), (b"", 1), (b"something else\n", 1)])
-def test_it_stops_in_order_where_that_was_said_and_dies_where_not(said: bytes, code: int) -> None:
-    ran = subprocess.run([sys.executable, "-c", SERVER], input=said, capture_output=True, timeout=30, check=False)
-    assert (ran.returncode, ran.stderr) == (code, b"")
+@pytest.mark.parametrize(
+    ("said", "told"), [(supervise.STOP, b""), (b"", b"lingers 0.3\n"), (b"something else\n", b"lingers 0.3\n")]
+)
+def test_it_stops_at_once_where_that_was_said_and_lingers_where_not(said: bytes, told: bytes) -> None:
+    ran = subprocess.run([sys.executable, "-c", SERVER], input=said, capture_output=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr, ran.stdout) == (0, b"", told)
 
 
 def test_both_ends_say_the_same() -> None:

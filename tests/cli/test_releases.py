@@ -10,6 +10,7 @@ import pytest
 
 from mintmark.workflows.library import Library
 
+from ..ending import INSTEAD, MODEL, catalog_file, ends
 from .conftest import Cli
 
 
@@ -45,6 +46,12 @@ def test_a_version_is_published_listed_aliased_and_deprecated(cli: Cli, tmp_path
     assert cli("workflows", "alias", "poster", "canary", "--remove").code == 0
     told = cli("workflows", "releases", "poster", "--json").json
     assert (told["versions"][0]["deprecated"], list(told["aliases"])) == (None, ["stable"])
+    listed = cli("workflows", "list", "--json").json["workflows"]
+    known = {(each["name"], each["version"]): each["published"] for each in listed}
+    assert (known["poster", "1.0.0"], known["poster", "1.1.0"]) == (True, True)
+    assert not known["text-to-image", Library().resolve("text-to-image").version]
+    assert cli("workflows", "show", "poster", "--json").json["version"] == "1.0.0", "as its alias stable says"
+    assert cli("workflows", "show", "poster@^1.1", "--json").json["version"] == "1.1.0"
     acts = [each["action"] for each in cli("audit", "list", "--json").json]
     assert {"workflow.published", "workflow.aliased", "workflow.deprecated", "workflow.alias_removed"} <= set(acts)
 
@@ -82,3 +89,19 @@ def test_two_versions_are_compared(cli: Cli, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_told(cli: Cli, arguments: tuple[str, ...], code: str) -> None:
     assert cli("workflows", *arguments, "--json").error["code"] == code
+
+
+def test_a_model_that_ends_soon_is_warned_of_when_a_version_is_published(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINTMARK_CATALOG", str(catalog_file(tmp_path, 10)))
+    made = cli("workflows", "publish", file(tmp_path, "1.0.0"), "--json")
+    (warning,) = made.json["warnings"]
+    assert MODEL in warning and ends(10).isoformat() in warning and INSTEAD in warning
+    assert MODEL in cli("workflows", "publish", file(tmp_path, "1.0.0")).out
+    monkeypatch.setenv("MINTMARK_CATALOG", str(catalog_file(tmp_path, 0)))
+    refused = cli("workflows", "publish", file(tmp_path, "1.0.1"), "--json")
+    assert (refused.code, refused.error["code"]) == (1, "model_retired")
+    assert INSTEAD in refused.error["hint"]
+    monkeypatch.delenv("MINTMARK_CATALOG")
+    assert cli("workflows", "publish", file(tmp_path, "1.0.2"), "--json").json["warnings"] == []

@@ -30,9 +30,10 @@ def refused(folder: Path, *args: str) -> dict[str, Any]:
 
 
 def test_beyond_loopback_it_wants_a_key_first(tmp_path: Path) -> None:
-    told = refused(tmp_path, "--host", "0.0.0.0", "--runners", "0")
+    told = refused(tmp_path, "--host", "0.0.0.0", "--runners", "1")
     assert told["code"] == "bad_setting"
     assert "no API key exists" in told["message"]
+    assert list(tmp_path.rglob("runner-1")) == [], "something was started"
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:

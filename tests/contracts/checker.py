@@ -65,7 +65,7 @@ async def asked(case: CheckerCase, png: bytes) -> list[Scores]:
 
 
 def test_it_says_who_it_is_and_what_it_can_judge(case: CheckerCase) -> None:
-    assert re.fullmatch(r"[a-z][a-z0-9]*", case.checker.name)
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", case.checker.name)
     assert case.checker.subjects
     assert case.checker.subjects <= {"prompt", "image"}
     assert rule_id(case.checker.name, "sexual/minors") == f"{case.checker.name}/sexual_minors"

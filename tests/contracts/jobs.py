@@ -108,7 +108,7 @@ SUCCEEDED = Ending(step=Step.SUCCEEDED, outputs=(made(),), receipts=(receipt(),)
 FAILED = Ending(step=Step.FAILED, failure=Failure(code="node_failed", message="It broke.", node="7"))
 
 
-def claimed(store: JobStore, *, owner: str = "me", lanes: Sequence[Lane] = LANES, most: int = 100) -> list[Lease]:
+def claimed(store: JobStore, *, owner: str = "me", lanes: Sequence[str] = LANES, most: int = 100) -> list[Lease]:
     return store.claim(owner, "worker-1", lanes, most=most)
 
 
@@ -178,6 +178,15 @@ def test_of_fifty_who_order_at_once_as_many_are_accepted_as_the_budget_pays(stor
     with ThreadPoolExecutor(50) as pool:
         assert sum(pool.map(one, range(50))) == 10
     assert set_aside(stores.ledger) == 100
+
+
+def test_an_order_whose_commit_was_not_heard_of_is_accepted_once(stores: JobStores, store: JobStore) -> None:
+    asked = order()
+    job = store.accept(asked).job
+    assert store.accept(asked).job == job  # the same transaction, from its beginning
+    assert store.accept_many([asked]) == [job]
+    assert kinds(store, job.job_id) == ["queued"]
+    assert (store.counts()[State.QUEUED], set_aside(stores.ledger)) == (1, 10)
 
 
 def test_the_same_key_with_the_same_body_is_the_same_job(stores: JobStores, store: JobStore) -> None:

@@ -143,17 +143,31 @@ def test_what_a_person_says_of_an_output_is_kept_with_it(stores: JobStores, stor
 
 
 def test_purging_forgets_the_content_and_keeps_the_accounting(store: JobStore) -> None:
-    job = succeeded(store, metadata={"customer": "ann"}, images={"init": "f" * 64}, asked={"n": 1})
+    whom = {"webhook_url": "https://ann.example/?token=t", "webhook_events": ("progress",), "end_user": "ann"}
+    job = succeeded(store, metadata={"customer": "ann"}, images={"init": "f" * 64}, asked={"n": 1}, **whom)
+    assert found(store, Filter(user="ann")) == [job.seq]
     assert sorted(store.purge(job.job_id)) == ["a" * 64, "f" * 64]
+    assert found(store, Filter(user="ann")) == []
     left = store.get(job.job_id)
     assert left is not None
     assert left.purged
     assert (left.ordered.values, left.ordered.images, left.ordered.metadata, left.outputs) == ({}, {}, {}, ())
+    assert (left.ordered.webhook_url, left.ordered.webhook_events, left.ordered.end_user) == (None, (), None)
     assert (left.cost_microusd, left.receipts, left.state) == (job.cost_microusd, job.receipts, State.SUCCEEDED)
     assert (left.ordered.workflow, left.ordered.digest, left.ordered.key_id) == ("poster", "d" * 64, "key-1")
     assert found(store, Filter(metadata={"customer": "ann"})) == []
     assert kinds(store, job.job_id)[-1] == "purged"
     assert store.purge(job.job_id) == []
+
+
+def test_what_is_to_be_deleted_is_known_until_it_is(stores: JobStores, store: JobStore) -> None:
+    job = succeeded(store, images={"init": "f" * 64})
+    orphans = sorted(store.purge(job.job_id))
+    again = stores.open()  # as if the process had died before it deleted them
+    assert again.forgotten() == orphans == ["a" * 64, "f" * 64]
+    assert again.forgotten(limit=1) == ["a" * 64]
+    again.gone("a" * 64)
+    assert store.forgotten() == ["f" * 64]
 
 
 def test_an_asset_that_another_job_has_is_kept(store: JobStore) -> None:

@@ -13,7 +13,7 @@ from mintmark.orchestrator.jobs.accepting import account
 from mintmark.orchestrator.jobs.base import JobStore
 from mintmark.orchestrator.jobs.job import Ending, Job, Lease, Renewed
 from mintmark.orchestrator.jobs.prompts import prompt_ids
-from mintmark.orchestrator.jobs.queueing import AGE_S
+from mintmark.orchestrator.jobs.queueing import AGE_S, OWN
 from mintmark.orchestrator.jobs.states import State, Step
 
 from .jobs import (
@@ -55,6 +55,21 @@ def test_a_worker_gets_only_jobs_of_its_lanes(store: JobStore) -> None:
     assert ids(claimed(store, lanes=["gpu"])) == [gpu.job_id]
     assert ids(claimed(store, lanes=["gpu"])) == []
     assert ids(claimed(store, lanes=["hosted", "gpu"])) == [hosted.job_id]
+
+
+def test_a_job_whose_calls_are_in_a_journal_goes_on_only_where_that_is(store: JobStore) -> None:
+    job = accepted(store, key_id="shop")
+    [lease] = claimed(store)
+    store.requeue(lease, reason="worker_lost", lane=OWN)
+    assert (store.open_jobs("shop"), store.counts()[State.QUEUED], store.counts()[State.RUNNING]) == (1, 1, 0)
+    assert claimed(store) == []
+    [lease] = claimed(store, lanes=["hosted", OWN])
+    assert ids([lease]) == [job.job_id]
+    store.requeue(lease, reason="worker_lost")  # once tied, it stays so
+    assert claimed(store) == []
+    [lease] = claimed(store, lanes=[OWN])
+    store.end(lease, SUCCEEDED)
+    assert (store.open_jobs("shop"), store.counts()[State.SUCCEEDED]) == (0, 1)
 
 
 def test_no_job_is_claimed_twice(stores: JobStores) -> None:

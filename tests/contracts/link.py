@@ -134,10 +134,10 @@ async def test_a_job_that_is_stopped_is_canceled_and_pays_nothing(link: Link) ->
                 asked.set()
 
         following = asyncio.create_task(link.follow(job.job_id, listening, hear), name="following")
-        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(asked.wait(), 60)
         await link.cancel(job.job_id)
         await link.cancel(job.job_id)
-        history = await asyncio.wait_for(following, 30)
+        history = await asyncio.wait_for(following, 60)
     assert isinstance(history.error, Canceled)
     report = await link.close_job(job.job_id)
     assert (report.allowance.held_microusd, report.allowance.settled_microusd) == (0, 0), report

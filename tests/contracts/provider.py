@@ -192,12 +192,18 @@ async def test_what_is_settled_is_what_the_vendor_bills(case: ProviderCase, trut
     prepared = case.prepared(count=case.many(2), prompt="ein grünes Boot")
     answer = await case.ask(prepared)
     (line,) = await truth.bill()
+    assert answer.request_id == line["request_id"]
+    if case.model.price is None:
+        # Paid by contract: nobody states what it comes to, and the vendor counts images.
+        assert answer.usage.images == line["images"]
+        return
     assert line["microusd"] > 0
     assert case.settled(prepared, answer) == line["microusd"]
-    assert answer.request_id == line["request_id"]
 
 
 async def test_what_is_set_aside_covers_what_is_billed(case: ProviderCase, truth: Truth) -> None:
+    if case.model.price is None:
+        pytest.skip("not run: the vendor states no price")
     prepared = case.prepared(count=case.many(3), prompt="boat " * 300, width=None, height=None)
     await case.ask(prepared)
     assert case.model.price is not None
@@ -479,7 +485,7 @@ async def test_a_call_that_is_canceled_goes_on_being_canceled(case: ProviderCase
     task = asyncio.create_task(
         case.provider.ask(case.prepared(), call_id="call-1", on_accepted=on_accepted), name="asking"
     )
-    await asyncio.wait_for(accepted.wait(), 10)
+    await asyncio.wait_for(accepted.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -93,7 +93,7 @@ class Caller:
         """All that still comes, and how it ended: ``end`` or ``reset``."""
         got = b""
         try:
-            while data := await asyncio.wait_for(self.reader.read(4096), 5):
+            while data := await asyncio.wait_for(self.reader.read(4096), 60):
                 got += data
         except ConnectionResetError:
             return got, "reset"

@@ -32,7 +32,7 @@ async def test_without_a_plan_a_websocket_passes_both_ways(target: Target, proxi
     async with aiohttp.ClientSession() as http, http.ws_connect(f"{proxy.url}/ws?listen") as socket:
         for text in ("a", "b" * 200, "c" * 70_000):
             await socket.send_str(text)
-            assert await socket.receive_str(timeout=5) == text
+            assert await socket.receive_str(timeout=60) == text
     assert target.heard == ["a", "b" * 200, "c" * 70_000]
 
 
@@ -65,7 +65,7 @@ async def test_the_stream_breaks_without_a_goodbye(fault: str, proxied: Any) -> 
     proxy = await proxied(fault)
     async with connect(proxy.url.replace("http", "ws") + "/ws", proxy=None) as socket:
         with pytest.raises(ConnectionClosed) as caught:
-            await asyncio.wait_for(socket.recv(), 5)
+            await asyncio.wait_for(socket.recv(), 60)
     assert caught.value.rcvd is None
     assert [each.fault for each in proxy.log] == [fault]
 

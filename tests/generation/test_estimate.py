@@ -70,6 +70,23 @@ def test_tokens_are_bounded_by_the_dearest_quality_and_the_cheapest() -> None:
     assert estimate(Asked(model=model(price), megapixels=size, parameters={"quality": "low"})) == Estimate(10, 10)
 
 
+def test_tokens_by_a_size_do_not_scale_and_words_beside_an_image_are_no_certainty() -> None:
+    price = PerToken(
+        unit="token",
+        text_in=Decimal(0),
+        image_in=Decimal(0),
+        image_out=Decimal(1_000_000),
+        text_out=Decimal(100_000),
+        tokens_by="image_size",
+        output_tokens_1024={"1K": 10, "4K": 100},
+        output_text_tokens=50,
+        **DATED,
+    )
+    for size in (None, Span.of(67), Span.of(0.01)):
+        asked = Asked(model=model(price), megapixels=size, parameters={"image_size": "1K"})
+        assert estimate(asked) == Estimate(10, 15)
+
+
 def test_a_price_that_nobody_knows_has_no_end() -> None:
     found = estimate(Asked(model=model(None)))
     assert found == Estimate(0, None)

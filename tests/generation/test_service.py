@@ -564,7 +564,7 @@ async def test_a_model_that_ends_soon_is_warned_of_in_the_log_and_the_record(
     service = replace(lab.engine.service, now=lambda: early)
     asked = request(model, width=1024, height=1024)
     record = (await service.generate(asked, lab.job(), "1")).record
-    assert "2026-12-01" in record.warnings[0] and "openai/gpt-image-2.5-sunburst" in record.warnings[0]
+    assert "2026-12-01" in record.warnings[0] and "openai/gpt-image-2.6-sunburst" in record.warnings[0]
     assert [each.action for each in caplog.records if model in each.getMessage()] == ["model_retires"]  # type: ignore[attr-defined]
     assert "warnings" not in record.public()
     assert (await lab.generate(lab.job())).record.warnings == ()

@@ -29,6 +29,11 @@ TOKEN = rule(
     "token", text_in="5000000", image_in="8000000", image_out="30000000", output_tokens_1024={"low": 272, "high": 7100}
 )
 
+BY_SIZE = rule(
+    "token", text_in="2000000", image_in="2000000", image_out="120000000", text_out="14000000",
+    output_tokens_1024={"1K": 1120, "4K": 2000}, tokens_by="image_size", output_text_tokens=1000
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("price", "used", "parameters", "microusd"),
@@ -46,10 +51,18 @@ TOKEN = rule(
         (SECOND, Quantities(seconds=2.5), {}, 2_875),
         (TOKEN, Quantities(text_tokens=10, image_tokens=100, output_tokens=1000), {}, 30_850),
         (TOKEN, Quantities(output_tokens=0), {}, 0),
+        (BY_SIZE, Quantities(text_tokens=10, output_tokens=1120, output_text_tokens=200), {}, 137_220),
     ],
 )
 def test_a_charge_is_exact(price: Price, used: Quantities, parameters: dict[str, Any], microusd: int) -> None:
     assert charge(price, used, parameters) == microusd
+
+
+def test_tokens_by_a_size_are_those_of_the_size_and_words_are_bounded_beside_them() -> None:
+    sizes = [quote(BY_SIZE, Quantities(), {"image_size": size}).at_most_microusd for size in ("1K", "4K", "8K")]
+    assert sizes == [1120 * 120 + 14_000, 2000 * 120 + 14_000, 2000 * 120 + 14_000]
+    large = quote(BY_SIZE, Quantities(megapixels=67), {"image_size": "1K"})
+    assert large.at_most_microusd == sizes[0]
 
 
 @pytest.mark.parametrize("price", [MEGAPIXEL, FIRST, STEP])

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from mintmark.errors import ProviderAuth, ProviderDown
 from mintmark.moderation.lexicon import Category, Lexicon, TermsFile
+from mintmark.sandbox import Sandbox
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
 
@@ -78,6 +79,44 @@ class Endpoint:
                 raise ProviderDown("OpenAI does not answer.", provider="openai", status=response.status)
             answer: dict[str, Any] = await response.json()
             return answer
+
+
+@dataclass
+class Front:
+    """Stands before a sandbox and passes everything on, until it is told what to answer by itself."""
+
+    sandbox: str
+    session: aiohttp.ClientSession
+    own: tuple[int, Any] | None = None
+    url: str = ""
+
+    def answer(self, status: int, body: Any) -> None:
+        """From now on this, to everything."""
+        self.own = status, body
+
+    async def serve(self, request: web.Request) -> web.Response:
+        if self.own is not None:
+            return web.json_response(self.own[1], status=self.own[0])
+        hops = ("host", "content-length", "transfer-encoding", "connection")
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in hops}
+        url, body = self.sandbox + request.path_qs, await request.read()
+        async with self.session.request(request.method, url, headers=headers, data=body) as reply:
+            return web.Response(body=await reply.read(), status=reply.status, content_type=reply.content_type)
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[Front]:
+    """A sandbox that knows every service a checker asks, and may be told to fail."""
+    async with Sandbox(latency_s=0) as sandbox, aiohttp.ClientSession() as session:
+        fake = Front(sandbox.url, session)
+        app = web.Application(client_max_size=2**24)
+        app.router.add_route("*", "/{path:.*}", fake.serve)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield fake
+        await runner.cleanup()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,22 +12,27 @@ from mintmark.moderation.base import Checker
 from mintmark.moderation.policy import POLICIES, TERMS_FILE, load
 from mintmark.moderation.registry import CHECKERS, open_checkers
 from mintmark.moderation.rules import RulesChecker
+from mintmark.providers.registry import open_service
+from mintmark.providers.secret import Secret
 from mintmark.tests.contracts.checker import *  # noqa: F403 - the contract's tests are this file's
 from mintmark.tests.contracts.checker import CheckerCase
+from mintmark.tests.providers.conftest import FakeTime, client
 
-from .conftest import Endpoint
+from .conftest import Endpoint, Front
 
 
 @pytest.fixture(params=CHECKERS, ids=lambda checker: checker.name)
-def case(request: pytest.FixtureRequest, endpoint: Endpoint) -> CheckerCase:
-    def break_with(status: int, body: Any) -> None:
-        endpoint.status, endpoint.answer = status, body
-
-    return CheckerCase(request.param, endpoint, break_with)
+async def case(request: pytest.FixtureRequest, front: Front) -> AsyncIterator[CheckerCase]:
+    """The checker with the product's own client, before a sandbox."""
+    checker = request.param
+    async with client(FakeTime()) as http:
+        service = "openai" if checker.local else checker.name
+        asked = open_service(service, http, key=Secret("sandbox-key"), sandbox_url=front.url)
+        yield CheckerCase(checker, asked, front.answer)
 
 
 def test_those_that_are_set_up_are_opened_in_order(endpoint: Endpoint) -> None:
-    assert list(open_checkers(lambda name: endpoint)) == ["rules", "openai"]
+    assert list(open_checkers(lambda name: endpoint)) == [checker.name for checker in CHECKERS]
     assert list(open_checkers(lambda name: None)) == ["rules"]
 
 

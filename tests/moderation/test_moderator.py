@@ -39,7 +39,7 @@ class Meeting(Checker):
         self._barrier.append(None)
         if len(self._barrier) == self._expected:
             self._all_here.set()
-        await asyncio.wait_for(self._all_here.wait(), 10)
+        await asyncio.wait_for(self._all_here.wait(), 60)
         return Scores(scores={"violence": 0.1})
 
     async def check_image(self, data: bytes, media_type: str) -> Scores:

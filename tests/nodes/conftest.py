@@ -58,7 +58,7 @@ class Bench:
         while not any(
             e["type"] == "executing" and e["data"] == {"node": None, "prompt_id": job_id} for e in self.events
         ):
-            self.events.append(await asyncio.wait_for(self.socket.receive_json(), 20))
+            self.events.append(await asyncio.wait_for(self.socket.receive_json(), 60))
         _, history = await self.json("GET", f"/history/{job_id}")
         return dict(history[job_id])
 

@@ -337,7 +337,7 @@ async def test_previews_are_shown_on_the_node_and_paid_for(bench: Any) -> None:
     posted = await bench.post({"1": text, "2": {"class_type": "MintmarkSignAndSave", "inputs": saved}})
     pictures: list[bytes] = []
     while not any(e["type"] == "executing" and e["data"]["node"] is None for e in bench.events):
-        message = await asyncio.wait_for(bench.socket.receive(), 20)
+        message = await asyncio.wait_for(bench.socket.receive(), 60)
         if message.type is aiohttp.WSMsgType.BINARY:
             pictures.append(message.data)
         else:

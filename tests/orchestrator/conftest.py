@@ -99,10 +99,10 @@ def text_to_image() -> WorkflowVersion:
 
 
 @asynccontextmanager
-async def open_house(folder: Path, *, latency_s: float = 0.0) -> AsyncIterator[House]:
+async def open_house(folder: Path, *, latency_s: float = 0.0, **more: Any) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(Sandbox(latency_s=latency_s))
-        settings = Settings(data_dir=folder / "data", sandbox=True, sandbox_url=sandbox.url)
+        settings = Settings(data_dir=folder / "data", sandbox=True, sandbox_url=sandbox.url, **more)
         worker.configure(settings)
         runner = await stack.enter_async_context(Runner(base_dir=folder / "worker"))
         stack.push_async_callback(_close_worker)

@@ -25,7 +25,7 @@ async def house(tmp_path: Path) -> AsyncIterator[ServiceHouse]:
 
 
 async def ran(house: ServiceHouse, **headers: str) -> dict[str, Any]:
-    status, job = await house.ask("POST", RUNS, ORDER, headers={"Prefer": "wait=30", **headers})
+    status, job = await house.ask("POST", RUNS, ORDER, headers={"Prefer": "wait=60", **headers})
     assert (status, job["status"]) == (200, "succeeded")
     return dict(job)
 
@@ -78,7 +78,7 @@ async def test_whoever_looks_whether_we_live_makes_no_trace(house: ServiceHouse)
 async def test_a_failure_is_seen_in_its_trace(house: ServiceHouse) -> None:
     await house.fail({"provider": "fal", "kind": "policy_input"})
     with recorded() as spans:
-        status, job = await house.ask("POST", RUNS, ORDER, headers={"Prefer": "wait=30"})
+        status, job = await house.ask("POST", RUNS, ORDER, headers={"Prefer": "wait=60"})
     assert (status, job["status"]) == (200, "failed")
     named = {span.name: span for span in spans()}
     assert named["attempt"].attributes["error.type"] == job["error"]["code"]

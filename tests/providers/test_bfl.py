@@ -235,7 +235,7 @@ async def test_a_task_cannot_be_canceled_and_its_charge_is_learned_by_resuming(h
             accepted.set_result(one)
 
         task = asyncio.create_task(bfl.ask(prepared(bfl), call_id="c", on_accepted=on_accepted), name="ask")
-        call = await asyncio.wait_for(accepted, 10)
+        call = await asyncio.wait_for(accepted, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -111,6 +111,41 @@ BODIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"width": 256, "height": 1440, "options": {"steps": 28, "guidance": 3}},
         {"prompt": "a boat", "output_format": "png", "steps": 28, "guidance": 3, "width": 256, "height": 1440},
     ),
+    "erase": (
+        "flux-erase",
+        {"task": "inpaint", "images": (ONE,), "mask": HALF, "options": {"grow_mask": 0}, **NO_SIZE},
+        {"image": b64(ONE), "mask": b64(HALF), "dilate_pixels": 0, "output_format": "png"},
+    ),
+    "outpaint on a canvas": (
+        "flux-outpaint",
+        {"task": "outpaint", "images": (OTHER,), "margins": Margins(left=8, bottom=40), "prompt": "", **NO_SIZE},
+        {
+            "input_image": b64(OTHER),
+            "width": 72,
+            "height": 72,
+            "reference_offset_x": 8,
+            "reference_offset_y": 0,
+            "output_format": "png",
+        },
+    ),
+    "deblur": (
+        "flux-deblur",
+        {"task": "edit", "images": (ONE,), **NO_SIZE},
+        {"image": b64(ONE), "output_format": "png"},
+    ),
+    "virtual try-on": (
+        "flux-vto",
+        {"task": "edit", "images": (ONE, OTHER), **NO_SIZE},
+        {"prompt": "a boat", "person": b64(ONE), "garment": b64(OTHER), "output_format": "png"},
+    ),
+}
+
+
+TOOLS = {
+    "flux-erase": "flux-tools/erase-v1",
+    "flux-outpaint": "flux-tools/outpainting-v1",
+    "flux-deblur": "flux-tools/deblur-v1",
+    "flux-vto": "flux-tools/vto-v1",
 }
 
 
@@ -120,15 +155,16 @@ def test_a_request_becomes_the_body_that_the_endpoint_documents(
 ) -> None:
     name, asked, body = case
     ready = prepared(bfl, name, **asked)
-    assert (ready.path, ready.fields, ready.files) == (name, body, ())
+    assert (ready.path, ready.fields, ready.files) == (TOOLS.get(name, name), body, ())
     json.dumps(ready.fields)
 
 
 def test_every_model_s_endpoint_has_its_own_name() -> None:
     models = Catalog.load().list(provider="bfl")
-    assert len(models) == 12
+    assert len(models) == 16
     for one in models:
-        assert set(one.endpoint.values()) == {one.name.partition("/")[2]}
+        name = one.name.partition("/")[2]
+        assert set(one.endpoint.values()) == {TOOLS.get(name, name)}
 
 
 @pytest.mark.parametrize(
@@ -217,3 +253,41 @@ async def test_a_weaker_variation_is_closer_to_its_image(bfl: Bfl) -> None:
 async def test_the_seed_that_was_used_comes_back(bfl: Bfl) -> None:
     answer = await bfl.ask(prepared(bfl, seed=11), call_id="c", on_accepted=ignore)
     assert answer.images[0].seed == 11
+
+
+# -- tools ----------------------------------------------------------------------------------------------------------
+
+
+async def test_outpainting_on_a_canvas_keeps_the_image_where_it_was_put(bfl: Bfl) -> None:
+    asked = {"task": "outpaint", "images": (OTHER,), "margins": Margins(left=16, top=32), **NO_SIZE}
+    made = await drawn(bfl, prepared(bfl, "flux-outpaint", **asked))
+    assert made.size == (80, 64)
+    with Image.open(BytesIO(OTHER.data)) as given:
+        assert made.getpixel((40, 48)) == given.convert("RGB").getpixel((24, 16))
+
+
+async def test_erasing_keeps_what_is_black(bfl: Bfl) -> None:
+    made = await drawn(bfl, prepared(bfl, "flux-erase", task="inpaint", images=(ONE,), mask=HALF, **NO_SIZE))
+    assert made.getpixel((28, 16)) == (40, 90, 160)
+
+
+def test_a_try_on_without_a_garment_is_refused(bfl: Bfl) -> None:
+    with pytest.raises(InvalidInput, match="person and garment"):
+        prepared(bfl, "flux-vto", task="edit", images=(ONE,), **NO_SIZE)
+
+
+def test_a_canvas_that_is_too_large_is_refused_before_it_is_sent(bfl: Bfl) -> None:
+    asked = {"task": "outpaint", "images": (OTHER,), "margins": Margins(left=2000, top=2500), **NO_SIZE}
+    with pytest.raises(InvalidInput, match="4194304"):
+        prepared(bfl, "flux-outpaint", **asked)
+
+
+def test_a_tool_decides_its_size_and_says_what_it_ignores(bfl: Bfl) -> None:
+    ready = prepared(bfl, "flux-deblur", task="edit", images=(ONE,), width=64, height=64)
+    assert set(ready.ignored) == {"prompt", "width", "height"}
+
+
+async def test_a_price_that_is_published_nowhere_is_booked_as_it_is_told(bfl: Bfl) -> None:
+    ready = prepared(bfl, "flux-deblur", task="edit", images=(ONE,), **NO_SIZE)
+    assert ready.model.price is None
+    assert (await bfl.ask(ready, call_id="c", on_accepted=ignore)).charge_microusd == 50_000

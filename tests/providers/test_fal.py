@@ -108,7 +108,7 @@ async def test_canceling_us_cancels_the_remote_call_and_costs_nothing(http: Http
             accepted.set_result(one)
 
         task = asyncio.create_task(fal.ask(prepared(fal), call_id="c", on_accepted=on_accepted), name="ask")
-        call = await asyncio.wait_for(accepted, 10)
+        call = await asyncio.wait_for(accepted, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
@@ -366,3 +366,32 @@ async def test_a_closed_client_can_be_used_again(http: HttpClient) -> None:
         await http.close()
         await http.close()
         assert (await http.send("GET", url, headers={}, repeat="idempotent")).body == b"ok"
+
+
+async def test_each_try_is_signed_anew_over_the_body_as_sent_and_the_url_to_the_letter(http: HttpClient) -> None:
+    signed: list[tuple[str, bytes]] = []
+    seen: list[tuple[str, str, bytes]] = []
+
+    async def sign(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+        signed.append((headers["Content-Type"], body))
+        return {"Authorization": f"signature {len(signed)}"}
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.raw_path, request.headers["Authorization"], await request.read()))
+        return web.Response(status=429 if len(seen) == 1 else 200)
+
+    async with serving(handler) as url:
+        await http.send("POST", f"{url}/v1%3A0/x?a=%7E", headers={}, json={"a": "ü"}, repeat="unsent", sign=sign)
+    body = b'{"a":"\xc3\xbc"}'
+    assert signed == [("application/json", body)] * 2
+    assert seen == [("/v1%3A0/x?a=%7E", f"signature {number}", body) for number in (1, 2)]
+
+
+async def test_a_content_type_that_is_brought_along_stays(http: HttpClient) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers["Content-Type"])
+
+    async with serving(handler) as url:
+        given = {"Content-Type": "application/x-amz-json-1.1"}
+        reply = await http.send("POST", url, headers=given, json={}, repeat="never")
+    assert reply.body == b"application/x-amz-json-1.1"

@@ -23,6 +23,8 @@ KEY = "some-key-0123456789abcdef"
         ("openai", "/v1", "/v1/models"),
         ("replicate", "/v1/", "/v1/account"),
         ("stability", "", "/v1/user/balance"),
+        ("google", "", "/v1beta/models"),
+        ("google", "/gate/v1", "/gate/v1/models"),
     ],
 )
 async def test_a_base_url_of_one_s_own_is_asked_as_the_calls_would_be(

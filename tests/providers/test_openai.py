@@ -319,6 +319,23 @@ async def test_a_moderation_is_asked_again_because_it_is_free(http: HttpClient, 
     assert len(time.slept) == 2
 
 
+async def test_a_moderation_whose_connection_is_cut_is_asked_again(http: HttpClient, time: FakeTime) -> None:
+    cuts = 2
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal cuts
+        cuts -= 1
+        if cuts >= 0:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({"cuts": cuts})
+
+    async with serving(handler) as url:
+        client = openai_moderations_client(http, key=Secret(KEY), sandbox_url=url)
+        assert await client.post_json("/moderations", {}) == {"cuts": -1}
+    assert len(time.slept) == 2
+
+
 @pytest.mark.parametrize(
     ("status", "text", "kind"),
     [(401, "{}", ProviderAuth), (500, "{}", ProviderDown), (400, "{}", ProviderRefused), (200, "[", BadAnswer)],

@@ -18,7 +18,19 @@ KEY = Secret("sk-registry-0123456789")
 
 
 def test_the_adapters_are_listed_in_order() -> None:
-    assert names() == ("openai", "fal", "bfl", "replicate", "stability")
+    assert names() == (
+        "openai",
+        "fal",
+        "bfl",
+        "replicate",
+        "stability",
+        "bedrock",
+        "ideogram",
+        "huggingface",
+        "azure",
+        "google",
+        "firefly",
+    )
 
 
 def test_a_provider_is_opened_by_its_name(http: HttpClient) -> None:
@@ -28,7 +40,7 @@ def test_a_provider_is_opened_by_its_name(http: HttpClient) -> None:
 
 def test_an_unknown_provider_is_answered_with_the_known_ones(http: HttpClient) -> None:
     with pytest.raises(UnknownModel, match="openai, fal"):
-        open_provider("firefly", http, key=KEY)
+        open_provider("midjourney", http, key=KEY)
 
 
 class Nameless(OpenAI):

@@ -262,7 +262,7 @@ async def test_canceling_us_cancels_the_remote_call(http: HttpClient) -> None:
             accepted.set_result(told)
 
         task = asyncio.create_task(replicate.ask(prepared(replicate), call_id="c", on_accepted=on_accepted))
-        told = await asyncio.wait_for(accepted, 10)
+        told = await asyncio.wait_for(accepted, 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -48,8 +48,11 @@ async def same(truth: Truth, kind: str = "generation") -> dict[str, Any]:
     return first
 
 
-def shown(call: dict[str, Any]) -> dict[str, Any]:
-    """What of a call both sides must agree on. A form's parts have no order, and file names are the caller's own."""
+def shown(call: dict[str, Any], *proof: str) -> dict[str, Any]:
+    """What of a call both sides must agree on; ``proof`` are the headers that say who asks, where there are others.
+
+    A form's parts have no order, and file names are the caller's own.
+    """
     body = call["body"]
     if isinstance(body, list):
         plain = [{name: value for name, value in part.items() if name != "filename"} for part in body]
@@ -63,7 +66,7 @@ def shown(call: dict[str, Any]) -> dict[str, Any]:
         "path": call["path"],
         "query": call["query"],
         "media": media,
-        "authorization": headers["authorization"],
+        **{name: headers.get(name) for name in proof or ("authorization",)},
         "body": body,
     }
 

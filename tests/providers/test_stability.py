@@ -161,6 +161,7 @@ async def test_a_request_is_a_form_with_an_empty_file_where_there_is_none(http: 
             *("search-and-recolor", {"options": {"select_prompt": "car"}}, "edit/search-and-recolor"),
             {"select_prompt": "car"},
         ),
+        ("style-transfer", {"options": {"style_strength": 0.5}}, "control/style-transfer", {"style_strength": 0.5}),
         ("upscale-conservative", {"options": {"creativity": 0.4}}, "upscale/conservative", {"creativity": 0.4}),
         ("upscale-creative", {}, "upscale/creative", {}),
         ("sketch", {"control": "sketch", "strength": 0.9}, "control/sketch", {"control_strength": 0.9}),
@@ -185,6 +186,7 @@ def test_each_task_has_its_service_and_its_words(
     [
         ("upscale-fast", {"seed": 3, "negative_prompt": "fog"}, ("prompt", "negative_prompt", "seed")),
         ("erase", {"mask": picture(128, 96)}, ("prompt",)),
+        ("remove-background", {"seed": 3}, ("prompt", "seed")),
         ("sketch", {"control": "edges", "width": 512, "height": 512}, ("width", "height")),
         ("sd3.5-large", {"task": "variation", "width": 512, "height": 512}, ("width", "height")),
         ("core", {"width": 512, "height": 512, "options": {"aspect_ratio": "3:2"}}, ("width", "height")),
@@ -225,6 +227,41 @@ def test_what_stability_would_refuse_is_refused_before_it_is_sent(
 ) -> None:
     with pytest.raises(InvalidInput, match=told):
         prepared(http, name, **asked)
+
+
+def test_two_images_have_names_of_their_own(http: HttpClient) -> None:
+    one, other = picture(128, 96), picture(96, 128)
+    for name, named in (
+        ("style-transfer", ["init_image", "style_image"]),
+        ("replace-background", ["subject_image", "background_reference"]),
+    ):
+        ready = prepared(http, name, images=(one, other))
+        assert [(part, data) for part, _, _, data in ready.files] == list(
+            zip(named, (one.data, other.data), strict=True)
+        )
+
+
+def test_an_image_without_another_one_is_its_own_style_and_needs_no_background(http: HttpClient) -> None:
+    assert [file[0] for file in prepared(http, "style-transfer").files] == ["init_image", "style_image"]
+    ready = prepared(http, "replace-background", options={"keep_original_background": True})
+    assert [file[0] for file in ready.files] == ["subject_image"]
+    assert ready.fields == {"background_prompt": "a boat", "keep_original_background": True}
+
+
+async def test_a_background_is_removed_and_leaves_nothing_behind(http: HttpClient, sandbox: Sandbox) -> None:
+    provider = Stability.open(http, key=Secret(KEY), sandbox_url=sandbox.url)
+    answer = await provider.ask(prepared(http, "remove-background"), call_id="c", on_accepted=ignore)
+    with Image.open(BytesIO(await provider.fetch(answer.images[0]))) as cut:
+        assert (cut.mode, cut.size) == ("RGBA", (128, 96))
+        assert cut.getpixel((0, 0))[3] == 0  # type: ignore[index]
+        assert cut.getpixel((64, 48))[3] == 255  # type: ignore[index]
+    assert [line["microusd"] for line in await bill(sandbox)] == [50_000]
+
+
+@pytest.mark.parametrize("name", ["replace-background", "style-transfer"])
+async def test_the_newer_services_cost_eight_credits(http: HttpClient, sandbox: Sandbox, name: str) -> None:
+    await made(http, sandbox, name, options={"keep_original_background": True} if "back" in name else {})
+    assert [line["microusd"] for line in await bill(sandbox)] == [80_000]
 
 
 def test_a_request_over_ten_mebibytes_is_refused_with_its_size(http: HttpClient) -> None:

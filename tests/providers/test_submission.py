@@ -16,7 +16,9 @@ from mintmark.providers import submission
 from mintmark.providers.base import Accepted, Provider
 from mintmark.providers.bfl import Bfl
 from mintmark.providers.fal import Fal
+from mintmark.providers.firefly import Firefly
 from mintmark.providers.http import HttpClient
+from mintmark.providers.ideogram import Ideogram
 from mintmark.providers.models import Catalog
 from mintmark.providers.openai import OpenAI
 from mintmark.providers.replicate import Replicate
@@ -29,6 +31,7 @@ KEY = "any-0123456789:key-0123456789"
 QUEUED: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "bfl": (Bfl, "bfl/flux-2-pro", {}),
     "fal": (Fal, "fal/flux-schnell", {}),
+    "firefly": (Firefly, "firefly/image3", {}),
     "replicate": (Replicate, "replicate/flux-1.1-pro", {}),
     "stability": (Stability, "stability/upscale-creative", {"task": "upscale", "images": (picture(128, 96),)}),
 }
@@ -36,6 +39,7 @@ QUEUED: dict[str, tuple[Any, str, dict[str, Any]]] = {
 SYNC: dict[str, tuple[Any, str, dict[str, Any]]] = {
     "stability at once": (Stability, "stability/sd3.5-large", {}),
     "openai": (OpenAI, "openai/gpt-image-2", {}),
+    "ideogram": (Ideogram, "ideogram/v3", {}),
 }
 """Answers with the image itself."""
 
@@ -51,6 +55,9 @@ class Vendor:
     seen: list[tuple[str, str]] = field(default_factory=list)
 
     async def serve(self, request: web.Request) -> web.Response:
+        if request.path.endswith("/token/v3"):
+            # Not what is paid for: Adobe gives tokens first.
+            return web.json_response({"access_token": "eyJ-0123456789", "expires_in": 86_399})
         self.seen.append((request.method, request.path))
         base = f"http://{request.host}{request.path}/c-1"
         if request.method == "POST" and not request.path.endswith("/cancel"):
@@ -64,6 +71,9 @@ class Vendor:
                     "polling_url": base,
                     **dict.fromkeys(("status_url", "response_url"), base),
                     "cancel_url": f"{base}/cancel",
+                    "jobId": "c-1",
+                    "statusUrl": base,
+                    "cancelUrl": f"{base}/cancel",
                     "urls": {"get": base, "cancel": f"{base}/cancel"},
                 },
                 status=self.status,
@@ -150,7 +160,7 @@ async def test_what_a_canceled_submission_started_is_written_down_and_stopped(ht
         assert await call.ended() is None
         assert call.heard == ["c-1"]
         assert call.vendor.paid == 1
-        assert call.vendor.canceled == (case[0] in (Fal, Replicate)), "where the vendor can"
+        assert call.vendor.canceled == (case[0] in (Fal, Firefly, Replicate)), "where the vendor can"
 
 
 @pytest.mark.parametrize("retry_after", [{"Retry-After": "20"}, {}], ids=["told when", "not told"])

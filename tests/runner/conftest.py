@@ -51,7 +51,7 @@ class Client:
     async def until(self, event: str, **data: Any) -> dict[str, Any]:
         """The next event of this name with these values."""
         while True:
-            message = await asyncio.wait_for(self.socket.receive_json(), 10)
+            message = await asyncio.wait_for(self.socket.receive_json(), 60)
             if message["type"] == event and all(message["data"].get(key) == value for key, value in data.items()):
                 return dict(message["data"])
 
@@ -66,7 +66,7 @@ class Client:
 @asynccontextmanager
 async def client_of(http: aiohttp.ClientSession, client_id: str = "one") -> AsyncIterator[Client]:
     async with http.ws_connect(f"/ws?clientId={client_id}") as socket:
-        await asyncio.wait_for(socket.receive_json(), 10)
+        await asyncio.wait_for(socket.receive_json(), 60)
         yield Client(http, socket, client_id)
 
 

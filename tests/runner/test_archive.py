@@ -42,7 +42,7 @@ async def process(tmp_path: Path) -> AsyncIterator[Process]:
     command = [sys.executable, "-m", "runner_probe.process", str(tmp_path / "base"), str(tmp_path / "runner.db")]
     started = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
     assert started.stdout is not None
-    url = (await asyncio.wait_for(started.stdout.readline(), 30)).decode().strip()
+    url = (await asyncio.wait_for(started.stdout.readline(), 60)).decode().strip()
     try:
         yield Process(started, url)
     finally:
@@ -134,7 +134,7 @@ async def test_a_prompt_that_was_told_to_be_over_is_not_run_again(turn: int, tmp
         http.ws_connect("/ws?clientId=me") as socket,
     ):
         prompt_id = await post(http, noted(tmp_path, "once"), client_id="me")
-        while (await asyncio.wait_for(socket.receive_json(), 10))["type"] != "execution_success":
+        while (await asyncio.wait_for(socket.receive_json(), 60))["type"] != "execution_success":
             pass
         await first.kill()
     async with process(tmp_path) as second, aiohttp.ClientSession(second.url) as http:

@@ -198,7 +198,7 @@ async def test_a_prompt_without_a_client_tells_nobody(count: int, client: Any) -
             assert reply.status == 200
     prompt_id = (await client.post(shown("ProbeText", text="loud")))["prompt_id"]
     while True:
-        message = await asyncio.wait_for(client.socket.receive_json(), 10)
+        message = await asyncio.wait_for(client.socket.receive_json(), 60)
         assert message["type"] == "status" or message["data"]["prompt_id"] == prompt_id
         if message["type"] == "execution_success":
             break

@@ -45,7 +45,7 @@ async def test_stopping_in_the_midst_of_work_leaves_no_task_thread_or_socket(tmp
                     assert reply.status == 200
             socket = await session.ws_connect(f"{runner.url}/ws?clientId=c")
             listening = asyncio.create_task(heard(socket))
-        events = await asyncio.wait_for(listening, 5)
+        events = await asyncio.wait_for(listening, 60)
         assert events.count("execution_interrupted") == 5, "waiting and running prompts all reach an end"
         assert socket.close_code == 1001
         with pytest.raises(aiohttp.ClientConnectionError):
@@ -79,7 +79,7 @@ async def test_serving_forever_ends_when_told(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         assert not serving.done()
         runner.stop()
-        await asyncio.wait_for(serving, 1)
+        await asyncio.wait_for(serving, 60)
 
 
 async def test_a_taken_port_is_told_and_nothing_is_left_running(tmp_path: Path) -> None:

@@ -142,8 +142,12 @@ def test_a_torn_last_line_never_happened(tmp_path: Path) -> None:
     assert [line.request_id for line in again.lines] == ["one"]
     again.charge(request_id="three", microusd=9, **facts)
     last = Books(state)
+    with pytest.raises(BadSetting, match=r"another sandbox keeps its books in .*sandbox\.jsonl"):
+        last.load()
+    again.release()
     last.load()
     assert last.bill()["total_microusd"] == 14
+    last.release()
 
 
 async def test_a_port_in_use_is_told_by_number(sandbox: Sandbox) -> None:

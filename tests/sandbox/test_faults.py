@@ -195,7 +195,7 @@ def test_method_and_path_narrow_a_fault() -> None:
         ({"faults": [], "sead": 1}, "sead"),
         ({"faults": [], "seed": "x"}, "seed"),
         ({"faults": [{"kind": "slow"}]}, "faults[0].provider"),
-        ({"faults": [{"provider": "firefly", "kind": "slow"}]}, "faults[0].provider"),
+        ({"faults": [{"provider": "acme", "kind": "slow"}]}, "faults[0].provider"),
         ({"faults": [{"provider": "fal", "kind": "fire"}]}, "faults[0].kind"),
         ({"faults": [{"provider": "fal", "kind": "status"}]}, "faults[0].status"),
         ({"faults": [{"provider": "fal", "kind": "status", "status": 200}]}, "faults[0].status"),

@@ -232,7 +232,7 @@ async def done(probe: Probe, generation: str) -> tuple[dict[str, str], bytes]:
             continue
         return found
 
-    status, headers, body = await asyncio.wait_for(fetched(), 20)
+    status, headers, body = await asyncio.wait_for(fetched(), 60)
     assert status == 200
     return headers, body
 

@@ -81,6 +81,7 @@ def _rule(any_of: random.Random) -> dict[str, Any]:
             "image_in": _amount(any_of),
             "image_out": _amount(any_of),
             "output_tokens_1024": qualities,
+            **any_of.choice([{}, {"tokens_by": "size"}, {"text_out": _amount(any_of), "output_text_tokens": 77}]),
         }
     rule["microusd"] = _amount(any_of)
     if unit == "second":
@@ -118,6 +119,7 @@ def _asked(any_of: random.Random) -> dict[str, Any]:
 def generated() -> list[dict[str, Any]]:
     any_of = random.Random(20261121)
     parameters = [{}, {"quality": "high"}, {"quality": "low", "turbo": True}, {"quality": "high", "turbo": True}]
+    parameters.append({"quality": "low", "size": "high"})
     return [
         {"price": _rule(any_of), "asked": _asked(any_of), "parameters": any_of.choice(parameters)} for _ in range(CASES)
     ]

@@ -14,7 +14,7 @@ const NEEDS = { megapixel: "megapixels", step: "steps", second: "seconds", token
  */
 export function quote(price, asked, parameters = {}) {
   let used = { images: 1, ...asked };
-  if (price.unit === "token") used = { ...used, output_tokens: boundedTokens(price, used, parameters) };
+  if (price.unit === "token") used = { ...used, ...boundedTokens(price, used, parameters) };
   if (price.unit === "second") used = { ...used, seconds: price.at_most_seconds };
   const need = NEEDS[price.unit];
   if (need && (used[need] === undefined || used[need] === null)) return null;
@@ -87,13 +87,20 @@ function tokens(price, used) {
     .times(used.text_tokens || 0)
     .plus(Decimal.of(price.image_in).times(used.image_tokens || 0))
     .plus(Decimal.of(price.image_out).times(used.output_tokens || 0))
+    .plus(Decimal.of(price.text_out ?? 0).times(used.output_text_tokens || 0))
     .over(1_000_000);
 }
 
 function boundedTokens(price, asked, parameters) {
-  const byQuality = price.output_tokens_1024;
-  // "auto" lets the provider choose, so the dearest quality bounds it.
-  const one = byQuality[String(parameters.quality)] ?? Math.max(...Object.values(byQuality));
-  const area = Decimal.of(asked.megapixels || 0).times(MEGAPIXEL).over(1024 * 1024);
-  return Decimal.of(one).times(area.max(1)).ceil() * asked.images;
+  const rows = price.output_tokens_1024;
+  // "auto" lets the provider choose, so the dearest row bounds it.
+  const by = price.tokens_by ?? "quality";
+  const one = rows[String(parameters[by])] ?? Math.max(...Object.values(rows));
+  // Rows of another parameter than the quality are sizes by themselves.
+  const pixels = by === "quality" ? Decimal.of(asked.megapixels || 0).times(MEGAPIXEL) : Decimal.of(0);
+  const area = pixels.over(1024 * 1024);
+  return {
+    output_tokens: Decimal.of(one).times(area.max(1)).ceil() * asked.images,
+    output_text_tokens: (price.output_text_tokens ?? 0) * asked.images,
+  };
 }

@@ -983,7 +983,7 @@ export interface paths {
         };
         /**
          * Is it ready
-         * @description The database answers, a worker is live, and it is not being stopped.
+         * @description The database answers, there is room on the disk, a worker is live, and it is not being stopped.
          */
         get: operations["readiness"];
         put?: never;
@@ -1246,6 +1246,13 @@ export interface components {
              * @default false
              */
             cache: boolean;
+            /**
+             * Delivery
+             * @description `batch`: within a day, at the lower price that the provider then asks.
+             * @default now
+             * @enum {string}
+             */
+            delivery: "now" | "batch";
             /**
              * Previews
              * @description Show how it looks on the way, by websocket.
@@ -1674,6 +1681,13 @@ export interface components {
              */
             cache: boolean;
             /**
+             * Delivery
+             * @description `batch`: within a day, at the lower price that the provider then asks.
+             * @default now
+             * @enum {string}
+             */
+            delivery: "now" | "batch";
+            /**
              * Previews
              * @description Show how it looks on the way, by websocket.
              * @default false
@@ -1790,6 +1804,12 @@ export interface components {
              * @enum {string}
              */
             status: "queued" | "running" | "succeeded" | "failed" | "canceled";
+            /**
+             * Warnings
+             * @description A model that it names ends within a month, and what replaces it.
+             * @default []
+             */
+            warnings: string[];
         };
         /**
          * JobPage
@@ -1873,6 +1893,12 @@ export interface components {
              * @description Its content was deleted; what it cost is kept.
              */
             purged: boolean;
+            /**
+             * Warnings
+             * @description As of its acceptance: a model that it names ends within a month.
+             * @default []
+             */
+            warnings: string[];
         };
         /**
          * Judgement
@@ -2592,6 +2618,12 @@ export interface components {
              * @enum {string}
              */
             state: "settled" | "unknown" | "cached" | "local";
+            /**
+             * Price Source
+             * @description Who says that it costs so much: the provider, or where and when the price was read.
+             * @default null
+             */
+            price_source: string | null;
         };
         /**
          * Requires
@@ -2699,6 +2731,13 @@ export interface components {
              * @default false
              */
             cache: boolean;
+            /**
+             * Delivery
+             * @description `batch`: within a day, at the lower price that the provider then asks.
+             * @default now
+             * @enum {string}
+             */
+            delivery: "now" | "batch";
             /**
              * Previews
              * @description Show how it looks on the way, by websocket.
@@ -2918,6 +2957,12 @@ export interface components {
              * @description Why nobody should begin to use it, and what to use instead.
              */
             deprecated: string | null;
+            /**
+             * Warnings
+             * @description When it is published: that a model which it names ends within a month, or has ended.
+             * @default []
+             */
+            warnings: string[];
         };
         /**
          * WebhookSecret

@@ -20,7 +20,8 @@ from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.api.app import build_app
 from mintmark.orchestrator.api.connections import Runner
 from mintmark.orchestrator.dispatch.news import JobChanged, News
-from mintmark.orchestrator.jobs.job import Ending, Job, Made, Metrics
+from mintmark.orchestrator.jobs.base import Accepted, Idempotency
+from mintmark.orchestrator.jobs.job import Ending, Job, Made, Metrics, Ordered
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import Step
 from mintmark.orchestrator.metrics.meters import Meters
@@ -42,13 +43,21 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 40
 class NoWorkers:
     """A dispatcher without workers."""
 
+    jobs: SqlJobStore
+    news: News
     workers: list[Any] = field(default_factory=list)
+    draining: bool = False
 
     def object_infos(self, lane: str) -> list[Any]:
         return []
 
     def missing(self) -> list[str]:
         return []
+
+    async def accept(self, ordered: Ordered, key: Idempotency | None = None, **about: Any) -> Accepted:
+        accepted = await asyncio.to_thread(self.jobs.accept, ordered, key, **about)
+        self.news.wake()
+        return accepted
 
     def look(self) -> None:
         pass
@@ -72,13 +81,14 @@ class StandIn:
         self.uploads = Uploads(self.ledger.store, self.assets, max_pixels=4_000_000, most_bytes=4_000_000)
         self.link_secrets = (b"s" * 32,)
         self.news = News()
-        self.dispatcher = NoWorkers()
+        self.dispatcher = NoWorkers(self.jobs, self.news)
         self.webhooks = Webhooks(self.ledger.store)
         self.threads = ThreadPoolExecutor(8)
 
     def forget_assets(self, digests: list[str]) -> None:
         for digest in digests:
             self.assets.delete(digest)
+            self.jobs.gone(digest)
 
     def run_next(self, *, data: bytes = b"", step: Step = Step.SUCCEEDED) -> Job | None:
         """Claim the next job and end it, as a dispatcher would."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,13 @@ async def test_it_is_ready_only_where_it_can_work(house: House) -> None:
 
     house.service.jobs.is_paused = gone
     assert len((await house.ask("GET", "/readyz"))[1]["missing"]) == 2
+
+
+async def test_a_full_disk_is_not_ready(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type(shutil.disk_usage("/"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 2**20, 2**20))
+    told = {"ready": False, "missing": ["The disk of the data folder is full."]}
+    assert (await house.ask("GET", "/readyz"))[:2] == (503, told)
 
 
 async def test_metrics_count_answers_by_route_and_not_by_path(house: House) -> None:

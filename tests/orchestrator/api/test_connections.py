@@ -38,7 +38,7 @@ async def raw(house: House, data: bytes) -> bytes:
     """Everything that is said to these bytes until the connection is closed."""
     async with connected(house) as (reader, writer):
         writer.write(data)
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), 60)
 
 
 def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -104,7 +104,7 @@ async def test_who_begins_and_falls_silent_is_let_go(
     async with connected(house) as (reader, writer):
         writer.write(begun)
         with suppress(ConnectionError):
-            while await asyncio.wait_for(reader.read(2**16), 10):
+            while await asyncio.wait_for(reader.read(2**16), 60):
                 pass
     assert complaints(caplog) == []
 
@@ -121,7 +121,7 @@ async def test_who_drips_a_body_is_let_go(house: House, monkeypatch: pytest.Monk
 
         dripping = asyncio.create_task(drip())
         with suppress(ConnectionError):
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
         dripping.cancel()
 
 
@@ -130,10 +130,10 @@ async def test_who_takes_nothing_of_a_large_answer_is_let_go(house: House, monke
     path = link(house, house.service.assets.put(PNG + b"a" * 50_000_000).digest)
     async with connected(house) as (reader, writer):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        await asyncio.wait_for(reader.readexactly(1), 10)
+        await asyncio.wait_for(reader.readexactly(1), 60)
         (answering,) = under_way()
         # A reader that is not read from stops taking from its connection once it is full.
-        await asyncio.wait([answering], timeout=10)
+        await asyncio.wait([answering], timeout=60)
         assert answering.done()
 
 
@@ -157,7 +157,7 @@ async def left(house: House, request: bytes, *, answered: bytes) -> None:
     async with connected(house) as (reader, writer):
         writer.write(request)
         if answered:
-            await asyncio.wait_for(reader.readuntil(answered), 10)
+            await asyncio.wait_for(reader.readuntil(answered), 60)
 
 
 def under_way() -> list[asyncio.Task[Any]]:
@@ -202,10 +202,10 @@ async def test_an_answer_that_breaks_in_the_middle_ends_and_is_not_filled_up_wit
     came = b""
     async with connected(house) as (reader, writer):
         writer.write(f"GET {link(house, digest)} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        came += await asyncio.wait_for(reader.readexactly(1000), 10)
+        came += await asyncio.wait_for(reader.readexactly(1000), 60)
         house.service.assets.delete(digest)
         with suppress(ConnectionError):
-            while part := await asyncio.wait_for(reader.read(2**20), 10):
+            while part := await asyncio.wait_for(reader.read(2**20), 60):
                 came += part
     assert len(came) < 30_000_000 and came.count(b"HTTP/1.1") == 1 and b"unknown_asset" not in came
     assert complaints(caplog) == ["/v1/assets/{digest} broke off"]
@@ -219,12 +219,12 @@ async def test_a_stream_that_breaks_in_the_middle_ends(house: House, monkeypatch
 
     async with connected(house) as (reader, writer):
         writer.write(f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        await asyncio.wait_for(reader.readuntil(b"queued"), 10)
+        await asyncio.wait_for(reader.readuntil(b"queued"), 60)
         monkeypatch.setattr(house.service.jobs, "events", broken)
         house.service.news.publish(job_id, JobChanged(job_id))
         rest = b""
         with suppress(ConnectionError):
-            rest = await asyncio.wait_for(reader.read(), 10)
+            rest = await asyncio.wait_for(reader.read(), 60)
         assert b"HTTP/1.1" not in rest and not rest.endswith(b"0\r\n\r\n")
 
 
@@ -237,10 +237,10 @@ async def test_a_websocket_that_breaks_in_the_middle_is_closed(
         raise RuntimeError("the database has gone")
 
     async with house.http.ws_connect(f"{house.url}/v1/jobs/{job_id}/ws") as socket:
-        assert (await socket.receive_json(timeout=10))["kind"] == "queued"
+        assert (await socket.receive_json(timeout=60))["kind"] == "queued"
         monkeypatch.setattr(house.service.jobs, "events", broken)
         house.service.news.publish(job_id, JobChanged(job_id))
-        assert (await socket.receive(timeout=10)).data == WSCloseCode.INTERNAL_ERROR
+        assert (await socket.receive(timeout=60)).data == WSCloseCode.INTERNAL_ERROR
     if breaking := under_way():
         await asyncio.wait(breaking, timeout=10)
     assert complaints(caplog) == ["/v1/jobs/{job_id}/ws broke off"]

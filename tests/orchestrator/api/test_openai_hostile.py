@@ -43,7 +43,7 @@ async def sent(house: ServiceHouse, path: str, headers: dict[str, str], pieces: 
 
     sending = asyncio.create_task(send())
     try:
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 20)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
         length = next(
             int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
         )

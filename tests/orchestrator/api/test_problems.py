@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -9,6 +11,8 @@ from mintmark import errors
 from mintmark.errors import InvalidInput, MintmarkError, TooManyRequests, every_error
 from mintmark.orchestrator.api import problems
 from mintmark.orchestrator.api.order_shapes import RunBody
+
+from .stand_in import House
 
 KINDS = [kind for kind in every_error().values() if kind.__module__ == errors.__name__]
 DEFECTS = {"internal_error", "bad_setting", "client_error", "service_unreachable", "waited_too_long"}
@@ -66,6 +70,38 @@ def test_every_wrong_field_of_a_body_is_told_with_its_limits() -> None:
         "webhook_events[0]": ["progress"],
         "nonsense": None,
     }
+
+
+def test_what_nothing_better_is_known_of_is_told_where_to_look() -> None:
+    for kind in (errors.InvalidInput, errors.NotFound, errors.RequestTooLarge, errors.WrongState):
+        assert problems.problem_of(kind("no")).hint
+    assert "/v1/uploads" in problems.problem_of(errors.RequestTooLarge("no")).hint
+    assert problems.problem_of(errors.InvalidInput("no", hint="do")).hint == "do"
+
+
+async def test_what_is_no_id_is_told_how_one_looks(house: House) -> None:
+    status, problem, _ = await house.ask("GET", "/v1/jobs/none")
+    assert (status, problem["detail"]) == (404, "What stands there is no job id.")
+    assert problem["hint"] == "The job. It looks like 0f8fad5b-d9cb-469f-a165-70867728950e."
+
+
+async def test_a_name_that_is_neither_model_nor_workflow_is_told_in_sentences(house: House) -> None:
+    body = {"model": "no-such-model-at-all", "prompt": "x"}
+    _, problem, _ = await house.ask("POST", "/v1/images/generations", json=body)
+    assert problem["code"] == "unknown_model"
+    assert "list. " in problem["hint"] or "? " in problem["hint"], problem
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/v1/images/generations", {"prompt": "x", "size": "1024x1024"}), ("/v1/images/edits", {}), ("/images", {})],
+)
+async def test_an_openai_client_at_our_own_addresses_is_told_its_base_url(house: House, path: str, body: Any) -> None:
+    status, problem, _ = await house.ask("POST", path, json=body, headers={"User-Agent": "OpenAI/Python 3.52.0"})
+    assert status in (404, 422)
+    assert problem["hint"] == "For OpenAI clients the base_url ends in /openai/v1."
+    _, problem, _ = await house.ask("POST", path, json=body)
+    assert "OpenAI" not in problem["hint"]
 
 
 def test_who_asks_too_much_is_told_when_to_come_back() -> None:

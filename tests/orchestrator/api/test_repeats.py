@@ -28,7 +28,7 @@ class Work:
         self.done += 1
         if self.done == self._all:
             self._there.set()
-        await asyncio.wait_for(self._there.wait(), 10)
+        await asyncio.wait_for(self._there.wait(), 60)
         return Reply(201, Health(), {"Location": "/here"})
 
 

@@ -29,7 +29,7 @@ async def test_everything_an_order_says_is_written_down(house: House) -> None:
         "priority": 7,
         "start_at": "2030-01-01T00:00:00Z",
         "deadline": "2031-01-01T00:00:00+01:00",
-        "budget_usd": 0.001,
+        "budget_usd": 0.003,
         "webhook_url": "https://example.com/hook?x=1",
         "webhook_events": ["progress"],
         "metadata": {"order": "A-1", "n": 3, "ok": True},
@@ -43,7 +43,7 @@ async def test_everything_an_order_says_is_written_down(house: House) -> None:
     ordered = house.service.jobs.get(answer["job_id"]).ordered
     assert ordered.values["seed"] == 12345678901234567890
     assert (ordered.priority, ordered.retention_days, ordered.end_user) == (7, 2.5, "mia")
-    assert (ordered.allowance_microusd, ordered.previews, ordered.supersedes) == (1000, True, older)
+    assert (ordered.allowance_microusd, ordered.previews, ordered.supersedes) == (3000, True, older)
     assert ordered.not_before.isoformat() == "2030-01-01T00:00:00+00:00"
     assert ordered.webhook_events == ("progress",)
     assert house.service.jobs.get(older).state.value == "canceled"
@@ -67,6 +67,8 @@ REFUSED: list[tuple[Any, int, str | None]] = [
     ({"inputs": {}, "webhook_url": "http://a b"}, 422, "webhook_url"),
     ({"inputs": {}, "metadata": {str(n): n for n in range(17)}}, 422, "metadata"),
     ({"inputs": {}, "metadata": {"a": "x" * 600}}, 422, None),
+    ({"inputs": {"prompt": "x"}, "budget_usd": 0.0001}, 422, "budget_usd"),
+    ({"inputs": {"prompt": "x"}, "budget_usd": 1e-9}, 422, "budget_usd"),
     ({"inputs": {}, "supersedes": "0f8fad5b-d9cb-469f-a165-70867728950e"}, 422, "supersedes"),
     ({"inputs": {}, "nonsense": 1}, 422, "nonsense"),
     ({"version": "^99", "inputs": {}}, 404, None),
@@ -82,6 +84,17 @@ async def test_what_cannot_be_is_refused_with_its_field(house: House) -> None:
     assert house.service.jobs.find(Filter()) == []
 
 
+async def test_who_orders_while_it_is_stopping_is_asked_to_come_again(house: House) -> None:
+    asked = {"json": {"inputs": {"prompt": "x"}}, "headers": {"Idempotency-Key": "k1"}}
+    _, before, _ = await house.ask("POST", RUNS, **asked)
+    house.service.dispatcher.draining = True
+    status, problem, headers = await house.ask("POST", RUNS, json={"inputs": {"prompt": "y"}})
+    assert (status, problem["code"], headers["Retry-After"]) == (503, "service_stopping", "5")
+    status, again, _ = await house.ask("POST", RUNS, **asked)  # what was made before is told of all the same
+    assert (status, again["job_id"]) == (202, before["job_id"])
+    assert len(house.service.jobs.find(Filter())) == 1
+
+
 async def test_words_that_the_policy_blocks_cost_nothing(house: House) -> None:
     text = "explicit sexual photo of a 9 year old child"
     status, problem, _ = await house.ask("POST", RUNS, json={"inputs": {"prompt": text}})
@@ -92,11 +105,11 @@ async def test_words_that_the_policy_blocks_cost_nothing(house: House) -> None:
 
 async def test_waiting_for_the_end_gives_the_whole_job(house: House) -> None:
     running = asyncio.create_task(house.service.run_all())
-    asked = {"json": {"inputs": {"prompt": "x"}}, "headers": {"Prefer": "respond-async, wait=15"}}
-    status, job, headers = await asyncio.wait_for(house.ask("POST", RUNS, **asked), 20)
+    asked = {"json": {"inputs": {"prompt": "x"}}, "headers": {"Prefer": "respond-async, wait=60"}}
+    status, job, headers = await asyncio.wait_for(house.ask("POST", RUNS, **asked), 90)
     running.cancel()
     assert (status, job["status"]) == (200, "succeeded")
-    assert headers["Preference-Applied"] == "wait=15"
+    assert headers["Preference-Applied"] == "wait=60"
 
 
 async def test_a_wait_that_is_over_or_none_answers_at_once(house: House) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mintmark.clock import utc_now
+from mintmark.errors import NodeFailed
 from mintmark.generation.context import Receipt
 from mintmark.orchestrator.dispatch.news import JobChanged, Progressed
 from mintmark.orchestrator.dispatch.run import Run, Stop, is_paid
@@ -60,6 +61,20 @@ async def test_forty_jobs_at_once_all_end_well(house: ServiceHouse) -> None:
     assert {job.state for job in ended} == {State.SUCCEEDED}
     assert sum(job.cost_microusd for job in ended) == (await house.bill())["total_microusd"]
     assert nothing_is_held(house)
+
+
+async def test_a_worker_that_was_too_small_is_named_where_there_is_no_larger_one(
+    house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def bring(*_: object) -> None:
+        raise NodeFailed("KSampler (node 3) failed: CUDA out of memory.")
+
+    monkeypatch.setattr(house.service.dispatcher._kit.delivery, "bring", bring)
+    job = await house.run()
+    assert (job.state, job.attempt) == (State.FAILED, 1)
+    assert job.failure is not None and job.failure.code == "node_failed"
+    [worker] = house.service.workers
+    assert job.failure.hint.startswith(f"{worker.name} ran out of memory, and no worker with more is there")
 
 
 async def test_a_running_job_that_is_canceled_stops_and_gives_its_money_back(slow: ServiceHouse) -> None:

@@ -24,7 +24,7 @@ async def test_one_that_ends_is_told(work: object, error: type[Exception]) -> No
     side.start(asyncio.Event().wait(), "lives on")
     side.start(work(), "dies")  # type: ignore[operator]
     with pytest.raises(error):
-        await asyncio.wait_for(side.watch(), 5)
+        await asyncio.wait_for(side.watch(), 60)
     await side.close()
 
 
@@ -43,5 +43,5 @@ async def test_one_that_missed_its_cancellation_is_canceled_again() -> None:
     side = SideTasks()
     side.start(stubborn(), "stubborn")
     await asyncio.sleep(0)
-    await asyncio.wait_for(side.close(), 5)
+    await asyncio.wait_for(side.close(), 60)
     assert len(missed) == 2

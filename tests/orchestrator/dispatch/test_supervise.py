@@ -62,3 +62,32 @@ async def test_another_port_is_told_where_the_old_one_is_taken(tmp_path: Path) -
     moved: list[str] = []
     async with server, Supervised(program(tmp_path), moved=moved.append) as kept:
         assert moved == [kept.url] and not kept.url.endswith(f":{port}")
+
+
+async def test_one_that_another_asks_ends_after_it_however_its_owner_ends(tmp_path: Path) -> None:
+    kept = Supervised(program(tmp_path / "asked"))
+    async with kept:
+        asker = Supervised(program(tmp_path / "asker"), asks=kept)
+        async with asker:
+            asked = kept._process
+            assert asked is not None and asked.stdin is not None
+            asked.stdin.close()  # as if we were dead: our end is gone, and only the asker holds it
+            await asyncio.sleep(1.0)
+            assert await answers(kept.url)
+        await asked.wait()
+
+
+async def test_books_that_another_one_has_are_waited_for(tmp_path: Path) -> None:
+    books = ("sandbox", "--state", str(tmp_path / "books.jsonl"))
+    async with Supervised(program(tmp_path / "first", *books)) as first:
+        second = Supervised(program(tmp_path / "second", *books))
+        starting = asyncio.ensure_future(second.__aenter__())
+        while second.starts < 3:
+            assert not starting.done()
+            await asyncio.sleep(0.05)
+        assert await answers(first.url)
+    await starting
+    try:
+        assert await answers(second.url)
+    finally:
+        await second.__aexit__(None, None, None)

@@ -153,10 +153,10 @@ async def test_a_job_outlives_its_worker_and_is_paid_once(
 ) -> None:
     accepted = asyncio.Event()
     task = asyncio.create_task(submit(mortal, ledger, accepted))
-    await asyncio.wait_for(accepted.wait(), 20)
+    await asyncio.wait_for(accepted.wait(), 60)
     await mortal.kill()
     await mortal.start()
-    result = await asyncio.wait_for(task, 30)
+    result = await asyncio.wait_for(task, 60)
     assert result.status == "succeeded"
     assert [output.credential.state for output in result.outputs] == ["valid"]
     (line,) = await billed(sandbox)
@@ -170,11 +170,11 @@ async def test_a_worker_that_came_back_without_its_journal_is_not_given_the_job_
 ) -> None:
     accepted = asyncio.Event()
     task = asyncio.create_task(submit(mortal, ledger, accepted))
-    await asyncio.wait_for(accepted.wait(), 20)
+    await asyncio.wait_for(accepted.wait(), 60)
     await mortal.kill()
     await mortal.start(data="another")
     with pytest.raises(WorkerLost, match="it was restarted"):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
     while not (lines := await billed(sandbox)):
         await asyncio.sleep(0.1)  # it charges when it is done, whoever still listens
     (line,) = lines
@@ -241,11 +241,11 @@ async def test_a_job_that_ran_before_its_context_was_lost_is_not_begun_anew(
             await reborn(mortal, "another")()
 
     task = asyncio.create_task(submit(mortal, ledger, accepted, between=lose_the_second, times=2))
-    await asyncio.wait_for(accepted.wait(), 20)
+    await asyncio.wait_for(accepted.wait(), 60)
     await mortal.kill()
     await mortal.start()
     with pytest.raises(ContextMissing):
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, 60)
     while not (lines := await billed(sandbox)):
         await asyncio.sleep(0.1)  # it charges when it is done, whoever still listens
     assert [line["request_id"] for line in lines] == [line.request_id for line in ledger.lines()]

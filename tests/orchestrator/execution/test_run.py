@@ -197,13 +197,13 @@ async def cancel_when(house: House, reached: Callable[[WorkerEvent], bool], **va
     """Run a job and cancel it at the first event of this kind."""
     now = asyncio.Event()
     task = asyncio.create_task(house.run(heard=lambda event: now.set() if reached(event) else None, **values))
-    await asyncio.wait_for(now.wait(), 10)
+    await asyncio.wait_for(now.wait(), 60)
     while not await house.calls():
         # The journal speaks before the provider is asked; a call that never left would cost nothing.
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 15)
+        await asyncio.wait_for(task, 60)
 
 
 def journal_says(kind: str) -> Callable[[WorkerEvent], bool]:
@@ -301,10 +301,10 @@ async def test_a_job_whose_worker_is_gone_stays_open_with_its_money_set_aside(sl
         asked = asyncio.Event()
         reached = journal_says("accepted")
         task = asyncio.create_task(house.run(heard=lambda event: asked.set() if reached(event) else None))
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(asked.wait(), 60)
         await house.runner.__aexit__()
         with pytest.raises((WorkerLost, WorkerUnreachable)):
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, 60)
     (job,) = house.store._db.rows("SELECT state FROM jobs")
     assert job["state"] == "open"
     # What the worker spent cannot be read now, so all it may have spent stays set aside.

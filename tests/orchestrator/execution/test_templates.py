@@ -20,7 +20,7 @@ from ..conftest import House
 
 TODAY = date(2026, 11, 21)
 TASKS: dict[str, Any] = {
-    "edit-image": "edit",
+    # Those that make and edit images: test_every_model.py.
     "inpaint": "inpaint",
     "outpaint-banner": "outpaint",
     "upscale-with-credentials": "upscale",

@@ -188,6 +188,15 @@ def test_a_size_of_a_list_is_told_with_the_list(releases: Releases) -> None:
     assert "1024x1024" in told["size"]["sizes"]
 
 
+def test_a_model_with_sizes_of_its_own_takes_their_shapes(releases: Releases) -> None:
+    for model, size in (("ideogram/v3", (832, 960)), ("ideogram/v3", (1920, 1080)), ("ideogram/v4", (1024, 1024))):
+        width, height = size
+        wish = planned(releases, prompt="a fox", model=model, size={"width": width, "height": height})
+        assert (wish.values["width"], wish.values["height"]) == size
+    told = refused(releases, model="ideogram/v4", size={"width": 1000, "height": 300})
+    assert "2048x2048" in told["size"]["sizes"]
+
+
 def test_a_model_that_is_unknown_or_gone_is_told(releases: Releases) -> None:
     with pytest.raises(UnknownModel) as caught:
         planned(releases, prompt="a fox", model="fal/flux-dvelop")

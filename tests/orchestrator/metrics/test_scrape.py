@@ -66,7 +66,7 @@ async def receiver() -> AsyncIterator[str]:
 async def test_a_scrape_tells_what_the_service_did_and_how_it_stands(tmp_path: Path) -> None:
     async with receiver() as url, service_house(tmp_path) as house:
         status, job = await house.ask(
-            "POST", "/v1/workflows/text-to-image/runs", {**RUN, "webhook_url": url}, headers={"Prefer": "wait=30"}
+            "POST", "/v1/workflows/text-to-image/runs", {**RUN, "webhook_url": url}, headers={"Prefer": "wait=60"}
         )
         assert (status, job["status"]) == (200, "succeeded")
         await house.ask("GET", f"/v1/jobs/{job['job_id']}")

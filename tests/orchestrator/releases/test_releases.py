@@ -6,12 +6,13 @@ import copy
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mintmark.errors import InvalidInput, InvalidWorkflow, UnknownVersion, UnknownWorkflow, VersionTaken
+from mintmark.errors import InvalidInput, InvalidWorkflow, ModelRetired, UnknownVersion, UnknownWorkflow, VersionTaken
 from mintmark.orchestrator.releases.releases import Alias, Releases
 from mintmark.orchestrator.releases.shelf import FRESH_S
 from mintmark.orchestrator.releases.values import has_canary
@@ -362,3 +363,40 @@ def test_what_was_asked_a_moment_ago_is_at_hand_until_it_may_have_changed(releas
     assert releases.at_hand("poster") is second
     ticks.pass_by()
     assert releases.at_hand("poster") is None
+
+
+# -- models that end ------------------------------------------------------------------------------------------------
+
+RETIRING = "openai/gpt-image-1.5"
+
+
+def asking(version: str, model: str = RETIRING) -> dict[str, Any]:
+    graph = copy.deepcopy(POSTER["graph"])
+    graph["1"] = {"class_type": "MintmarkTextToImage", "inputs": {"text": "x", "model": model}}
+    return poster(version, graph=graph, requires={"nodes": ["MintmarkTextToImage", "Save"]})
+
+
+def on(store: Store, *day: int) -> Releases:
+    """The releases as they are published on that day."""
+    return Releases(store, Library(), now=lambda: datetime(*day, tzinfo=timezone.utc))  # type: ignore[arg-type, misc]
+
+
+def test_a_version_that_pins_a_model_which_ends_within_a_month_is_published_with_a_warning(store: Store) -> None:
+    releases = on(store, 2026, 11, 21)
+    (warning,) = releases.warnings(releases.publish(asking("1.0.0")))
+    assert "graph.1" in warning and "2026-12-01" in warning and "openai/gpt-image-2.6-sunburst" in warning
+    assert releases.warnings(releases.publish(asking("1.0.1", "fal/flux-dev"))) == ()
+    early = on(store, 2026, 10, 31)
+    assert early.warnings(early.publish(asking("1.0.2"))) == ()
+
+
+def test_a_new_version_that_pins_a_model_which_has_ended_is_refused(store: Store) -> None:
+    before = on(store, 2026, 11, 30).publish(asking("1.0.0"))
+    after = on(store, 2026, 12, 1)
+    with pytest.raises(ModelRetired) as told:
+        after.publish(asking("1.0.1"))
+    assert "graph.1" in told.value.message and "openai/gpt-image-2.6-sunburst" in told.value.hint
+    assert [each.version for each in after.versions("poster")] == ["1.0.0"]
+    again = after.publish(asking("1.0.0"))
+    assert again.digest == before.digest, "what is there already is harmless to publish again"
+    assert "2026-12-01" in after.warnings(again)[0]

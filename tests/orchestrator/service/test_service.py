@@ -15,7 +15,7 @@ from mintmark.orchestrator.service.listening import Listening
 from mintmark.orchestrator.service.service import Service
 from mintmark.provenance.reading import read
 
-from ..house import ServiceHouse
+from ..house import ServiceHouse, service_house
 
 
 async def test_a_job_in_the_store_ends_with_signed_assets_and_its_price(house: ServiceHouse) -> None:
@@ -37,11 +37,25 @@ async def test_a_job_in_the_store_ends_with_signed_assets_and_its_price(house: S
 
 async def test_a_run_over_http_ends_with_an_image_url_that_opens(house: ServiceHouse) -> None:
     body = {"inputs": {"prompt": "a teapot", "width": 256, "height": 256}}
-    status, job = await house.ask("POST", "/v1/workflows/text-to-image/runs", body, headers={"Prefer": "wait=20"})
+    status, job = await house.ask("POST", "/v1/workflows/text-to-image/runs", body, headers={"Prefer": "wait=60"})
     assert (status, job["status"]) == (200, "succeeded"), job
     async with house.session.get(job["outputs"][0]["image_url"]) as reply:
         assert (reply.status, reply.content_type) == (200, "image/png")
         assert read(await reply.read()).record is not None
+
+
+async def test_files_of_a_purged_job_are_deleted_by_the_next_start_where_the_last_one_died(tmp_path: Path) -> None:
+    async with service_house(tmp_path) as house:
+        (made,) = (await house.run()).outputs
+        kept = await house.run(values={"prompt": "another"})
+        [job] = house.service.jobs.having(made.asset)
+        house.service.jobs.purge(job.job_id)  # killed before it comes to the files
+        assert house.service.assets.exists(made.asset)
+    async with service_house(tmp_path) as house:
+        while house.service.jobs.forgotten():
+            await asyncio.sleep(0.05)
+        assert not house.service.assets.exists(made.asset)
+        assert house.service.assets.exists(kept.outputs[0].asset)
 
 
 async def test_a_second_service_on_the_same_data_folder_is_refused_by_name(house: ServiceHouse) -> None:
@@ -67,7 +81,7 @@ async def test_a_part_that_dies_ends_the_service_loudly(house: ServiceHouse) -> 
     loops = [task for task in asyncio.all_tasks() if task.get_name() == "lease renewal"]
     loops[0].cancel()
     with pytest.raises(InternalError, match="lease renewal"):
-        await asyncio.wait_for(watching, 5)
+        await asyncio.wait_for(watching, 60)
 
 
 async def test_an_address_that_is_taken_is_named(house: ServiceHouse) -> None:

@@ -52,7 +52,7 @@ class Receiver:
         """What came, once it is so many."""
         while len(self.got) < count:
             self.came.clear()
-            await asyncio.wait_for(self.came.wait(), 10)
+            await asyncio.wait_for(self.came.wait(), 60)
         return self.got
 
 

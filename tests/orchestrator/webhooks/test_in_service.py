@@ -31,6 +31,7 @@ async def test_a_keyed_order_is_delivered_signed_and_chained(tmp_path: Path) -> 
         assert status == 202, job
         assert headers["RateLimit-Remaining"] == "99"
         assert headers["Mintmark-Spend-Limit"] == "10.000000"
+        assert 0 < float(headers["Mintmark-Spend-Remaining"]) < 10, "this order counts, too"
         [message] = await receiver.wait()
         told = Webhook(secret).verify(message.body, message.headers)
         assert (told["type"], told["data"]["job_id"]) == ("job.succeeded", job["job_id"])
