@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from .. import log
 from ..clock import utc_now
 from ..errors import MintmarkError, ProviderError, UnknownModel, UnsupportedTask
 from ..providers.apps.asking import Publisher
-from ..providers.apps.model import AppModel
+from ..providers.apps.model import NAME, AppModel
 from ..providers.apps.published import Published, model_of
 from ..providers.base import Provider
 from ..providers.model import Model
@@ -31,7 +32,7 @@ logger = log.get("generation.apps")
 
 def is_app(name: str) -> bool:
     """Whether the name is one of an app: a provider and an id that has a slash of its own."""
-    return name.count("/") >= 2
+    return re.fullmatch(NAME, name) is not None
 
 
 def words_of(model: Model, request: GenerationRequest) -> str:

@@ -128,7 +128,7 @@ class Caller:
     async def _ask(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
         waiting = True
         try:
-            async with self.turn(provider.name, prepared.model.name):
+            async with self._turn(provider, prepared):
                 # From here on the POST may leave at any moment, so this is written, durably, before it can.
                 call = await surely(self.journal.begin, call.call_id)
                 waiting = False
@@ -138,6 +138,10 @@ class Caller:
                 reason = exc.code if isinstance(exc, ProviderError) else "canceled before it was asked"
                 await self._outcomes.move(call, "released", reason=reason)
             raise
+
+    def _turn(self, provider: Provider, prepared: Prepared) -> AbstractAsyncContextManager[None]:
+        # A batch waits at its vendor, for a day perhaps: in that time it must not take the place of any other call.
+        return nullcontext() if prepared.delivery == "batch" else self.turn(provider.name, prepared.model.name)
 
     async def _asked(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
         async def on_accepted(accepted: Accepted) -> None:

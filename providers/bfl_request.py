@@ -20,8 +20,7 @@ from .model import Model
 from .request import GenerationRequest, SourceImage, Task
 from .reshaping import outpainted_size
 
-_NAMES = {"flux-tools/deblur-v1": ("image",), "flux-tools/vto-v1": ("person", "garment")}
-"""Tools that edit, and what they call their images."""
+_DEBLUR = "flux-tools/deblur-v1"
 _CANVAS = "flux-tools/outpainting-v1"
 """It is told the canvas and where the image lies on it, not the margins."""
 _KEEPS_SIZE: frozenset[Task] = frozenset({"inpaint", "outpaint"})
@@ -52,11 +51,8 @@ def prepared_of(model: Model, request: GenerationRequest) -> Prepared:
 
 def _inputs(model: Model, request: GenerationRequest) -> dict[str, Any]:
     images = [_base64(image) for image in request.images]
-    if request.task == "edit" and (names := _NAMES.get(model.endpoint["edit"])) is not None:
-        if len(images) < len(names):
-            told = " and ".join(names)
-            raise InvalidInput(f"images: {model.name} needs {len(names)}: {told}.", hint="Give them in this order.")
-        return dict(zip(names, images, strict=True))
+    if request.task == "edit" and model.endpoint["edit"] == _DEBLUR:
+        return {"image": images[0]}
     if request.task == "edit":
         # The first one has no number.
         return {"input_image" if number == 1 else f"input_image_{number}": one for number, one in enumerate(images, 1)}
@@ -97,7 +93,7 @@ def _told_size(
     asked = () if request.width is None and request.height is None else ("width", "height")
     if request.task in _KEEPS_SIZE:
         return outpainted_size(request), asked
-    if model.endpoint[request.task] in _NAMES:
+    if model.endpoint[request.task] == _DEBLUR:
         return None, asked
     size = check_size(model, request)
     if size is None:

@@ -14,7 +14,7 @@ from ..errors import BadAnswer, ProviderAuth, ProviderDown, ProviderError
 from .firefly_errors import VENDOR
 from .http import MIB, Failure, HttpClient, Reply
 from .secret import Secret
-from .tokens import Token, Tokens
+from .tokens import Token, Tokens, token_in
 
 IMS_URL = "https://ims-na1.adobelogin.com/ims"
 SANDBOX_PREFIX = "/firefly/ims"
@@ -51,13 +51,12 @@ async def _fetched(http: HttpClient, url: str, client_id: str, secret: Secret) -
 
 def _token(reply: Reply) -> Token:
     try:
-        body = reply.json()
-        value, seconds = body["access_token"], float(body["expires_in"])
-    except (ValueError, KeyError, TypeError):
-        value, seconds = None, 0.0
-    if not isinstance(value, str) or not value or seconds <= 0:
+        token = token_in(reply.json())
+    except ValueError:
+        token = None
+    if token is None:
         raise BadAnswer("Adobe's answer holds no token.", provider="firefly", charged="no", status=200)
-    return Token(value=Secret(value), expires_in_s=seconds)
+    return token
 
 
 def _refused(reply: Reply) -> ProviderError:

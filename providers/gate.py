@@ -18,6 +18,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 LONGEST_S = 3600.0
 """What claims to be further off is a date or a mistake."""
 
+_USED_UP = Reply(status=429, headers={}, body=b"")
+"""What would be answered to one call more than a window has."""
+
 
 class Gate:
     """Closed until the provider will take calls again. One for each provider and process. Seconds throughout."""
@@ -25,7 +28,7 @@ class Gate:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._until = 0.0
-        self._said: Reply | None = None
+        self._said = _USED_UP
 
     def closed_for(self) -> float:
         """How long nobody need ask; 0 where it is open."""
@@ -37,12 +40,11 @@ class Gate:
         if pause is None:
             pause = _spent(reply)
         if pause is not None and 0 < pause <= LONGEST_S and self._clock() + pause > self._until:
-            self._until, self._said = self._clock() + pause, reply
+            # What used a window up holds images, which nobody shall keep for that long.
+            self._until, self._said = self._clock() + pause, reply if reply.status == 429 else _USED_UP
 
-    def last_word(self) -> Reply | None:
+    def last_word(self) -> Reply:
         """The 429 that still stands, as if it had been answered just now."""
-        if self._said is None or self._said.status != 429:
-            return None
         return replace(self._said, retry_after_s=self.closed_for())
 
 

@@ -251,9 +251,8 @@ class HttpClient:
     async def _opened(self, gate: Gate, method: str, url: str, submission: Submission | None) -> Reply | None:
         """Wait until the provider takes calls again. Its last 429 where that is longer than anybody waits."""
         while (pause := gate.closed_for()) > 0:
-            word = gate.last_word()
-            if word is not None and pause > self._retries.longest_asked_s:
-                return word
+            if pause > self._retries.longest_asked_s:
+                return gate.last_word()
             pause += self._random() * self._retries.first_s
             if submission is None:
                 await self.sleep(pause)

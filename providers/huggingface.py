@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from typing_extensions import Self
 
-from ..errors import BadAnswer, ChargeUnknown
+from ..errors import BadAnswer, ChargeUnknown, InternalError
 from ..metering.prices import Quantities, charge
 from .base import NO_OPTIONS, Accepted, Answer, OnAccepted, Prepared, ResultImage
 from .hosts import Hosts
@@ -97,9 +97,9 @@ class HuggingFace(Queued):
         return prepared_of(model, request, self._endpoints)
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
-        routed = prepared if isinstance(prepared, Routed) else None
-        if routed is None:
-            raise TypeError("not prepared by this adapter")
+        if not isinstance(prepared, Routed):
+            raise InternalError("huggingface: this request was prepared by another adapter.")
+        routed = prepared
 
         async def see_off(reply: Reply) -> None:
             if (accepted := self._accepted(routed, reply)) is not None:

@@ -23,7 +23,8 @@ Outcome = Literal["works", "refused", "unclear"]
 
 @dataclass(frozen=True)
 class Probe:
-    """One free question. ``path`` follows the API's base; ``header`` and ``scheme`` carry the key."""
+    """One free question. ``path`` follows the API's base, and is empty where nothing is free; ``header`` and ``scheme``
+    carry the key."""
 
     title: str
     """What the provider is called."""
@@ -100,6 +101,23 @@ PROBES: Mapping[str, Probe] = {
         "/v1/user/balance",
         balance="credits",
     ),
+    "ideogram": Probe(
+        "Ideogram",
+        "https://ideogram.ai/manage-api",
+        "https://api.ideogram.ai",
+        "/ideogram",
+        # The custom models of the account: often none, but only for a good key.
+        "/models",
+        header="Api-Key",
+        scheme="",
+    ),
+    # A client secret alone buys no token: the client id goes with it.
+    "firefly": Probe(
+        "Adobe Firefly", "https://developer.adobe.com/console", "https://firefly-api.adobe.io", "/firefly", ""
+    ),
+    # Their free questions are put to another service, or to a resource of one's own.
+    "bedrock": Probe("AWS Bedrock", "https://console.aws.amazon.com/bedrock", "", "/bedrock", ""),
+    "azure": Probe("Azure", "https://ai.azure.com", "", "/azure", ""),
     "google": Probe(
         "Google",
         "https://aistudio.google.com/app/apikey",
@@ -130,7 +148,7 @@ async def try_key(
 ) -> KeyTest:
     """Ask the provider's free question with this key: live, at the sandbox, or behind a gateway. Raises nothing."""
     probe = PROBES.get(provider)
-    if probe is None or not key or (base_url and not sandbox_url and not probe.gateway):
+    if probe is None or not probe.path or not key or (base_url and not sandbox_url and not probe.gateway):
         return KeyTest(outcome="unclear", message="This cannot be tried for free; the first image will tell.")
     base = f"{sandbox_url.rstrip('/')}{probe.sandbox}" if sandbox_url else below(base_url or probe.base, probe.bare)
     asking = http.send(

@@ -20,7 +20,7 @@ from ..errors import (
     RateLimited,
     ResultLost,
 )
-from .http import Failure, NotSent, Reply, TooLarge
+from .http import Failure, Forbidden, NotSent, Reply, TooLarge
 
 HAS_OWN_MEANING = frozenset({401, 402, 403, 429})
 """Statuses that say what is wrong, whatever words come with them."""
@@ -93,9 +93,14 @@ class Vendor:
         told: dict[str, Any] = {"provider": self.provider, "charged": charged, "request_id": request_id}
         if isinstance(failure, TooLarge):
             return BadAnswer(f"{self.title}'s answer is too large ({failure}).", **told)
+        if isinstance(failure, Forbidden):
+            return ProviderRefused(f"{self.title} is not asked ({failure}).", hint=_ADDRESS, **told)
         what = "cannot be reached" if isinstance(failure, NotSent) else "dropped the connection"
         return ProviderDown(f"{self.title} {what} ({failure}).", **told)
 
     def submission(self, failure: Failure) -> ProviderError:
         """:meth:`unreached` of a paid request, which costs nothing only where it never left."""
-        return self.unreached(failure, "no" if isinstance(failure, NotSent) else "unknown")
+        return self.unreached(failure, "no" if isinstance(failure, (NotSent, Forbidden)) else "unknown")
+
+
+_ADDRESS = "Check the addresses in MINTMARK_PROVIDER_URLS and MINTMARK_PROVIDER_OPTIONS."

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from math import isfinite
+from typing import Any
 
+from ..errors import ProviderError
 from .secret import Secret
 
 EARLY_S = 300.0
@@ -21,6 +24,18 @@ class Token:
     expires_in_s: float
 
 
+def token_in(body: Mapping[str, Any]) -> Token | None:
+    """The token of an OAuth 2.0 answer (RFC 6749 5.1). None where there is none that could be sent, or that ends."""
+    value, expires = body.get("access_token"), body.get("expires_in")
+    if not isinstance(value, str) or not value or not all("!" <= letter <= "~" for letter in value):
+        return None
+    try:
+        seconds = 0.0 if isinstance(expires, bool) else float(expires)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return Token(value=Secret(value), expires_in_s=seconds) if isfinite(seconds) and seconds > 0 else None
+
+
 Fetch = Callable[[], Awaitable[Token]]
 
 
@@ -32,16 +47,31 @@ class Tokens:
         self._lock = asyncio.Lock()
         self._value: Secret | None = None
         self._until = 0.0
+        self._failures = 0
+        self._failure: ProviderError | None = None
 
     async def get(self) -> Secret:
-        """A token that is good for a while yet. Raises what ``fetch`` raises; the next caller asks again."""
+        """A token that is good for a while yet. Raises what ``fetch`` raises, to all who waited for it; the next caller
+        asks again."""
+        seen = self._failures
         async with self._lock:
+            if self._failure is not None and self._failures > seen:
+                # Asked again by each of them in turn, a hundred who wait would wait a hundred times as long.
+                raise self._failure.with_traceback(None)
             if self._value is None or self._now() >= self._until:
-                asked = self._now()
-                token = await self._fetch()
-                self._value = token.value
-                self._until = asked + max(token.expires_in_s - EARLY_S, token.expires_in_s / 2)
+                return await self._renew()
             return self._value
+
+    async def _renew(self) -> Secret:
+        asked = self._now()
+        try:
+            token = await self._fetch()
+        except ProviderError as exc:
+            self._failures, self._failure = self._failures + 1, exc
+            raise
+        self._value, self._failure = token.value, None
+        self._until = asked + max(token.expires_in_s - EARLY_S, token.expires_in_s / 2)
+        return token.value
 
     async def headers(self) -> dict[str, str]:
         """The header that carries it. Raises like :meth:`get`."""

@@ -101,9 +101,9 @@ class Turns:
         """
         self._check_alive(model)
         async with self._places:
-            await self._wait_for_rate()
-            await self._wait_at_gate()
+            await self._wait()
             self._try(model)
+            self._begun.append(self.clock())
             try:
                 yield
             except MintmarkError as exc:
@@ -111,28 +111,29 @@ class Turns:
                 raise
             self._learn(model, failed=False)
 
-    async def _wait_for_rate(self) -> None:
-        most = self.limits.per_minute
-        while most:
-            now = self.clock()
-            while self._begun and now - self._begun[0] >= MINUTE_S:
-                self._begun.popleft()
-            if len(self._begun) < most:
-                self._begun.append(now)
-                return
-            await self.sleep(self._begun[0] + MINUTE_S - now)
-
-    async def _wait_at_gate(self) -> None:
-        while (pause := self.gate.closed_for()) > 0:
-            if pause > LONGEST_WAIT_S:
-                raise RateLimited(
-                    f"{self.provider} asked to be left alone for another {pause:.0f} s.",
-                    hint="Wait, or ask for fewer at once.",
-                    provider=self.provider,
-                    charged="no",
-                    retry_after=pause,
-                )
+    async def _wait(self) -> None:
+        """Until the gate is open and the minute has room, both at once."""
+        while (pause := max(self._closed_for(), self._full_for())) > 0:
             await self.sleep(pause)
+
+    def _full_for(self) -> float:
+        """Seconds until one more call may begin in its minute."""
+        now, most = self.clock(), self.limits.per_minute
+        while self._begun and now - self._begun[0] >= MINUTE_S:
+            self._begun.popleft()
+        return self._begun[-most] + MINUTE_S - now if most and len(self._begun) >= most else 0.0
+
+    def _closed_for(self) -> float:
+        """Seconds until the gate opens. Raises RateLimited where that is too long to wait."""
+        if (pause := self.gate.closed_for()) > LONGEST_WAIT_S:
+            raise RateLimited(
+                f"{self.provider} asked to be left alone for another {pause:.0f} s.",
+                hint="Wait, or ask for fewer at once.",
+                provider=self.provider,
+                charged="no",
+                retry_after=pause,
+            )
+        return pause
 
     def _check_alive(self, model: str) -> None:
         health = self._models.get(model)

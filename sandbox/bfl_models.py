@@ -109,6 +109,5 @@ ENDPOINTS: dict[str, Endpoint] = {
         _tool("erase-v1", "source", ("image", "mask"), ranges={"dilate_pixels": (0, 25)}),
         _tool("outpainting-v1", "canvas", ("input_image",)),
         _tool("deblur-v1", "same", ("image",)),
-        _tool("vto-v1", "same", ("person", "garment"), prompt=True),
     )
 }  # fmt: skip

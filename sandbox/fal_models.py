@@ -117,6 +117,14 @@ APPS: dict[str, App] = {
             "fal-ai/nano-banana/edit", 39_000, sized_by="aspect_ratio", default_size="auto", source="image_urls",
             checker=False, formats=("jpeg", "png", "webp"),
         ),
+        *(
+            App(
+                f"fal-ai/{name}{more}", price, sized_by="aspect_ratio", default_size="auto" if more else "1:1",
+                source="image_urls" if more else "", checker=False, formats=("jpeg", "png", "webp"),
+            )
+            for name, price in (("nano-banana-2", 80_000), ("nano-banana-pro", 150_000))
+            for more in ("", "/edit")
+        ),
         App(
             "fal-ai/ideogram/v3", 60_000, speeds=(30_000, 60_000, 90_000), default_size="square_hd", formats=("png",),
             most_images=8, checker=False,

@@ -62,7 +62,11 @@ class Ideogram(Provider):
             Route("POST", f"/v1/{path}", _guarded(partial(self._make, service)), "generation", _POLICY_FAULTS)
             for path, service in SERVICES.items()
         )
-        return (*posts, Route("GET", f"{_FILES}/{{name}}", self._file, "media", _MEDIA_FAULTS))
+        return (
+            *posts,
+            Route("GET", "/models", _guarded(self._models)),
+            Route("GET", f"{_FILES}/{{name}}", self._file, "media", _MEDIA_FAULTS),
+        )
 
     async def start(self) -> None:
         """Nothing is kept."""
@@ -123,6 +127,10 @@ class Ideogram(Provider):
         self._made[name] = _Made(asked.service, exchange.parts, index)
         path, until = f"/{PROVIDER}{_FILES}/{name}.png", f"{time.time() + LIFETIME_S:.0f}"
         return f"{exchange.origin}{path}?exp={until}&sig={signing.signature(path, until)}"
+
+    async def _models(self, exchange: Exchange) -> web.Response:
+        """The account's custom models, of which it has none."""
+        return _json({"models": []})
 
     async def _file(self, exchange: Exchange) -> web.Response:
         query, name = exchange.request.query, exchange.request.match_info["name"].removesuffix(".png")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -19,10 +19,14 @@ from ... import log
 from ...errors import StorageError
 from ...storage.owners import Owner
 from ...workflows.object_info import ObjectInfo
+from ..fleet.entries import Entry
+from ..fleet.registry import Registry
 from ..jobs.base import Accepted, Idempotency
 from ..jobs.job import Ending, Lane, Ordered
+from ..link.client import WorkerLink
 from ..link.waiting import Signal
 from ..metrics.meters import WorkerState
+from .crew import Crew
 from .kit import Kit
 from .news import JobChanged
 from .orphans import Orphans
@@ -43,7 +47,8 @@ LEAVE_S = 5.0
 
 
 class Dispatcher:
-    """Use it as ``async with``. ``workers`` have links that are open for as long as this is."""
+    """Use it as ``async with``. ``workers`` have links that are open for as long as this is. More of them come and go
+    with the ``registry``; ``line`` makes the link to one at a URL."""
 
     def __init__(
         self,
@@ -54,8 +59,12 @@ class Dispatcher:
         most_attempts: int = 3,
         drain_s: float = 30.0,
         retention_days: float | None = None,
+        registry: Registry | None = None,
+        line: Callable[[str], WorkerLink] = WorkerLink,
     ) -> None:
         self._kit = kit
+        self._registry = registry
+        self._line = line
         self._folder = folder
         self._most = most_attempts
         self._drain_s = drain_s
@@ -66,7 +75,19 @@ class Dispatcher:
         self._side = SideTasks()
         self._stack = AsyncExitStack()
         self._asked = Signal()
+        self.crew: Crew | None = None
+        """Those who come and go; None where there is no registry."""
         self.draining = False
+
+    def _loop(self, worker: Worker) -> WorkerLoop:
+        loop = WorkerLoop(self._kit, worker, self.owner, most_attempts=self._most)
+        loop.claims = not self.draining
+        return loop
+
+    @asynccontextmanager
+    async def _hired(self, entry: Entry) -> AsyncIterator[WorkerLoop]:
+        async with self._line(str(entry.url)) as link:
+            yield self._loop(Worker(entry.name, link, source="added"))
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -82,13 +103,19 @@ class Dispatcher:
         self._place = f"{platform.node()}:{self._kit.journal_id}"
         self.owner = f"{self._place}/{self._owner.id}"
         self._orphans = Orphans(self._kit, most_attempts=self._most)
-        stack.push_async_callback(self._side.close)
         for worker in self._workers:
-            loop = WorkerLoop(self._kit, worker, self.owner, most_attempts=self._most)
-            self._loops[worker.name] = loop
+            self._loops[worker.name] = self._loop(worker)
+        always = list(self._loops.items())
+        if self._registry is not None:
+            self.crew = Crew(self._kit, self._registry, self._loops, self._hired)
+            stack.push_async_callback(self.crew.close)
+            await self.crew.refresh()
+        stack.push_async_callback(self._side.close)
         await self._take_up()
-        for name, loop in self._loops.items():
+        for name, loop in always:
             self._side.start(loop.run(), f"jobs of {name}")
+        if self.crew is not None:
+            self._side.start(self.crew.run(), "crew")
         self._side.start(self._renew(), "lease renewal")
         self._side.start(self._look_for_abandoned(), "recovery")
         self._side.start(upkeep(self._kit, retention_days=self._retention_days), "upkeep")
@@ -126,9 +153,9 @@ class Dispatcher:
         """What keeps jobs from running now, in words; nothing where all is well."""
         if self.draining:
             return ["The service is stopping."]
-        if any(each.state == "up" for each in self._workers):
+        if any(each.state == "up" and each.allowed for each in self._workers):
             return []
-        told = [f"{each.name}: {each.problem or 'has not answered yet'}" for each in self._workers]
+        told = [f"{each.name}: {each.why}" for each in self._workers]
         return told or ["There is no worker."]
 
     def states(self) -> list[WorkerState]:

@@ -66,6 +66,8 @@ class Kit:
     news: News
     catch_up: Callable[[], None] = lambda: None
     forget: Callable[[Iterable[str]], None] = lambda digests: None
+    met: Callable[[str, str], None] = lambda worker, reason: None
+    """Told when a worker is put into quarantine, and why."""
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="mintmark-store")
     )

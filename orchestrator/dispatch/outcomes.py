@@ -28,7 +28,7 @@ FIRST_DELAY_S, LAST_DELAY_S = 2.0, 60.0
 _MEMORY = re.compile(r"out of memory|OutOfMemory|\bOOM\b|CUDNN_STATUS_ALLOC_FAILED", re.IGNORECASE)
 _NODE = re.compile(r"\(node ([^)\s]+)\)")
 
-LOST, DISK = "worker_lost", "storage"
+LOST, DISK, GIVEN_BACK = "worker_lost", "storage", "given_back"
 """Reasons for another attempt, beside those of ``jobs/prompts.py``: the prompt may still be found under its id."""
 
 

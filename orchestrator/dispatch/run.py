@@ -39,11 +39,12 @@ from ..jobs.job import Ending, Failure, Job, Lease, Metrics
 from ..jobs.prompts import ANEW, MEMORY
 from ..jobs.queueing import LARGE, OWN
 from ..jobs.states import Step
+from ..link.slots import COMFYUI
 from .keeping import keep
 from .kit import Kit
 from .money import JobMoney
 from .news import JobChanged
-from .outcomes import Again, Facts, failure_of, is_canceled, is_memory, judged
+from .outcomes import GIVEN_BACK, Again, Facts, failure_of, is_canceled, is_memory, judged
 from .telling import Telling
 from .worker import Worker
 
@@ -66,6 +67,8 @@ class Stop(Enum):
     """This process stops. The prompt goes on; whoever comes next takes the attempt up again."""
     TAKEN = "taken"
     """The lease is somebody else's now, and so is the prompt."""
+    GIVEN_BACK = "given back"
+    """Its worker gets no jobs now, and had not begun this one: it waits again, for any other."""
 
 
 @dataclass
@@ -90,6 +93,8 @@ class Run:
         self._stop: Stop | None = None
         self._over = False
         """Whether all that is left is to book it and to write down how it ended."""
+        self._well = False
+        """Whether its prompt ended well: what goes wrong then is not its worker's fault."""
         self._kept = False
         """Whether what it made is put away, so that there is nothing left to go wrong but writing that down."""
         self._task: asyncio.Task[object] | None = None
@@ -101,12 +106,25 @@ class Run:
         """Break the attempt off. The first reason counts."""
         if self._stop is not None or self._task is None:
             return
-        if (self._over or self._laps.ran is not None) and why in (Stop.CANCELED, Stop.DEADLINE):
+        if (self._over or self._laps.ran is not None) and why not in (Stop.LEFT, Stop.TAKEN):
             return  # its prompt is over and paid for: what it made is delivered, or why it failed is written down
         self._stop = why
         if self._attempt is not None:
-            self._attempt.left = why in (Stop.LEFT, Stop.TAKEN)
+            self._attempt.left = why not in (Stop.CANCELED, Stop.DEADLINE)
         self._task.cancel()
+
+    @property
+    def seconds(self) -> float:
+        """For how long it runs by now."""
+        return time.monotonic() - self._laps.began
+
+    async def give_back(self) -> None:
+        """Have the job wait again where its worker has not begun it: whoever else has room may. Otherwise nothing."""
+        attempt, link = self._attempt, self._worker.link
+        if attempt is None or self._resumed or self._over or link.gate.capacity > COMFYUI:
+            return  # it is about to be posted, or over; and a runner begins whatever it has
+        if attempt.posts == 0 or await link.withdraw(attempt.context.job_id):
+            self.stop(Stop.GIVEN_BACK)
 
     async def run(self) -> None:
         """From the lease to the end of the attempt. Raises CancelledError where it is left to somebody else."""
@@ -122,9 +140,12 @@ class Run:
         try:
             await self._to_the_end()
         except asyncio.CancelledError:
-            if self._stop not in (Stop.CANCELED, Stop.DEADLINE):
+            if self._stop is Stop.GIVEN_BACK:
+                ending = Again(GIVEN_BACK, 0.0)
+            elif self._stop in (Stop.CANCELED, Stop.DEADLINE):
+                ending = await self._shielded(self._stopped(self._stop))
+            else:
                 raise
-            ending = await self._shielded(self._stopped(self._stop))
         except MintmarkError as exc:
             if self._kept:
                 raise
@@ -166,6 +187,8 @@ class Run:
         history = await attempt.run()
         self._laps.ran = time.monotonic()
         report = await settle_well(self._booking, attempt, history)
+        self._well = True
+        self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
         files = await self._kit.delivery.bring(self._worker.link, history, report, attempt.context, workflow)
         receipts = report.receipts
         if self._resumed or self.job.attempt > 1:
@@ -183,6 +206,7 @@ class Run:
     async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
         images = await self._kit.block(self._images) if self.job.ordered.images else {}
         worker, values = self._worker, self.job.ordered.values
+        worker.check_pins(workflow)
         # The models were held to the day on which the job was accepted: one that is taken up again after its model's
         # end may have made its images long ago. What is asked for too late, the node refuses.
         day = self.job.submitted_at.date()
@@ -216,7 +240,7 @@ class Run:
             extra={"preview_method": "auto"} if ordered.previews else {},
             heard=Telling(ordered.job_id, prepared.graph, self._kit.news, seconds, previews=ordered.previews).hear,
             book=self._booking.book,
-            local=local_work(self._kit.settings, prepared.graph),
+            local=local_work(self._kit.settings, prepared.graph, self._worker.hour_microusd),
             fresh=self.job.attempt == 1 and not self._resumed,
             known=None if needs_context(prepared.graph) else self._worker.health,
             # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.
@@ -242,6 +266,8 @@ class Run:
     async def _failed(self, error: BaseException) -> Ending | Again:
         """What the error comes to, once what the attempt cost is booked."""
         lost = isinstance(error, LOST_WORKER)
+        if not self._well:
+            self._worker.care.failed(self.job.job_id, error)
         # Judged first: settling closes the job's books on its worker, and the next attempt goes on in them.
         if isinstance(error, LOST_WORKER) and (again := judged(error, self._facts(spent=False))) is not None:
             return again
@@ -325,7 +351,7 @@ class Run:
         elsewhere it would ask once more."""
         if reason == MEMORY:
             return LARGE
-        return OWN if self._asked and reason not in ANEW else None
+        return OWN if self._asked and reason not in (*ANEW, GIVEN_BACK) else None
 
     async def _write(self, end: Callable[[], Job]) -> None:
         """Have the end written down, unless another attempt has taken this one's place meanwhile."""

@@ -9,14 +9,15 @@ from typing import Literal
 
 from ... import __version__
 from ...config import Mode
-from ...errors import MintmarkError, WorkerLost, WorkerUnreachable, WorkerWithoutPack
+from ...errors import MintmarkError, WorkerLost, WorkerRefused, WorkerUnreachable, WorkerWithoutPack
 from ...generation.context import WorkerHealth
+from ...workflows.format import WorkflowVersion
 from ...workflows.object_info import ObjectInfo
 from ..execution.preparing import Fitting, check_mode
 from ..fleet.bounds import ANSWER_S
 from ..fleet.capabilities import Capabilities
 from ..fleet.entries import Entry, Reason
-from ..fleet.skew import is_ours
+from ..fleet.skew import is_ours, skew
 from ..jobs.job import Lane
 from ..jobs.queueing import LARGE
 from ..jobs.queueing import OWN as OWN_LANE
@@ -99,10 +100,32 @@ class Worker:
         """How many it may have now: none where it is drained or in quarantine, one on probation."""
         return self.care.standing.allowed(self.capacity)
 
+    @property
+    def why(self) -> str:
+        """Why it gets no jobs now, or fewer than it could, in words; empty where it gets all that it can."""
+        if self.state != "up":
+            return str(self.problem) if self.problem else "has not answered yet"
+        return "is drained" if self.care.standing.draining else self.care.standing.why
+
     def obey(self, entry: Entry | None) -> None:
         """Stand as the registry says; None where it has nothing of this worker."""
         self.entry = entry
         self.care.standing.take(entry)
+
+    @property
+    def hour_microusd(self) -> int | None:
+        """What an hour of it costs, where the registry knows that."""
+        return self.entry.hour_microusd if self.entry else None
+
+    def check_pins(self, workflow: WorkflowVersion) -> None:
+        """Raises WorkerRefused where the workflow pins other versions than it has."""
+        pack = self.health.pack_version if self.health else None
+        comfyui = self.capabilities.comfyui_version if self.capabilities else None
+        if told := skew(workflow, pack, comfyui):
+            raise WorkerRefused(
+                f"{workflow.label} does not fit {self.name}: {'; '.join(told)}.",
+                hint="Install what it pins there, or choose another worker.",
+            )
 
     def told(self, *, draining: bool) -> WorkerState:
         """How it stands, for those who watch the service. One that cannot be used now is ``lost``."""

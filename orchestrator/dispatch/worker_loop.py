@@ -9,6 +9,7 @@ from collections.abc import Callable
 from ... import log
 from ...errors import MintmarkError, StorageError
 from ..execution.booking import Booking
+from ..fleet.bounds import LOOK_EVERY_S
 from ..jobs.base import Accepted, Claimer, Idempotency
 from ..jobs.job import Lease, Ordered
 from .kit import Kit
@@ -19,8 +20,6 @@ logger = log.get("orchestrator.worker_loop")
 
 CLAIM_EVERY_S = 1.0
 """How often the store is asked for work where nobody says that there is some."""
-LOOK_EVERY_S = 15.0
-"""How often a worker that is used is asked how it is."""
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 10.0
 """Between two looks at a worker that does not answer."""
 AT_ONCE = 64
@@ -34,6 +33,7 @@ class WorkerLoop:
         self.worker = worker
         self.claims = True
         """Whether new jobs are taken. One that is taken up again is, in any case."""
+        worker.care.met = kit.met
         self._kit = kit
         self._owner = owner
         self._most = most_attempts
@@ -164,6 +164,8 @@ class WorkerLoop:
             resumed, self._resumed = self._resumed, []
             for _, lease in resumed:
                 self._begin(lease, resumed=True)
+            if not self.worker.allowed:
+                await self._give_back()
             room = self._room()
             claimed = await self._claim(room)
             for lease in claimed:
@@ -172,13 +174,32 @@ class WorkerLoop:
                 looked = time.monotonic()
                 if not await self.worker.look(self._kit.settings.mode):
                     return
+                self._tell_care()
             # Less than there was room for: there is no more.
             if not room or len(claimed) < room:
                 await self._bell.wait(CLAIM_EVERY_S)
 
     def _room(self) -> int:
         """How many jobs may be claimed now."""
-        return max(min(self.worker.capacity - len(self._runs) - self._asked, AT_ONCE), 0) if self.claims else 0
+        return max(min(self.worker.allowed - len(self._runs) - self._asked, AT_ONCE), 0) if self.claims else 0
+
+    def _tell_care(self) -> None:
+        """What is seen of a worker that is well, beside that."""
+        self.worker.care.listened(self.worker.link.deaf_in_a_row)
+        self.worker.care.runs(max((run.seconds for run, _ in self._runs.values()), default=0.0))
+
+    async def _give_back(self) -> None:
+        """A worker that gets no jobs now keeps none that it has not begun: others may."""
+        for run, _ in list(self._runs.values()):
+            try:
+                await run.give_back()
+            except MintmarkError as exc:
+                logger.info(
+                    "Job %s stays where it waits: %s",
+                    run.job.job_id,
+                    exc,
+                    extra=log.action("give_back_failed", job_id=run.job.job_id),
+                )
 
     async def _claim(self, room: int) -> list[Lease]:
         if room == 0:

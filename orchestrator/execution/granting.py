@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from pydantic import SecretStr
@@ -60,8 +61,11 @@ def context_of(
     )
 
 
-def local_work(settings: Settings, graph: Mapping[str, Any]) -> LocalWork:
-    """What the worker's own GPU will have done for the graph; metered only where its hour has a price."""
+def local_work(settings: Settings, graph: Mapping[str, Any], hour: int | None = None) -> LocalWork:
+    """What the worker's own GPU will have done for the graph; metered only where its hour has a price: ``hour``, in
+    micro-dollars, where this worker has one of its own."""
+    if hour is not None:
+        return LocalWork(graph, Decimal(hour))
     return LocalWork(graph, hour_microusd(settings.gpu_hour) if settings.gpu_hour else None)
 
 

@@ -1,4 +1,4 @@
-"""How soon each kind of fault is noticed, and for how long a worker is left alone then. ``docs/fleet.md`` lists them."""
+"""How soon each kind of fault is noticed, and for how long a worker is left alone then: ``docs/fleet.md`` as code."""
 
 from __future__ import annotations
 

@@ -29,9 +29,8 @@ def url_of(text: str) -> str:
         check_url(url, allow_private=True)
     except ForbiddenTarget as exc:
         hint = "For a proxy that wants a name and a password, set MINTMARK_SERVICE_WORKERS." if "@" in url else ""
-        raise ForbiddenTarget(
-            f"url: {exc.message}", hint=hint or "Name it as http://gpu-1:8188.", field="url"
-        ) from None
+        hint = hint or "Name it as http://gpu-1:8188."
+        raise ForbiddenTarget(f"url: {exc.message}", hint=hint, field="url") from None
     parts = urlsplit(url)
     if parts.query or parts.fragment:
         raise InvalidInput("url: it ends before ? and #.", hint="Name it as http://gpu-1:8188.", field="url")

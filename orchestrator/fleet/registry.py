@@ -1,5 +1,5 @@
-"""The registry of workers, in the store that all services of a fleet share. Each act of an admin is in the audit log, in
-its transaction."""
+"""The registry of workers, in the store that all services of a fleet share. Each act of an admin is in the audit log,
+in its transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a worker is given jobs, and how many: free, drained, in quarantine, or on probation. Pure: time is given to it.
+"""Whether a worker is given jobs, and how many: free, drained, in quarantine, or on probation. Pure: time is given.
 
 A fault puts it into quarantine, for a pause that doubles with each fault in a row. When that is over and it answers, it
 is on probation: one job at a time. One that succeeds sets it free; another fault, and it is back, for longer.

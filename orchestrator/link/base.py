@@ -50,6 +50,19 @@ class Link(ABC):
         """What the worker says of all its node classes, by their names."""
 
     @abstractmethod
+    async def system_stats(self) -> dict[str, Any]:
+        """What ComfyUI says of its version and system; empty where it says nothing."""
+
+    @abstractmethod
+    async def models(self) -> dict[str, dict[str, int | None]]:
+        """The model files that it has, by folder, each with its size in bytes or None; empty where it does not tell."""
+
+    @property
+    @abstractmethod
+    def deaf_in_a_row(self) -> int:
+        """How many prompts, one after the other, its socket brought nothing of."""
+
+    @abstractmethod
     async def wait_for_room(self, job_id: str) -> None:
         """Wait while the worker has all it should have, counting what others sent, unless it has the job already.
 
@@ -92,6 +105,10 @@ class Link(ABC):
 
         Raises WorkerRefused where the graph does not validate, in part or whole; nothing is left running then.
         """
+
+    @abstractmethod
+    async def withdraw(self, job_id: str) -> bool:
+        """Take a prompt back that waits there and has not begun; whether that was done. One that runs is left alone."""
 
     @abstractmethod
     async def state(self, job_id: str) -> str | None:

@@ -10,7 +10,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 from typing_extensions import Self
@@ -26,6 +26,7 @@ from ...errors import (
 )
 from ...generation.context import LINK, JobContext, JobReport, JournalPage, WorkerHealth
 from .base import Link
+from .describing import models_of
 from .events import WorkerEvent
 from .following import Following, Pace
 from .listening import Listening, Socket
@@ -33,6 +34,9 @@ from .protocol import History, OutputFile, parse_history, refusal, without_is_ch
 from .slots import COMFYUI, Gate, capacity_of
 from .watchdog import Watchdog
 from .wire import GATEWAY, Wire
+
+if TYPE_CHECKING:
+    import aiohttp
 
 T = TypeVar("T")
 
@@ -57,13 +61,14 @@ class WorkerLink(Link):
         poll_s: float = POLL_S,
         lost_s: float = LOST_S,
         stuck_s: float = STUCK_S,
+        connector: Callable[[], aiohttp.BaseConnector | None] = lambda: None,
     ) -> None:
         url = url.rstrip("/")
         self.client_id = f"{LINK}{uuid.uuid4().hex}"
         """Says that each prompt of ours has a context: a worker that did not get it must not run the prompt."""
         self.gate = Gate()
         self._pace = Pace(poll_s, lost_s, stuck_s)
-        self._wire = Wire(url, token=token, patience_s=lost_s)
+        self._wire = Wire(url, token=token, patience_s=lost_s, connector=connector)
         self.url = self._wire.url
         """Without a password, where one was in it."""
         self._socket = Socket(url, self.client_id)
@@ -111,6 +116,17 @@ class WorkerLink(Link):
         if status != 200 or not isinstance(body, dict):
             raise WorkerUnreachable(f"The worker at {self.url} does not tell its nodes (HTTP {status}).")
         return body
+
+    async def system_stats(self) -> dict[str, Any]:
+        status, body = await self._wire.json("GET", "/system_stats")
+        return body if status == 200 and isinstance(body, dict) else {}
+
+    async def models(self) -> dict[str, dict[str, int | None]]:
+        return await models_of(self._wire)
+
+    @property
+    def deaf_in_a_row(self) -> int:
+        return self._socket.deaf_in_a_row
 
     # -- a job ----------------------------------------------------------------------------------------------------
 
@@ -226,6 +242,13 @@ class WorkerLink(Link):
             await self.cancel(job_id)
             raise refusal(answer)
 
+    async def withdraw(self, job_id: str) -> bool:
+        # Only what is pending is deleted so, at once and without a trace: whoever runs by then is left alone.
+        if await self.state(job_id) != "pending":
+            return False
+        await self._wire.json("POST", "/queue", {"delete": [job_id]})
+        return await self.state(job_id) is None
+
     async def state(self, job_id: str) -> str | None:
         status, body = await self._wire.json("GET", f"/api/jobs/{job_id}")
         if status == 404:
@@ -281,6 +304,7 @@ def _told(read: Callable[[Any], T], body: Any, status: int) -> T:
             raise WorkerWithoutPack(
                 f"The worker's Mintmark nodes answer in a way that is not known here ({where}).",
                 hint="Install the same version of Mintmark on both sides and restart the worker.",
+                fault="version",
             ) from exc
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         error: MintmarkError = from_dict(body["error"])

@@ -186,6 +186,8 @@ class Following:
         if deaf and posted is not None and now - posted < DEAF_LOOKS * self._pace.poll_s:
             return
         silent = now - self._opened >= long_s and not self._listening.heard_since(now - long_s)
+        if posted is not None:
+            self._listening.brought(nothing=deaf)
         self._posted = None
         if deaf or silent:
             self._opened = now

@@ -49,6 +49,8 @@ class Socket:
         self._open: ClientConnection | None = None
         self.heard_at = float("-inf")
         """When the last message came, whoever it was for; on the loop's clock."""
+        self.deaf_in_a_row = 0
+        """How many prompts, one after the other, it brought nothing of, not even how long the queue is."""
 
     def move(self, url: str) -> None:
         """The next socket is opened there."""
@@ -130,6 +132,8 @@ class Socket:
             try:
                 async for message in socket:
                     self.heard_at = asyncio.get_running_loop().time()
+                    if self.deaf_in_a_row and isinstance(message, str) and "prompt_id" in message:
+                        self.deaf_in_a_row = 0  # no mere greeting
                     self._tell(message)
             finally:
                 self._open = None
@@ -188,6 +192,10 @@ class Listening:
     def heard_since(self, moment: float) -> bool:
         """Whether the socket brought anything at all since then; on the loop's clock."""
         return self._socket.heard_at >= moment
+
+    def brought(self, *, nothing: bool) -> None:
+        """What was heard since a prompt was posted."""
+        self._socket.deaf_in_a_row = self._socket.deaf_in_a_row + 1 if nothing else 0
 
     async def reopen(self) -> None:
         """For a socket that seems deaf: close it and open another."""

@@ -35,10 +35,19 @@ class Wire:
     """Use it as ``async with``. Everything raises WorkerUnreachable where there is no answer.
 
     The token is only sent to the pack's own routes. ``url`` may have a name and a password in it, for a proxy before
-    the worker; they are sent and never shown: :attr:`url` is without them.
+    the worker; they are sent and never shown: :attr:`url` is without them. ``connector`` makes what connects, for a
+    URL that not everywhere is to be followed to.
     """
 
-    def __init__(self, url: str, *, token: str | None, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        patience_s: float = PATIENCE_S,
+        connector: Callable[[], aiohttp.BaseConnector | None] = lambda: None,
+    ) -> None:
+        self._connector = connector
         self.url, self._basic = _without_password(url)
         self._token = token
         self._patience_s = min(PATIENCE_S, patience_s)
@@ -49,7 +58,8 @@ class Wire:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=120, connect=5)
-        self._http = await self._stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
+        session = aiohttp.ClientSession(timeout=timeout, connector=self._connector())
+        self._http = await self._stack.enter_async_context(session)
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -54,7 +54,7 @@ class WorkerState:
 
     name: str
     state: str
-    """``ready``, ``busy``, ``draining``, ``lost``."""
+    """``ready``, ``busy``, ``draining``, ``quarantined``, ``probation``, ``lost``."""
     running: int
     capacity: int
     health: WorkerHealth | None = None
@@ -91,6 +91,9 @@ class Meters:
         self._delivery = _timer("mintmark_webhook_delivery_seconds", "From the event to its delivery.", made, ())
         self._states = Gauge("mintmark_jobs_in_state", "Jobs that are open now.", ["state"], registry=made)
         self._worker = Gauge("mintmark_worker_state", "1 for the state it is in.", ["worker", "state"], registry=made)
+        self._quarantines = Counter(
+            "mintmark_worker_quarantines", "How often it got no jobs for a while.", ["worker", "reason"], registry=made
+        )
         self._slots = Gauge("mintmark_worker_slots", "Jobs it takes at once.", ["worker"], registry=made)
         self._busy = Gauge("mintmark_worker_jobs", "Jobs it has.", ["worker"], registry=made)
         self._load = Gauge("mintmark_gpu_load_ratio", "How busy a device is, 0 to 1.", ["worker", "gpu"], registry=made)
@@ -129,6 +132,10 @@ class Meters:
         method = method if method in _METHODS else OTHER
         self._requests.labels(method, route, str(status)).inc()
         self._answer.labels(route).observe(seconds)
+
+    def quarantined(self, worker: str, reason: str) -> None:
+        """A worker gets no jobs for now, and why."""
+        self._quarantines.labels(self._word("worker", worker), reason).inc()
 
     def delivered(self, result: str, seconds: float | None = None) -> None:
         """A webhook was tried: ``delivered`` (so long after its event), ``failed`` or ``dead``."""

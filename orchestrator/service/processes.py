@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+from aiohttp import DefaultResolver
 from typing_extensions import Self
 
 from ...config import Settings
 from ..dispatch.supervise import Program, Supervised
-from ..dispatch.worker import Worker, own_name
+from ..dispatch.worker import OWN, Worker, own_name
 from ..link.client import WorkerLink
+from ..webhooks.targets import GuardedConnector
 from .settings import ServiceSettings
 
 _LONGEST_BOOKS = 4 * 1024 * 1024
@@ -110,7 +113,22 @@ class Processes:
         link = self._link(url if "://" in url else f"http://{url}")
         return Worker(link.url, link, shared=shared)
 
+    def line(self, url: str) -> WorkerLink:
+        """A link to a worker that was added while the service runs; who asks for it opens it. Where the name in its URL
+        leads is looked at whenever it is connected to."""
+        return self._made(url, connector=lambda: GuardedConnector(allow_private=True, resolver=DefaultResolver()))
+
+    def _made(self, url: str, **more: Any) -> WorkerLink:
+        return WorkerLink(url, token=self.settings.worker_token, stuck_s=self.settings.stuck_s, **more)
+
+    def log_of(self, name: str) -> Path | None:
+        """The log file of an own runner, by its worker's name; None of any other worker."""
+        for number, runner in enumerate(self._runners, start=1):
+            if name.startswith(f"{OWN}{number}."):
+                return runner.program.folder / "log"
+        return None
+
     def _link(self, url: str) -> WorkerLink:
-        link = WorkerLink(url, token=self.settings.worker_token, stuck_s=self.settings.stuck_s)
+        link = self._made(url)
         self.links.append(link)
         return link

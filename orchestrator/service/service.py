@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.kit import THREADS, Kit
 from ..dispatch.news import News
 from ..dispatch.worker import Worker
+from ..fleet.registry import Registry
 from ..generations.pictures import Pictures
 from ..jobs.base import Bounds
 from ..jobs.sql_store import SqlJobStore
@@ -122,6 +124,7 @@ class Service:
             waiting_since=lambda: self.jobs.waiting_since(),
         )
         self.jobs = await asyncio.to_thread(self._jobs)
+        self.fleet = await asyncio.to_thread(Registry, self.store, changed=self._look_at_fleet)
         self.sender = await self._open_sender(stack)
         self.pictures = Pictures(self.uploads, partial(fetch, allow_private=self.service.allow_private_targets))
         self.dispatcher = await self._open_dispatcher(stack)
@@ -196,6 +199,8 @@ class Service:
             most_attempts=self.service.max_attempts,
             drain_s=self.service.drain_s,
             retention_days=self.service.retention_days,
+            registry=self.fleet,
+            line=self._processes.line,
         )
         return await stack.enter_async_context(dispatcher)
 
@@ -212,6 +217,7 @@ class Service:
             news=self.news,
             catch_up=self.engine.books.catch_up,
             forget=self.forget_assets,
+            met=self.meters.quarantined,
             threads=self.threads,
         )
 
@@ -221,6 +227,15 @@ class Service:
     def workers(self) -> list[Worker]:
         """Its workers, used or not."""
         return self.dispatcher.workers
+
+    def worker_log(self, name: str) -> Path | None:
+        """The log file of a runner that this service started; None of any other worker."""
+        return self._processes.log_of(name)
+
+    def _look_at_fleet(self) -> None:
+        """The registry was changed here, in a thread: what that means is done at once."""
+        if (crew := self.dispatcher.crew) is not None:
+            self._loop.call_soon_threadsafe(crew.look)
 
     async def _version(self, digest: str) -> WorkflowVersion:
         known = self._versions.get(digest)

@@ -11,6 +11,9 @@ from ...errors import InvalidInput
 from ..model import Model, Parameter
 from .schema import Schema, wrong
 
+NAME = r"[a-z0-9]+(/[A-Za-z0-9_][A-Za-z0-9._\-]*){2,}"
+"""An app's name: a provider and an id that has a slash of its own. It becomes a part of URLs."""
+
 
 class Input(Parameter):
     """One input as the app publishes it. What it takes is said by its schema alone; the rest is for people."""
@@ -24,7 +27,7 @@ class Input(Parameter):
 class AppModel(Model):
     """An app that no catalog lists. Its name is the provider's and the app's own id: ``fal/fal-ai/flux/krea``."""
 
-    name: str = Field(pattern=r"^[a-z0-9]+(/[A-Za-z0-9._\-]+){2,}$")
+    name: str = Field(pattern=f"^{NAME}$")
     parameters: dict[str, Input] = Field(default={})  # type: ignore[assignment]
     is_sized: bool = True
     """Whether it can be told a width and a height."""

@@ -22,7 +22,7 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
 
 
 def inlined(schema: Any, root: Mapping[str, Any], depth: int = 0) -> Schema:
-    """The schema with what it refers to in its place; ``allOf`` is merged, and what goes round in circles stays open."""
+    """The schema with what it refers to in its place; ``allOf`` is merged, and what goes in circles stays open."""
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return {}
     whole: Schema = {}

@@ -1,4 +1,4 @@
-"""Replicate: ``GET /v1/models/{owner}/{name}``. It tells neither dates nor prices (replicate.com/docs/reference/http)."""
+"""Replicate: ``GET /v1/models/{owner}/{name}``, which tells neither dates nor prices (replicate.com/docs)."""
 
 from __future__ import annotations
 

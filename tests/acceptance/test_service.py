@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,18 @@ class Serving:
             assert time.monotonic() < until
             time.sleep(0.02)
 
+    def until_accepted(self, count: int) -> None:
+        """Until their providers have taken so many calls, and the journal knows: a kill before that leaves a doubt."""
+        until = time.monotonic() + WITHIN_S
+        while self._accepted() < count:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+    def _accepted(self) -> int:
+        with closing(sqlite3.connect(self._folder / "data" / "sandbox" / "journal.sqlite3", timeout=WITHIN_S)) as db:
+            [found] = db.execute("SELECT count(*) FROM calls WHERE state IN ('accepted', 'settled')").fetchone()
+        return int(found)
+
     def check_money(self, jobs: list[dict[str, Any]]) -> None:
         """Bill = settled + unknown, and nothing was asked twice."""
         bill = self.sandbox.ask("GET", "/_sandbox/bill")
@@ -111,8 +125,7 @@ linux = pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc"
 @linux
 def test_a_killed_service_takes_up_what_it_left_and_asks_nobody_twice(serving: Serving) -> None:
     jobs = [serving.submit(number) for number in range(5)]
-    serving.until(jobs, "running")
-    time.sleep(0.5)  # in the middle of their providers' second
+    serving.until_accepted(5)  # in the middle of their providers' second
     serving.kill()
     serving.begin()
     ended = serving.ended(jobs)
@@ -151,8 +164,7 @@ def test_a_service_that_is_interrupted_twice_leaves_its_jobs_to_the_next_start(s
 @linux
 def test_a_killed_runner_is_started_again_and_finishes_what_it_had(serving: Serving) -> None:
     jobs = [serving.submit(number) for number in range(5)]
-    serving.until(jobs, "running")
-    time.sleep(0.5)
+    serving.until_accepted(5)
     serving.kill_runner()
     ended = serving.ended(jobs)
     assert [job["status"] for job in ended] == ["succeeded"] * 5, ended

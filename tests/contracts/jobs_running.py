@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from mintmark.errors import BudgetExceeded, StaleLease, UnknownJob, WrongState
+from mintmark.errors import BudgetExceeded, QueueFull, StaleLease, UnknownJob, WrongState
 from mintmark.orchestrator.jobs.accepting import account
-from mintmark.orchestrator.jobs.base import JobStore
+from mintmark.orchestrator.jobs.base import Bounds, Claimer, JobStore
 from mintmark.orchestrator.jobs.job import Ending, Job, Lease, Renewed
 from mintmark.orchestrator.jobs.prompts import prompt_ids
 from mintmark.orchestrator.jobs.queueing import AGE_S, OWN
@@ -24,6 +24,7 @@ from .jobs import (
     JobStores,
     accepted,
     claimed,
+    key,
     kinds,
     made,
     order,
@@ -48,6 +49,53 @@ def test_a_claimed_job_runs_for_its_owner_on_its_worker(stores: JobStores, store
     assert stores.open().get(job.job_id) == lease.job
     assert store.events(job.job_id)[-1].data == {"attempt": 1, "worker": "worker-1"}
     assert store.claim("me", "worker-1", LANES) == []
+
+
+def test_an_order_is_claimed_as_it_is_accepted_by_who_has_room(stores: JobStores, store: JobStore) -> None:
+    ordered = order()
+    came = store.accept(ordered, claimer=Claimer("me", "worker-1", LANES))
+    assert came.lease is not None
+    assert (came.job.state, came.lease.job.state) == (State.QUEUED, State.RUNNING)
+    assert (came.lease.job.job_id, came.lease.job.worker, came.lease.job.attempt) == (ordered.job_id, "worker-1", 1)
+    assert stores.open().get(ordered.job_id) == came.lease.job
+    assert kinds(store, ordered.job_id) == ["queued", "claimed"]
+    assert store.claim("you", "worker-2", LANES) == []
+    store.end(came.lease, SUCCEEDED)
+    assert set_aside(stores.ledger) == 0
+
+
+def test_who_accepts_and_claims_gets_what_is_next_and_nothing_of_another_lane(store: JobStore) -> None:
+    first = accepted(store)
+    second, third = order(), order(lane="gpu")
+    came = store.accept(second, claimer=Claimer("me", "worker-1", ["hosted"]))
+    assert came.lease is not None and came.lease.job.job_id == first.job_id
+    assert store.accept(third, claimer=Claimer("me", "worker-1", ["own"])).lease is None
+    assert set(ids(claimed(store))) == {second.job_id, third.job_id}
+
+
+def test_nothing_is_claimed_with_an_order_that_is_known_refused_or_paused(stores: JobStores) -> None:
+    store, claimer = stores.open(bounds=Bounds(queued_per_key=1)), Claimer("me", "worker-1", LANES)
+    ordered = order()
+    store.pause(paused=True)
+    assert store.accept(ordered, key(), claimer=claimer).lease is None
+    store.pause(paused=False)
+    again = store.accept(order(), key(), claimer=claimer)
+    assert (again.replayed, again.lease, again.job.job_id) == (True, None, ordered.job_id)
+    with pytest.raises(QueueFull):
+        store.accept(order(), claimer=claimer)
+    assert ids(claimed(store)) == [ordered.job_id]
+
+
+def test_of_many_who_accept_and_claim_at_once_each_job_is_claimed_once(stores: JobStores) -> None:
+    views = [stores.open() for _ in range(4)]
+
+    def come(number: int) -> Lease | None:
+        return views[number % 4].accept(order(), claimer=Claimer("me", f"worker-{number}", LANES)).lease
+
+    with ThreadPoolExecutor(8) as threads:
+        leases = [lease for lease in threads.map(come, range(24)) if lease is not None]
+    found = ids(leases) + ids(claimed(views[0]))
+    assert len(found) == len(set(found)) == 24
 
 
 def test_a_worker_gets_only_jobs_of_its_lanes(store: JobStore) -> None:

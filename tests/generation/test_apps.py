@@ -53,7 +53,20 @@ def apps(folder: Path, vendor: Any, day: Day) -> Apps:
 
 
 @pytest.mark.parametrize(
-    ("name", "found"), [(KREA, True), (EMOJI, True), ("fal/flux-dev", False), ("flux", False), ("", False)]
+    ("name", "found"),
+    [
+        (KREA, True),
+        (EMOJI, True),
+        ("fal/flux-dev", False),
+        ("flux", False),
+        ("", False),
+        # It becomes a part of a URL.
+        ("replicate/../account", False),
+        ("fal/a/b?x=1", False),
+        ("fal/a//b", False),
+        ("fal/a/b#c", False),
+        ("fal/a/b c", False),
+    ],
 )
 def test_an_app_s_name_has_a_slash_of_its_own(name: str, found: bool) -> None:
     assert is_app(name) is found

@@ -13,7 +13,7 @@ from mintmark.generation.engine import Engine
 from mintmark.providers.turns import FAILURES
 from mintmark.sandbox import Sandbox
 
-from .lab import SCHNELL, Lab, open_lab
+from .lab import MINI, SCHNELL, Lab, open_lab
 
 
 async def test_a_call_that_is_canceled_while_it_waits_is_released_and_was_never_asked(
@@ -32,6 +32,17 @@ async def test_a_call_that_is_canceled_while_it_waits_is_released_and_was_never_
         assert await lab.bill() == []
         await lab.generate(lab.by_hand(), SCHNELL)
         await lab.balanced()
+
+
+async def test_a_batch_which_may_take_a_day_keeps_nobody_else_from_calling(tmp_path: Path) -> None:
+    async with Sandbox(latency_s=30) as slow, open_lab(tmp_path, slow, provider_limits={"openai.concurrency": "1"}) as lab:
+        batch = asyncio.ensure_future(lab.generate(lab.job(delivery="batch"), MINI))
+        while lab.states() != ["accepted"]:
+            await asyncio.sleep(0.002)
+        async with lab.engine.caller.turn("openai", MINI):
+            assert not batch.done()
+        batch.cancel()
+        await asyncio.wait([batch])
 
 
 async def test_a_model_that_is_left_alone_is_released_and_not_asked(lab: Lab) -> None:

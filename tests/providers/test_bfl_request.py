@@ -133,11 +133,6 @@ BODIES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"task": "edit", "images": (ONE,), **NO_SIZE},
         {"image": b64(ONE), "output_format": "png"},
     ),
-    "virtual try-on": (
-        "flux-vto",
-        {"task": "edit", "images": (ONE, OTHER), **NO_SIZE},
-        {"prompt": "a boat", "person": b64(ONE), "garment": b64(OTHER), "output_format": "png"},
-    ),
 }
 
 
@@ -145,7 +140,6 @@ TOOLS = {
     "flux-erase": "flux-tools/erase-v1",
     "flux-outpaint": "flux-tools/outpainting-v1",
     "flux-deblur": "flux-tools/deblur-v1",
-    "flux-vto": "flux-tools/vto-v1",
 }
 
 
@@ -161,7 +155,7 @@ def test_a_request_becomes_the_body_that_the_endpoint_documents(
 
 def test_every_model_s_endpoint_has_its_own_name() -> None:
     models = Catalog.load().list(provider="bfl")
-    assert len(models) == 16
+    assert len(models) == 15
     for one in models:
         name = one.name.partition("/")[2]
         assert set(one.endpoint.values()) == {TOOLS.get(name, name)}
@@ -269,11 +263,6 @@ async def test_outpainting_on_a_canvas_keeps_the_image_where_it_was_put(bfl: Bfl
 async def test_erasing_keeps_what_is_black(bfl: Bfl) -> None:
     made = await drawn(bfl, prepared(bfl, "flux-erase", task="inpaint", images=(ONE,), mask=HALF, **NO_SIZE))
     assert made.getpixel((28, 16)) == (40, 90, 160)
-
-
-def test_a_try_on_without_a_garment_is_refused(bfl: Bfl) -> None:
-    with pytest.raises(InvalidInput, match="person and garment"):
-        prepared(bfl, "flux-vto", task="edit", images=(ONE,), **NO_SIZE)
 
 
 def test_a_canvas_that_is_too_large_is_refused_before_it_is_sent(bfl: Bfl) -> None:

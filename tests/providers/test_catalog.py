@@ -29,7 +29,7 @@ UNPRICED = (
     "huggingface/endpoint",
     "huggingface/flux.1-kontext-dev-together",
     # Told with each call, and published nowhere.
-    *("bfl/flux-erase", "bfl/flux-outpaint", "bfl/flux-deblur", "bfl/flux-vto"),
+    *("bfl/flux-erase", "bfl/flux-outpaint", "bfl/flux-deblur"),
     # Paid in generative credits, by contract.
     *(f"firefly/{name}" for name in ("image3", "image4", "image4-ultra", "image5", "fill", "expand")),
 )
@@ -162,6 +162,7 @@ def test_the_issue_s_models_are_there() -> None:
         *("fal/flux-schnell", "fal/flux-dev", "fal/flux-pro-1.1", "fal/flux-pro-1.1-ultra", "fal/flux-2-pro"),
         *("fal/flux-pro-fill", "fal/nano-banana", "fal/ideogram-v3", "fal/flux-kontext-pro", "fal/flux-kontext-max"),
         *("fal/seedream-4", "fal/flux-dev-controlnet", "fal/clarity-upscaler"),
+        *("fal/nano-banana-2", "fal/nano-banana-pro"),
     }
 
 

@@ -53,7 +53,15 @@ def test_what_says_no_time_leaves_it_open(gate: Gate, reply: Reply) -> None:
 def test_the_last_call_of_a_window_closes_it_before_anybody_is_refused(gate: Gate, text: str, seconds: float) -> None:
     gate.told(told(200, x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests=text))
     assert gate.closed_for() == pytest.approx(seconds)
-    assert gate.last_word() is None
+
+
+def test_the_answer_that_used_a_window_up_is_told_as_a_429_without_the_image_that_it_held(gate: Gate) -> None:
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "600"}
+    gate.told(Reply(status=200, headers=headers, body=b"an image of many megabytes"))
+    word = gate.last_word()
+    assert (word.status, word.retry_after_s, word.body) == (429, 600, b"")
+    assert b"an image" not in repr(vars(gate)).encode()
+    assert not any(isinstance(value, Reply) and value.body for value in vars(gate).values())
 
 
 def test_a_shorter_time_heard_later_does_not_open_it_sooner(gate: Gate) -> None:
@@ -110,6 +118,15 @@ async def test_a_window_that_nobody_waits_for_is_answered_without_asking(time: F
     assert [reply.status for reply in replies] == [429] * 5
     assert vendor.refused == 1
     assert replies[-1].retry_after_s == pytest.approx(600, abs=1)
+
+
+async def test_a_window_that_is_used_up_for_long_is_not_slept_through(time: FakeTime, gate: Gate) -> None:
+    vendor = Vendor(time, window_s=0)
+    gate.told(told(200, x_ratelimit_remaining_requests="0", x_ratelimit_reset_requests="30m0s"))
+    async with serving(vendor.answer) as url, client(time) as plain:
+        reply = await plain.behind(gate).send("POST", url, headers={}, json={}, repeat="unsent")
+    assert (reply.status, reply.retry_after_s) == (429, 1800)
+    assert (vendor.served, time.slept) == (0, [])
 
 
 async def test_polls_and_downloads_pass_a_closed_gate(time: FakeTime, gate: Gate) -> None:

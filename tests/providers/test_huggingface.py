@@ -316,6 +316,14 @@ async def test_time_that_is_not_told_is_not_known(http: HttpClient) -> None:
     assert answer.usage.seconds is None
 
 
+async def test_a_broken_image_costs_the_time_that_it_took(hf: HuggingFace, truth: Truth) -> None:
+    await truth.fail(fault("corrupt_image"))
+    with pytest.raises(BadAnswer) as told:
+        await ask(hf, "stable-diffusion-3-medium")
+    assert (told.value.charged, told.value.microusd) == ("yes", 216)
+    assert [line["microusd"] for line in await truth.bill()] == [216]
+
+
 def test_the_size_of_an_edit_is_its_image_s(hf: HuggingFace) -> None:
     made = prepared(hf, "flux.1-kontext-dev", task="edit", images=(picture(),), width=512, height=512)
     assert made.ignored == ("width", "height")

@@ -23,6 +23,7 @@ KEY = "some-key-0123456789abcdef"
         ("openai", "/v1", "/v1/models"),
         ("replicate", "/v1/", "/v1/account"),
         ("stability", "", "/v1/user/balance"),
+        ("ideogram", "", "/models"),
         ("google", "", "/v1beta/models"),
         ("google", "/gate/v1", "/gate/v1/models"),
     ],

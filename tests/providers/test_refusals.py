@@ -16,7 +16,7 @@ from mintmark.errors import (
     RateLimited,
     ResultLost,
 )
-from mintmark.providers.http import Failure, Lost, NotSent, Reply, TooLarge
+from mintmark.providers.http import Failure, Forbidden, Lost, NotSent, Reply, TooLarge
 from mintmark.providers.refusals import Vendor
 
 ACME = Vendor(provider="acme", title="Acme", credit="Pay.", key="Check the key.", doubtful=frozenset({408, 409}))
@@ -70,7 +70,12 @@ def test_whatever_hides_an_accepted_call_its_charge_is_unknown(status: int, kind
 
 @pytest.mark.parametrize(
     ("failure", "kind", "charged"),
-    [(NotSent, ProviderDown, "no"), (Lost, ProviderDown, "unknown"), (TooLarge, BadAnswer, "unknown")],
+    [
+        (NotSent, ProviderDown, "no"),
+        (Forbidden, ProviderRefused, "no"),
+        (Lost, ProviderDown, "unknown"),
+        (TooLarge, BadAnswer, "unknown"),
+    ],
 )
 def test_only_a_request_that_never_left_surely_costs_nothing(
     failure: type[Failure], kind: type[ProviderError], charged: str

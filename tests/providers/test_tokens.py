@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from mintmark.errors import ProviderDown
 from mintmark.providers.secret import Secret
-from mintmark.providers.tokens import EARLY_S, Token, Tokens
+from mintmark.providers.tokens import EARLY_S, Token, Tokens, token_in
+
+
+EXPIRY = [0, -1, float("nan"), float("inf"), 10**400, "soon", "nan", None, True, [3600], {}]
 
 
 class Account:
@@ -75,3 +79,38 @@ async def test_a_refused_token_is_replaced_once_however_many_heard_of_it() -> No
     tokens.refused(old)
     assert await tokens.get() == new
     assert account.asked == 2
+
+
+async def test_those_who_waited_for_a_token_that_did_not_come_hear_of_it_together() -> None:
+    account = Account()
+    account.down = True
+    tokens = account.tokens()
+    ends = await asyncio.gather(*(tokens.get() for _ in range(50)), return_exceptions=True)
+    assert {type(end) for end in ends} == {ProviderDown}
+    assert account.asked == 1
+
+
+async def test_who_is_canceled_while_asking_leaves_it_to_the_next() -> None:
+    account = Account()
+    tokens = account.tokens()
+    first, second = (asyncio.ensure_future(tokens.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert (await second).reveal() == "token-number-2"
+    assert first.cancelled()
+
+
+def test_an_answer_with_token_and_time_is_one() -> None:
+    found = token_in({"access_token": "abc.def", "expires_in": "3599"})
+    assert found is not None
+    assert (found.value.reveal(), found.expires_in_s) == ("abc.def", 3599)
+
+
+@pytest.mark.parametrize("seconds", EXPIRY)
+def test_a_time_that_is_none_makes_no_token_that_is_never_renewed(seconds: Any) -> None:
+    assert token_in({"access_token": "abc.def", "expires_in": seconds}) is None
+
+
+@pytest.mark.parametrize("value", [None, "", 7, ["abc"], "abc\r\nX-Evil: 1", "abc def", "\ud800", "tökén"])
+def test_what_cannot_stand_in_a_header_is_no_token(value: Any) -> None:
+    assert token_in({"access_token": value, "expires_in": 3600}) is None

@@ -78,6 +78,32 @@ async def test_a_call_waits_at_a_closed_gate(time: FakeTime) -> None:
     assert time.now == 20
 
 
+async def test_who_waits_at_a_closed_gate_has_not_begun_yet(time: FakeTime) -> None:
+    made, began = turns(time, per_minute=4), []
+
+    async def one() -> None:
+        async with made.turn(MODEL):
+            began.append(time.now)
+
+    made.gate.told(Reply(status=429, headers={}, body=b"", retry_after_s=59.0))
+    await asyncio.gather(*(one() for _ in range(12)))
+    assert all(later - sooner >= 60 for sooner, later in zip(began, began[4:], strict=False))
+
+
+async def test_who_waited_for_room_in_a_minute_still_waits_at_a_gate_that_closed_meanwhile(time: FakeTime) -> None:
+    made = turns(time, per_minute=1)
+    await call(made)
+
+    async def closes_meanwhile(seconds: float) -> None:
+        if not time.slept:
+            made.gate.told(Reply(status=429, headers={}, body=b"", retry_after_s=seconds + 30))
+        await time.sleep(seconds)
+
+    made.sleep = closes_meanwhile
+    async with made.turn(MODEL):
+        assert (time.now, made.gate.closed_for()) == (90, 0)
+
+
 async def test_it_is_told_at_once_where_the_gate_stays_closed_for_long(time: FakeTime) -> None:
     made = turns(time)
     made.gate.told(Reply(status=429, headers={}, body=b"", retry_after_s=600.0))

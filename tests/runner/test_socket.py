@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 from runner_probe.cases import node
 from yarl import URL
 
-from mintmark.runner import Runner
+from mintmark.runner import Runner, ends
 from mintmark.runner.socket import OUTBOX_BYTES, Peer
 
 
@@ -138,3 +140,55 @@ async def test_the_socket_agrees_to_no_compression(http: aiohttp.ClientSession) 
     async with http.ws_connect("/ws?clientId=c", compress=15) as opened:
         assert opened.compress == 0
         assert (await opened.receive_json())["type"] == "status"
+
+
+async def packed(socket: aiohttp.ClientWebSocketResponse, kind: str) -> list[dict[str, Any]]:
+    """All messages up to the first of this kind."""
+    told: list[dict[str, Any]] = []
+    while not any(each["type"] == kind for each in told):
+        came = json.loads((await asyncio.wait_for(socket.receive(), 60)).data)
+        assert isinstance(came, list)
+        told += came
+    return told
+
+
+async def test_a_client_that_takes_packs_hears_an_end_with_all_that_it_left(http: aiohttp.ClientSession) -> None:
+    saved = {
+        "1": node("EmptyImage", width=64, height=64, batch_size=1, color=255),
+        "2": node("SaveImage", images=["1", 0], filename_prefix="deep/blue"),
+        "3": node("PreviewImage", images=["1", 0]),
+    }
+    async with http.ws_connect("/ws?clientId=packs") as socket:
+        await socket.receive()
+        await socket.send_json({"type": "feature_flags", "data": {"mintmark_packs": True}})
+        await packed(socket, "feature_flags")
+        async with http.post("/prompt", json={"prompt": saved, "client_id": "packs"}) as reply:
+            prompt_id = (await reply.json())["prompt_id"]
+        told = await packed(socket, "mintmark.ended")
+    whole = told[[each["type"] for each in told].index("mintmark.ended")]["data"]
+    async with http.get(f"/history/{prompt_id}") as reply:
+        entry = (await reply.json())[prompt_id]
+    assert whole["prompt_id"] == prompt_id
+    assert whole["entry"] == {"outputs": entry["outputs"], "status": entry["status"]}
+    [file] = whole["files"]
+    assert (file["subfolder"], file["type"]) == ("deep", "output")
+    query = {name: file[name] for name in ("filename", "subfolder", "type")}
+    async with http.get("/view", params=query) as reply:
+        assert base64.b64decode(file["data"]) == await reply.read()
+
+
+async def test_a_large_file_does_not_come_along(runner: Runner, http: aiohttp.ClientSession) -> None:
+    large = {
+        "1": node("EmptyImage", width=64, height=64, batch_size=1, color=1),
+        "2": node("SaveImage", images=["1", 0], filename_prefix="a"),
+    }
+    async with http.ws_connect("/ws?clientId=packs") as socket:
+        await socket.receive()
+        await socket.send_json({"type": "feature_flags", "data": {"mintmark_packs": True}})
+        await packed(socket, "feature_flags")
+        with patch.object(ends, "SMALL", 10):
+            async with http.post("/prompt", json={"prompt": large, "client_id": "packs"}):
+                pass
+            told = await packed(socket, "mintmark.ended")
+    whole = told[[each["type"] for each in told].index("mintmark.ended")]["data"]
+    assert whole["files"] == [] and whole["entry"]["outputs"]["2"]["images"]

@@ -249,3 +249,24 @@ async def test_the_other_tasks_refuse_what_they_cannot_do(
     status, told = await probe.fal("POST", f"/run/{app}", body)
     assert status == 422
     assert told["detail"][0]["loc"][-1] == name
+
+
+async def test_an_app_s_document_is_public_and_names_its_inputs(probe: Probe) -> None:
+    path = "/fal/site/api/openapi/queue/openapi.json?endpoint_id="
+    status, told = await probe.send("GET", f"{path}fal-ai/flux-lora")
+    assert status == 200
+    reference = told["paths"]["/fal-ai/flux-lora"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert reference == {"$ref": "#/components/schemas/Input"}
+    taken = told["components"]["schemas"]["Input"]
+    assert taken["required"] == ["prompt"]
+    assert taken["properties"]["num_inference_steps"]["maximum"] == 50
+    assert taken["properties"]["loras"]["items"]["required"] == ["path"]
+    assert (await probe.send("GET", f"{path}no/such"))[0] == 404
+
+
+@pytest.mark.parametrize("app", ["fal-ai/nano-banana-2", "fal-ai/nano-banana-pro"])
+async def test_what_a_document_offers_is_taken(probe: Probe, app: str) -> None:
+    _, told = await probe.send("GET", f"/fal/site/api/openapi/queue/openapi.json?endpoint_id={app}")
+    assert "16:9" in told["components"]["schemas"]["Input"]["properties"]["aspect_ratio"]["enum"]
+    status, made = await probe.fal("POST", f"/run/{app}", {"prompt": "a boat", "aspect_ratio": "16:9"})
+    assert (status, len(made["images"])) == (200, 1)

@@ -120,6 +120,11 @@ async def test_without_a_good_key_nothing_is_made(probe: Probe, headers: dict[st
     assert (await probe.bill())["lines"] == []
 
 
+async def test_only_a_good_key_learns_the_account_s_models(probe: Probe) -> None:
+    assert await probe.send("GET", "/ideogram/models", headers=KEY) == (200, {"models": []})
+    assert (await probe.send("GET", "/ideogram/models", headers={"Api-Key": "bad-key"}))[0] == 401
+
+
 async def test_only_forms_are_taken(probe: Probe) -> None:
     status, _ = await probe.send("POST", "/ideogram/v1/ideogram-v3/generate", json={"prompt": "x"}, headers=KEY)
     assert status == 400

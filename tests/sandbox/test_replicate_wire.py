@@ -274,3 +274,17 @@ async def test_a_model_s_facts_and_the_account(probe: Probe) -> None:
     assert (await send(probe, "GET", f"/models/nightmareai/real-esrgan/versions/{ESRGAN}"))[1]["id"] == ESRGAN
     assert (await send(probe, "GET", "/account"))[1]["type"] == "user"
     assert (await send(probe, "GET", "/nowhere"))[0] == 404
+
+
+async def test_a_model_tells_what_its_latest_version_takes(probe: Probe) -> None:
+    headers = {"Authorization": "Bearer r8_0123456789"}
+    status, told = await probe.send("GET", "/replicate/v1/models/black-forest-labs/flux-krea-dev", headers=headers)
+    assert (status, told["is_official"], told["latest_version"]["id"]) == (200, True, "hidden")
+    schemas = told["latest_version"]["openapi_schema"]["components"]["schemas"]
+    assert schemas["Input"]["required"] == ["prompt"]
+    assert schemas["Input"]["properties"]["aspect_ratio"]["allOf"] == [{"$ref": "#/components/schemas/aspect_ratio"}]
+    assert "16:9" in schemas["aspect_ratio"]["enum"]
+    assert schemas["Output"]["items"]["format"] == "uri"
+    _, told = await probe.send("GET", "/replicate/v1/models/fofr/sdxl-emoji", headers=headers)
+    assert told["is_official"] is False
+    assert len(told["latest_version"]["id"]) == 64

@@ -7,12 +7,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from mintmark.errors import CannotWrite, DiskFull
+from mintmark.storage import database as storage_database
 from mintmark.storage.database import Database
 
 SCHEMA = "CREATE TABLE numbers (number INTEGER PRIMARY KEY CHECK (number >= 0))"
@@ -184,3 +186,18 @@ def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(CannotWrite, match="file"):
         Database(tmp_path / "file" / "a.sqlite3", SCHEMA)
+
+
+def test_what_many_commits_wrote_is_copied_into_the_file_beside_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    with patch.object(storage_database, "CHECKPOINT_EVERY", 5), closing(Database(path, SCHEMA)) as database:
+        with database.transaction() as db:
+            db.executemany("INSERT INTO numbers VALUES (?)", [(number,) for number in range(10_000)])
+        assert path.stat().st_size < 20_000
+        for _ in range(1000):
+            with database.transaction() as db:
+                db.execute("UPDATE numbers SET number = number WHERE number = 1")
+            if path.stat().st_size > 20_000:
+                break
+        assert path.stat().st_size > 20_000
+        assert len(numbers(database)) == 10_000

@@ -141,3 +141,14 @@ def test_a_server_in_trouble_is_told_as_that(store: PostgresStore, code: str, er
         store.transact(lambda db: db.script(trouble))
     store.transact(add(1))
     assert numbers(store) == [1]
+
+
+def test_a_plan_that_is_made_for_an_empty_table_goes_by_its_index(store: PostgresStore) -> None:
+    def work(db: Session) -> str:
+        db.script("CREATE TABLE things (id INTEGER PRIMARY KEY, due TEXT)")
+        db.script("CREATE INDEX things_due ON things (due) WHERE due IS NOT NULL")
+        rows = db.run("EXPLAIN SELECT id FROM things WHERE due IS NOT NULL AND due <= 'x' ORDER BY due LIMIT 100")
+        return str([row["QUERY PLAN"] for row in rows])
+
+    plan = store.transact(work)
+    assert "things_due" in plan and "Seq Scan" not in plan

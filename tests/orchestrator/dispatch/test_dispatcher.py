@@ -159,3 +159,39 @@ def test_the_worker_s_own_work_is_not_what_somebody_was_paid() -> None:
         for microusd, state in ((5, "settled"), (0, "settled"), (0, "unknown"), (5, "local"), (0, "cached"))
     ]
     assert paid == [True, False, True, False, False]
+
+
+async def test_where_there_is_room_a_job_is_claimed_as_it_is_accepted(house: ServiceHouse) -> None:
+    # Until the worker is looked at, and while its loop looks for work, a job is accepted and no more.
+    while (accepted := await house.service.dispatcher.accept(house.order())).lease is None:
+        await house.ended(accepted.job.job_id)
+    assert accepted.lease.job.job_id == accepted.job.job_id
+    ended = await house.ended(accepted.job.job_id)
+    assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
+    assert await kinds(house, ended.job_id) == ["queued", "claimed", "succeeded"]
+
+
+async def test_a_job_runs_though_who_ordered_it_left_before_the_answer(house: ServiceHouse) -> None:
+    ordered = house.order()
+    while house.service.dispatcher._with_room(ordered.lane) is None:  # until its worker has answered
+        await asyncio.sleep(0.01)
+    asking = asyncio.create_task(house.service.dispatcher.accept(ordered))
+    await asyncio.sleep(0)
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    async def written_down() -> None:
+        while await asyncio.to_thread(house.service.jobs.get, ordered.job_id) is None:
+            await asyncio.sleep(0.01)
+
+    await asyncio.wait_for(written_down(), 30)
+    assert (await house.ended(ordered.job_id)).state is State.SUCCEEDED
+
+
+async def test_a_stopping_service_claims_nothing_that_it_accepts(house: ServiceHouse) -> None:
+    dispatcher = house.service.dispatcher
+    await dispatcher.drain(0.0)
+    accepted = await dispatcher.accept(house.order())
+    assert accepted.lease is None
+    job = await house.job(accepted.job.job_id)
+    assert job.state is State.QUEUED

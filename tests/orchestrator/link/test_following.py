@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from mintmark.errors import WorkerLost
 from mintmark.orchestrator.link.client import WorkerLink
@@ -334,3 +335,24 @@ async def test_who_listens_to_one_prompt_hears_texts_about_it_and_every_frame(li
     assert [about_a in each for each in heard] == [True, False, True]
     assert [b"frame" in each for each in heard] == [True, True, True]
     assert len([each for each in heard[1] if each is not None]) == 1
+
+
+async def test_a_runner_that_ends_with_its_history_is_asked_for_nothing(comfy: FakeComfy, job_id: str) -> None:
+    image = {"filename": "a.png", "subfolder": "", "type": "output"}
+
+    async def end_it(comfy: FakeComfy, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        entry = {"outputs": {"1": {"images": [image]}}, "status": {"messages": []}}
+        whole = {"prompt_id": job_id, "entry": entry, "files": [{**image, "data": "cGljdHVyZQ=="}]}
+        started = {"type": "executing", "data": {"node": "1", "prompt_id": job_id}}
+        for socket in comfy.sockets:
+            await socket.send_json([started, {"type": "mintmark.ended", "data": whole}])
+        return web.json_response({"prompt_id": job_id, "number": 1, "node_errors": {}})
+
+    comfy.on_prompt = end_it
+    heard: list[WorkerEvent] = []
+    async with WorkerLink(comfy.url, poll_s=30.0) as link, link.listen(job_id) as listening:
+        await link.submit(job_id, GRAPH, {}, fresh=True)
+        history = await asyncio.wait_for(link.follow(job_id, listening, heard.append), 60)
+        assert await link.fetch(history.files[0]) == b"picture"
+    assert isinstance(heard[0], NodeStarted)
+    assert (comfy.looked_up, comfy.viewed) == ([], [])

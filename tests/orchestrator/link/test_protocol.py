@@ -10,7 +10,7 @@ import pytest
 
 from mintmark.errors import AllowanceExhausted, Canceled, NodeFailed, WorkerRefused, every_error
 from mintmark.orchestrator.link.events import Ended, JournalGrew, NodeProgress, NodeStarted, WorkerEvent
-from mintmark.orchestrator.link.protocol import OutputFile, Stream, parse_history, refusal
+from mintmark.orchestrator.link.protocol import OutputFile, Stream, parse_history, refusal, unpacked
 
 JOB = "11111111-2222-4333-8444-555555555555"
 
@@ -170,3 +170,31 @@ def test_an_allowance_error_comes_back_as_itself() -> None:
     text = str(AllowanceExhausted("The job may still spend $0.", hint="Raise it."))
     failed = {"exception_type": "mintmark.errors.AllowanceExhausted", "exception_message": text}
     assert isinstance(parse_history(entry(["execution_error", failed])).error, AllowanceExhausted)
+
+
+def test_a_runner_ends_with_its_history_and_the_files_that_are_small() -> None:
+    images = [{"filename": name, "subfolder": "", "type": "output"} for name in ("a.png", "b.png")]
+    outputs = {"2": {"images": images}}
+    told = {
+        "type": "mintmark.ended",
+        "data": {
+            "prompt_id": JOB,
+            "entry": {"outputs": outputs, "status": {"messages": []}},
+            "files": [{**images[0], "data": "cGljdHVyZQ=="}],
+        },
+    }
+    [message] = unpacked(json.dumps([told])) or []
+    event = Stream(JOB).read(message)
+    assert isinstance(event, Ended) and event.history is not None
+    assert event.history == parse_history({"outputs": outputs})
+    assert [file.data for file in event.history.files] == [b"picture", None]
+    assert Stream("another").read(message) is None
+
+
+def test_an_end_that_tells_nothing_is_looked_up() -> None:
+    assert Stream(JOB).read({"type": "mintmark.ended", "data": {"prompt_id": JOB}}) == Ended()
+
+
+@pytest.mark.parametrize(("text", "messages"), [("{}", None), ("[", []), ("[1, {}]", [{}]), ("[]", [])])
+def test_a_pack_is_told_from_a_message(text: str, messages: list[Any] | None) -> None:
+    assert unpacked(text) == messages
