@@ -46,6 +46,7 @@ def list_models(
     indemnified: Annotated[
         bool, typer.Option("--indemnified", help="Only where the provider indemnifies you for what it makes.")
     ] = False,
+    delivery: Annotated[str, typer.Option(help="batch: only what can be had within a day for less.")] = "now",
     state: Annotated[list[str] | None, typer.Option(help="live, legacy, retiring or retired; may be repeated.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also retired ones.")] = False,
     as_json: Json = False,
@@ -64,6 +65,7 @@ def list_models(
         trains_on_data=False if no_training else None,
         max_retention_days=max_retention,
         indemnified=True if indemnified else None,
+        delivery=_one_of("delivery", delivery, ("now", "batch")),
         states=_states(state, every=every),
     )
     found = chosen(models, wanted, today)

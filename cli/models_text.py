@@ -22,6 +22,7 @@ def facts_of(model: Model) -> list[tuple[str, Any]]:
         ("tasks", ", ".join(model.tasks)),
         ("family", f"{model.family}{f', weights: {model.checkpoint}' if model.checkpoint else ''}"),
         ("price", f"{_price(model)}{_dated(model)}"),
+        *([("by batch", f"{_price_of(model.batch.price)}, within {model.batch.hours} h")] if model.batch else []),
         ("state", _state(model)),
         ("licence", f"{model.licence.name} ({model.licence.source}{_as_of(model)})"),
         ("trains", _said(governance.trains_on_data)),
@@ -32,11 +33,12 @@ def facts_of(model: Model) -> list[tuple[str, Any]]:
 
 
 def _price(model: Model) -> str:
+    return "unknown" if model.price is None else _price_of(model.price)
+
+
+def _price_of(price: Price) -> str:
     from ..metering.prices import usd
 
-    price = model.price
-    if price is None:
-        return "unknown"
     if price.unit == "token":
         return f"{usd(int(price.image_out))} / 1M output tokens, {_at_most(price)}"
     first = getattr(price, "first_microusd", None)

@@ -139,7 +139,7 @@ async def _worker(found: Settings, url: str | None) -> AsyncIterator[str]:
     if url is not None:
         yield url if "://" in url else f"http://{url}"
         return
-    from .worker import open_runner
+    from .light_worker import open_runner
 
     async with open_runner(found, port=0) as runner:
         yield runner.url

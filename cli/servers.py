@@ -33,7 +33,7 @@ def runner(
 ) -> None:
     """Run the light worker: ComfyUI's protocol for graphs that need no GPU."""
     from ..config.service import ServiceSettings
-    from .worker import open_runner
+    from .light_worker import open_runner
 
     async def serve() -> None:
         found, _ = settings(sandbox=sandbox)

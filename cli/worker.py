@@ -1,37 +1,144 @@
-"""A runner with the node pack in it, on this process's settings."""
+"""``mintmark worker``: the workers of the running service; added, drained, resumed and removed without a restart."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated, Any
 
-if TYPE_CHECKING:
-    from ..config import Settings
-    from ..runner import Runner
+import typer
+
+from .money import microusd_of
+from .output import Json, console, emit, facts, plain, table, wide
+from .remote import ask, part
+
+app = typer.Typer(help="Workers of the running service: add, drain, resume, remove, look into.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The worker's name, as `mintmark worker list` shows it.")]
+_GIB = 2**30
 
 
-@asynccontextmanager
-async def open_runner(
-    settings: Settings,
-    *,
-    port: int,
-    host: str = "127.0.0.1",
-    base_dir: Path | None = None,
-    db: Path | None = None,
-    max_prompts: int | None = None,
-    torch: bool | None = None,
-) -> AsyncIterator[Runner]:
-    """Start the light worker in this process and stop it in order; its other settings are :class:`Runner`'s."""
-    from ..nodes import worker
-    from ..runner import DEFAULT_PROMPTS, Runner
+@app.command("add")
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="A running ComfyUI with the node pack, or a runner.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; made of host and port unless given.")] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="WORD", help="A label; may be repeated.")] = None,
+    region: Annotated[str | None, typer.Option(metavar="WORD", help="Where it stands.")] = None,
+    hour_usd: Annotated[str | None, typer.Option(metavar="USD", help="What an hour of it costs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Give the service another worker. It is used as soon as it answers."""
+    body = {
+        "url": url if "://" in url else f"http://{url}",
+        "name": name,
+        "labels": label or [],
+        "region": region,
+        "hour_microusd": None if hour_usd is None else microusd_of("hour-usd", hour_usd),
+    }
+    made = ask("POST", "/v1/workers", body)
+    _done(made, "is a worker from now on", as_json=as_json)
 
-    worker.configure(settings)
-    folder = base_dir or settings.books_dir / "runner"
-    at_once = max_prompts or DEFAULT_PROMPTS
-    async with Runner(port=port, host=host, base_dir=folder, db=db, max_prompts=at_once, torch=torch) as runner:
-        try:
-            yield runner
-        finally:
-            await worker.current().close()
+
+@app.command("list")
+def list_workers(as_json: Json = False) -> None:
+    """List all workers, how each stands and why. With --json: with their node classes, versions and model files."""
+    found = ask("GET", "/v1/workers")["workers"]
+    if as_json:
+        emit([ask("GET", f"/v1/workers/{part(each['name'])}") for each in found])
+        return
+    if not found:
+        console().print("No workers. Add one: mintmark worker add http://gpu-1:8188")
+        return
+    more = ("kind", ">VRAM", "labels") if wide() else ()
+    shown = table("Workers", "!name", "!state", ">jobs", "why", *more)
+    for each in found:
+        jobs = f"{each['running']}/{each['capacity']}"
+        rest = (each["kind"] or "", _vram(each), plain(" ".join(each["labels"]))) if more else ()
+        shown.add_row(plain(each["name"]), _state(each), jobs, plain(each["why"]), *rest)
+    console().print(shown)
+
+
+@app.command("show")
+def show(name: Name, as_json: Json = False) -> None:
+    """Show all that a worker tells: versions, devices, models, nodes."""
+    found = ask("GET", f"/v1/workers/{part(name)}")
+    if as_json:
+        emit(found)
+        return
+    models = sum(len(files) for files in found["models"].values())
+    size = sum(size or 0 for files in found["models"].values() for size in files.values())
+    hour = found["hour_microusd"]
+    rows = [
+        ("name", found["name"]),
+        ("url", found["url"]),
+        ("state", f"{_state(found)} {found['why']}".strip()),
+        ("jobs", f"{found['running']} of {found['capacity']}"),
+        ("versions", f"Mintmark {found['pack_version'] or '–'}, ComfyUI {found['comfyui_version'] or '–'}"),
+        ("devices", ", ".join(each["name"] for each in found["devices"]) or "–"),
+        ("VRAM", _vram(found)),
+        ("in memory", ", ".join(found["models_in_memory"]) or "–"),
+        ("models", f"{models} files, {size / _GIB:.1f} GiB"),
+        ("nodes", f"{len(found['node_classes'])} classes; packs: {', '.join(found['packs']) or '–'}"),
+        ("labels", " ".join(found["labels"]) or "–"),
+        ("region", found["region"] or "–"),
+        ("an hour", "–" if hour is None else f"${hour / 1_000_000:g}"),
+    ]
+    console().print(facts(rows))
+
+
+@app.command("drain")
+def drain(name: Name, as_json: Json = False) -> None:
+    """Give it no more jobs. What runs there goes on to its end; what it has not begun goes elsewhere."""
+    _done(_ordered(name, "draining"), "gets no more jobs", as_json=as_json)
+
+
+@app.command("resume")
+def resume(name: Name, as_json: Json = False) -> None:
+    """Give it jobs again, whether it was drained or in quarantine."""
+    _done(_ordered(name, "up"), "gets jobs again", as_json=as_json)
+
+
+@app.command("remove")
+def remove(name: Name, as_json: Json = False) -> None:
+    """Forget a worker that was added, once it is drained and its jobs are over."""
+    ask("DELETE", f"/v1/workers/{part(name)}")
+    if as_json:
+        emit({"name": name, "removed": True})
+        return
+    console().print(f"[green]✓[/] {plain(name)} is no worker any more.")
+
+
+@app.command("logs")
+def logs(
+    name: Name,
+    lines: Annotated[int, typer.Option(min=1, max=2000, metavar="N", help="How many lines, from the end.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Show the end of the log of a runner that the service started."""
+    found = ask("GET", f"/v1/workers/{part(name)}/logs", query={"lines": str(lines)})
+    if as_json:
+        emit(found)
+        return
+    for line in found["lines"]:
+        console().print(plain(line))
+
+
+def _ordered(name: str, state: str) -> Any:
+    return ask("PATCH", f"/v1/workers/{part(name)}", {"state": state})
+
+
+def _done(worker: Any, what: str, *, as_json: bool) -> None:
+    if as_json:
+        emit(worker)
+        return
+    console().print(f"[green]✓[/] {plain(worker['name'])} {what}.")
+
+
+def _state(worker: Any) -> str:
+    """Of two words the one that matters: whether it answers, and if so whether it gets jobs."""
+    if worker["standing"] in ("draining", "quarantined") or worker["state"] == "up":
+        return str(worker["standing"])
+    return str(worker["state"])
+
+
+def _vram(worker: Any) -> str:
+    total = sum(each["vram_total"] or 0 for each in worker["devices"])
+    return f"{total / _GIB:.0f} GiB" if total else "–"

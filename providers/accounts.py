@@ -70,6 +70,11 @@ credentials, AWS's credential chain, Google's application default credentials. I
 ``provider_accounts`` names the provider, and never merely because it is there: it may be there for other things."""
 
 
+def variable(name: str, env: Env | None = None) -> str:
+    """What a variable of the vendor's own tools holds, such as the secret of an account; empty where it is not set."""
+    return (os.environ if env is None else env).get(name, "").strip()
+
+
 def accounts(given: Iterable[str]) -> frozenset[str]:
     """Those of the setting ``provider_accounts``. Raises BadSetting for one that cannot be called so."""
     named = frozenset(given)

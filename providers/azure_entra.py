@@ -6,12 +6,12 @@ and nothing else was asked yet, so no failure here is ever charged.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from ..errors import BadAnswer, BadSetting, ProviderAuth, ProviderDown, ProviderError
+from .accounts import variable
 from .azure_errors import BY_ACCOUNT
 from .http import MIB, Failure, HttpClient, Reply
 from .secret import Secret
@@ -32,7 +32,7 @@ def entra_tokens(
     env: Mapping[str, str] | None = None,
 ) -> Tokens:
     """The account's tokens; its secret is read from the environment alone. Raises BadSetting naming what is missing."""
-    secret = (os.environ if env is None else env).get(_SECRET, "").strip()
+    secret = variable(_SECRET, env)
     missing = [variable for name, variable in _NEEDED.items() if not options.get(name)] + [_SECRET] * (not secret)
     if missing:
         raise BadSetting(f"Entra ID's client is not known: {missing[0]} is not set.", hint=f"Set {', '.join(missing)}.")

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ..errors import PriceUnknown
 from ..metering.prices import Quantities, quote
 from .model import Family, Model
-from .request import Task
+from .request import Delivery, Task
 
 State = Literal["live", "legacy", "retiring", "retired"]
 USUAL_MEGAPIXELS = 1024 * 1024 / 1e6
@@ -33,6 +33,7 @@ class Wanted:
     trains_on_data: bool | None = None
     max_retention_days: float | None = None
     indemnified: bool | None = None
+    delivery: Delivery = "now"
     states: tuple[State, ...] | None = None
 
 
@@ -67,6 +68,7 @@ def _does(model: Model, wanted: Wanted, today: date) -> bool:
     return (
         (wanted.task is None or wanted.task in model.tasks)
         and wanted.provider in (None, model.provider)
+        and (wanted.delivery == "now" or model.batch is not None)
         and wanted.family in (None, model.family)
         and (wanted.max_microusd is None or (cost is not None and cost <= wanted.max_microusd))
         and (wanted.states is None or state_of(model, today) in wanted.states)

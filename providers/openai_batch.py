@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import BadAnswer, ProviderDown, ProviderError, ProviderRefused, ResultLost
 from .base import Accepted, Answer, OnAccepted, Prepared
-from .http import MIB, Failure, HttpClient, Lost, Reply, passing
+from .http import MIB, Failure, HttpClient, Reply, passing
 from .model import Model
 from .multipart import Part
 from .openai_answer import answer_of
@@ -66,10 +66,10 @@ class Batches:
         row = await self._row(batch, accepted)
         if row is not None:
             return _answer(model, row, accepted)
-        if batch.get("status") == "completed":
+        if _status(batch) == "completed":
             raise BadAnswer("OpenAI's batch ended without our line.", **_told(accepted, "unknown"))
         raise ProviderDown(
-            f"OpenAI's batch is {batch.get('status')}, and the image was not made.",
+            f"OpenAI's batch is {_status(batch)}, and the image was not made.",
             hint="Order it again, or without delivery by batch.",
             **_told(accepted, "no"),
         )
@@ -80,7 +80,7 @@ class Batches:
         if reply.status != 200:
             return False
         batch = await self._ended(accepted)
-        return batch.get("status") == "cancelled" and await self._row(batch, accepted) is None
+        return _status(batch) == "cancelled" and await self._row(batch, accepted) is None
 
     # -- making one ---------------------------------------------------------------------------------------------------
 
@@ -122,14 +122,14 @@ class Batches:
                 submission=submission,
             )
         except Failure as failure:
-            found = await self._found(call_id) if isinstance(failure, Lost) else None
-            if found is not None:
-                return found
             problem = VENDOR.submission(failure)
         else:
-            if reply.status == 200:
-                return _object(reply)
-            problem = refusal(reply)
+            batch = _object(reply)
+            if reply.status == 200 and _is_named(batch):
+                return batch
+            problem = refusal(reply) if reply.status != 200 else _nameless()
+        if problem.charged != "no" and (found := await self._found(call_id)) is not None:
+            return found
         raise problem
 
     async def _found(self, call_id: str) -> Mapping[str, Any] | None:
@@ -142,12 +142,10 @@ class Batches:
             return None
         listed = _object(reply).get("data")
         rows = [row for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-        return next((row for row in rows if (row.get("metadata") or {}).get(_CALL) == call_id), None)
+        return next((row for row in rows if _is_named(row) and _call_of(row) == call_id), None)
 
     def _accepted(self, batch: Mapping[str, Any], call_id: str) -> Accepted:
-        batch_id = batch.get("id")
-        if not (isinstance(batch_id, str) and _ID.fullmatch(batch_id)):
-            raise BadAnswer("OpenAI's answer names no batch.", provider="openai", charged="unknown")
+        batch_id = str(batch["id"])
         url = f"{self._base_url}/batches/{batch_id}"
         # The URL is for those who read the journal; what is asked is made of the id, so that the key stays at home.
         return Accepted(request_id=batch_id, handle={"batch": batch_id, "batch_url": url, "call_id": call_id})
@@ -158,15 +156,15 @@ class Batches:
         until, pause, troubles = self._http.clock() + WINDOW_S + GRACE_S, FIRST_S, 0
         while self._http.clock() < until:
             reply = await self._look(accepted)
-            troubles = troubles + 1 if reply is None or passing(reply) else 0
-            if reply is not None and reply.status == 200:
-                batch = _object(reply)
-                if batch.get("status") in _OVER:
-                    return batch
-                if batch.get("status") == "failed":
-                    raise ProviderRefused(f"OpenAI refuses the batch: {_why(batch)}", **_told(accepted, "no"))
-            elif reply is not None and not troubles:
+            batch = _object(reply) if reply is not None and reply.status == 200 else {}
+            status = _status(batch)
+            if status in _OVER:
+                return batch
+            if status == "failed":
+                raise ProviderRefused(f"OpenAI refuses the batch: {_why(batch)}", **_told(accepted, "no"))
+            if reply is not None and reply.status != 200 and not passing(reply):
                 raise VENDOR.lost_track(reply, accepted.request_id, "batch")
+            troubles = 0 if status else troubles + 1
             if troubles > _MOST_TROUBLES:
                 break
             await self._http.sleep(pause)
@@ -190,7 +188,7 @@ class Batches:
             return None
 
     async def _row(self, batch: Mapping[str, Any], accepted: Accepted) -> Mapping[str, Any] | None:
-        """Our line's answer, wherever it was written."""
+        """Our line's answer, wherever it was written; None where the batch ended before it was come to."""
         for name in ("output_file_id", "error_file_id"):
             file_id = batch.get(name)
             if not (isinstance(file_id, str) and _ID.fullmatch(file_id)):
@@ -203,7 +201,7 @@ class Batches:
                 )
             for row in _rows(reply.body):
                 if row.get("custom_id") == accepted.handle.get("call_id"):
-                    return row
+                    return None if _undone(row) else row
         return None
 
     async def _asked(self, method: str, path: str, accepted: Accepted) -> Reply:
@@ -240,6 +238,13 @@ def _answer(model: Model, row: Mapping[str, Any], accepted: Accepted) -> Answer:
     return replace(answer_of(unpriced, reply, request_id, vendor=VENDOR, refusal=refusal), charge_microusd=None)
 
 
+def _undone(row: Mapping[str, Any]) -> bool:
+    """Whether this only says that the line was never worked on, which costs nothing."""
+    error = row.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return row.get("response") is None and code in ("batch_expired", "batch_cancelled")
+
+
 def _rows(data: bytes) -> Iterator[Mapping[str, Any]]:
     for text in data.splitlines():
         try:
@@ -255,6 +260,26 @@ def _object(reply: Reply) -> Mapping[str, Any]:
         return reply.json()
     except ValueError:
         return {}
+
+
+def _status(batch: Mapping[str, Any]) -> str:
+    """The batch's state; empty where what was answered is no batch."""
+    status = batch.get("status")
+    return status if isinstance(status, str) else ""
+
+
+def _is_named(batch: Mapping[str, Any]) -> bool:
+    return _ID.fullmatch(str(batch.get("id") or "")) is not None
+
+
+def _nameless() -> BadAnswer:
+    return BadAnswer("OpenAI's answer names no batch.", provider="openai", charged="unknown")
+
+
+def _call_of(batch: Mapping[str, Any]) -> Any:
+    """Our id of the call that the batch was made for."""
+    metadata = batch.get("metadata")
+    return metadata.get(_CALL) if isinstance(metadata, dict) else None
 
 
 def _why(batch: Mapping[str, Any]) -> str:

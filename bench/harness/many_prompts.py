@@ -8,7 +8,7 @@ import sys
 
 from mintmark import config
 from mintmark.cli import garbage
-from mintmark.cli.worker import open_runner
+from mintmark.cli.light_worker import open_runner
 
 
 async def serve(max_prompts: int) -> None:

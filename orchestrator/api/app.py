@@ -19,6 +19,7 @@ from . import (
     routes_keys,
     routes_queue,
     routes_runs,
+    routes_workers,
     routes_workflows,
 )
 from .call import INTAKE, REPEATS
@@ -45,6 +46,7 @@ _FILES = (
     routes_books,
     routes_keys,
     routes_queue,
+    routes_workers,
     openai_images,
     openai_about,
     routes_about,

@@ -1,4 +1,4 @@
-"""What there is, who works, and what it costs: models, workers, usage, budgets, the audit log."""
+"""What there is and what it costs: models, usage, budgets, the audit log."""
 
 from __future__ import annotations
 
@@ -54,39 +54,6 @@ class ModelsQuery(Query):
     provider: str | None = Field(default=None, max_length=40)
     cursor: NameCursor | None = Field(default=None, description="`next` of the page before.")
     limit: int = Field(default=LIMIT, ge=1, le=MOST, description="How many on a page.")
-
-
-class DeviceView(View):
-    """A device that a worker computes on."""
-
-    name: str
-    type: str
-    vram_total: int | None
-    vram_free: int | None
-    load: float | None
-
-
-class WorkerView(View):
-    """A worker."""
-
-    name: str
-    state: Literal["starting", "up", "down", "refused"]
-    kind: str | None
-    lanes: list[str]
-    capacity: int
-    running: int
-    mode: str | None
-    pack_version: str | None
-    providers: list[str]
-    devices: list[DeviceView]
-    models_in_memory: list[str]
-    problem: str | None
-
-
-class Workers(View):
-    """All of them."""
-
-    workers: list[WorkerView]
 
 
 class UsageLine(View):
@@ -198,36 +165,6 @@ def _model(model: Any, *, here: bool) -> ModelView:
         lifecycle=told["lifecycle"],
         note=model.note,
         **{name: told[name] for name in named},
-    )
-
-
-@routes.get(
-    "/v1/workers",
-    "List workers",
-    scope="read",
-    answers=(Answer(status=200, description="All of them.", model=Workers),),
-)
-async def list_workers(call: Call[None, NoQuery]) -> Reply:
-    """What each last said of itself."""
-    return Reply(200, Workers(workers=[_worker(worker) for worker in call.service.dispatcher.workers]))
-
-
-def _worker(worker: Any) -> WorkerView:
-    health = worker.health
-    devices = [DeviceView(**device.model_dump()) for device in health.devices] if health else []
-    return WorkerView(
-        name=worker.name,
-        state=worker.state,
-        kind=health.kind if health else None,
-        lanes=list(worker.lanes),
-        capacity=worker.capacity,
-        running=worker.running,
-        mode=health.mode if health else None,
-        pack_version=health.pack_version if health else None,
-        providers=list(health.providers) if health else [],
-        devices=devices,
-        models_in_memory=list(health.models_in_memory) if health else [],
-        problem=worker.problem.message if worker.problem else None,
     )
 
 

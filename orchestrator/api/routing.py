@@ -77,6 +77,7 @@ PATHS: Mapping[str, Parameter] = {
     "digest": Parameter("SHA-256 of the content, in lower-case hex.", "^[0-9a-f]{64}$"),
     "key_id": Parameter("The key's id.", "^[A-Za-z0-9_-]{1,64}$"),
     "delivery_id": Parameter("The delivery.", "^[A-Za-z0-9_-]{1,64}$"),
+    "worker": Parameter("The worker.", r"^[A-Za-z0-9._:/@\[\]-]{1,300}$", "gpu-1"),
     "file": Parameter("The file's name.", r"^[A-Za-z0-9-]{1,40}\.[a-z]{2,4}$", "page.js"),
     "model": Parameter("The model.", r"^[A-Za-z0-9._:@/-]{1,128}$", "gpt-image-2"),
 }
@@ -191,6 +192,10 @@ class Routes:
         if about.get("creates"):
             about["headers"] = (*about.get("headers", ()), IDEMPOTENCY_KEY)
         return self._declare("POST", path, summary, about)
+
+    def patch(self, path: str, summary: str, **about: Any) -> Callable[[Handler], Handler]:
+        """Declare a PATCH."""
+        return self._declare("PATCH", path, summary, about)
 
     def delete(self, path: str, summary: str, **about: Any) -> Callable[[Handler], Handler]:
         """Declare a DELETE."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -189,7 +189,9 @@ class Run:
         report = await settle_well(self._booking, attempt, history)
         self._well = True
         self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
-        files = await self._kit.delivery.bring(self._worker.link, history, report, attempt.context, workflow)
+        files = await self._patiently(
+            lambda: self._kit.delivery.bring(self._worker.link, history, report, attempt.context, workflow)
+        )
         receipts = report.receipts
         if self._resumed or self.job.attempt > 1:
             receipts = await self._kit.block(self._money.receipts)  # what was tried before has its price, too
@@ -202,6 +204,17 @@ class Run:
         metrics = self._metrics(prepared)
         ending = Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=metrics)
         return self._kit.jobs.end(self.lease, ending)
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What was paid for is fetched, however long its worker takes to answer again, within limits."""
+        until = time.monotonic() + GIVE_UP_S
+        while True:
+            try:
+                return await ask()
+            except WorkerUnreachable:
+                if time.monotonic() > until:
+                    raise
+            await asyncio.sleep(SETTLE_AGAIN_S)
 
     async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
         images = await self._kit.block(self._images) if self.job.ordered.images else {}

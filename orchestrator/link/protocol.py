@@ -116,8 +116,8 @@ def prompt_of(message: Mapping[str, Any]) -> str | None:
 
 def _told(message: Mapping[str, Any] | str) -> tuple[str, dict[str, Any]] | None:
     try:
-        message = json.loads(message) if isinstance(message, str) else message
-        kind, data = message["type"], message["data"]
+        told: Any = json.loads(message) if isinstance(message, str) else message
+        kind, data = told["type"], told["data"]
     except (ValueError, KeyError, TypeError):
         return None
     return (kind, data) if isinstance(kind, str) and isinstance(data, dict) else None

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from mintmark import config
-from mintmark.cli.worker import open_runner
+from mintmark.cli.light_worker import open_runner
 from mintmark.runner import Runner, surface
 from mintmark.sandbox import Sandbox
 

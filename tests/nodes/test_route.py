@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mintmark.cli.worker import open_runner
+from mintmark.cli.light_worker import open_runner
 from mintmark.config import load
 from mintmark.generation.context import LINK, JobContext, JobReport, WorkerHealth
 

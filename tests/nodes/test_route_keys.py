@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mintmark.cli.worker import open_runner
+from mintmark.cli.light_worker import open_runner
 from mintmark.config import load
 from mintmark.providers.catalog import rows
 from mintmark.providers.keyring_store import KeyringStore

@@ -92,3 +92,9 @@ def test_filters_hold_together() -> None:
     assert found
     assert {(each.provider, each.family) for each in found} == {("bfl", "open-weight")}
     assert all("edit" in each.tasks for each in found)
+
+
+def test_a_batch_is_had_only_where_the_vendor_offers_one() -> None:
+    assert fits(Catalog.load().known("openai/gpt-image-2"), delivery="batch")
+    assert not fits(ONE, delivery="batch")
+    assert fits(ONE, delivery="now")

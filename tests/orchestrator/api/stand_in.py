@@ -20,6 +20,7 @@ from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.api.app import build_app
 from mintmark.orchestrator.api.connections import Runner
 from mintmark.orchestrator.dispatch.news import JobChanged, News
+from mintmark.orchestrator.fleet.registry import Registry
 from mintmark.orchestrator.jobs.base import Accepted, Idempotency
 from mintmark.orchestrator.jobs.job import Ending, Job, Made, Metrics, Ordered
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
@@ -75,6 +76,7 @@ class StandIn:
             counts=lambda: self.jobs.counts(), workers=list, waiting_since=lambda: self.jobs.waiting_since()
         )
         self.jobs = SqlJobStore(self.ledger, outbox=all_of(self.access.on_job, outbox), ended=self.meters.ended)
+        self.fleet = Registry(self.ledger.store)
         self.releases = Releases(self.ledger.store, Library())
         self.assets = FolderAssets(folder / "assets")
         self.thumbnails = Thumbnails(folder / "thumbnails", self.assets)
@@ -84,6 +86,9 @@ class StandIn:
         self.dispatcher = NoWorkers(self.jobs, self.news)
         self.webhooks = Webhooks(self.ledger.store)
         self.threads = ThreadPoolExecutor(8)
+
+    def worker_log(self, name: str) -> Path | None:
+        return None
 
     def forget_assets(self, digests: list[str]) -> None:
         for digest in digests:

@@ -8,7 +8,6 @@ from mintmark.metering.ledger import Account, Posting
 from mintmark.providers.models import Catalog
 
 from .stand_in import House
-from .test_workflows import FakeWorker
 
 
 def bearer(house: House, *scopes: str, project: str = "acme", user: str = "mia") -> dict[str, str]:
@@ -26,13 +25,6 @@ async def test_models_are_listed_with_price_and_limits_in_pages(house: House) ->
     _, page, _ = await house.ask("GET", "/v1/models?task=upscale&provider=fal")
     assert page["models"] and all("upscale" in each["tasks"] and each["here"] for each in page["models"])
     assert set(names) <= {each.name for each in Catalog.load().list()}
-
-
-async def test_workers_tell_what_they_last_said(house: House) -> None:
-    house.service.dispatcher.workers.append(FakeWorker({}, state="starting", lanes=()))
-    _, found, _ = await house.ask("GET", "/v1/workers")
-    (worker,) = found["workers"]
-    assert (worker["name"], worker["state"], worker["kind"], worker["devices"]) == ("one", "starting", None, [])
 
 
 def spend(house: House, project: str, microusd: int) -> None:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mintmark.clock import utc_now
-from mintmark.errors import NodeFailed
+from mintmark.errors import NodeFailed, WorkerUnreachable
 from mintmark.generation.context import Receipt
+from mintmark.orchestrator.dispatch import run
 from mintmark.orchestrator.dispatch.news import JobChanged, Progressed
 from mintmark.orchestrator.dispatch.run import Run, Stop, is_paid
 from mintmark.orchestrator.jobs.job import Job
@@ -75,6 +77,25 @@ async def test_a_worker_that_was_too_small_is_named_where_there_is_no_larger_one
     assert job.failure is not None and job.failure.code == "node_failed"
     [worker] = house.service.workers
     assert job.failure.hint.startswith(f"{worker.name} ran out of memory, and no worker with more is there")
+
+
+async def test_what_is_paid_for_is_fetched_though_its_worker_was_away_a_while(
+    house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = house.service.dispatcher._kit.delivery
+    bring, away = delivery.bring, 3
+
+    async def patchy(*given: Any) -> Any:
+        nonlocal away
+        away -= 1
+        if away >= 0:
+            raise WorkerUnreachable("The worker broke off.")
+        return await bring(*given)
+
+    monkeypatch.setattr(delivery, "bring", patchy)
+    monkeypatch.setattr(run, "SETTLE_AGAIN_S", 0.0)
+    job = await house.run()
+    assert (job.state, job.attempt, away) == (State.SUCCEEDED, 1, -1)
 
 
 async def test_a_running_job_that_is_canceled_stops_and_gives_its_money_back(slow: ServiceHouse) -> None:

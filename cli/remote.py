@@ -1,0 +1,31 @@
+"""Commands that ask the running service: where it is and the key that opens it are the Python client's settings."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+
+def ask(method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+    """The answer's JSON. Raises what the service says is wrong, and ServiceUnreachable."""
+    return asyncio.run(_ask(method, path, body, query))
+
+
+async def _ask(method: str, path: str, body: Any, query: Mapping[str, str] | None) -> Any:
+    from .. import config
+    from ..client.transport import Transport
+    from ..config.client import ClientSettings
+
+    found = config.load_section(ClientSettings, config.sources())
+    # A line that breaks is tried again, and must add nothing twice.
+    headers = {"Idempotency-Key": str(uuid.uuid4())} if method == "POST" else {}
+    async with Transport(found.url, found.api_key) as line:
+        return await line.json(method, path, body, headers=headers, query=query)
+
+
+def part(name: str) -> str:
+    """A name as a part of a path."""
+    return quote(name, safe="")

@@ -1,0 +1,209 @@
+"""Workers, for those who watch and for admins: listed, added, drained, resumed, described, removed; their logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ...errors import FileMissing, InvalidInput, NotFound, WrongState
+from ..fleet.checking import MOST_HOUR, MOST_LABELS, NAME, WORD
+from .call import Call, Reply
+from .routing import LOCATION, REPLAYED, Answer, NoQuery, Routes
+from .shapes import Address, Body, Query
+from .worker_views import WorkerDetail, WorkerLog, Workers, WorkerView, detail, entry_view, worker_view
+
+routes = Routes("workers")
+
+LOG_BYTES = 256 * 1024
+"""What is read of a log's end at most."""
+
+Word = Annotated[str, Field(pattern=WORD)]
+Labels = Annotated[list[Word], Field(max_length=MOST_LABELS)]
+Hour = Annotated[int, Field(ge=0, le=MOST_HOUR)] | None
+
+
+class NewWorker(Body):
+    """A worker that is to be added: a running ComfyUI with the node pack, or a runner."""
+
+    url: Address = Field(description="Where it is; a private address may be.")
+    name: Annotated[str, Field(pattern=NAME)] | None = Field(
+        default=None, description="What it is called; made of host and port where left out."
+    )
+    labels: Labels = Field(default=[])
+    region: Word | None = None
+    hour_microusd: Hour = Field(default=None, description="What an hour of it costs, in micro-dollars.")
+
+
+class WorkerChange(Body):
+    """What is to be different; what is left out stays."""
+
+    state: Literal["up", "draining"] | None = Field(
+        default=None, description="`draining`: it gets no more jobs. `up`: it does, whatever was against it."
+    )
+    labels: Labels | None = None
+    region: Word | None = None
+    hour_microusd: Hour = None
+
+
+class LogQuery(Query):
+    """How much of it."""
+
+    lines: int = Field(default=100, ge=1, le=2000, description="How many lines, from the end.")
+
+
+LINKS = {"worker": "$response.body#/name"}
+ONE = Answer(status=200, description="The worker.", model=WorkerView)
+
+
+@routes.get(
+    "/v1/workers",
+    "List workers",
+    scope="read",
+    answers=(Answer(status=200, description="All of them.", model=Workers),),
+)
+async def list_workers(call: Call[None, NoQuery]) -> Reply:
+    """What each last said of itself, and how it stands with this service."""
+    return Reply(200, Workers(workers=list((await _views(call)).values())))
+
+
+@routes.get(
+    "/v1/workers/{worker}",
+    "Show a worker",
+    scope="read",
+    answers=(Answer(status=200, description="The worker.", model=WorkerDetail),),
+)
+async def show_worker(call: Call[None, NoQuery]) -> Reply:
+    """With its node classes, versions and model files. A name that is a URL is percent-encoded."""
+    view = await _view(call)
+    return Reply(200, detail(view, _used(call, view.name)))
+
+
+@routes.post(
+    "/v1/workers",
+    "Add a worker",
+    scope="admin",
+    body=NewWorker,
+    answers=(Answer(status=201, description="Added.", model=WorkerView, headers=(LOCATION, REPLAYED), links=LINKS),),
+    creates=True,
+)
+async def add_worker(call: Call[NewWorker, NoQuery]) -> Reply:
+    """Every service on the database uses it from now on, without a restart. It is trusted with the content of jobs, and
+    with the worker's token where one is set."""
+
+    async def work() -> Reply:
+        body, service = call.body, call.service
+        entry = await call.block(
+            service.fleet.add,
+            body.url,
+            name=body.name,
+            labels=body.labels,
+            region=body.region,
+            hour_microusd=body.hour_microusd,
+            taken={each.link.url: each.name for each in service.dispatcher.workers},
+            actor=call.caller.name,
+        )
+        return Reply(201, entry_view(entry), {"Location": f"/v1/workers/{entry.name}"})
+
+    return await call.repeats.once(call.idempotency, work)
+
+
+@routes.patch(
+    "/v1/workers/{worker}", "Change a worker", scope="admin", body=WorkerChange, answers=(ONE,), problems=(409,)
+)
+async def change_worker(call: Call[WorkerChange, NoQuery]) -> Reply:
+    """Drain it: what runs goes on to its end, what it has not begun is given back. Resume it, also from quarantine. Or
+    describe it anew."""
+    view, fleet = await _view(call), call.service.fleet
+    changes: dict[str, Any] = call.body.model_dump(exclude_unset=True)
+    state = changes.pop("state", None)
+    if changes.get("labels", ()) is None:
+        raise InvalidInput("labels: a list, which may be empty.", field="labels")
+    if changes:
+        _must_be_added(view, "What its settings say of it stands there.")
+        await call.block(fleet.describe, view.name, changes, actor=call.caller.name)
+    if state is not None:
+        await call.block(fleet.order, view.name, state, actor=call.caller.name)
+    entry = await call.block(fleet.get, view.name)
+    worker = _used(call, view.name)
+    if worker is None:
+        return Reply(200, entry_view(entry) if entry is not None else view)
+    worker.obey(entry)
+    call.service.news.wake()
+    return Reply(200, worker_view(worker))
+
+
+@routes.delete(
+    "/v1/workers/{worker}",
+    "Remove a worker",
+    scope="admin",
+    answers=(Answer(status=204, description="It is no worker any more."),),
+    problems=(409,),
+)
+async def remove_worker(call: Call[None, NoQuery]) -> Reply:
+    """One that was added, once it is drained and its jobs are over."""
+    view = await _view(call)
+    _must_be_added(view, "Take it out of the settings, or drain it.")
+    await call.block(call.service.fleet.remove, view.name, actor=call.caller.name)
+    return Reply(204)
+
+
+@routes.get(
+    "/v1/workers/{worker}/logs",
+    "Read a worker's log",
+    scope="admin",
+    query=LogQuery,
+    answers=(Answer(status=200, description="Its end.", model=WorkerLog),),
+    problems=(409,),
+)
+async def read_worker_log(call: Call[None, LogQuery]) -> Reply:
+    """Of a runner that this service started. Any other worker keeps its log where it runs."""
+    view = await _view(call)
+    file = call.service.worker_log(view.name)
+    if file is None:
+        raise WrongState(
+            f"{view.name} was not started by this service, so its log is on its own machine.",
+            hint=f"Look there, at {view.url}: ComfyUI writes to its console and, where told, to a file.",
+        )
+    return Reply(200, WorkerLog(name=view.name, lines=await call.block(_tail, file, call.query.lines)))
+
+
+# -- within -----------------------------------------------------------------------------------------------------------
+
+
+async def _views(call: Call[Any, Any]) -> dict[str, WorkerView]:
+    """All that are used here, and those that were added and are not yet."""
+    found = {each.name: worker_view(each) for each in call.service.dispatcher.workers}
+    read = await call.block(call.service.fleet.read)
+    used = {view.url for view in found.values()}
+    for entry in read[1] if read else ():
+        if entry.url is not None and entry.name not in found and entry.url not in used:
+            found[entry.name] = entry_view(entry)
+    return found
+
+
+async def _view(call: Call[Any, Any]) -> WorkerView:
+    name = call.path["worker"]
+    if (view := (await _views(call)).get(name)) is None:
+        raise NotFound(f"There is no worker {name[:200]!r}.", hint="GET /v1/workers lists them.")
+    return view
+
+
+def _used(call: Call[Any, Any], name: str) -> Any:
+    return next((each for each in call.service.dispatcher.workers if each.name == name), None)
+
+
+def _must_be_added(view: WorkerView, hint: str) -> None:
+    if view.source != "added":
+        whose = "a runner of the service" if view.source == "own" else "named by the service's settings"
+        raise WrongState(f"{view.name} is {whose}.", hint=hint)
+
+
+def _tail(file: Path, lines: int) -> list[str]:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(max(0, file.stat().st_size - LOG_BYTES))
+            return opened.read().decode("utf-8", "replace").splitlines()[-lines:]
+    except OSError as exc:
+        raise FileMissing("It has not written a log yet.") from exc

@@ -1,0 +1,150 @@
+"""A worker as the API tells it. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from ..fleet.capabilities import packs_of
+from .shapes import View
+
+if TYPE_CHECKING:
+    from ..dispatch.worker import Worker
+    from ..fleet.entries import Entry
+
+
+class DeviceView(View):
+    """A device that a worker computes on."""
+
+    name: str
+    type: str
+    vram_total: int | None
+    vram_free: int | None
+    load: float | None
+
+
+class WorkerView(View):
+    """A worker."""
+
+    name: str
+    url: str
+    source: Literal["own", "settings", "added"] = Field(
+        description="A runner of the service, named by its settings, or added while it runs."
+    )
+    state: Literal["starting", "up", "down", "refused"] = Field(description="Whether it answers, and may be used.")
+    standing: Literal["up", "draining", "quarantined", "probation"] = Field(
+        description="Whether it gets jobs: as many as it can have, none, none for a while, or one at a time."
+    )
+    why: str = Field(description="Why it gets none or fewer; empty where it gets all that it can.")
+    until: datetime | None = Field(description="In quarantine at least until then.")
+    kind: str | None
+    lanes: list[str]
+    capacity: int
+    running: int
+    mode: str | None
+    pack_version: str | None
+    providers: list[str]
+    devices: list[DeviceView]
+    models_in_memory: list[str]
+    problem: str | None
+    labels: list[str]
+    region: str | None
+    hour_microusd: int | None = Field(description="What an hour of it costs, in micro-dollars.")
+    added_at: datetime | None
+
+
+class WorkerDetail(WorkerView):
+    """A worker with all that it has."""
+
+    comfyui_version: str | None
+    system: str | None = Field(description="Its operating system.")
+    packs: list[str] = Field(description="The folders of the node packs that its nodes come from.")
+    node_classes: list[str]
+    models: dict[str, dict[str, int | None]] = Field(
+        description="Model files by folder, with their sizes in bytes where it tells them."
+    )
+
+
+class Workers(View):
+    """All of them."""
+
+    workers: list[WorkerView]
+
+
+class WorkerLog(View):
+    """The end of a worker's log."""
+
+    name: str
+    lines: list[str]
+
+
+def worker_view(worker: Worker) -> WorkerView:
+    """One that this service uses."""
+    health, stands, entry = worker.health, worker.care.standing, worker.entry
+    added = entry if entry is not None and entry.url is not None else None
+    return WorkerView(
+        name=worker.name,
+        url=worker.link.url,
+        source=worker.source,
+        state=worker.state,
+        standing=stands.told,
+        why=worker.why,
+        until=stands.until if stands.told == "quarantined" else None,
+        kind=health.kind if health else None,
+        lanes=list(worker.lanes),
+        capacity=worker.capacity,
+        running=worker.running,
+        mode=health.mode if health else None,
+        pack_version=health.pack_version if health else None,
+        providers=list(health.providers) if health else [],
+        devices=[DeviceView(**device.model_dump()) for device in health.devices] if health else [],
+        models_in_memory=list(health.models_in_memory) if health else [],
+        problem=worker.problem.message if worker.problem else None,
+        labels=sorted(entry.labels) if entry else [],
+        region=entry.region if entry else None,
+        hour_microusd=entry.hour_microusd if entry else None,
+        added_at=added.added_at if added else None,
+    )
+
+
+def entry_view(entry: Entry) -> WorkerView:
+    """One that was added just now, and that nobody has asked anything yet."""
+    return WorkerView(
+        name=entry.name,
+        url=str(entry.url),
+        source="added",
+        state="starting",
+        standing=entry.state,
+        why="has not answered yet",
+        until=entry.until,
+        kind=None,
+        lanes=[],
+        capacity=0,
+        running=0,
+        mode=None,
+        pack_version=None,
+        providers=[],
+        devices=[],
+        models_in_memory=[],
+        problem=None,
+        labels=sorted(entry.labels),
+        region=entry.region,
+        hour_microusd=entry.hour_microusd,
+        added_at=entry.added_at,
+    )
+
+
+def detail(view: WorkerView, worker: Worker | None) -> WorkerDetail:
+    """The same with all that it has."""
+    info = worker.object_info if worker else {}
+    told = worker.capabilities if worker else None
+    return WorkerDetail(
+        **view.model_dump(),
+        comfyui_version=told.comfyui_version if told else None,
+        system=told.system if told else None,
+        packs=packs_of(info),
+        node_classes=sorted(info),
+        models={folder: dict(files) for folder, files in told.folders.items()} if told else {},
+    )
