@@ -30,9 +30,11 @@ async def open_runner(
     worker.configure(settings)
     folder = base_dir or settings.books_dir / "runner"
     at_once = max_prompts or DEFAULT_PROMPTS
-    try:
-        async with Runner(port=port, host=host, base_dir=folder, db=db, max_prompts=at_once, torch=torch) as runner:
+    async with Runner(port=port, host=host, base_dir=folder, db=db, max_prompts=at_once, torch=torch) as runner:
+        try:
             yield runner
-    finally:
-        # Last: what the runner stops on its way out still hears what came of the calls that it has sent.
-        await worker.current().close()
+        finally:
+            runner.leave()
+            # Before the prompts: interrupted, they would cancel their calls, which would then be asked once more. So
+            # the calls stay with their providers, and the next start takes them up.
+            await worker.current().close()

@@ -53,6 +53,10 @@ class Caller:
     _resuming: dict[str, asyncio.Task[Call]] = field(default_factory=dict)
     _parting: set[str] = field(default_factory=set)
     """Those of ``_resuming`` whose job was canceled: nobody waits for their images."""
+    _days: set[str] = field(default_factory=set)
+    """Those of ``_resuming`` that may take a day."""
+    _left: frozenset[str] = frozenset()
+    """Those of them that are the next process's, since this one ends."""
     _making: set[str] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -158,7 +162,7 @@ class Caller:
     def _model_of(self, call: Call) -> Model:
         """The model at the price that the call was asked at."""
         model = self.catalog.known(call.model)
-        if call.parameters.get(DELIVERY) != "batch" or model.batch is None:
+        if not _is_batch(call) or model.batch is None:
             return model
         return model.model_copy(update={"price": model.batch.price})
 
@@ -181,6 +185,8 @@ class Caller:
                 raise charge_unknown(after) from exc
             raise
         except asyncio.CancelledError as exc:
+            if call.call_id in self._left:
+                raise
             await to_the_end(asyncio.ensure_future(self._seen_off(provider, model, call, exc.__cause__)))
             raise
         except BaseException:
@@ -255,6 +261,8 @@ class Caller:
             elif self.own_sandbox and not self._is_at(self.own_sandbox, call):
                 await self._outcomes.move(call, "released", reason="its sandbox is gone")
             elif call.state == "accepted":
+                if _is_batch(call):
+                    self._days.add(call.call_id)
                 self._resuming[call.call_id] = asyncio.create_task(self._recover(call), name=f"resume {call.call_id}")
             else:
                 await self._outcomes.move(call, "unknown", reason="the process died while asking")
@@ -274,9 +282,11 @@ class Caller:
         return await self._now(call)
 
     async def close(self) -> None:
-        """Wait for calls being seen to the end and resumed, then let go. What is left, the next start decides."""
+        """Wait for calls being seen to the end and resumed, then let go. What is left, the next start decides: batches,
+        which may take a day, are never waited for."""
         await self._last_words()
-        for call_id in self._parting:
+        self._left = frozenset(self._days & self._resuming.keys())
+        for call_id in self._parting | self._left:
             self._resuming[call_id].cancel()
         resuming = dict(self._resuming)
         ended = await asyncio.gather(*resuming.values(), return_exceptions=True)
@@ -291,6 +301,10 @@ class Caller:
             self._idle.clear()
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), LAST_WORDS_S)
+
+
+def _is_batch(call: Call) -> bool:
+    return call.parameters.get(DELIVERY) == "batch"
 
 
 def _money(call: Call) -> tracing.Facts:

@@ -85,6 +85,7 @@ class Azure(ImagesApi):
                 raise
         # A token may be withdrawn before its end. Nothing was done for it, so a new one is tried, once.
         self._tokens.refused(used)
+        submission.asked = False
         return await super()._sent(prepared, call_id, submission)
 
     def _refusal(self, reply: Reply) -> ProviderError:

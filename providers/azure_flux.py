@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..errors import ImageTooLarge, NotAnImage
 from ..metering.prices import MEGAPIXEL, PerMegapixel, Quantities
 from .azure_errors import BY_KEY, stopped, withheld
 from .azure_place import Resource
@@ -45,8 +46,12 @@ def flux_answer(prepared: Prepared, reply: Reply, request_id: str | None) -> Ans
     image = image_of(first)
     if image is None or image.data is None:
         lacking(BY_KEY, "yes" if meta else "unknown", request_id)
-    drawn = SourceImage(data=image.data, media_type=image.media_type)
-    return Answer(request_id=request_id, images=(image,), usage=_usage(prepared, meta, drawn))
+    try:
+        usage = _usage(prepared, meta, SourceImage(data=image.data, media_type=image.media_type))
+    except (NotAnImage, ImageTooLarge):
+        # It has the beginning and the end of a picture, and nothing to measure.
+        lacking(BY_KEY, "unknown", request_id)
+    return Answer(request_id=request_id, images=(image,), usage=usage)
 
 
 def _usage(prepared: Prepared, meta: Any, image: SourceImage) -> Quantities:

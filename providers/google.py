@@ -97,7 +97,7 @@ class Google(Provider):
             if reply.status == 200:
                 return reply
             if reply.status == 401:
-                self._place.caller.refused()
+                self._place.caller.refused(headers)
             problem = refusal(reply)
         raise problem
 

@@ -15,7 +15,7 @@ from .. import log
 from ..clock import utc_now
 from ..errors import MissingExtra, ProviderAuth, ProviderDown
 from .secret import Secret
-from .tokens import Token, Tokens
+from .tokens import Token, Tokens, token_in
 
 _SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 _USUAL_LIFE_S = 3600.0
@@ -27,8 +27,8 @@ class Caller(Protocol):
     async def headers(self) -> Mapping[str, str]:
         """The headers that prove it. Raises ProviderError where that cannot be had; nothing was asked then."""
 
-    def refused(self) -> None:
-        """Google did not take them."""
+    def refused(self, headers: Mapping[str, str]) -> None:
+        """Google did not take these."""
 
 
 class KeyCaller:
@@ -40,7 +40,7 @@ class KeyCaller:
     async def headers(self) -> Mapping[str, str]:
         return {"x-goog-api-key": self._key.reveal()}
 
-    def refused(self) -> None:
+    def refused(self, headers: Mapping[str, str]) -> None:
         """A key stays what it is."""
 
 
@@ -52,19 +52,16 @@ class AccountCaller:
         self._find = find or _application_default
         self._credentials: Any = None
         self._tokens = Tokens(self._fetch)
-        self._last: Secret | None = None
         _installed()
 
     async def headers(self) -> Mapping[str, str]:
-        self._last = await self._tokens.get()
-        headers = {"Authorization": f"Bearer {self._last.reveal()}"}
+        headers = await self._tokens.headers()
         # Whose quota a person's own login uses; the official SDK sends it too.
         quota = getattr(self._credentials, "quota_project_id", None)
         return {**headers, "x-goog-user-project": str(quota)} if quota else headers
 
-    def refused(self) -> None:
-        if self._last is not None:
-            self._tokens.refused(self._last)
+    def refused(self, headers: Mapping[str, str]) -> None:
+        self._tokens.refused(Secret(headers["Authorization"].removeprefix("Bearer ")))
 
     async def _fetch(self) -> Token:
         return await asyncio.to_thread(self._refreshed)
@@ -83,12 +80,14 @@ class AccountCaller:
                 f"Google gave no access token ({_said(exc)}).", provider="google", charged="no"
             ) from None
         except exceptions.GoogleAuthError as exc:
-            raise ProviderAuth(
-                f"Google gave no access token ({_said(exc)}).",
-                hint="Check the account: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS.",
-                provider="google",
-            ) from None
-        return Token(value=Secret(str(self._credentials.token)), expires_in_s=_life(self._credentials.expiry))
+            raise _refused(_said(exc)) from None
+        except (OSError, ValueError) as exc:
+            # A file that cannot be read, or is none. By its name alone: its text may quote what stands there.
+            raise _refused(type(exc).__name__) from None
+        told = {"access_token": self._credentials.token, "expires_in": _life(self._credentials.expiry)}
+        if (token := token_in(told)) is None:
+            raise _refused("none that could be sent")
+        return token
 
 
 def _installed() -> None:
@@ -106,6 +105,14 @@ def _application_default() -> Any:
 
     credentials, _ = google.auth.default(scopes=list(_SCOPES))
     return credentials
+
+
+def _refused(why: str) -> ProviderAuth:
+    return ProviderAuth(
+        f"Google gave no access token ({why}).",
+        hint="Check the account: gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS.",
+        provider="google",
+    )
 
 
 def _life(expiry: Any) -> float:

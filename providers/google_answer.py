@@ -99,7 +99,8 @@ def _no_image(
     said = " ".join(str(part["text"]).strip() for part in shown if part.get("text"))
     message = str(candidates[0].get("finishMessage") or "") if candidates else ""
     charged: Charged = "yes" if paid is not None else "unknown"
-    if _FREE in message or _FREE in said:
+    # What the model says does not count: anybody's prompt can make it say that it is free.
+    if _FREE in message:
         charged, paid = "no", None
     if reason in _BLOCKS:
         _blocked(": ".join(word for word in (reason, message, said) if word), charged, request_id, paid)

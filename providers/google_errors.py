@@ -29,7 +29,7 @@ _NOTHING_AT_ALL = re.compile(r"\blimit: 0\b")
 """A quota of zero: the project pays for nothing, and waiting does not mend it."""
 _FILTERED = re.compile(r"Responsible AI practices|Support codes?:")
 """Imagen's words for a prompt that its filter stopped."""
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
+_DURATION = re.compile(r"(\d{1,9}(?:\.\d+)?)s")
 
 
 def refusal(reply: Reply, vendor: Vendor = VENDOR) -> ProviderError:

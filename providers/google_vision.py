@@ -53,7 +53,7 @@ class VisionClient:
             else:
                 problem = refusal(reply, _VENDOR)
                 if reply.status == 401:
-                    self._caller.refused()
+                    self._caller.refused(headers)
         problem.charged = "no"
         raise problem
 

@@ -165,7 +165,7 @@ class Prompts:
         except Exception as error:
             logger.exception("prompt %s met a defect", prompt.prompt_id, extra=log.action("prompt_defect"))
             ending = _defect(prompt, error)
-        if self.closed and self._archive is not None and ending.outcome == "interrupted":
+        if self.closed and self._archive is not None and ending.outcome != "success":
             return  # the stop ended it, nobody else: it is run again
         await self._finish(prompt, ending, run.uis if run is not None else {})
 

@@ -96,7 +96,7 @@ def tokens_of(
 def price_of(model: ImageModel, usage: dict[str, Any], divided_by: int = 1) -> int:
     """What a call costs, in micro-dollars, rounded half up once; a batch's line costs half."""
     details = usage["input_tokens_details"]
-    tenths = (
+    tenths: int = (
         details["text_tokens"] * model.text_in
         + details["image_tokens"] * model.image_in
         + usage["output_tokens"] * model.image_out

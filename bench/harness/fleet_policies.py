@@ -147,7 +147,7 @@ class Mintmark(Policy):
     def _want(self, file: str, now: float) -> None:
         if now - self.faded > HALF_LIFE_S:
             self.faded = now
-            self.fleet.wanted = Counter({name: count / 2 for name, count in self.fleet.wanted.items()})  # type: ignore[misc]
+            self.fleet.wanted = Counter({name: count / 2 for name, count in self.fleet.wanted.items()})
         self.fleet.wanted[file] += 1
 
     def _seat(self, worker: Worker) -> Seat:

@@ -129,6 +129,8 @@ async def change_worker(call: Call[WorkerChange, NoQuery]) -> Reply:
     worker = _used(call, view.name)
     if worker is None:
         return Reply(200, entry_view(entry) if entry is not None else view)
+    if state == "up":
+        worker.care.standing.pardon()
     worker.obey(entry)
     call.service.news.wake()
     return Reply(200, worker_view(worker))

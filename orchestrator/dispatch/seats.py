@@ -14,9 +14,9 @@ UNKNOWN = 0
 def seat_of(
     worker: Worker, *, free_at: float = 0.0, claimed: int = 0, inferred: Mapping[str, int] | None = None
 ) -> Seat:
-    """``free_at``: when it takes another job, on the clock of whoever places. ``claimed``: jobs that are on their way to
-    it. ``inferred``: what it must have in memory by what it last ran, the least recently used first, for a worker that
-    does not tell all of it itself."""
+    """``free_at``: when it takes another job, on the clock of whoever places. ``claimed``: jobs on their way to it.
+    ``inferred``: what it must have in memory by what it last ran, the least recently used first, for a worker that does
+    not tell all of it itself."""
     entry, stands = worker.entry, worker.care.standing
     return Seat(
         name=worker.name,

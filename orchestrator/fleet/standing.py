@@ -92,6 +92,11 @@ class Standing:
         self._free()
         return True
 
+    def pardon(self) -> None:
+        """Somebody says that it is well, whatever was against it."""
+        self.strikes, self.struck_at, self.untold = 0, None, False
+        self._free()
+
     # -- what the registry has ----------------------------------------------------------------------------------------
 
     def take(self, entry: Entry | None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from mintmark.errors import ProviderBlocked, ProviderDown, UnsupportedTask
+from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.moderation import policies
 from mintmark.sandbox import Sandbox
 
@@ -94,3 +96,26 @@ async def test_a_batch_that_is_canceled_in_time_costs_nothing(tmp_path: Path) ->
             await asyncio.sleep(0.002)
         assert lab.states() == ["released"]
         assert await lab.bill() == []
+
+
+async def test_a_process_that_ends_leaves_a_batch_that_it_took_up_to_the_next_one(tmp_path: Path) -> None:
+    async with Sandbox(latency_s=30) as sandbox, open_lab(tmp_path / "died", sandbox) as first:
+        task = asyncio.ensure_future(first.generate(first.job(delivery="batch"), MINI))
+        while first.states() != ["accepted"]:
+            await asyncio.sleep(0.002)
+        # A copy has the journal of a process that is no more.
+        shutil.copytree(tmp_path / "died", tmp_path / "heir")
+        async with open_lab(tmp_path / "heir", sandbox) as heir:
+            assert heir.states() == ["accepted"]
+            while not heir.engine._providers:
+                await asyncio.sleep(0.002)
+        journal = SqliteJournal(heir.engine.settings.books_dir)
+        kinds = [entry.kind for entry in journal.since(0)]
+        journal.close()
+        key = {"Authorization": "Bearer sandbox-key"}
+        async with first.session.get(f"{sandbox.url}/openai/v1/batches", headers=key) as reply:
+            batches = (await reply.json())["data"]
+        assert kinds[-1] == "accepted"
+        assert [batch["status"] for batch in batches] in (["validating"], ["in_progress"])
+        task.cancel()
+        await asyncio.wait([task])

@@ -29,6 +29,11 @@ class FakeComfy:
         self.speaks_comfy = True
         self.health: Any = None
         """The JSON of ``GET /mintmark/worker``; None: there is no such route."""
+        self.object_info: dict[str, Any] = {}
+        self.models: dict[str, list[dict[str, Any]]] = {}
+        self.tells_sizes = True
+        """Whether it has the route that tells them."""
+        self.system: dict[str, Any] = {"os": "linux"}
         self.on_prompt: OnPrompt = queue_it
         self.state: dict[str, str] = {}
         self.jobs_status = 200
@@ -59,6 +64,11 @@ class FakeComfy:
         app = web.Application()
         app.router.add_get("/system_stats", self._stats)
         app.router.add_get("/mintmark/worker", self._health)
+        app.router.add_get("/mintmark/journal", self._journal)
+        app.router.add_get("/object_info", self._object_info)
+        app.router.add_get("/{root:models|experiment/models}", self._folders)
+        app.router.add_get("/{root:models|experiment/models}/{folder}", self._files)
+        app.router.add_post("/queue", self._queue)
         app.router.add_post("/prompt", self._prompt)
         app.router.add_get("/prompt", self._remaining)
         app.router.add_get("/api/jobs", self._jobs)
@@ -104,7 +114,30 @@ class FakeComfy:
         return [each for each in self.sockets if not each.closed and each not in self._deaf]
 
     async def _stats(self, request: web.Request) -> web.Response:
-        return web.json_response({"system": {"os": "linux"}, "devices": []} if self.speaks_comfy else {"hello": 1})
+        return web.json_response({"system": self.system, "devices": []} if self.speaks_comfy else {"hello": 1})
+
+    async def _journal(self, request: web.Request) -> web.Response:
+        return web.json_response({"journal_id": "none", "entries": [], "next": int(request.query["since"])})
+
+    async def _object_info(self, request: web.Request) -> web.Response:
+        return web.json_response(self.object_info)
+
+    async def _folders(self, request: web.Request) -> web.Response:
+        if request.match_info["root"] == "models":
+            return web.json_response(list(self.models))
+        told = [{"name": name, "folders": [f"/models/{name}"]} for name in self.models]
+        return web.json_response(told) if self.tells_sizes else web.Response(status=404)
+
+    async def _files(self, request: web.Request) -> web.Response:
+        files = self.models[request.match_info["folder"]]
+        named = request.match_info["root"] == "models"
+        return web.json_response([each["name"] for each in files] if named else files)
+
+    async def _queue(self, request: web.Request) -> web.Response:
+        for job_id in json.loads(await request.read()).get("delete", ()):
+            if self.state.get(job_id) == "pending":
+                del self.state[job_id]
+        return web.Response()
 
     async def _health(self, request: web.Request) -> web.Response:
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":

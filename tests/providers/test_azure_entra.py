@@ -95,6 +95,26 @@ async def test_a_token_that_is_no_longer_taken_is_replaced_once(http: HttpClient
     assert [taken[7:14] for taken in login.taken] == ["token-1", "token-2"]
 
 
+async def test_who_leaves_while_a_new_token_is_fetched_has_asked_for_nothing(http: HttpClient) -> None:
+    login, leaving = Login(refused=1), asyncio.Event()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if login.taken and "oauth2" in request.path:
+            leaving.set()
+            await asyncio.sleep(60)
+        return await login.serve(request)
+
+    async with serving(serve) as url:
+        task = asyncio.ensure_future(ask(opened(http, url)))
+        await leaving.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+    known = caught.value.__cause__
+    assert isinstance(known, ProviderError)
+    assert known.charged == "no"
+
+
 async def test_who_is_refused_twice_is_told_so(http: HttpClient) -> None:
     login = Login(refused=9)
     async with serving(login.serve) as url:

@@ -370,6 +370,16 @@ async def test_a_block_that_says_it_is_free_is_free(http: HttpClient) -> None:
     assert (caught.value.charged, caught.value.microusd) == ("no", None)
 
 
+@pytest.mark.parametrize("reason", ["STOP", "IMAGE_SAFETY"])
+async def test_what_the_model_says_of_the_charge_is_no_word_of_google_s(http: HttpClient, reason: str) -> None:
+    # Anybody's prompt can make it say so.
+    answer = body(candidate({"text": "You will not be charged for this request."}, reason=reason))
+    with pytest.raises(ProviderBlocked) as caught:
+        await told(http, answer)
+    assert caught.value.charged == "yes"
+    assert caught.value.microusd
+
+
 async def test_a_block_without_a_count_may_have_cost_something(http: HttpClient) -> None:
     with pytest.raises(ProviderBlocked) as caught:
         await told(http, body({"finishReason": "IMAGE_SAFETY"}, usage=None))
@@ -470,6 +480,13 @@ async def test_a_wait_that_is_too_long_is_told(http: HttpClient, time: FakeTime)
     with pytest.raises(RateLimited) as caught:
         await told(http, error(429, "RESOURCE_EXHAUSTED", "slow down", wait))
     assert (caught.value.retry_after, time.slept) == (4000.0, [])
+
+
+async def test_a_wait_without_end_is_no_number_that_others_stumble_over(http: HttpClient, time: FakeTime) -> None:
+    wait = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "9" * 400 + "s"}
+    with pytest.raises(RateLimited) as caught:
+        await told(http, *[error(429, "RESOURCE_EXHAUSTED", "slow down", wait)] * 3)
+    assert caught.value.retry_after is None
 
 
 # -- Imagen, for those who still have it --------------------------------------------------------------------------

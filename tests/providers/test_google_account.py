@@ -91,6 +91,25 @@ async def test_without_any_account_it_says_how_to_have_one(tmp_path: Path, monke
     assert "GOOGLE_APPLICATION_CREDENTIALS" in caught.value.hint
 
 
+@pytest.mark.parametrize("problem", [PermissionError(13, "not for you"), ValueError("no such format")])
+async def test_an_account_that_cannot_be_read_costs_nothing(problem: Exception) -> None:
+    def find() -> Any:
+        raise problem
+
+    with pytest.raises(ProviderAuth) as caught:
+        await AccountCaller(find).headers()
+    assert caught.value.charged == "no"
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("token", [None, "", "two\r\nlines"])
+async def test_a_token_that_is_none_is_never_sent(token: Any) -> None:
+    credentials = Counted()
+    credentials.refresh = lambda _: setattr(credentials, "token", token)  # type: ignore[method-assign]
+    with pytest.raises(ProviderAuth, match="no access token"):
+        await AccountCaller(lambda: credentials).headers()
+
+
 class Counted(google.auth.credentials.Credentials):
     """Credentials that give another token each time."""
 
@@ -107,7 +126,7 @@ async def test_a_token_that_google_refuses_is_not_used_again() -> None:
     caller = AccountCaller(Counted)
     first = await caller.headers()
     assert await caller.headers() == first
-    caller.refused()
+    caller.refused(first)
     assert await caller.headers() == {"Authorization": "Bearer ya29.token-2"} != first
 
 

@@ -14,7 +14,7 @@ from mintmark.orchestrator.fleet.entries import Entry
 from mintmark.orchestrator.fleet.registry import Registry
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.tests.orchestrator.databases import KINDS, Open, opened
-from mintmark.tests.orchestrator.made_jobs import ordered
+from mintmark.tests.orchestrator.made_jobs import job
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 
@@ -100,7 +100,7 @@ def test_a_worker_is_removed_once_it_is_drained_and_its_jobs_are_over(database: 
     with pytest.raises(WrongState, match="still takes jobs"):
         registry.remove("one")
     jobs = SqlJobStore(database())
-    jobs.accept(ordered())
+    jobs.accept(job(NOON).ordered)
     [lease] = jobs.claim("me", "one", ["hosted", "gpu"])
     registry.order("one", "draining")
     with pytest.raises(WrongState, match="still has jobs"):

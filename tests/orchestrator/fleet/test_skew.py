@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from mintmark.orchestrator.fleet.skew import is_ours, skew
@@ -13,8 +15,6 @@ from mintmark.workflows.reading import parse
 def pinned(**packs: str) -> WorkflowVersion:
     document = Library(()).resolve("text-to-image").document()
     document["requires"]["packs"] = [{"name": name, "version": version} for name, version in packs.items()]
-    import json
-
     return parse(json.dumps(document), "it")
 
 
@@ -28,7 +28,7 @@ def test_another_version_than_is_pinned_is_named_with_both() -> None:
 
 
 def test_what_fits_and_what_is_not_known_passes() -> None:
-    workflow = pinned(mintmark=">=0.1.0", comfyui=">=0.30", **{"some-pack": "==x" if False else "^9"})
+    workflow = pinned(mintmark=">=0.1.0", comfyui=">=0.30", **{"some-pack": "^9"})
     assert skew(workflow, "0.1.0", "v0.33.0") == []
     assert skew(workflow, None, None) == []
     assert skew(workflow, "dev", "master") == []

@@ -90,6 +90,14 @@ def test_a_long_job_on_probation_sets_it_free_before_it_ends() -> None:
     assert stands.ran(PROBATION_S, after(PROBATION_S))
 
 
+def test_who_is_pardoned_is_free_and_begins_anew() -> None:
+    stands = Standing()
+    for reason in ("memory", "unreachable"):
+        stands.strike(reason, NOON)  # type: ignore[arg-type]
+        stands.pardon()
+        assert (stands.told, stands.untold, stands.strikes) == ("up", False, 0)
+
+
 def test_what_the_registry_says_is_done() -> None:
     stands = Standing()
     stands.take(entry("draining"))

@@ -139,8 +139,10 @@ async def test_a_socket_without_a_word_after_the_prompt_was_posted_is_opened_ane
     task = asyncio.create_task(run(link, job_id, heard))
     await soon(lambda: comfy.sockets_opened == 2)
     assert comfy.sockets[0].closed
+    assert link.deaf_in_a_row == 1
     await comfy.tell("executing", node="1", prompt_id=job_id)
     await soon(lambda: bool(heard))
+    assert link.deaf_in_a_row == 0
     comfy.finish(job_id)
     await task
     assert comfy.most_at_once == 1
