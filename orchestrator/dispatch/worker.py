@@ -147,7 +147,7 @@ class Worker:
 
     async def look(self, mode: Mode) -> bool:
         """Ask how it is; whether it can be used."""
-        used = self.state == "up"
+        used, before = self.state == "up", self._boot_id
         try:
             await self._look(mode)
         except MintmarkError as exc:
@@ -160,6 +160,9 @@ class Worker:
             return False
         self.state, self.problem = "up", None
         self.seen_at = time.monotonic()
+        if used and before != self._boot_id:
+            # It died and was started again between two looks.
+            self.care.looked_ill("unreachable")
         self.care.looked_well()
         return True
 

@@ -10,7 +10,7 @@ State = Literal["up", "draining", "quarantined"]
 Reason = Literal["unreachable", "deaf", "prompt_thread", "memory", "disk", "version", "slow"]
 
 REASONS: dict[Reason, str] = {
-    "unreachable": "it did not answer",
+    "unreachable": "it did not answer, or was started again",
     "deaf": "its websocket brought nothing, several times in a row",
     "prompt_thread": "it no longer runs prompts",
     "memory": "job after job ran out of memory there",
