@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -57,7 +58,7 @@ class Tokens:
         async with self._lock:
             if self._failure is not None and self._failures > seen:
                 # Asked again by each of them in turn, a hundred who wait would wait a hundred times as long.
-                raise self._failure.with_traceback(None)
+                raise copy(self._failure)
             if self._value is None or self._now() >= self._until:
                 return await self._renew()
             return self._value
@@ -67,7 +68,8 @@ class Tokens:
         try:
             token = await self._fetch()
         except ProviderError as exc:
-            self._failures, self._failure = self._failures + 1, exc
+            # A copy for each: whoever catches one adds what is known of its own call.
+            self._failures, self._failure = self._failures + 1, copy(exc)
             raise
         self._value, self._failure = token.value, None
         self._until = asked + max(token.expires_in_s - EARLY_S, token.expires_in_s / 2)

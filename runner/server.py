@@ -95,8 +95,8 @@ class Runner:
         self._stopping.set()
 
     def leave(self) -> None:
-        """Take nothing more, and let what still runs end without a word: with a ``db`` it is run again next time. Called
-        before that is closed which nodes need."""
+        """Take nothing more, and let what still runs end without a word: with a ``db`` it is run again next time.
+        Called before that is closed which nodes need."""
         self.prompts.closed = True
 
     async def _start(self, stack: AsyncExitStack) -> None:

@@ -122,6 +122,12 @@ class Counted(google.auth.credentials.Credentials):
         self.token, self.expiry = f"ya29.token-{self.asked}", datetime(2999, 1, 1)  # noqa: DTZ001
 
 
+async def test_a_token_that_seems_over_by_our_clock_is_sent_all_the_same() -> None:
+    credentials = Counted()
+    credentials.refresh = lambda _: vars(credentials).update(token="ya29.x", expiry=datetime(1999, 1, 1))  # type: ignore[method-assign]  # noqa: DTZ001
+    assert await AccountCaller(lambda: credentials).headers() == {"Authorization": "Bearer ya29.x"}
+
+
 async def test_a_token_that_google_refuses_is_not_used_again() -> None:
     caller = AccountCaller(Counted)
     first = await caller.headers()

@@ -19,6 +19,7 @@ from mintmark.providers.http import Forbidden, HttpClient, Lost, NotSent, Retrie
 from mintmark.providers.multipart import Part
 from mintmark.providers.retry import Repeat
 from mintmark.providers.secret import Secret
+from mintmark.providers.submission import Submission
 from mintmark.providers.urls import is_safe, origin, place
 from mintmark.tests.providers.conftest import KEY, FakeTime, client, serving
 
@@ -299,6 +300,17 @@ def test_a_key_travels_by_https_or_stays_on_this_machine(url: str, safe: bool) -
 async def test_an_unsafe_url_is_refused_before_anything_is_sent(http: HttpClient) -> None:
     with pytest.raises(Forbidden):
         await http.send("POST", "http://example.com/", headers={}, json={}, repeat="unsent")
+
+
+@pytest.mark.parametrize("value", ["one\r\nX-Two: 2", "one\n", "one\0", "\ud800"])
+async def test_a_header_that_cannot_be_sent_is_refused_without_its_value(http: HttpClient, value: str) -> None:
+    submission = Submission()
+    with pytest.raises(Forbidden, match="header") as caught:
+        await http.send(
+            "POST", unused_url(), headers={"X-One": value}, json={}, repeat="unsent", submission=submission
+        )
+    assert "one" not in str(caught.value)
+    assert not submission.asked
 
 
 async def test_a_form_arrives_as_its_parts(http: HttpClient) -> None:

@@ -342,3 +342,20 @@ def _predictions(word: str, output: str | None = None) -> Handler:
         return web.json_response({"id": "p1", "status": word, "output": output, "urls": {}})
 
     return answered
+
+
+@pytest.mark.parametrize("told", [1e-9, 10**400, 1e308])
+async def test_a_time_that_is_none_to_load_in_is_waited_in_measure(http: HttpClient, time: FakeTime, told: Any) -> None:
+    posts = 0
+
+    async def handler(request: web.Request) -> web.Response:
+        nonlocal posts
+        posts += 1
+        return web.json_response({"error": "It is loading.", "estimated_time": told}, status=503)
+
+    async with serving(handler) as url:
+        provider = HuggingFace(http, key=KEY, hosts=Hosts(url), endpoints={"own": url})
+        with pytest.raises(ProviderDown, match="still being loaded") as caught:
+            await ask(provider, "endpoint")
+    assert caught.value.charged == "no"
+    assert 10 <= posts <= http.timeouts.total_s

@@ -455,6 +455,12 @@ async def test_an_error_inside_a_stream_is_told_as_what_it_is(
     assert raised.value.charged == charged
 
 
+async def test_an_event_that_is_nested_without_end_is_none(http: HttpClient) -> None:
+    with pytest.raises(BadAnswer) as raised:
+        await streamed(http, b"data: " + b"[" * 100_000 + b"\n\n")
+    assert raised.value.charged == "unknown"
+
+
 async def test_a_stream_that_ends_early_leaves_the_charge_unknown(http: HttpClient) -> None:
     with pytest.raises(BadAnswer) as raised:
         await streamed(http, b'data: {"type": "image_generation.par')

@@ -11,7 +11,6 @@ from mintmark.errors import ProviderDown
 from mintmark.providers.secret import Secret
 from mintmark.providers.tokens import EARLY_S, Token, Tokens, token_in
 
-
 EXPIRY = [0, -1, float("nan"), float("inf"), 10**400, "soon", "nan", None, True, [3600], {}]
 
 
@@ -88,6 +87,22 @@ async def test_those_who_waited_for_a_token_that_did_not_come_hear_of_it_togethe
     ends = await asyncio.gather(*(tokens.get() for _ in range(50)), return_exceptions=True)
     assert {type(end) for end in ends} == {ProviderDown}
     assert account.asked == 1
+
+
+async def test_what_one_of_them_adds_to_the_failure_is_not_said_of_the_others() -> None:
+    account = Account()
+    account.down = True
+    tokens = account.tokens()
+
+    async def polls() -> None:
+        try:
+            await tokens.get()
+        except ProviderDown as problem:
+            problem.charged = "unknown"
+            raise
+
+    _, *others = await asyncio.gather(polls(), *(tokens.get() for _ in range(3)), return_exceptions=True)
+    assert [(type(end), getattr(end, "charged", "")) for end in others] == [(ProviderDown, "no")] * 3
 
 
 async def test_who_is_canceled_while_asking_leaves_it_to_the_next() -> None:

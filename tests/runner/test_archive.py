@@ -76,7 +76,7 @@ async def job(http: aiohttp.ClientSession, prompt_id: str) -> dict[str, Any]:
 
 
 async def until(http: aiohttp.ClientSession, prompt_id: str, *states: str) -> dict[str, Any]:
-    for _ in range(1000):
+    for _ in range(6000):
         found = await job(http, prompt_id)
         if found.get("status") in states:
             return found
@@ -176,6 +176,22 @@ async def test_a_stop_in_order_keeps_what_waits_and_what_runs_for_the_next_start
         "execution_cached",
         "execution_success",
     ]
+
+
+async def test_what_fails_because_the_runner_is_leaving_is_run_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as runner, aiohttp.ClientSession(runner.url) as http:
+        graph = {**noted(tmp_path, "a", gated=True), "3": node("ProbeFail", message="closed", value=["1", 0])}
+        prompt_id = await post(http, graph)
+        await until(http, prompt_id, "in_progress")
+        [task] = [each.task for each in runner.prompts.running.values()]
+        runner.leave()  # then what its nodes need is closed, which is why they fail
+        (tmp_path / "gate").touch()
+        assert task is not None
+        await task
+        assert await history(http) == {}
+    async with opened(tmp_path) as runner, aiohttp.ClientSession(runner.url) as http:
+        await until(http, prompt_id, "failed")
+        assert list(await history(http)) == [prompt_id]
 
 
 async def test_a_kept_prompt_whose_nodes_are_gone_ends_with_an_error(tmp_path: Path) -> None:
