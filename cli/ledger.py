@@ -15,6 +15,8 @@ from .settings import SandboxFlag, settings
 if TYPE_CHECKING:
     from ..metering.ledger import Line
 
+_SOME = 95
+"""Columns from which on the beginning of a request id is shown: where it is narrower, the rest would be cut for it."""
 _ROOMY = 150
 """Columns from which on a line has room for whole request ids, in characters."""
 
@@ -44,11 +46,14 @@ def list_lines(
         other = "" if found.sandbox else " Play money is in: mintmark ledger list --sandbox"
         console().print(f"No {found.mode} calls yet.{other}")
         return
+    ids = ("!request",) if wide(_SOME) else ()
     more = ("workflow", "project") if wide(_ROOMY) else ()
-    shown = table(f"Ledger ({found.mode})", "!when (UTC)", "!model", "!state", ">cost", "!request", *more)
+    shown = table(f"Ledger ({found.mode})", "!when (UTC)", "!model", "!state", ">cost", *ids, *more)
     for line in lines:
-        cells = (line.at.strftime("%Y-%m-%d %H:%M"), line.model, line.kind, usd(line.microusd), _request(line))
-        shown.add_row(*map(plain, (*cells, *((line.workflow or "by hand", line.project) if more else ()))))
+        cells = [line.at.strftime("%Y-%m-%d %H:%M"), line.model, line.kind, usd(line.microusd)]
+        cells += [_request(line)] if ids else []
+        cells += [line.workflow or "by hand", line.project] if more else []
+        shown.add_row(*map(plain, cells))
     console().print(shown)
 
 

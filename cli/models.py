@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from .settings import SandboxFlag, catalog, settings
 if TYPE_CHECKING:
     from ..providers.choosing import Wanted
     from ..providers.model import Model, Parameter
+    from ..providers.request import Delivery
 
 app = typer.Typer(help="The model catalog.", no_args_is_help=True)
 app.command("check")(check)
@@ -70,7 +71,7 @@ def list_models(
     )
     found = chosen(models, wanted, today)
     if as_json:
-        emit([_document(model, today) for model in found])
+        emit([_document(model, today, wanted.delivery) for model in found])
     else:
         _show_list(found, wanted)
 
@@ -95,7 +96,7 @@ def _states(given: list[str] | None, *, every: bool) -> Any:
     return None if every else tuple(each for each in STATES if each != "retired")
 
 
-def _document(model: Model, today: date) -> dict[str, Any]:
+def _document(model: Model, today: date, delivery: Delivery = "now") -> dict[str, Any]:
     """The model as JSON: what the catalog says, and what follows from it."""
     from ..providers.choosing import at_most_microusd, state_of
     from ..providers.own_catalog import price_source
@@ -103,23 +104,26 @@ def _document(model: Model, today: date) -> dict[str, Any]:
     return {
         **model.model_dump(mode="json"),
         "state": state_of(model, today),
-        "at_most_microusd": at_most_microusd(model),
+        "at_most_microusd": at_most_microusd(model, delivery),
         "price_source": price_source(model),
     }
 
 
-def _show_list(found: Iterable[Model], wanted: Wanted) -> None:
+def _show_list(models: Sequence[Model], wanted: Wanted) -> None:
+    if not models:
+        console().print("No model is all of that. What a provider does not state counts as not promised.")
+        return
     asks_terms = wide() and (wanted.region is not None or wanted.max_retention_days is not None)
     more = (("!family", "tasks") if wide() else ()) + (("retention", "regions") if asks_terms else ())
-    models = list(found)
     shown = table("Models", "!model", "price", "state", *more)
     # A name is what one types: where it is narrow, price and state go on in the next line instead.
-    shown.columns[0].min_width = max((len(model.name) for model in models), default=0)
+    shown.pad_edge = wide()
+    shown.columns[0].min_width = max(len(model.name) for model in models)
     for model in models:
         says = model.governance
         cells = (model.family, ", ".join(model.tasks)) if wide() else ()
         terms = (says.retention or "not stated", ", ".join(says.regions)) if asks_terms else ()
-        shown.add_row(model.name, short_price(model), short_state(model), *cells, *terms)
+        shown.add_row(model.name, short_price(model, wanted.delivery), short_state(model), *cells, *terms)
     console().print(shown)
     console().print("More of one: mintmark models show NAME", style="dim")
 

@@ -9,6 +9,7 @@ from ..clock import utc_now
 if TYPE_CHECKING:
     from ..metering.prices import Price
     from ..providers.model import Model
+    from ..providers.request import Delivery
 
 
 def facts_of(model: Model) -> list[tuple[str, Any]]:
@@ -55,11 +56,16 @@ def _at_most(price: Price) -> str:
     return f"up to {usd(-(-microusd // step) * step)} / image"
 
 
-def short_price(model: Model) -> str:
+def short_price(model: Model, delivery: Delivery = "now") -> str:
     """The price in a few words, for a table."""
-    if model.price is not None and model.price.unit == "token":
-        return _at_most(model.price)
-    return _price(model).replace(" first, then ", ", then ").replace("megapixel", "MP")
+    from ..providers.choosing import price_of
+
+    price = price_of(model, delivery)
+    if price is None:
+        return "unknown"
+    if price.unit == "token":
+        return _at_most(price)
+    return _price_of(price).replace(" first, then ", ", then ").replace("megapixel", "MP")
 
 
 def short_state(model: Model) -> str:

@@ -71,6 +71,8 @@ def deprecate(
     if (message is None) != restore:
         raise UsageError("Give a message, or --restore.", hint="Say what to use instead.")
     name, _, exact = version.partition("@")
+    if not exact:
+        raise UsageError(f"{version!r} names no version.", hint="Name one in full: NAME@1.0.0.")
     with _opened(sandbox=sandbox) as (releases, note):
         told = releases.deprecate(name, exact, message)
         note("workflow.deprecated", version, {"message": message})

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ..errors import NotAuthenticated
+
 
 def ask(method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
     """The answer's JSON. Raises what the service says is wrong, and ServiceUnreachable."""
@@ -23,7 +25,12 @@ async def _ask(method: str, path: str, body: Any, query: Mapping[str, str] | Non
     # A line that breaks is tried again, and must add nothing twice.
     headers = {"Idempotency-Key": str(uuid.uuid4())} if method == "POST" else {}
     async with Transport(found.url, found.api_key) as line:
-        return await line.json(method, path, body, headers=headers, query=query)
+        try:
+            return await line.json(method, path, body, headers=headers, query=query)
+        except NotAuthenticated as exc:
+            # What the service advises is for those who write the request themselves.
+            exc.hint = "Set MINTMARK_CLIENT_API_KEY to a key of the service's: mintmark apikeys create NAME."
+            raise
 
 
 def part(name: str) -> str:

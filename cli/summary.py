@@ -8,32 +8,34 @@ from ..metering.prices import usd
 from .output import console
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from rich.table import Table
 
     from ..config import Settings
     from ..orchestrator.execution.delivery import Delivered
     from ..orchestrator.execution.request import JobResult
 
+Row = tuple[str, str, str]
+"""Name, value and the value's style."""
+
 
 def show(result: JobResult, settings: Settings) -> None:
     """Say what was made, where it is, what was decided, what it cost, who signed, and how long it took."""
-    from rich.console import Group
     from rich.panel import Panel
 
-    lines: list[Text] = []
-    for output in result.outputs:
-        lines += _file(output)
-    lines += [_row("cost", _cost(result, settings)), _row("time", f"{result.timings_ms['total'] / 1000:.1f} s")]
-    lines.append(_row("workflow", f"{result.workflow.name}@{result.workflow.version} on {result.worker}"))
-    lines += [_row("warning", warning, "yellow") for warning in result.warnings]
+    rows: list[Row] = [row for output in result.outputs for row in _file(output)]
+    rows += [_row("cost", _cost(result, settings)), _row("time", f"{result.timings_ms['total'] / 1000:.1f} s")]
+    rows.append(_row("workflow", f"{result.workflow.name}@{result.workflow.version} on {result.worker}"))
+    rows += [_row("warning", warning, "yellow") for warning in result.warnings]
     console().print(
-        Panel(Group(*lines), title="[bold green]✓ done[/]", title_align="left", expand=False, padding=(1, 2))
+        Panel(_grid(rows), title="[bold green]✓ done[/]", title_align="left", expand=False, padding=(1, 2)),
+        # Inside the frame even a file's or a pipe's lines are broken: left whole, they would be cut.
+        soft_wrap=False,
     )
     if result.outputs:
         console().print(f"Check it: mintmark verify {result.outputs[0].path}", style="dim")
 
 
-def _file(output: Delivered) -> list[Text]:
+def _file(output: Delivered) -> list[Row]:
     size = f"{output.width} × {output.height}  " if output.width else ""
     signed = f", signed by {output.credential.issuer}" if output.credential.issuer else ""
     return [
@@ -54,11 +56,24 @@ def _verdict(verdict: dict[str, Any] | None) -> str:
 def _cost(result: JobResult, settings: Settings) -> str:
     models = ", ".join(sorted({receipt.model for receipt in result.receipts})) or "no hosted call"
     sandbox = "  (sandbox: no real money)" if settings.sandbox else ""
-    return f"{usd(result.total_microusd)}  {models}{sandbox}"
+    # Zero would be read as free.
+    priceless = any(each.state == "settled" and not each.microusd and not each.price_source for each in result.receipts)
+    unknown = "  (price unknown: see the provider's bill)" if priceless else ""
+    return f"{usd(result.total_microusd)}  {models}{unknown}{sandbox}"
 
 
-def _row(name: str, value: str, style: str = "") -> Text:
+def _row(name: str, value: str, style: str = "") -> Row:
+    return name, value, style
+
+
+def _grid(rows: list[Row]) -> Table:
+    """Names on the left; what is too long for its line goes on under itself."""
+    from rich.table import Table
     from rich.text import Text
 
-    row = Text(f"{name:<11}", style="dim")
-    return row.append(value, style=style or "not dim")
+    made = Table.grid(padding=(0, 1, 0, 0))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value, style in rows:
+        made.add_row(name, Text(value, style=style))
+    return made

@@ -19,6 +19,9 @@ _LOOK = {
     "invalid": ("red", "✗ invalid", "the file, its credential or something it was made from was changed"),
     "none": ("yellow", "– none", "this file carries no credential"),
 }
+_RELATION = {"parentOf": "made from", "componentOf": "contains", "inputTo": "asked with"}
+"""C2PA's words for what an ingredient is to the file, from the file's side."""
+_OWN = {"none": "no credential of its own"}
 
 
 def verify(
@@ -66,7 +69,10 @@ def _show(file: Path, credential: Credential) -> None:
         ("made by AI", "yes" if credential.ai_generated else "no"),
     ]
     rows += [("did", _action(action.as_dict())) for action in credential.actions]
-    rows += [(item.relationship, f"{item.title} ({item.state})") for item in credential.ingredients]
+    rows += [
+        (_RELATION.get(item.relationship, item.relationship), f"{item.title} ({_OWN.get(item.state, item.state)})")
+        for item in credential.ingredients
+    ]
     rows += list(_record(credential.record or {}))
     rows += [("note", note) for note in credential.notes]
     out.print(facts((name, str(value)) for name, value in rows))

@@ -79,7 +79,7 @@ def show(name: Name, as_json: Json = False) -> None:
         ("nodes", f"{len(found['node_classes'])} classes; packs: {', '.join(found['packs']) or '–'}"),
         ("labels", " ".join(found["labels"]) or "–"),
         ("region", found["region"] or "–"),
-        ("an hour", "–" if hour is None else f"${hour / 1_000_000:g}"),
+        ("an hour", "–" if hour is None else f"${hour / 1_000_000:.2f}"),
     ]
     console().print(facts(rows))
 
@@ -140,5 +140,6 @@ def _state(worker: Any) -> str:
 
 
 def _vram(worker: Any) -> str:
-    total = sum(each["vram_total"] or 0 for each in worker["devices"])
+    # A CPU's memory is the machine's.
+    total = sum(each["vram_total"] or 0 for each in worker["devices"] if each["type"] != "cpu")
     return f"{total / _GIB:.0f} GiB" if total else "–"

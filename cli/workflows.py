@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .importing import import_workflow
-from .output import Json, console, emit, facts, table, wide
+from .output import Json, console, emit, facts, plain, table, wide
 from .releases import alias, deprecate, diff, list_releases, publish
 from .settings import SandboxFlag
 
@@ -146,7 +146,7 @@ def _tell(version: WorkflowVersion, problems: list[Problem], *, as_json: bool) -
         emit({"name": version.name, "version": version.version, "valid": not problems, "problems": told})
     elif problems:
         for each in problems:
-            console(stderr=True).print(f"[red]✗[/] {each.where}: {each.message} [dim]{each.fix}[/]")
+            console(stderr=True).print(f"[red]✗[/] {each.where}: {plain(each.message)} [dim]({plain(each.fix)})[/]")
     else:
         console().print(f"[green]✓[/] {version.label} is sound.")
     if problems:

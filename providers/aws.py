@@ -15,16 +15,19 @@ import importlib.util
 import logging
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import log
-from ..errors import BadSetting, MissingExtra, ProviderAuth
+from ..errors import BadSetting, MissingExtra, ProviderAuth, ProviderDown
 from .http import Sign
 from .secret import Secret
+from .together import Together
 
 USUAL_REGION = "us-west-2"
 """Where no region is named: the only one that has all of Bedrock's live image models."""
 _REGION = re.compile(r"[a-z]{2,4}(-[a-z]+){1,2}-\d{1,2}")
+_HINT = "Try: aws sts get-caller-identity. For Bedrock a key does as well: AWS_BEARER_TOKEN_BEDROCK."
 INSTALL = "pip install 'mintmark[aws]'"
 
 
@@ -42,35 +45,57 @@ def region_of(provider: str, options: Mapping[str, str]) -> str:
 class Account:
     """This machine's AWS account, asked for its credentials when they are first needed."""
 
-    def __init__(self, provider: str) -> None:
-        """Raises MissingExtra without botocore. Reads nothing yet."""
+    def __init__(self, provider: str, *, patience_s: float = 60.0) -> None:
+        """Raises MissingExtra without botocore. Reads nothing yet. Credentials are waited for so many seconds."""
         if importlib.util.find_spec("botocore") is None:
             raise MissingExtra("An AWS account's signature needs the botocore package.", hint=INSTALL)
         # It would write what is signed into the debug log, and a session's token is part of that.
         logging.getLogger("botocore.auth").setLevel(logging.INFO)
         self._provider = provider
+        self._patience_s = patience_s
         self._found: Any = None
+        self._together = Together[Any]()
+        # One of its own: a program that hangs must not take the threads that the journal is written in.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="mintmark-aws")
 
     def signer(self, method: str, url: str, *, service: str, region: str) -> Sign:
         """What signs requests of this method to this URL, for one AWS service in one region.
 
-        Raises ProviderAuth, when it is asked to, where there are no credentials or they cannot be renewed.
+        Raises ProviderAuth, when it is asked to, where there are no credentials or they cannot be renewed, and
+        ProviderDown where they do not come.
         """
 
         async def sign(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-            return await asyncio.to_thread(self._signed, method, url, headers, body, service, region)
+            credentials = await self._together.get(lambda: None, self._asked)
+            return await asyncio.to_thread(self._signed, credentials, method, url, headers, body, service, region)
 
         return sign
 
+    async def _asked(self) -> Any:
+        found = asyncio.get_running_loop().run_in_executor(self._thread, self._credentials)
+        try:
+            done, _ = await asyncio.wait([found], timeout=self._patience_s)
+        finally:
+            found.cancel()
+        if done:
+            return found.result()
+        raise ProviderDown(
+            f"This machine's AWS account gave no credentials within {self._patience_s:g} s.",
+            hint=_HINT,
+            provider=self._provider,
+            charged="no",
+        )
+
+    @staticmethod
     def _signed(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes, service: str, region: str
+        credentials: Any, method: str, url: str, headers: Mapping[str, str], body: bytes, service: str, region: str
     ) -> Mapping[str, str]:
         """The headers that are the signature. Only those that are made here: the rest is covered by them."""
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
         request = AWSRequest(method=method, url=url, headers=dict(headers), data=body)
-        SigV4Auth(self._credentials(), service, region).add_auth(request)
+        SigV4Auth(credentials, service, region).add_auth(request)
         return {name: value for name, value in request.headers.items() if name not in headers}
 
     def _credentials(self) -> Any:
@@ -79,9 +104,9 @@ class Account:
         try:
             self._found = self._found or _session().get_credentials()
             frozen = self._found.get_frozen_credentials() if self._found else None
-        except (BotoCoreError, ClientError, RuntimeError) as error:
-            # RuntimeError: what is renewed has run out already. By their names alone: what a credential program or a
-            # profile says is no business of a log.
+        except (BotoCoreError, ClientError, RuntimeError, OSError, ValueError) as error:
+            # RuntimeError: what is renewed has run out already. The last two: a program that is not there, or talks
+            # nonsense. By their names alone: what a credential program or a profile says is no business of a log.
             raise self._refused(f"This machine's AWS account gives no credentials ({type(error).__name__}).") from None
         if frozen is None:
             raise self._refused("This machine has no AWS credentials.")
@@ -91,8 +116,7 @@ class Account:
         return frozen
 
     def _refused(self, message: str) -> ProviderAuth:
-        hint = "Try: aws sts get-caller-identity. For Bedrock a key does as well: AWS_BEARER_TOKEN_BEDROCK."
-        return ProviderAuth(message, hint=hint, provider=self._provider, charged="no")
+        return ProviderAuth(message, hint=_HINT, provider=self._provider, charged="no")
 
 
 def bearer(key: Secret) -> Sign:

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, Literal
 
 from ..errors import PriceUnknown
-from ..metering.prices import Quantities, quote
+from ..metering.prices import Price, Quantities, quote
 from .model import Family, Model
 from .request import Delivery, Task
 
@@ -49,22 +49,30 @@ def state_of(model: Model, today: date) -> State:
     return "retiring" if model.lifecycle.retires_on else model.lifecycle.state
 
 
-def at_most_microusd(model: Model) -> int | None:
+def price_of(model: Model, delivery: Delivery = "now") -> Price | None:
+    """The price of that delivery; None where it is unknown, or where the model is not delivered so."""
+    if delivery == "now":
+        return model.price
+    return model.batch.price if model.batch else None
+
+
+def at_most_microusd(model: Model, delivery: Delivery = "now") -> int | None:
     """What one image of 1024x1024 costs at most, with the model's own defaults; None where that is not known."""
-    if model.price is None:
+    price = price_of(model, delivery)
+    if price is None:
         return None
     own: dict[str, Any] = {name: spec.default for name, spec in model.parameters.items() if spec.default is not None}
     steps = model.parameters.get("steps")
     most = steps and (steps.default or steps.max)
     asked = Quantities(megapixels=USUAL_MEGAPIXELS, steps=int(most) if most else None)
     try:
-        return quote(model.price, asked, own).at_most_microusd
+        return quote(price, asked, own).at_most_microusd
     except PriceUnknown:
         return None
 
 
 def _does(model: Model, wanted: Wanted, today: date) -> bool:
-    cost = at_most_microusd(model)
+    cost = at_most_microusd(model, wanted.delivery)
     return (
         (wanted.task is None or wanted.task in model.tasks)
         and wanted.provider in (None, model.provider)

@@ -12,6 +12,9 @@ from ..metering.prices import Quantities
 from .base import Accepted, Answer, ResultImage
 from .http import Reply
 
+_LONGEST_SIDE = 100_000
+"""Of a picture; what is more is no measure but nonsense, and would be booked."""
+
 
 @dataclass(frozen=True)
 class Details:
@@ -88,19 +91,21 @@ def _image(item: Mapping[str, Any], *, seed: int | None, blocked: bool) -> Resul
 
 def _megapixels(items: list[Any], accepted: Accepted) -> float | None:
     """Of the largest image, by the size fal reports; where it reports none, what was asked for."""
-    pixels = [
-        item["width"] * item["height"]
-        for item in items
-        if isinstance(item.get("width"), int) and isinstance(item.get("height"), int)
-    ]
+    pixels = [item["width"] * item["height"] for item in items if _is_side(item, "width") and _is_side(item, "height")]
     if len(pixels) == len(items):
         return float(max(pixels)) / 1_000_000
     asked = accepted.handle.get("megapixels")
     return float(asked) if isinstance(asked, (int, float)) else None
 
 
+def _is_side(item: Mapping[str, Any], name: str) -> bool:
+    side = item.get(name)
+    return isinstance(side, int) and not isinstance(side, bool) and 0 < side <= _LONGEST_SIDE
+
+
 def _one(item: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in item.get("loc", ()) if part != "body")
+    loc = item.get("loc")
+    where = ".".join(str(part) for part in loc if part != "body") if isinstance(loc, list) else ""
     text = str(item.get("msg", ""))
     return f"{where}: {text}" if where else text
 

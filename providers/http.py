@@ -222,6 +222,9 @@ class HttpClient:
             if gate is not None and (word := await self._opened(gate, method, url, submission)) is not None:
                 return word
             signed = {**headers, **await sign(headers, body or b"")} if sign else headers
+            if not all(map(str.isprintable, signed.values())):
+                # aiohttp would notice, too, but only when the request counts as asked.
+                raise Forbidden(method, url, "a header has characters that it cannot have")
             if submission is not None:
                 submission.asked = True
             limit = max_bytes or self._max_bytes

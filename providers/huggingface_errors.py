@@ -25,7 +25,7 @@ VENDOR = Vendor(
 BLOCKED = re.compile(
     r"\bE005\b|flagged|nsfw|content[ _]policy|content checker|safety (?:checker|filter|system)|moderat", re.IGNORECASE
 )
-_USUAL_WAIT_S, _LONGEST_WAIT_S = 5.0, 60.0
+_SHORTEST_WAIT_S, _USUAL_WAIT_S, _LONGEST_WAIT_S = 1.0, 5.0, 60.0
 
 
 def refused(reply: Reply) -> ProviderError:
@@ -53,7 +53,7 @@ def loading_s(reply: Reply, *, dedicated: bool) -> float | None:
         body = {}
     told = body.get("estimated_time")
     if isinstance(told, (int, float)) and not isinstance(told, bool) and told > 0:
-        return min(float(told), _LONGEST_WAIT_S)
+        return float(min(max(told, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
     return _USUAL_WAIT_S if dedicated or "loading" in text_of(reply) else None
 
 

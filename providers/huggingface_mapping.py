@@ -6,6 +6,7 @@ answer's mapping is a list of {provider, providerId, status, task}, or an object
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import BadAnswer, ProviderError, ProviderRefused
 from .http import MIB, Failure, HttpClient, Reply
 from .huggingface_errors import VENDOR, refused
 from .huggingface_routes import Pipeline
+from .together import Together
 
 _KEPT_S = 3600.0
 
@@ -37,6 +39,7 @@ class Runners:
     def __init__(self, http: HttpClient, hub: str) -> None:
         self._http, self._hub = http, hub
         self._kept: dict[str, tuple[float, tuple[Runner, ...]]] = {}
+        self._asking: defaultdict[str, Together[tuple[Runner, ...]]] = defaultdict(Together)
 
     async def provider_id(self, repo: str, route: str, pipeline: Pipeline, headers: Mapping[str, str]) -> str:
         """How the runner ``route`` calls the model ``repo``.
@@ -56,12 +59,16 @@ class Runners:
         raise _unfit(f"{route} does not run {repo} at the moment.", runners)
 
     async def _runners(self, repo: str, headers: Mapping[str, str]) -> tuple[Runner, ...]:
-        until, kept = self._kept.get(repo, (0.0, ()))
-        if kept and self._http.clock() < until:
-            return kept
-        found = _read(await self._asked(repo, headers))
-        self._kept[repo] = (self._http.clock() + _KEPT_S, found)
-        return found
+        def kept() -> tuple[Runner, ...] | None:
+            until, found = self._kept.get(repo, (0.0, ()))
+            return found if found and self._http.clock() < until else None
+
+        async def ask() -> tuple[Runner, ...]:
+            found = _read(await self._asked(repo, headers))
+            self._kept[repo] = (self._http.clock() + _KEPT_S, found)
+            return found
+
+        return await self._asking[repo].get(kept, ask)
 
     async def _asked(self, repo: str, headers: Mapping[str, str]) -> Reply:
         url = f"{self._hub}/api/models/{repo}?expand=inferenceProviderMapping"

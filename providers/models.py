@@ -101,6 +101,8 @@ class Catalog:
         close += [short[word] for word in difflib.get_close_matches(name.rpartition("/")[2], short, n=3, cutoff=0.6)]
         if close:
             return f"Did you mean {' or '.join(dict.fromkeys(close[:3]))}?"
+        if name.count("/") > 1:
+            return "See: mintmark models list. An app by its own id is called by the node Hosted App (docs/catalog.md)."
         return "See: mintmark models list"
 
 
@@ -119,8 +121,11 @@ def validated(row: dict[str, Any]) -> Model:
         return Model.model_validate(row)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise ValueError(f"{row.get('name')}: {field or 'it'}: {first['msg'].removeprefix('Value error, ')}") from exc
+        where, problem = [str(part) for part in first["loc"]], first["msg"].removeprefix("Value error, ")
+        if first["type"] == "union_tag_not_found":
+            # Pydantic's own sentence speaks of tags: what is missing is the field that says which kind it is.
+            where, problem = [*where, str(first["ctx"]["discriminator"]).strip("'")], "Field required"
+        raise ValueError(f"{row.get('name')}: {'.'.join(where) or 'it'}: {problem}") from exc
 
 
 def _sound(row: dict[str, Any]) -> Model:

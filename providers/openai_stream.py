@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from .http import parsed
 from .imagefile import is_whole
 from .previews import tell
 
@@ -60,7 +60,7 @@ def gathered(body: bytes) -> dict[str, Any]:
 def _event(block: bytes) -> dict[str, Any] | None:
     lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
     try:
-        event = json.loads(b"\n".join(lines))
+        event = parsed(b"\n".join(lines))
     except ValueError:
         return None
     return event if isinstance(event, dict) else None

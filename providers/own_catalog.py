@@ -84,12 +84,15 @@ def _by_name(path: Path, shared: Mapping[str, Any], models: list[Any]) -> dict[s
 def _validate(path: Path, fields: Mapping[str, catalog.Row]) -> None:
     from .models import validated
 
-    for row in catalog.laid_over(catalog.shipped(), fields):
+    shipped = catalog.shipped()
+    known = {row["name"] for row in shipped}
+    for row in catalog.laid_over(shipped, fields):
         if row["name"] in fields:
             try:
                 validated(row)
             except ValueError as exc:
-                raise _wrong(path, str(exc)) from exc
+                new = "" if row["name"] in known else " (we have no such model, so it must be whole)"
+                raise _wrong(path, f"{exc}{new}") from exc
 
 
 def _wrong(path: Path, problem: str) -> BadSetting:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from copy import copy
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from ..errors import ProviderError
 from .secret import Secret
+from .together import Together
 
 EARLY_S = 300.0
 """A token is renewed this long before its end, so that none runs out on its way. Half its life, if that is shorter."""
@@ -45,33 +43,22 @@ class Tokens:
 
     def __init__(self, fetch: Fetch, *, now: Callable[[], float] = time.monotonic) -> None:
         self._fetch, self._now = fetch, now
-        self._lock = asyncio.Lock()
+        self._together = Together[Secret]()
         self._value: Secret | None = None
         self._until = 0.0
-        self._failures = 0
-        self._failure: ProviderError | None = None
 
     async def get(self) -> Secret:
         """A token that is good for a while yet. Raises what ``fetch`` raises, to all who waited for it; the next caller
         asks again."""
-        seen = self._failures
-        async with self._lock:
-            if self._failure is not None and self._failures > seen:
-                # Asked again by each of them in turn, a hundred who wait would wait a hundred times as long.
-                raise copy(self._failure)
-            if self._value is None or self._now() >= self._until:
-                return await self._renew()
-            return self._value
+        return await self._together.get(self._kept, self._renewed)
 
-    async def _renew(self) -> Secret:
+    def _kept(self) -> Secret | None:
+        return self._value if self._now() < self._until else None
+
+    async def _renewed(self) -> Secret:
         asked = self._now()
-        try:
-            token = await self._fetch()
-        except ProviderError as exc:
-            # A copy for each: whoever catches one adds what is known of its own call.
-            self._failures, self._failure = self._failures + 1, copy(exc)
-            raise
-        self._value, self._failure = token.value, None
+        token = await self._fetch()
+        self._value = token.value
         self._until = asked + max(token.expires_in_s - EARLY_S, token.expires_in_s / 2)
         return token.value
 

@@ -58,7 +58,8 @@ def check_limits(given: Mapping[str, str], providers: tuple[str, ...]) -> None:
         provider, _, limit = key.partition(".")
         if provider not in providers or limit not in ("concurrency", "per_minute"):
             raise BadSetting(
-                f"provider_limits: there is no {key}.", hint=f"<provider>.concurrency or .per_minute, for {providers}."
+                f"provider_limits: there is no {key}.",
+                hint=f"<provider>.concurrency or <provider>.per_minute, for {', '.join(providers)}.",
             )
         if not value.isdecimal() or int(value) < 1:
             raise BadSetting(f"provider_limits: {key} cannot be {value!r}.", hint="A whole number from 1.")

@@ -50,13 +50,16 @@ def read(path: Path) -> WorkflowVersion:
 def read_sound(path: Path) -> WorkflowVersion:
     """:func:`read`, and the file agrees with its own path and with itself; raises InvalidWorkflow where not."""
     version = read(path)
+    place = path.resolve()
     problems = [
         Problem(
-            field, f'"{said}" is not the "{expected}" of its path', f'set "{field}" to "{expected}" or move the file'
+            field,
+            f'"{said}" is not the "{expected}" of its path',
+            f'set "{field}" to "{expected}" or move the file to {version.name}/{version.version}.json',
         )
         for field, said, expected in (
-            ("name", version.name, path.parent.name),
-            ("version", version.version, path.stem),
+            ("name", version.name, place.parent.name),
+            ("version", version.version, place.stem),
         )
         if said != expected
     ]

@@ -17,6 +17,7 @@ from ..fleet.entries import Entry
 from ..fleet.registry import Registry
 from ..link.waiting import Signal
 from .kit import Kit
+from .side_tasks import stopped
 from .worker import Worker
 from .worker_loop import WorkerLoop
 
@@ -74,9 +75,7 @@ class Crew:
 
     async def close(self) -> None:
         """Let go of everybody."""
-        for task in self._surveys.values():
-            task.cancel()
-        await asyncio.gather(*self._surveys.values(), return_exceptions=True)
+        await stopped(self._surveys.values())
         for name in list(self._members):
             await self._dismiss(name)
 
@@ -96,10 +95,10 @@ class Crew:
         for worker in self._kit.workers:
             standing = worker.care.standing
             if standing.untold:
-                entry = standing.entry(worker.name, utc_now())
-                await self._kit.block(self._registry.stand, entry)
-                # Struck anew meanwhile, it is told again.
-                standing.untold = standing.struck_at != entry.struck_at
+                told = standing.reason, standing.struck_at
+                await self._kit.block(self._registry.stand, standing.entry(worker.name, utc_now()))
+                # Struck or freed meanwhile, it is told again.
+                standing.untold = told != (standing.reason, standing.struck_at)
 
     # -- who is there -------------------------------------------------------------------------------------------------
 
@@ -131,8 +130,7 @@ class Crew:
 
     async def _dismiss(self, name: str) -> None:
         member = self._members.pop(name)
-        member.task.cancel()
-        await asyncio.wait({member.task})
+        await stopped([member.task])
         self._loops.pop(name, None)
         self._kit.workers.remove(member.worker)
         await member.stack.aclose()

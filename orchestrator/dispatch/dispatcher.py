@@ -155,7 +155,7 @@ class Dispatcher:
             return ["The service is stopping."]
         if any(each.state == "up" and each.allowed for each in self._workers):
             return []
-        told = [f"{each.name}: {each.why}" for each in self._workers]
+        told = [f"{each.name}: {each.problem or each.why}" for each in self._workers]
         return told or ["There is no worker."]
 
     def states(self) -> list[WorkerState]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 from ... import log
@@ -38,11 +38,17 @@ class SideTasks:
 
     async def close(self) -> None:
         """Stop them all and wait until they have."""
-        left = self._tasks
-        while left:
-            for task in left:
-                task.cancel()
-            # Asked again: a library between may have swallowed it (python/cpython#86296).
-            _, left = await asyncio.wait(left, timeout=AGAIN_S)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stopped(self._tasks)
         self._tasks.clear()
+
+
+async def stopped(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Stop these and wait until they have, whatever comes of them."""
+    all_of_them = set(tasks)
+    left = all_of_them
+    while left:
+        for task in left:
+            task.cancel()
+        # Asked again: a library between may have swallowed it (python/cpython#86296).
+        _, left = await asyncio.wait(left, timeout=AGAIN_S)
+    await asyncio.gather(*all_of_them, return_exceptions=True)

@@ -104,7 +104,7 @@ class Worker:
     def why(self) -> str:
         """Why it gets no jobs now, or fewer than it could, in words; empty where it gets all that it can."""
         if self.state != "up":
-            return str(self.problem) if self.problem else "has not answered yet"
+            return self.problem.message if self.problem else "has not answered yet"
         return "is drained" if self.care.standing.draining else self.care.standing.why
 
     def obey(self, entry: Entry | None) -> None:
@@ -133,7 +133,7 @@ class Worker:
         usable = stands if stands != "up" else "busy" if self.running else "ready"
         return WorkerState(
             name=self.name,
-            state=usable if self.state == "up" or usable == "quarantined" else "lost",
+            state=usable if self.state == "up" else "lost",
             running=self.running,
             capacity=self.capacity,
             health=self.health if self.state == "up" else None,

@@ -85,7 +85,7 @@ class Registry:
 
     def describe(self, name: str, changes: Mapping[str, Any], *, actor: str = "cli") -> Entry:
         """Other ``labels``, ``region`` or ``hour_microusd`` for one that was added. Raises NotFound, InvalidInput."""
-        checks = {"labels": labels_of, "region": region_of, "hour_microusd": hour_of}
+        checks: dict[str, Callable[[Any], Any]] = {"labels": labels_of, "region": region_of, "hour_microusd": hour_of}
         checked = {field: checks[field](value) for field, value in changes.items()}
 
         def work(db: Session) -> Entry:

@@ -11,7 +11,10 @@ from PIL import Image
 
 from mintmark.workflows.library import Library
 
+from ..ending import INSTEAD, MODEL, catalog_file, shipped_again
 from .conftest import Books, Cli
+
+__all__ = ["shipped_again"]
 
 SMALL = ("--set", "width=256", "--set", "height=256")
 
@@ -56,6 +59,27 @@ def test_run_for_people_says_the_same_and_that_the_sandbox_answers(cli: Cli, boo
     assert "Traceback" not in ran.out + ran.err
 
 
+@pytest.mark.usefixtures("shipped_again")
+def test_in_a_pipe_nothing_of_what_a_run_says_is_cut_off(
+    cli: Cli, books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINTMARK_CATALOG", str(catalog_file(tmp_path, 10)))
+    ran = cli("run", "text-to-image", *SMALL, "--set", f"model={MODEL}", "--sandbox")
+    assert ran.code == 0
+    assert f"use {INSTEAD} instead." in " ".join(ran.out.replace("│", " ").split())
+    assert max(map(len, ran.out.partition("╭")[2].partition("╰")[0].splitlines())) <= 80
+
+
+def test_a_call_whose_price_nobody_knows_does_not_look_free(
+    cli: Cli, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINTMARK_ALLOW_UNKNOWN_PRICE", "1")
+    unpriced = cli("run", "text-to-image", *SMALL, "--set", "model=firefly/image4", "--sandbox")
+    assert unpriced.code == 0
+    assert "price unknown" in unpriced.out
+    assert "price unknown" not in cli("run", "text-to-image", *SMALL, "--sandbox").out
+
+
 # -- verify ---------------------------------------------------------------------------------------------------------
 
 
@@ -70,6 +94,7 @@ def test_a_signed_file_is_valid_and_says_that_ai_made_it(cli: Cli, made: Path) -
     assert plain.code == 0
     assert "valid" in plain.out
     assert "fal/flux-schnell" in plain.out
+    assert "(no credential of its own)" in plain.out
 
 
 @pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
@@ -209,6 +234,18 @@ def test_the_ledger_lists_and_sums_what_was_billed(cli: Cli, made: Path, books: 
     assert "$0.003" in cli("ledger", "sum").out
     shown = cli("ledger", "list").out
     assert "fal/flux-schnell" in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_a_line_of_the_ledger_is_whole_where_the_terminal_is_narrow(
+    cli: Cli, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINTMARK_SANDBOX", "1")
+    name = "google/gemini-3.1-flash-lite-image"
+    assert cli("run", "text-to-image", "--set", f"model={name}", "--json").code == 0
+    shown = cli("ledger", "list").out
+    assert name in shown and " settled " in shown
+    assert "…" not in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 

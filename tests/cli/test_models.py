@@ -52,6 +52,24 @@ def test_models_are_filtered_by_what_an_image_costs_at_most(cli: Cli) -> None:
     assert "fal/flux-schnell" in {model["name"] for model in cheap}
 
 
+def test_a_list_by_batch_shows_what_a_batch_costs(cli: Cli) -> None:
+    assert "up to $0.11 / image" in cli("models", "list", "--delivery", "batch").out
+    (one, *_) = cli("models", "list", "--delivery", "batch", "--json").json
+    (same,) = (each for each in cli("models", "list", "--json").json if each["name"] == one["name"])
+    assert one["at_most_microusd"] < same["at_most_microusd"]
+
+
+def test_a_price_stands_in_one_line_on_a_terminal_of_80_columns(cli: Cli) -> None:
+    told = cli("models", "list", "--task", "text-to-image").out
+    assert "up to $0.22 / image" in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
+def test_where_no_model_is_all_that_was_asked_for_a_line_says_so(cli: Cli) -> None:
+    ran = cli("models", "list", "--max-price", "0")
+    assert (ran.code, ran.out.startswith("No model is all of that.")) == (0, True)
+
+
 def test_models_are_filtered_by_state_and_retired_ones_then_need_no_all(cli: Cli) -> None:
     retired = cli("models", "list", "--state", "retired", "--json").json
     assert {model["state"] for model in retired} == {"retired"}

@@ -81,6 +81,7 @@ def test_two_versions_are_compared(cli: Cli, tmp_path: Path) -> None:
         (("publish", "missing.json"), "file_not_found"),
         (("releases", "poster"), "unknown_workflow"),
         (("deprecate", "inpaint@1.0.0"), "usage_error"),
+        (("deprecate", "inpaint", "1.0.0"), "usage_error"),
         (("deprecate", "inpaint@9.0.0", "gone"), "unknown_version"),
         (("alias", "inpaint", "stable"), "usage_error"),
         (("alias", "inpaint", "Stable", "1.0.0"), "invalid_input"),

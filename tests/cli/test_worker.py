@@ -115,6 +115,14 @@ def test_logs_are_shown_where_they_are_here(cli: Cli, served: Served, tmp_path: 
     assert cli("worker", "logs", "one", "--lines", "1").out == "[red]second[/]\n"
 
 
+def test_where_keys_are_needed_it_is_said_where_the_command_takes_its_own(cli: Cli, served: Served) -> None:
+    access: Any = served.service.access
+    access.keys.create(scopes=["admin"], project="default", user="local")
+    refused = cli("worker", "list", "--json")
+    assert (refused.code, refused.error["code"]) == (1, "not_authenticated")
+    assert "MINTMARK_CLIENT_API_KEY" in refused.error["hint"]
+
+
 def test_without_a_service_that_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINTMARK_CLIENT_URL", "http://127.0.0.1:9")
     refused = cli("worker", "list", "--json")

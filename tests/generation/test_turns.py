@@ -35,7 +35,8 @@ async def test_a_call_that_is_canceled_while_it_waits_is_released_and_was_never_
 
 
 async def test_a_batch_which_may_take_a_day_keeps_nobody_else_from_calling(tmp_path: Path) -> None:
-    async with Sandbox(latency_s=30) as slow, open_lab(tmp_path, slow, provider_limits={"openai.concurrency": "1"}) as lab:
+    few = {"openai.concurrency": "1"}
+    async with Sandbox(latency_s=30) as slow, open_lab(tmp_path, slow, provider_limits=few) as lab:
         batch = asyncio.ensure_future(lab.generate(lab.job(delivery="batch"), MINI))
         while lab.states() != ["accepted"]:
             await asyncio.sleep(0.002)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from mintmark.errors import BadSetting, MissingExtra, ProviderAuth
+from mintmark.errors import BadSetting, MissingExtra, ProviderAuth, ProviderDown
 from mintmark.log import redact
 from mintmark.providers.aws import USUAL_REGION, Account, bearer, error_of, region_of
 from mintmark.providers.secret import Secret
@@ -63,6 +65,39 @@ async def test_what_is_secret_of_an_account_is_in_no_log(
     assert TOKEN not in caplog.text
     assert SECRET_KEY not in redact(f"it is {SECRET_KEY}")
     assert TOKEN not in redact(f"it is {TOKEN}")
+
+
+@pytest.mark.parametrize("program", ["no-such-program-of-anybody", "echo nonsense"])
+async def test_a_credential_program_that_gives_none_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    use_account(monkeypatch, tmp_path, none=True)
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = {program}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(ProviderAuth, match="gives no credentials") as told:
+        await signed()
+    assert told.value.charged == "no"
+
+
+async def test_credentials_that_never_come_are_waited_for_once_and_not_for_ever() -> None:
+    asked, over = 0, threading.Event()
+
+    class Hanging:
+        def get_frozen_credentials(self) -> None:
+            nonlocal asked
+            asked += 1
+            over.wait()
+
+    account = Account("bedrock", patience_s=0.01)
+    account._found = Hanging()
+    sign = account.signer("POST", URL, service="bedrock", region="us-west-2")
+    try:
+        ends = await asyncio.gather(*(sign(HEADERS, b"{}") for _ in range(20)), return_exceptions=True)
+        late = await asyncio.gather(sign(HEADERS, b"{}"), return_exceptions=True)
+    finally:
+        over.set()
+    assert {(type(end), getattr(end, "charged", "")) for end in ends + late} == {(ProviderDown, "no")}
+    assert asked == 1
 
 
 async def test_no_credentials_anywhere_is_told_with_what_to_try(

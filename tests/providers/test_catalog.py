@@ -197,6 +197,11 @@ def test_a_name_like_nothing_points_to_the_list() -> None:
         Catalog.load().get("zzzzzzzzzzzz", TODAY)
 
 
+def test_an_app_by_its_own_id_points_to_the_node_that_calls_apps() -> None:
+    with pytest.raises(UnknownModel, match="Hosted App"):
+        Catalog.load().known("fal/acme/zzzzzzzz")
+
+
 def test_a_retired_model_names_its_end_and_its_replacement() -> None:
     with pytest.raises(ModelRetired) as told:
         Catalog.load().get("openai/gpt-image-1", TODAY)

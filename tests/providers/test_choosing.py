@@ -98,3 +98,12 @@ def test_a_batch_is_had_only_where_the_vendor_offers_one() -> None:
     assert fits(Catalog.load().known("openai/gpt-image-2"), delivery="batch")
     assert not fits(ONE, delivery="batch")
     assert fits(ONE, delivery="now")
+
+
+def test_by_batch_the_price_of_the_batch_counts() -> None:
+    image = Catalog.load().known("openai/gpt-image-2")
+    now, later = at_most_microusd(image), at_most_microusd(image, "batch")
+    assert now and later and later < now
+    assert fits(image, delivery="batch", max_microusd=later)
+    assert not fits(image, delivery="now", max_microusd=later)
+    assert at_most_microusd(ONE, "batch") is None

@@ -336,6 +336,22 @@ async def test_a_size_that_fal_does_not_report_is_the_one_that_was_asked_for(htt
     assert (await ask(queue, http)).usage.megapixels == 64 * 64 / 1e6
 
 
+@pytest.mark.parametrize("side", [0, -1000, 10**9, pytest.param(10**400, id="endless"), True])
+async def test_a_size_that_no_picture_has_is_no_size(http: HttpClient, side: int) -> None:
+    # It is money: such a one would be booked as a credit, as a fortune, or break the settlement.
+    images = [{"url": "https://v3.fal.media/x.png", "width": side, "height": 1000}]
+    assert (
+        await ask(Queue({"status": "COMPLETED"}, result={"images": images}), http)
+    ).usage.megapixels == 64 * 64 / 1e6
+
+
+@pytest.mark.parametrize("loc", [7, None, {"a": 1}])
+async def test_a_reason_without_a_place_is_told_all_the_same(http: HttpClient, loc: Any) -> None:
+    result = {"detail": [{"loc": loc, "msg": "too big", "type": "less_than_equal"}]}
+    with pytest.raises(ProviderRefused, match="too big"):
+        await ask(Queue({"status": "COMPLETED"}, result=result, result_status=422), http)
+
+
 async def test_the_largest_image_counts_for_the_price(http: HttpClient) -> None:
     images = [{"url": "https://v3.fal.media/x.png", "width": side, "height": side} for side in (64, 1000)]
     assert (await ask(Queue({"status": "COMPLETED"}, result={"images": images}), http)).usage.megapixels == 1.0

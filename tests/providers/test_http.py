@@ -306,9 +306,7 @@ async def test_an_unsafe_url_is_refused_before_anything_is_sent(http: HttpClient
 async def test_a_header_that_cannot_be_sent_is_refused_without_its_value(http: HttpClient, value: str) -> None:
     submission = Submission()
     with pytest.raises(Forbidden, match="header") as caught:
-        await http.send(
-            "POST", unused_url(), headers={"X-One": value}, json={}, repeat="unsent", submission=submission
-        )
+        await http.send("POST", unused_url(), headers={"X-One": value}, json={}, repeat="unsent", submission=submission)
     assert "one" not in str(caught.value)
     assert not submission.asked
 

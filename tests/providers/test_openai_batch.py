@@ -138,9 +138,7 @@ async def test_answers_that_are_no_batch_are_given_up_as_trouble_is(http: HttpCl
 
 async def test_a_handle_that_names_no_batch_is_never_put_into_a_path(http: HttpClient) -> None:
     with pytest.raises(BadAnswer, match="names no batch"):
-        await adapter(http, "https://api.example").resume(
-            MODEL, Accepted(request_id="", handle={"batch": "../x"})
-        )
+        await adapter(http, "https://api.example").resume(MODEL, Accepted(request_id="", handle={"batch": "../x"}))
 
 
 async def ordered(provider: OpenAI, on_accepted: Any) -> None:

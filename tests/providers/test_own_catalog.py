@@ -91,7 +91,8 @@ def test_a_model_of_ones_own_is_known_like_any_other(tmp_path: Path) -> None:
             models({"name": "fal/flux-dev", "price": {"unit": "image", "microusd": "1", "as_of": "2026-11-20"}}),
             ["fal/flux-dev: price", "source: Field required"],
         ),
-        (models({"name": "fal/mine"}), ["fal/mine: title: Field required"]),
+        (models({"name": "fal/flux-dev", "price": {"microusd": "1"}}), ["fal/flux-dev: price.unit: Field required"]),
+        (models({"name": "fal/mine"}), ["fal/mine: title: Field required", "we have no such model"]),
         (models({"name": "mine", "title": "x"}), ["mine: name:"]),
     ],
 )

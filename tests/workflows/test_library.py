@@ -11,7 +11,7 @@ from mintmark.errors import FileMissing, InvalidWorkflow, UnknownVersion, Unknow
 from mintmark.workflows.check import check
 from mintmark.workflows.digest import digest
 from mintmark.workflows.library import SHIPPED, Library
-from mintmark.workflows.reading import parse, read
+from mintmark.workflows.reading import parse, read, read_sound
 
 Publish = Callable[..., Path]
 
@@ -133,6 +133,15 @@ def test_a_file_that_contradicts_its_path_is_refused(
     assert str(file) in caught.value.message
     assert 'name: "poster" is not the "flyer" of its path' in caught.value.message
     assert 'set "version" to "1.3.0"' in caught.value.hint
+    assert f"move the file to poster/{document['version']}.json" in caught.value.hint
+
+
+def test_a_file_is_named_by_its_whole_path_wherever_one_stands(
+    publish: Publish, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = publish(document)
+    monkeypatch.chdir(file.parent)
+    assert read_sound(Path(file.name)).label == read_sound(file).label
 
 
 def test_a_file_that_contradicts_itself_is_refused(publish: Publish, document: dict[str, Any], tmp_path: Path) -> None:

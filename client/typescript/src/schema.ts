@@ -506,26 +506,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/workers": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * List workers
-         * @description What each last said of itself.
-         */
-        get: operations["listWorkers"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/v1/usage": {
         parameters: {
             query?: never;
@@ -828,6 +808,80 @@ export interface paths {
          * @description Jobs start again. Harmless to repeat.
          */
         post: operations["resumeQueue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List workers
+         * @description What each last said of itself, and how it stands with this service.
+         */
+        get: operations["listWorkers"];
+        put?: never;
+        /**
+         * Add a worker
+         * @description Every service on the database uses it from now on, without a restart. It is trusted with the content of jobs, and
+         *     with the worker's token where one is set.
+         */
+        post: operations["addWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers/{worker}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show a worker
+         * @description With its node classes, versions and model files. A name that is a URL is percent-encoded.
+         */
+        get: operations["showWorker"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove a worker
+         * @description One that was added, once it is drained and its jobs are over.
+         */
+        delete: operations["removeWorker"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a worker
+         * @description Drain it: what runs goes on to its end, what it has not begun is given back. Resume it, also from quarantine. Or
+         *     describe it anew.
+         */
+        patch: operations["changeWorker"];
+        trace?: never;
+    };
+    "/v1/workers/{worker}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a worker's log
+         * @description Of a runner that this service started. Any other worker keeps its log where it runs.
+         */
+        get: operations["readWorkerLog"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2163,6 +2217,39 @@ export interface components {
             expires_at: string | null;
         };
         /**
+         * NewWorker
+         * @description A worker that is to be added: a running ComfyUI with the node pack, or a runner.
+         */
+        NewWorker: {
+            /**
+             * Url
+             * @description Where it is; a private address may be.
+             */
+            url: string;
+            /**
+             * Name
+             * @description What it is called; made of host and port where left out.
+             * @default null
+             */
+            name: string | null;
+            /**
+             * Labels
+             * @default []
+             */
+            labels: string[];
+            /**
+             * Region
+             * @default null
+             */
+            region: string | null;
+            /**
+             * Hour Microusd
+             * @description What an hour of it costs, in micro-dollars.
+             * @default null
+             */
+            hour_microusd: number | null;
+        };
+        /**
          * OpenAIError
          * @description The body of every error.
          */
@@ -2973,29 +3060,69 @@ export interface components {
             secret: string | null;
         };
         /**
-         * WorkerFit
-         * @description Whether one live worker would run it.
+         * WorkerChange
+         * @description What is to be different; what is left out stays.
          */
-        WorkerFit: {
-            /** Worker */
-            worker: string;
-            /** Fits */
-            fits: boolean;
-            /** Problems */
-            problems: components["schemas"]["WorkflowProblem"][];
-        };
-        /**
-         * WorkerView
-         * @description A worker.
-         */
-        WorkerView: {
-            /** Name */
-            name: string;
+        WorkerChange: {
             /**
              * State
+             * @description `draining`: it gets no more jobs. `up`: it does, whatever was against it.
+             * @default null
+             */
+            state: ("up" | "draining") | null;
+            /**
+             * Labels
+             * @default null
+             */
+            labels: string[] | null;
+            /**
+             * Region
+             * @default null
+             */
+            region: string | null;
+            /**
+             * Hour Microusd
+             * @default null
+             */
+            hour_microusd: number | null;
+        };
+        /**
+         * WorkerDetail
+         * @description A worker with all that it has.
+         */
+        WorkerDetail: {
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /**
+             * Source
+             * @description A runner of the service, named by its settings, or added while it runs.
+             * @enum {string}
+             */
+            source: "own" | "settings" | "added";
+            /**
+             * State
+             * @description Whether it answers, and may be used.
              * @enum {string}
              */
             state: "starting" | "up" | "down" | "refused";
+            /**
+             * Standing
+             * @description Whether it gets jobs: as many as it can have, none, none for a while, or one at a time.
+             * @enum {string}
+             */
+            standing: "up" | "draining" | "quarantined" | "probation";
+            /**
+             * Why
+             * @description Why it gets none or fewer; empty where it gets all that it can.
+             */
+            why: string;
+            /**
+             * Until
+             * @description In quarantine at least until then.
+             */
+            until: string | null;
             /** Kind */
             kind: string | null;
             /** Lanes */
@@ -3016,6 +3143,131 @@ export interface components {
             models_in_memory: string[];
             /** Problem */
             problem: string | null;
+            /** Labels */
+            labels: string[];
+            /** Region */
+            region: string | null;
+            /**
+             * Hour Microusd
+             * @description What an hour of it costs, in micro-dollars.
+             */
+            hour_microusd: number | null;
+            /** Added At */
+            added_at: string | null;
+            /** Comfyui Version */
+            comfyui_version: string | null;
+            /**
+             * System
+             * @description Its operating system.
+             */
+            system: string | null;
+            /**
+             * Packs
+             * @description The folders of the node packs that its nodes come from.
+             */
+            packs: string[];
+            /** Node Classes */
+            node_classes: string[];
+            /**
+             * Models
+             * @description Model files by folder, with their sizes in bytes where it tells them.
+             */
+            models: {
+                [key: string]: {
+                    [key: string]: number | null;
+                };
+            };
+        };
+        /**
+         * WorkerFit
+         * @description Whether one live worker would run it.
+         */
+        WorkerFit: {
+            /** Worker */
+            worker: string;
+            /** Fits */
+            fits: boolean;
+            /** Problems */
+            problems: components["schemas"]["WorkflowProblem"][];
+        };
+        /**
+         * WorkerLog
+         * @description The end of a worker's log.
+         */
+        WorkerLog: {
+            /** Name */
+            name: string;
+            /** Lines */
+            lines: string[];
+        };
+        /**
+         * WorkerView
+         * @description A worker.
+         */
+        WorkerView: {
+            /** Name */
+            name: string;
+            /** Url */
+            url: string;
+            /**
+             * Source
+             * @description A runner of the service, named by its settings, or added while it runs.
+             * @enum {string}
+             */
+            source: "own" | "settings" | "added";
+            /**
+             * State
+             * @description Whether it answers, and may be used.
+             * @enum {string}
+             */
+            state: "starting" | "up" | "down" | "refused";
+            /**
+             * Standing
+             * @description Whether it gets jobs: as many as it can have, none, none for a while, or one at a time.
+             * @enum {string}
+             */
+            standing: "up" | "draining" | "quarantined" | "probation";
+            /**
+             * Why
+             * @description Why it gets none or fewer; empty where it gets all that it can.
+             */
+            why: string;
+            /**
+             * Until
+             * @description In quarantine at least until then.
+             */
+            until: string | null;
+            /** Kind */
+            kind: string | null;
+            /** Lanes */
+            lanes: string[];
+            /** Capacity */
+            capacity: number;
+            /** Running */
+            running: number;
+            /** Mode */
+            mode: string | null;
+            /** Pack Version */
+            pack_version: string | null;
+            /** Providers */
+            providers: string[];
+            /** Devices */
+            devices: components["schemas"]["DeviceView"][];
+            /** Models In Memory */
+            models_in_memory: string[];
+            /** Problem */
+            problem: string | null;
+            /** Labels */
+            labels: string[];
+            /** Region */
+            region: string | null;
+            /**
+             * Hour Microusd
+             * @description What an hour of it costs, in micro-dollars.
+             */
+            hour_microusd: number | null;
+            /** Added At */
+            added_at: string | null;
         };
         /**
          * Workers
@@ -7205,116 +7457,6 @@ export interface operations {
             };
         };
     };
-    listWorkers: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description All of them. */
-            200: {
-                headers: {
-                    /** @description How many requests a minute the key may make; where it has such a limit. */
-                    "RateLimit-Limit"?: string;
-                    /** @description How many of them are left. */
-                    "RateLimit-Remaining"?: string;
-                    /** @description In how many seconds all of them are there again. */
-                    "RateLimit-Reset"?: string;
-                    /** @description How many jobs at once. */
-                    "Mintmark-Jobs-Limit"?: string;
-                    /** @description How many of them are left. */
-                    "Mintmark-Jobs-Remaining"?: string;
-                    /** @description How much a day, in US dollars. */
-                    "Mintmark-Spend-Limit"?: string;
-                    /** @description How much of it is left. */
-                    "Mintmark-Spend-Remaining"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Workers"];
-                };
-            };
-            /** @description The request cannot be read */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A valid key is needed */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not allowed */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not for this method */
-            405: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Cannot be done as asked */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Too many for now */
-            429: {
-                headers: {
-                    /** @description Seconds until it may be tried again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A defect of ours */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not possible now */
-            503: {
-                headers: {
-                    /** @description Seconds until it may be tried again. */
-                    "Retry-After"?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
     showUsage: {
         parameters: {
             query?: {
@@ -9348,6 +9490,805 @@ export interface operations {
             };
             /** @description Not for this method */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listWorkers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Workers"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    addWorker: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The same key with the same body is the same request, for seven days; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWorker"];
+            };
+        };
+        responses: {
+            /** @description Added. */
+            201: {
+                headers: {
+                    /** @description Where it is found. */
+                    Location?: string;
+                    /** @description `true` where the key was known and this is what it made then. */
+                    "Idempotent-Replayed"?: "true";
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    showWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The worker. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerDetail"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is no worker any more. */
+            204: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkerChange"];
+            };
+        };
+        responses: {
+            /** @description The worker. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readWorkerLog: {
+        parameters: {
+            query?: {
+                /** @description How many lines, from the end. */
+                lines?: number;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its end. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerLog"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

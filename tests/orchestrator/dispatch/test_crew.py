@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from mintmark.orchestrator.dispatch import crew, worker_loop
 from mintmark.orchestrator.fleet import standing
@@ -244,6 +245,28 @@ async def test_a_worker_without_memory_or_disk_is_left_alone(house: ServiceHouse
 
         await until(is_told_free)
         assert (await shown(house, "one"))["standing"] == "up"
+
+
+async def test_a_worker_that_sends_us_on_to_where_clouds_tell_credentials_is_not_followed(house: ServiceHouse) -> None:
+    async def away(request: web.Request) -> web.Response:
+        raise web.HTTPFound("http://169.254.169.254/latest/meta-data")
+
+    app = web.Application()
+    app.router.add_get("/mintmark/worker", away)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        assert (await house.ask("POST", "/v1/workers", {"url": url, "name": "one"}))[0] == 201
+
+        async def is_refused() -> bool:
+            return (await shown(house, "one"))["state"] == "refused"
+
+        await until(is_refused)
+        assert "its address is never called" in (await shown(house, "one"))["problem"]
+    finally:
+        await runner.cleanup()
 
 
 async def test_one_in_quarantine_is_resumed_by_hand(house: ServiceHouse, monkeypatch: pytest.MonkeyPatch) -> None:
