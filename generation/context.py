@@ -67,7 +67,7 @@ class JobContext(_Frozen):
     """A worker in the other mode refuses the job: play money and real money are never mixed up."""
     on_unknown: Literal["strict", "available"] = "strict"
     delivery: Delivery = "now"
-    """``batch``: its hosted calls may take a day, at the price that their vendors then ask; a model without it fails."""
+    """``batch``: its hosted calls may take a day, at the price that vendors then ask; a model without it fails."""
     keep_prompt: bool | None = None
     """True: the credential may hold the prompt itself. False: nor may a saved file hold the graph, in which it stands.
     None: only its digest stands in the credential, and the save node decides on the graph."""

@@ -48,7 +48,7 @@ class Prepared:
     """Names of what was asked for and this model cannot do: said on the node and in the record."""
     quantities: Quantities = Quantities()
     delivery: Delivery = "now"
-    """``batch`` only for a model that the catalog has a batch of; the service sets it, and the adapter asks that way."""
+    """``batch`` only for a model that the catalog has a batch of. The service sets it; the adapter asks that way."""
     parameters: dict[str, Any] = field(default_factory=dict)
     """The model's own parameters as sent (with defaults), by catalog name: prices may depend on them."""
 

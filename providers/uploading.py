@@ -14,7 +14,7 @@ Upload = Callable[[bytes, str], Awaitable[str]]
 
 
 async def uploaded(value: Any, upload: Upload, *, largest: int) -> Any:
-    """The JSON value with every data URI of more than ``largest`` characters replaced by the URL of the uploaded file."""
+    """The JSON value with every data URI of more than ``largest`` characters replaced by the uploaded file's URL."""
     if isinstance(value, dict):
         return {name: await uploaded(one, upload, largest=largest) for name, one in value.items()}
     if isinstance(value, list):

@@ -1,8 +1,9 @@
 """fal as its wire speaks it: the queue, synchronous runs, storage, media and the pricing API.
 
 Six hosts of fal's are six prefixes here: ``/queue`` (queue.fal.run), ``/run`` (fal.run), ``/rest`` (rest.fal.ai),
-``/media`` (v3.fal.media), ``/api/v1`` (api.fal.ai) and ``/site`` (fal.ai). URLs in answers are absolute, under the sandbox's own origin.
-Submitting checks only the app: an input is checked when it runs, so its error comes with the result.
+``/media`` (v3.fal.media), ``/api/v1`` (api.fal.ai) and ``/site`` (fal.ai). URLs in answers are absolute, under the
+sandbox's own origin. Submitting checks only the app: an input is checked when it runs, and its error comes with the
+result.
 """
 
 from __future__ import annotations

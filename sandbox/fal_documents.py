@@ -1,4 +1,4 @@
-"""The OpenAPI documents that fal publishes of its apps, as its site serves them (``/api/openapi/queue/openapi.json``)."""
+"""The OpenAPI documents that fal publishes of its apps, as its site has them: ``/api/openapi/queue/openapi.json``."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _properties(app: App) -> dict[str, Any]:
         found["image_url"] = {"type": "string", "title": "Image Url"}
     if app.mask:
         found["mask_url"] = {"type": "string", "title": "Mask Url"}
-    return {**found, **_sized(app), **_usual(app), **{name: schema for name, schema in app.own.items()}}
+    return {**found, **_sized(app), **_usual(app), **app.own}
 
 
 def _sized(app: App) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mintmark.errors import ForbiddenTarget
 from mintmark.addresses import check_address, check_url
+from mintmark.errors import ForbiddenTarget
 
 PRIVATE = [
     "127.0.0.1",

@@ -168,7 +168,7 @@ def test_no_setting_is_read_beside_the_table() -> None:
 
 
 def test_nothing_below_the_edge_reads_the_environment() -> None:
-    """But the readers of provider keys and accounts, and the program that is started with a few harmless variables of ours."""
+    """But the readers of provider keys and accounts, and the program started with a few harmless variables of ours."""
     allowed = {"providers/accounts.py", "providers/keys.py", "orchestrator/execution/convert.py"}
     folders = [path.parent for path in ROOT.glob("*/__init__.py")]
     readers = {

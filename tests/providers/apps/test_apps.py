@@ -192,7 +192,7 @@ def made_of(properties: dict[str, Any], required: tuple[str, ...] = ()) -> AppMo
 
 def test_an_input_that_is_needed_is_asked_for(fal: Fal) -> None:
     model = made_of({"prompt": {"type": "string"}, "style": {"type": "string"}}, ("prompt", "style"))
-    with pytest.raises(InvalidInput, match="style: .* needs it"):
+    with pytest.raises(InvalidInput, match=r"style: .* needs it"):
         ready(fal, model)
     assert ready(fal, model, options={"style": "ink"}).fields == {"prompt": "a boat", "style": "ink"}
 
