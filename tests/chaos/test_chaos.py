@@ -47,6 +47,7 @@ async def kill_at_random(house: House, chance: random.Random, until: float) -> C
 
 
 @pytest.mark.acceptance
+@pytest.mark.timeout(0)  # it takes as long as it is told to
 async def test_every_accepted_job_ends_once_is_paid_once_and_told(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     house = House(tmp_path)

@@ -67,6 +67,7 @@ async def test_the_bill_is_what_is_settled_plus_what_is_unknown(tmp_path: Path, 
 
 
 @pytest.mark.acceptance
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("provider", names())
 async def test_it_is_after_a_thousand_calls_too(tmp_path: Path, provider: str) -> None:
     await weather(tmp_path, provider, MANY)
