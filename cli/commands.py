@@ -9,7 +9,7 @@ import typer
 
 GROUPS = (
     *("workflows", "models", "ledger", "cost", "budget", "credit", "keys", "config"),
-    *("apikeys", "webhooks", "audit", "queue", "worker"),
+    *("apikeys", "webhooks", "audit", "queue", "worker", "jobs"),
 )
 """Commands with commands of their own: each is its module's ``app``."""
 

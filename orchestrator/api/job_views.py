@@ -230,3 +230,18 @@ def _error(job: Job) -> ErrorView | None:
     # As a problem would tell it: without the words that are the operator's.
     told = problem_of(from_dict({"code": failure.code, "message": failure.message, "hint": failure.hint}))
     return ErrorView(code=failure.code, message=told.detail, hint=told.hint, node=failure.node)
+
+
+class WhyView(View):
+    """Why a job stands where it stands."""
+
+    job_id: str
+    status: Status
+    text: str = Field(description="All of it, in words.")
+    reason: Literal["warm", "cold", "any", "waits_for_warm", "overtaken", "all_busy", "nobody_can"] | None = Field(
+        description="What was decided of a job that waits; null where there is nothing to decide."
+    )
+    worker: str | None = Field(description="Where it runs, or would run now.")
+    waits_for: str | None = Field(description="The worker that it waits for, which has its models in memory.")
+    evicts: list[str] = Field(description="Models that would have to go there.")
+    against: dict[str, str] = Field(description="Of each worker that cannot run it: why not.")

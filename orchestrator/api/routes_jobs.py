@@ -10,7 +10,9 @@ from aiohttp import web
 from pydantic import Field, model_validator
 
 from ... import tracing
+from ...clock import utc_now
 from ...errors import InvalidInput, NotFound, UpgradeRequired, WrongState
+from ..dispatch import why
 from ..dispatch.news import JobChanged
 from ..jobs.base import Filter
 from ..jobs.job import Job
@@ -107,6 +109,30 @@ async def list_jobs(call: Call[None, JobsQuery]) -> Reply:
 async def show_job(call: Call[None, NoQuery]) -> Reply:
     """How it stands; when it is over, what it made and what that cost."""
     return Reply(200, submitting.view(call, await submitting.find(call)))
+
+
+@routes.get(
+    "/v1/jobs/{job_id}/why",
+    "Why a job waits, or where it runs",
+    scope="read",
+    answers=(Answer(status=200, description="What was decided, and why.", model=job_views.WhyView),),
+)
+async def explain_job(call: Call[None, NoQuery]) -> Reply:
+    """What placement decides on it now: who runs it, what it waits for, why which worker cannot run it."""
+    job = await submitting.find(call)
+    text = why.standing(job, utc_now(), paused=await call.block(call.service.jobs.is_paused))
+    choice, against = (None, {}) if text else await call.service.dispatcher.decide(job)
+    view = job_views.WhyView(
+        job_id=job.job_id,
+        status=job.state.value,
+        text=text if choice is None else why.placed(choice, against),
+        reason=choice.reason if choice else None,
+        worker=choice.worker if choice else job.worker,
+        waits_for=choice.waits_for if choice else None,
+        evicts=list(choice.evicts) if choice else [],
+        against=against,
+    )
+    return Reply(200, view)
 
 
 @routes.post("/v1/jobs/{job_id}/cancel", "Cancel a job", scope="submit", answers=(JOB,), problems=(409,))

@@ -22,14 +22,16 @@ from ...workflows.object_info import ObjectInfo
 from ..fleet.entries import Entry
 from ..fleet.registry import Registry
 from ..jobs.base import Accepted, Idempotency
-from ..jobs.job import Ending, Lane, Ordered
+from ..jobs.job import Ending, Job, Lane, Ordered
 from ..link.client import WorkerLink
 from ..link.waiting import Signal
 from ..metrics.meters import WorkerState
+from ..placement.values import Choice
 from .crew import Crew
 from .kit import Kit
 from .news import JobChanged
 from .orphans import Orphans
+from .placing import Placer
 from .run import GIVE_UP_S, Stop
 from .side_tasks import SideTasks
 from .upkeep import upkeep
@@ -72,6 +74,7 @@ class Dispatcher:
         self._workers = kit.workers
         self._workers.extend(workers)
         self._loops: dict[str, WorkerLoop] = {}
+        self._placer = Placer(kit, self._loops)
         self._side = SideTasks()
         self._stack = AsyncExitStack()
         self._asked = Signal()
@@ -80,7 +83,7 @@ class Dispatcher:
         self.draining = False
 
     def _loop(self, worker: Worker) -> WorkerLoop:
-        loop = WorkerLoop(self._kit, worker, self.owner, most_attempts=self._most)
+        loop = WorkerLoop(self._kit, worker, self.owner, most_attempts=self._most, placer=self._placer)
         loop.claims = not self.draining
         return loop
 
@@ -98,6 +101,7 @@ class Dispatcher:
     async def _start(self, stack: AsyncExitStack) -> None:
         self._owner = Owner(self._folder / "services")
         stack.callback(self._owner.close)
+        stack.callback(self._placer.close)
         # Named with its machine and data folder, in which its lock lies: whether a process elsewhere lives cannot be
         # told here, only its lease can.
         self._place = f"{platform.node()}:{self._kit.journal_id}"
@@ -187,6 +191,10 @@ class Dispatcher:
             self._kit.news.wake()
         if its.supersedes:
             self._kit.news.publish(its.supersedes, JobChanged(its.supersedes))
+
+    async def decide(self, job: Job) -> tuple[Choice, dict[str, str]]:
+        """Where a waiting job would go now, and why each worker that cannot run it cannot."""
+        return await self._placer.decide(job)
 
     def look(self) -> None:
         """A cancellation was written down: look for it now, not in a moment."""

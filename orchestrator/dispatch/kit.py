@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import statistics
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ T = TypeVar("T")
 
 HISTORY_S = 30.0
 """How long the known durations of a workflow's runs count as new, in seconds."""
+USUAL_S = 10.0
+"""How long a workflow is thought to run of which no run is known, in seconds."""
 THREADS = 24
 """Threads for the store: as many transactions that come at once share one commit."""
 
@@ -38,6 +41,11 @@ class History:
         """The latest runs of this workflow, in seconds; None where that was not asked of late."""
         asked_at, seconds = self._known.get(workflow, (float("-inf"), []))
         return seconds if time.monotonic() - asked_at <= HISTORY_S else None
+
+    def usual_s(self, workflow: str) -> float:
+        """How long it runs, by what was known last."""
+        seconds = self._known.get(workflow, (0.0, []))[1]
+        return statistics.median(seconds) if seconds else USUAL_S
 
     def ask(self, workflow: str, jobs: JobStore) -> list[float]:
         """The same, of the store. Blocks."""

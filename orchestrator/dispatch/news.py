@@ -143,5 +143,11 @@ class Bell:
         self._rung.clear()
         return rung
 
+    def heard(self) -> bool:
+        """Whether it rang since this was asked last."""
+        rung = self._rung.is_set
+        self._rung.clear()
+        return rung
+
     def close(self) -> None:
         self._bells.discard(self)

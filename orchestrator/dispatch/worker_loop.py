@@ -13,6 +13,7 @@ from ..fleet.bounds import LOOK_EVERY_S
 from ..jobs.base import Accepted, Claimer, Idempotency
 from ..jobs.job import Lease, Ordered
 from .kit import Kit
+from .placing import Placer
 from .run import Run, Stop
 from .worker import Worker
 
@@ -27,15 +28,19 @@ AT_ONCE = 64
 
 
 class WorkerLoop:
-    """One worker's jobs. ``owner`` is this process in the store."""
+    """One worker's jobs. ``owner`` is this process in the store. ``placer`` says which jobs it gets, where others could
+    have them as well; else it gets those that are next."""
 
-    def __init__(self, kit: Kit, worker: Worker, owner: str, *, most_attempts: int) -> None:
+    def __init__(
+        self, kit: Kit, worker: Worker, owner: str, *, most_attempts: int, placer: Placer | None = None
+    ) -> None:
         self.worker = worker
+        self.owner = owner
         self.claims = True
         """Whether new jobs are taken. One that is taken up again is, in any case."""
         worker.care.met = kit.met
         self._kit = kit
-        self._owner = owner
+        self._placer = placer
         self._most = most_attempts
         self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
         self._resumed: list[tuple[float, Lease]] = []
@@ -51,6 +56,24 @@ class WorkerLoop:
     def job_ids(self) -> list[str]:
         """The jobs whose leases are held here."""
         return [*self._runs, *(lease.job.job_id for _, lease in self._resumed)]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its worker answers, and gets new jobs."""
+        return self._up and self.claims
+
+    @property
+    def free_in_s(self) -> float:
+        """In how many seconds its jobs are over, by how long their like took; 0 where it has none."""
+        runs = [run for run, _ in self._runs.values()]
+        usual_s = sum(self._kit.history.usual_s(run.job.ordered.workflow) for run in runs)
+        elapsed_s = max((run.seconds for run in runs), default=0.0)
+        # What takes longer than usual is not over any moment.
+        return max(usual_s - elapsed_s, elapsed_s / 4)
+
+    def look(self) -> None:
+        """There may be something to claim: look now, not in a moment."""
+        self._bell.ring()
 
     def resume(self, lease: Lease) -> None:
         """Take an attempt up again, as soon as the worker answers; whether there is room or not."""
@@ -80,7 +103,11 @@ class WorkerLoop:
 
     def has_room(self, lane: str) -> bool:
         """Whether a job of this lane can be claimed now, by :meth:`accept`."""
-        return self._up and not self._asked and lane in self.worker.lanes and self._room() > 0
+        return self._up and not self._asked and not self._placed and lane in self.worker.lanes and self._room() > 0
+
+    @property
+    def _placed(self) -> bool:
+        return self._placer is not None and self._placer.places(self.worker)
 
     @property
     def load(self) -> float:
@@ -90,7 +117,7 @@ class WorkerLoop:
     async def accept(self, ordered: Ordered, key: Idempotency | None) -> Accepted:
         """Have the store take the job in, and claim what is next, which mostly is this job."""
         self._asked += 1
-        claimer = Claimer(self._owner, self.worker.name, self.worker.claims(self._kit.workers))
+        claimer = Claimer(self.owner, self.worker.name, self.worker.claims(self._kit.workers))
         accepting = self._kit.start(self._kit.jobs.accept, ordered, key, claimer=claimer)
         accepting.add_done_callback(self._accepted)
         # Who asked may not stay to hear of it; what was claimed is run all the same.
@@ -207,8 +234,10 @@ class WorkerLoop:
         call: Callable[..., list[Lease]] = self._kit.jobs.claim
         self._asked += room
         try:
+            if self._placer is not None and self._placed:
+                return await self._placer.claim(self, room)
             lanes = self.worker.claims(self._kit.workers)
-            return await self._kit.block(call, self._owner, self.worker.name, lanes, most=room)
+            return await self._kit.block(call, self.owner, self.worker.name, lanes, most=room)
         except StorageError as exc:
             logger.warning("No job can be claimed: %s", exc, extra=log.action("claim_failed"))
             await asyncio.sleep(CLAIM_EVERY_S)
@@ -239,5 +268,5 @@ class WorkerLoop:
             if self._runs.get(run.job.job_id, (None, None))[0] is run:
                 del self._runs[run.job.job_id]
             self.worker.running = len(self._runs)
-            if was_full:
+            if was_full or self._placed:
                 self._bell.ring()

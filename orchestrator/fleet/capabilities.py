@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 Folders = Mapping[str, Mapping[str, int | None]]
@@ -22,7 +23,7 @@ class Capabilities:
     system: str | None = None
     folders: Folders = field(default_factory=dict)
 
-    @property
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The sizes that are known, by file without its folder, as workers tell what they have in memory."""
         return {

@@ -47,6 +47,20 @@ class Claimer:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """A job that may be claimed now, as :meth:`JobStore.peek` found it."""
+
+    job: Job
+    lane: str
+    """Where it waits: its own lane, or one of :mod:`.queueing`'s that not every worker takes."""
+
+    @property
+    def since(self) -> datetime:
+        """When it might have begun at the earliest."""
+        return max(self.job.submitted_at, self.job.ordered.not_before or self.job.submitted_at)
+
+
+@dataclass(frozen=True)
 class Accepted:
     """What came of an order. ``replayed``: the idempotency key was known, and this is the job it made then."""
 
@@ -127,8 +141,18 @@ class JobStore(ABC):
     # -- running ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def claim(self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1) -> list[Lease]:
-        """Up to ``most`` due jobs, the fairest first; each begins an attempt on ``worker``, leased to ``owner``."""
+    def claim(
+        self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1, only: Sequence[str] | None = None
+    ) -> list[Lease]:
+        """Up to ``most`` due jobs, the fairest first; each begins an attempt on ``worker``, leased to ``owner``.
+
+        With ``only`` these jobs, in this order, as far as they are still ready and of these lanes. Each takes a turn of
+        its queue; queues that are passed over for it keep theirs.
+        """
+
+    @abstractmethod
+    def peek(self, lanes: Sequence[str], *, most: int) -> list[Ready]:
+        """The jobs that :meth:`claim` would give in these lanes, in its order. Nobody is kept from claiming them."""
 
     @abstractmethod
     def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:

@@ -33,6 +33,10 @@ _NEXT_JOB = f"""
 SELECT {COLUMNS} FROM jobs WHERE queue_id = :queue_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
 ORDER BY rank, seq LIMIT 1
 """  # noqa: S608 - our own words
+_THIS_JOB = f"""
+SELECT {COLUMNS} FROM jobs WHERE job_id = :job_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
+"""  # noqa: S608 - our own words
+_THIS_QUEUE = "SELECT lane, served, ready FROM queues WHERE queue_id = :queue_id"
 _BEGIN = """
 UPDATE jobs SET state = 'running', ready = 0, deadline = NULL, fence = fence + 1, attempt = attempt + 1,
        worker = :worker, lease_owner = :owner, lease_until = :until, started_at = :at
@@ -53,7 +57,12 @@ _TAKE_OVER = "UPDATE jobs SET lease_owner = :owner, lease_until = :until, fence 
 
 def is_ready(db: Session, lanes: Sequence[str], at: datetime) -> bool:
     """Whether there may be something to claim. Asked first, without a lock: mostly there is not."""
-    return any(db.run(_READY, lane=lane) for lane in lanes) or bool(db.run(_DUE, at=stamp(at)))
+    return any(db.run(_READY, lane=lane) for lane in lanes) or any_due(db, at)
+
+
+def any_due(db: Session, at: datetime) -> bool:
+    """Whether the time of a job has come that does not wait in earnest yet."""
+    return bool(db.run(_DUE, at=stamp(at)))
 
 
 @dataclass
@@ -76,12 +85,10 @@ class Claims:
 
     def take(self, lanes: Sequence[str], most: int) -> list[Lease]:
         """The next jobs, the fairest first."""
-        self.db.alone(LOCK)
-        [claiming] = self.db.run("SELECT virtual_time, paused FROM claiming")
-        if claiming["paused"]:
+        virtual_time = self._open()
+        if virtual_time is None:
             return []
-        promote(self.change)
-        queues, virtual_time = self._queues(lanes, most), int(claiming["virtual_time"])
+        queues = self._queues(lanes, most)
         leases: list[Lease] = []
         while len(leases) < most and (queue := self._next(queues)) is not None:
             rows = self.db.run(_NEXT_JOB + self.db.skip_locked, queue_id=queue.queue_id, at=self.change.stamp)
@@ -94,6 +101,45 @@ class Claims:
             leases.append(self._begin(stored(rows[0])))
         self._write(queues, virtual_time)
         return leases
+
+    def take_these(self, job_ids: Sequence[str], lanes: Sequence[str]) -> list[Lease]:
+        """Of these jobs those that are ready, in their order."""
+        virtual_time = self._open()
+        if virtual_time is None:
+            return []
+        ids = list(dict.fromkeys(job_ids))
+        queues = {queue.queue_id: queue for queue in self._queues(lanes, len(ids))}
+        leases: list[Lease] = []
+        for job_id in ids:
+            rows = self.db.run(_THIS_JOB + self.db.skip_locked, job_id=job_id, at=self.change.stamp)
+            queue = self._queue_of(rows[0]["queue_id"], lanes, queues) if rows else None
+            if queue is None:
+                continue
+            # Whoever is passed over for this one keeps its turn: the time goes on only as far as that of who is next.
+            owed = min(each.served for each in queues.values() if each.ready or each is queue)
+            virtual_time = max(virtual_time, owed)
+            queue.served, queue.ready = turn(queue.served, virtual_time) + 1, queue.ready - 1
+            queue.taken += 1
+            leases.append(self._begin(stored(rows[0])))
+        self._write(list(queues.values()), virtual_time)
+        return leases
+
+    def _open(self) -> int | None:
+        """The virtual time, with the lock of claims held; None where nothing may be claimed."""
+        self.db.alone(LOCK)
+        [claiming] = self.db.run("SELECT virtual_time, paused FROM claiming")
+        if claiming["paused"]:
+            return None
+        promote(self.change)
+        return int(claiming["virtual_time"])
+
+    def _queue_of(self, queue_id: str, lanes: Sequence[str], known: dict[str, _Queue]) -> _Queue | None:
+        if queue_id not in known:
+            [row] = self.db.run(_THIS_QUEUE, queue_id=queue_id)
+            if row["lane"] not in lanes:
+                return None
+            known[queue_id] = _Queue(queue_id, int(row["served"]), int(row["ready"]))
+        return known[queue_id]
 
     def _queues(self, lanes: Sequence[str], most: int) -> list[_Queue]:
         """Those that may have a turn, and some more, because some may turn out to have nothing."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from ...storage.base import Part, Session
-from . import accepting, claiming, purging, reading
+from . import accepting, claiming, peeking, purging, reading
 from . import ending as endings
 from . import idempotency as known_keys
-from .base import Accepted, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox
+from .base import Accepted, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
 from .change import Change
 from .counts import Counts
 from .job import Ending, Job, JobEvent, Lease, Ordered, Renewed
@@ -131,13 +131,24 @@ class SqlJobStore(JobStore):
 
     # -- running ------------------------------------------------------------------------------------------------------
 
-    def claim(self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1) -> list[Lease]:
+    def claim(
+        self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1, only: Sequence[str] | None = None
+    ) -> list[Lease]:
         at = self._now()
         if not self._store.read(lambda db: claiming.is_ready(db, lanes, at)):
             return []
-        return self._store.transact(
-            lambda db: claiming.Claims(self._change(db), owner, worker, self._lease_s).take(lanes, most)
-        )
+
+        def work(db: Session) -> list[Lease]:
+            claims = claiming.Claims(self._change(db), owner, worker, self._lease_s)
+            return claims.take(lanes, most) if only is None else claims.take_these(only[:most], lanes)
+
+        return self._store.transact(work)
+
+    def peek(self, lanes: Sequence[str], *, most: int) -> list[Ready]:
+        at = self._now()
+        if self._store.read(lambda db: claiming.any_due(db, at)):
+            self._store.transact(lambda db: claiming.promote(self._change(db)))
+        return self._store.read(lambda db: peeking.peek(db, lanes, most, at))
 
     def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:
         ids = list(job_ids)

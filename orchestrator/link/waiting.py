@@ -21,6 +21,11 @@ class Signal:
         self._set = False
         self._waiting: set[asyncio.Future[None]] = set()
 
+    @property
+    def is_set(self) -> bool:
+        """Whether the flag is up."""
+        return self._set
+
     def set(self) -> None:
         """Raise the flag and wake whoever waits."""
         self._set = True

@@ -110,6 +110,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{job_id}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a job waits, or where it runs
+         * @description What placement decides on it now: who runs it, what it waits for, why which worker cannot run it.
+         */
+        get: operations["explainJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{job_id}/cancel": {
         parameters: {
             query?: never;
@@ -3060,6 +3080,51 @@ export interface components {
             secret: string | null;
         };
         /**
+         * WhyView
+         * @description Why a job stands where it stands.
+         */
+        WhyView: {
+            /** Job Id */
+            job_id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "queued" | "running" | "succeeded" | "failed" | "canceled";
+            /**
+             * Text
+             * @description All of it, in words.
+             */
+            text: string;
+            /**
+             * Reason
+             * @description What was decided of a job that waits; null where there is nothing to decide.
+             */
+            reason: ("warm" | "cold" | "any" | "waits_for_warm" | "overtaken" | "all_busy" | "nobody_can") | null;
+            /**
+             * Worker
+             * @description Where it runs, or would run now.
+             */
+            worker: string | null;
+            /**
+             * Waits For
+             * @description The worker that it waits for, which has its models in memory.
+             */
+            waits_for: string | null;
+            /**
+             * Evicts
+             * @description Models that would have to go there.
+             */
+            evicts: string[];
+            /**
+             * Against
+             * @description Of each worker that cannot run it: why not.
+             */
+            against: {
+                [key: string]: string;
+            };
+        };
+        /**
          * WorkerChange
          * @description What is to be different; what is left out stays.
          */
@@ -4339,6 +4404,131 @@ export interface operations {
             };
             /** @description Not in this state */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explainJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The job.
+                 * @example 0f8fad5b-d9cb-469f-a165-70867728950e
+                 */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was decided, and why. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhyView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -26,6 +26,7 @@ from mintmark.orchestrator.jobs.job import Ending, Job, Made, Metrics, Ordered
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import Step
 from mintmark.orchestrator.metrics.meters import Meters
+from mintmark.orchestrator.placement.values import Choice
 from mintmark.orchestrator.releases.releases import Releases
 from mintmark.orchestrator.service.outboxes import all_of
 from mintmark.orchestrator.webhooks.keeping import Webhooks
@@ -59,6 +60,9 @@ class NoWorkers:
         accepted = await asyncio.to_thread(self.jobs.accept, ordered, key, **about)
         self.news.wake()
         return accepted
+
+    async def decide(self, job: Job) -> tuple[Choice, dict[str, str]]:
+        return Choice(worker=None, reason="nobody_can"), {"gpu-1": "it is not up"}
 
     def look(self) -> None:
         pass

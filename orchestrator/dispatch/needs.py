@@ -1,0 +1,89 @@
+"""What a job needs of a worker, read from its graph: the model files that it loads, the node classes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import MintmarkError
+from ...workflows.bind import bind
+from ...workflows.format import WorkflowVersion
+from ..jobs.base import Ready
+from ..jobs.queueing import LARGE
+from ..placement.values import Lane, Work
+
+SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
+"""How names of model files end."""
+LOAD_RATE = 0.5 * 2**30
+"""Bytes a second at which a model is thought to be loaded: from a disk of its own, into the device's memory."""
+ASSUMED_SIZE = 6 * 2**30
+"""Of a file whose size no worker tells, in bytes: a checkpoint of the usual kind."""
+
+_LANES: dict[str, Lane] = {"hosted": "hosted", "gpu": "gpu", LARGE: "gpu"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Of one job. Files are named without their folders, as workers tell what they have in memory."""
+
+    classes: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def load_s(self) -> float:
+        """How long loading all of its files is thought to take."""
+        return sum(self.sizes.get(file, ASSUMED_SIZE) for file in self.files) / LOAD_RATE
+
+
+def needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], size_of: Callable[[str], int | None]) -> Needs:
+    """``size_of`` a file in bytes; None where nobody tells it. Values that cannot be bound are not judged here: whoever
+    runs the job does that."""
+    pictures = {spec.name: "picture" for spec in workflow.inputs if spec.type == "image"}
+    try:
+        graph: Mapping[str, Any] = bind(workflow, {**values, **pictures}).graph
+    except MintmarkError:
+        graph = workflow.graph
+    files = files_of(graph)
+    told = {file: size_of(file) for file in files}
+    return Needs(
+        classes=frozenset(str(node.get("class_type")) for node in graph.values()),
+        files=files,
+        sizes={file: ASSUMED_SIZE if size is None else size for file, size in told.items()},
+    )
+
+
+def files_of(graph: Mapping[str, Any]) -> frozenset[str]:
+    """Every input that names a model file."""
+    values = (value for node in graph.values() for value in node.get("inputs", {}).values())
+    named = (value for value in values if isinstance(value, str) and value.lower().endswith(SUFFIXES))
+    return frozenset(value.replace("\\", "/").rpartition("/")[2] for value in named)
+
+
+def work_of(
+    ready: Ready,
+    needs: Needs,
+    *,
+    waited_s: float,
+    passed_over_s: float = 0.0,
+    slack_s: float | None = None,
+    most_memory: int = 0,
+    avoid: frozenset[str] = frozenset(),
+) -> Work:
+    """The job as placing sees it. ``most_memory``: that of the largest worker that is there, in bytes."""
+    largest = max(needs.sizes.values(), default=0)
+    return Work(
+        job_id=ready.job.job_id,
+        lane=_LANES[ready.lane],
+        classes=needs.classes,
+        files=needs.files,
+        sizes=needs.sizes,
+        # A file larger than any memory is left to the worker, which may run it piece by piece.
+        vram=most_memory if ready.lane == LARGE else largest if largest <= most_memory else 0,
+        load_s=needs.load_s,
+        waited_s=waited_s,
+        passed_over_s=passed_over_s,
+        slack_s=slack_s,
+        avoid=avoid,
+    )

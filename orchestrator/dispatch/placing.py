@@ -1,0 +1,206 @@
+"""Which worker's loop claims which job of the lane ``gpu``: the rules of placement, given what is known here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ...clock import utc_now
+from ...errors import StorageError
+from ..jobs.base import Ready
+from ..jobs.job import Job, Lease
+from ..jobs.queueing import LARGE
+from ..link.slots import COMFYUI
+from ..placement.choosing import next_for
+from ..placement.fleet import Fleet
+from ..placement.placing import against, place
+from ..placement.values import Choice, Seat, Work
+from .ahead import Ahead, Kind
+from .kit import Kit
+from .memory import Memory
+from .needs import Needs, work_of
+from .passing import Passing
+from .seats import seat_of
+
+if TYPE_CHECKING:
+    from .worker import Worker
+    from .worker_loop import WorkerLoop
+
+REFRESH_S = 0.25
+"""How long what is known of the other workers is good for."""
+PREFETCH_S = 2.0
+"""A worker whose job is over so soon gets its next one already; what goes there later may yet go elsewhere."""
+
+
+class Placer:
+    """Of one dispatcher. ``loops``: those of all workers by name, who come and go."""
+
+    def __init__(self, kit: Kit, loops: Mapping[str, WorkerLoop]) -> None:
+        self._kit, self._loops = kit, loops
+        self._ahead = Ahead(kit, self._here)
+        self._passing = Passing()
+        self._memories: dict[str, Memory] = {}
+        self._coming: dict[str, list[Ready]] = {}
+        """Jobs that a worker's loop is claiming."""
+        self._fleet = Fleet()
+        self._most_memory = 0
+        self._known = (0, float("-inf"))
+        """As of which look ahead, and when, the fleet is."""
+
+    @property
+    def _gpus(self) -> Iterator[WorkerLoop]:
+        return (loop for loop in self._loops.values() if "gpu" in loop.worker.lanes)
+
+    def _here(self) -> set[str]:
+        coming = {ready.job.job_id for jobs in self._coming.values() for ready in jobs}
+        return coming.union(*(loop.job_ids for loop in self._gpus))
+
+    def places(self, worker: Worker) -> bool:
+        """Whether this worker's jobs are placed: there are others to which they could go."""
+        return "gpu" in worker.lanes and len(list(islice(self._gpus, 2))) == 2
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._ahead.close()
+
+    async def claim(self, loop: WorkerLoop, room: int) -> list[Lease]:
+        """Up to so many jobs whose best place this worker is. Raises StorageError where none could be claimed."""
+        leases: list[Lease] = []
+        try:
+            while len(leases) < room:
+                await self._ahead.look(self._lanes())
+                ready = self._choose(loop)
+                if ready is None:
+                    break
+                leases += await self._take(loop, ready)
+        except StorageError:
+            if not leases:
+                raise
+        finally:
+            self._coming.pop(loop.worker.name, None)
+        return leases
+
+    async def decide(self, job: Job) -> tuple[Choice, dict[str, str]]:
+        """Where a waiting job would go now, and why each worker that cannot run it cannot."""
+        needs = await self._ahead.learn(job)
+        ready = self._ahead.jobs.get(job.job_id) or Ready(job, job.ordered.lane)
+        fleet = self._fleet_now(self._loops.values())
+        work = self._work(ready, needs, time.monotonic())
+        told = {name: against(work, seat) for name, seat in fleet.seats.items()}
+        return place(work, fleet, time.monotonic()), {name: why for name, why in told.items() if why}
+
+    # -- within -------------------------------------------------------------------------------------------------------
+
+    def _lanes(self) -> tuple[str, ...]:
+        """What is placed. Hosted jobs are the runners', where there is one."""
+        runners = [loop for loop in self._loops.values() if loop.is_open and loop.worker.allowed]
+        if any(loop.worker.lanes == ("hosted",) for loop in runners):
+            return ("gpu", LARGE)
+        return ("hosted", "gpu", LARGE)
+
+    def _choose(self, loop: WorkerLoop) -> Ready | None:
+        """The job that this worker runs now, taken from those that wait."""
+        if not self._ahead.jobs:
+            return None
+        now, name = time.monotonic(), loop.worker.name
+        kinds = self._ahead.kinds()
+        self._refresh(now, kinds)
+        seat = self._put(loop)
+        works = {kind: self._work(ready, self._ahead.needs(ready.job.job_id), now) for kind, ready in kinds.items()}
+        work, told = next_for(name, works.values(), self._fleet, now)
+        for other in self._passing.note(name, told, now):
+            if other in self._loops:
+                self._loops[other].look()
+        if work is None and seat.room > 0:
+            work = self._hopeless(works, told, seat, now)
+        if work is None:
+            return None
+        ready = self._ahead.jobs.pop(work.job_id)
+        self._fleet.waits(work.files, -1)
+        self._coming.setdefault(name, []).append(ready)
+        self._memory(name).used(work.sizes, loop.worker.memory)
+        self._put(loop)
+        return ready
+
+    def _hopeless(self, works: Mapping[Kind, Work], told: Mapping[str, Choice], seat: Seat, now: float) -> Work | None:
+        """A job that nobody can run: it fails here, with the reason, as it would where there is no other worker."""
+        hopeless = [work for kind, work in works.items() if self._passing.is_hopeless(kind, told[work.job_id], now)]
+        return next((work for work in hopeless if work.lane in seat.lanes), None)
+
+    async def _take(self, loop: WorkerLoop, ready: Ready) -> list[Lease]:
+        """Claim it, unless somebody else has."""
+        worker, job_id = loop.worker, ready.job.job_id
+        leases: list[Lease] = []
+        try:
+            lanes = worker.claims(self._kit.workers)
+            leases = await self._kit.block(self._kit.jobs.claim, loop.owner, worker.name, lanes, most=1, only=[job_id])
+        finally:
+            if not leases:
+                self._coming[worker.name].remove(ready)
+                there = self._ahead.files([*loop.job_ids, *(each.job.job_id for each in self._coming[worker.name])])
+                self._memory(worker.name).drop(self._ahead.needs(job_id).files - there)
+        return leases
+
+    def _refresh(self, now: float, kinds: Mapping[Kind, Ready]) -> None:
+        looks, at = self._known
+        if looks == self._ahead.looks and now - at < REFRESH_S:
+            return
+        if looks != self._ahead.looks:
+            self._passing.keep(self._ahead.jobs, kinds)
+        self._fleet = self._fleet_now(self._gpus)
+        self._memories = {name: each for name, each in self._memories.items() if name in self._loops}
+        self._known = self._ahead.looks, now
+
+    def _fleet_now(self, loops: Iterable[WorkerLoop]) -> Fleet:
+        self._most_memory = max((each.memory for each in self._kit.workers if each.state == "up"), default=0)
+        fleet = Fleet(self._seat(loop) for loop in loops)
+        fleet.wanted = self._ahead.wanted
+        for job_id in self._ahead.jobs:
+            fleet.waits(self._ahead.needs(job_id).files)
+        return fleet
+
+    def _put(self, loop: WorkerLoop) -> Seat:
+        seat = self._seat(loop)
+        self._fleet.put(seat)
+        return seat
+
+    def _seat(self, loop: WorkerLoop) -> Seat:
+        worker, history = loop.worker, self._kit.history
+        coming = self._coming.get(worker.name, [])
+        free_in_s = loop.free_in_s + sum(history.usual_s(each.job.ordered.workflow) for each in coming)
+        seat = seat_of(worker, free_at=time.monotonic() + free_in_s, claimed=len(coming))
+        seat.memory = self._told(loop, seat.memory)
+        seat.memory_size = worker.memory or None
+        seat.running += len(coming)
+        seat.up = seat.up and loop.is_open
+        if worker.capacity <= COMFYUI and free_in_s > PREFETCH_S:
+            seat.room = 0
+        return seat
+
+    def _told(self, loop: WorkerLoop, models: Mapping[str, int]) -> dict[str, int]:
+        """What it has in memory by now."""
+        worker, memory = loop.worker, self._memory(loop.worker.name)
+        coming = [each.job.job_id for each in self._coming.get(worker.name, [])]
+        if worker.health is not None and worker.seen_at is not None:
+            held = self._ahead.files([*loop.job_ids, *coming])
+            known = worker.health.models_known
+            memory.told(worker.health.boot_id, models, worker.seen_at, all_of_them=known, held=held)
+        return memory.files
+
+    def _memory(self, name: str) -> Memory:
+        return self._memories.setdefault(name, Memory())
+
+    def _work(self, ready: Ready, needs: Needs, now: float) -> Work:
+        its, job_id, at = ready.job.ordered, ready.job.job_id, utc_now()
+        left_s = None if its.deadline is None else (its.deadline - at).total_seconds()
+        return work_of(
+            ready,
+            needs,
+            waited_s=max((at - ready.since).total_seconds(), 0.0),
+            passed_over_s=self._passing.over_s(job_id, now),
+            slack_s=None if left_s is None else left_s - self._kit.history.usual_s(its.workflow),
+            most_memory=self._most_memory,
+            avoid=self._passing.absent(job_id),
+        )

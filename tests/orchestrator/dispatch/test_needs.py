@@ -1,0 +1,74 @@
+"""What a job needs, read from its graph."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from mintmark.orchestrator.dispatch.needs import ASSUMED_SIZE, LOAD_RATE, Needs, files_of, needs_of, work_of
+from mintmark.orchestrator.jobs.base import Ready
+from mintmark.orchestrator.jobs.queueing import LARGE
+from mintmark.workflows.format import WorkflowVersion
+
+from ..made_jobs import job
+from .gpu import GIB
+from .painters import MODELS, PAINTING
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
+
+
+def painting(**values: Any) -> Needs:
+    return needs_of(WorkflowVersion.model_validate(PAINTING), values, {MODELS[0]: 7 * GIB}.get)
+
+
+def ready(lane: str = "gpu") -> Ready:
+    return Ready(job(NOON, lane="gpu"), lane)
+
+
+def test_files_are_the_inputs_that_name_a_model_without_their_folders() -> None:
+    graph = {
+        "1": {"class_type": "A", "inputs": {"ckpt_name": "sdxl\\base.SAFETENSORS", "text": "a .ckpt of mine", "n": 4}},
+        "2": {"class_type": "B", "inputs": {"lora": "x/y/line.safetensors", "from": ["1", 0], "unet": "flux.gguf"}},
+        "3": {"class_type": "C"},
+    }
+    assert files_of(graph) == {"base.SAFETENSORS", "line.safetensors", "flux.gguf"}
+
+
+def test_values_decide_which_files_and_classes_come_from_the_graph() -> None:
+    assert (painting().files, painting().classes) == ({MODELS[0]}, {"Draw", "Save"})
+    assert painting(model=MODELS[3]).files == {MODELS[3]}
+
+
+def test_values_that_cannot_be_bound_are_left_to_whoever_runs_the_job() -> None:
+    assert painting(model=7, nonsense=1).files == {MODELS[0]}
+
+
+def test_a_picture_that_is_to_be_uploaded_is_no_reason_not_to_know() -> None:
+    picture = {"name": "source", "title": "S", "type": "image", "required": True}
+    asked = {**picture, "binds": [{"node": "1", "input": "text"}]}
+    workflow = WorkflowVersion.model_validate({**PAINTING, "inputs": [*PAINTING["inputs"], asked]})
+    assert needs_of(workflow, {"model": MODELS[2]}, lambda file: None).files == {MODELS[2]}
+
+
+def test_loading_takes_as_long_as_the_files_are_large_and_unknown_ones_count_as_usual() -> None:
+    assert painting().load_s == pytest.approx(7 * GIB / LOAD_RATE)
+    assert painting(model=MODELS[1]).load_s == pytest.approx(ASSUMED_SIZE / LOAD_RATE)
+    assert Needs().load_s == 0
+
+
+def test_its_largest_file_is_what_a_job_needs_unless_nobody_has_so_much() -> None:
+    assert work_of(ready(), painting(), waited_s=1, most_memory=24 * GIB).vram == 7 * GIB
+    assert work_of(ready(), painting(), waited_s=1, most_memory=6 * GIB).vram == 0
+
+
+def test_what_was_too_large_elsewhere_goes_where_there_is_most() -> None:
+    work = work_of(ready(LARGE), painting(), waited_s=1, most_memory=80 * GIB)
+    assert (work.vram, work.lane) == (80 * GIB, "gpu")
+
+
+def test_a_job_s_waiting_is_on_it() -> None:
+    work = work_of(ready(), painting(), waited_s=3, passed_over_s=2, slack_s=9, avoid=frozenset({"w"}))
+    assert (work.waited_s, work.passed_over_s, work.slack_s, work.avoid) == (3, 2, 9, {"w"})
+    assert (work.files, work.load_s) == ({MODELS[0]}, painting().load_s)
