@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
@@ -19,15 +20,26 @@ HALF_LIFE_S = 600.0
 """What a model was asked for so long ago counts half."""
 
 
-class Policy:
+class Policy(ABC):
     """One way of giving jobs to workers. ``start`` runs a job on a worker from now on."""
 
     def __init__(self, workers: dict[str, Worker], start: Callable[[Worker, Order], None], seed: int) -> None:
         self.workers, self.start, self.chance = workers, start, random.Random(seed)
         self.every = list(workers.values())
 
+    @abstractmethod
     def came(self, order: Order, now: float) -> None:
         """A job is there."""
+
+    @abstractmethod
+    def freed(self, worker: Worker, now: float) -> None:
+        """A worker has no job any more."""
+
+
+class AtOnce(Policy):
+    """Sends each job to a worker as it comes; each worker has a queue of its own."""
+
+    def came(self, order: Order, now: float) -> None:
         worker = self.pick(order)
         if worker.busy:
             worker.queue.append(order)
@@ -35,23 +47,22 @@ class Policy:
             self.start(worker, order)
 
     def freed(self, worker: Worker, now: float) -> None:
-        """A worker has no job any more."""
         if worker.queue:
             self.start(worker, worker.queue.popleft())
 
+    @abstractmethod
     def pick(self, order: Order) -> Worker:
-        """Where a job goes at once."""
-        raise NotImplementedError
+        """Where a job goes."""
 
 
-class Random(Policy):
+class Random(AtOnce):
     """Any worker."""
 
     def pick(self, order: Order) -> Worker:
         return self.chance.choice(self.every)
 
 
-class RoundRobin(Policy):
+class RoundRobin(AtOnce):
     """One after the other."""
 
     at = -1
@@ -61,7 +72,7 @@ class RoundRobin(Policy):
         return self.every[self.at]
 
 
-class LeastLoaded(Policy):
+class LeastLoaded(AtOnce):
     """The worker with the fewest jobs."""
 
     def pick(self, order: Order) -> Worker:
