@@ -16,6 +16,7 @@
     │   ├── NotAnImage            not_an_image
     │   ├── ImageTooLarge         image_too_large      more pixels than the limit (a bomb, often)
     │   ├── BadSetting            bad_setting
+    │   │   └── ClassifierMismatch classifier_mismatch  a local model is not what the file beside it says
     │   ├── WrongState            wrong_state          the job is not in a state in which that can be done
     │   ├── IdempotencyMismatch   idempotency_mismatch the same Idempotency-Key came with another body
     │   ├── VersionTaken          version_taken        this version was published with other content
@@ -46,6 +47,8 @@
     ├── PolicyError
     │   ├── PromptBlocked         prompt_blocked       by our policy, costs nothing
     │   ├── OutputBlocked         output_blocked       by our policy, after the call was settled
+    │   ├── OutputWithheld        output_withheld      made, and waiting for a person to accept it
+    │   ├── ReferenceRefused      reference_refused    a picture that the house rules do not let be a reference
     │   ├── UnknownPolicy         unknown_policy
     │   └── ModerationUnavailable moderation_unavailable   a required checker did not answer: fail closed
     ├── ProviderError             what a hosted API answered, with what is known of the charge
@@ -64,6 +67,7 @@
     │   ├── WorkerModeMismatch    worker_mode_mismatch sandbox job on a live worker, or the reverse
     │   ├── WorkerRefused         worker_refused       the graph did not validate there
     │   ├── WorkerLost            worker_lost          the worker forgot or dropped the job
+    │   ├── InstallFailed         install_failed       comfy-cli could not install ComfyUI, or pip the pack
     │   ├── ContextMissing        context_missing      a prompt came from afar, and its job's context did not
     │   ├── NodeFailed            node_failed          a node raised something that is not ours
     │   ├── Unauthorized          unauthorized         a worker route was called without its token
@@ -72,7 +76,12 @@
     │   └── UnknownJob            unknown_job
     ├── ProvenanceError
     │   ├── SigningFailed         signing_failed
+    │   │   ├── SignerFailed      signer_failed        whoever holds the key gave no signature
+    │   │   └── TimestampFailed   timestamp_failed     a timestamp is required, and none was had
     │   └── BadKey                bad_signing_key
+    │       ├── CertificateExpired certificate_expired expired, or not valid yet
+    │       ├── CertificateUnfit  certificate_unfit    a usage is missing or one too many
+    │       └── ChainDisordered   chain_disordered     not leaf first, or not issued by the next
     ├── StorageError
     │   ├── DiskFull              disk_full
     │   ├── CannotWrite           cannot_write
@@ -195,6 +204,12 @@ class BadSetting(UsageError):
     """A setting has a value that cannot be used."""
 
     code = "bad_setting"
+
+
+class ClassifierMismatch(BadSetting):
+    """A local classifier is not what the file beside it says, or that file is wrong."""
+
+    code = "classifier_mismatch"
 
 
 class WrongState(UsageError):
@@ -378,6 +393,18 @@ class OutputBlocked(PolicyError):
     code = "output_blocked"
 
 
+class OutputWithheld(PolicyError):
+    """The policy wants a person to accept the output before anybody gets it."""
+
+    code = "output_withheld"
+
+
+class ReferenceRefused(PolicyError):
+    """The house rules take no such picture as a reference."""
+
+    code = "reference_refused"
+
+
 class UnknownPolicy(PolicyError):
     """No policy of this name and version is known here."""
 
@@ -509,6 +536,12 @@ class WorkerRefused(WorkerError):
     code = "worker_refused"
 
 
+class InstallFailed(WorkerError):
+    """ComfyUI, or the node pack's packages, could not be installed."""
+
+    code = "install_failed"
+
+
 class WorkerLost(WorkerError):
     """The worker forgot the job or stopped answering."""
 
@@ -563,10 +596,40 @@ class SigningFailed(ProvenanceError):
     code = "signing_failed"
 
 
+class SignerFailed(SigningFailed):
+    """Whoever holds the signing key (a key service) gave no signature, or a wrong one."""
+
+    code = "signer_failed"
+
+
+class TimestampFailed(SigningFailed):
+    """A timestamp is required, and the authority gave none in time."""
+
+    code = "timestamp_failed"
+
+
 class BadKey(ProvenanceError):
     """The signing key or certificate chain cannot be used."""
 
     code = "bad_signing_key"
+
+
+class CertificateExpired(BadKey):
+    """The signing certificate has expired, or is not valid yet."""
+
+    code = "certificate_expired"
+
+
+class CertificateUnfit(BadKey):
+    """The signing certificate lacks a usage that signing content takes, or has one that it must not have."""
+
+    code = "certificate_unfit"
+
+
+class ChainDisordered(BadKey):
+    """The certificate chain is not leaf first, each one issued by the next."""
+
+    code = "chain_disordered"
 
 
 class StorageError(MintmarkError):

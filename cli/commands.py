@@ -22,6 +22,7 @@ COMMANDS = {
     "slo": "slo",
     "serve": "serve",
     "runner": "servers",
+    "comfyui": "comfyui",
     "sandbox": "servers",
 }
 """Each is the function of its name in this module."""

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,7 @@ from .settings import NO_KEYS, SandboxFlag, settings
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..config.audit import AuditSettings
     from ..config.service import ServiceSettings
     from ..orchestrator.service.service import Service
 
@@ -30,6 +32,16 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Beyond loopback only once an API key exists.")] = None,
     worker: Annotated[list[str] | None, typer.Option(help="URL of a running worker; may be repeated.")] = None,
     runners: Annotated[int | None, typer.Option(min=0, help="Runners to start and look after.")] = None,
+    launch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GPU", help="Launch a ComfyUI on this GPU (or cpu), by comfy-cli; may be repeated."),
+    ] = None,
+    comfyui: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The ComfyUI to launch: comfy-cli's workspace.")
+    ] = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="Install ComfyUI and the node pack there first, where they are missing.")
+    ] = False,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
@@ -38,24 +50,51 @@ def serve(
 
     found, keyless = settings(sandbox=sandbox)
     flags = {"port": port, "host": host, "workers": tuple(worker) if worker else None, "runners": runners}
+    flags |= {"launch": tuple(launch) if launch else None, "comfyui": comfyui}
     service = config.load_section(ServiceSettings, config.sources(), flags)
     logs.write(service)
     if keyless and not as_json:
         console().print(NO_KEYS, style="yellow")
+    if service.launch:
+        _prepare(found, service, install=install)
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order
         asyncio.run(_serve(found, service, as_json=as_json))
+
+
+def _prepare(found: Settings, service: ServiceSettings, *, install: bool) -> None:
+    """What is missing is better known before anything starts. Raises MissingExtra, InstallFailed, BadSetting."""
+    from ..orchestrator.fleet.comfy_cli import find_comfy
+    from ..orchestrator.fleet.installing import install_into
+
+    workspace = (service.comfyui or found.books_dir / "comfyui").expanduser().absolute()
+    comfy = find_comfy("comfy-cli, which launches ComfyUI", without="Or start ComfyUI yourself: --worker URL")
+    if install:
+        install_into(workspace, comfy, gpu=service.launch[0])
+    elif not (workspace / "main.py").exists():
+        raise BadSetting(
+            f"comfyui: there is no ComfyUI in {workspace}.", hint="Name its folder, or have it put there: --install"
+        )
+
+
+def _audit() -> AuditSettings:
+    from ..config.audit import AuditSettings
+
+    return config.load_section(AuditSettings, config.sources())
 
 
 async def _serve(found: Settings, wanted: ServiceSettings, *, as_json: bool) -> None:
     from ..orchestrator.service.listening import Listening
     from ..orchestrator.service.service import Service
 
-    stop, hurry = _on_signals()
+    stop, hurry = asyncio.Event(), asyncio.Event()
+    on_signals(stop, hurry)
     async with AsyncExitStack() as stack:
         stack.callback(tracing.start("mintmark"))
         if not is_loopback(wanted.host):
             await asyncio.to_thread(_check_closed, found, wanted.host)
-        service = await stack.enter_async_context(Service(found, wanted, env=os.environ))
+        service = await stack.enter_async_context(
+            Service(found, wanted, env=os.environ, audit=_audit())
+        )
         has_keys = await service.access.has_keys()
         async with Listening(service, wanted.host, wanted.port) as door:
             garbage.serving()
@@ -98,9 +137,8 @@ def _say_stopping(service: Service, wanted: ServiceSettings, *, as_json: bool) -
         console().print(f"Stopping. Jobs that still run: {running}; they have {wanted.drain_s:g} s to end. {left}")
 
 
-def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
+def on_signals(stop: asyncio.Event, hurry: asyncio.Event) -> None:
     """Ctrl-C or SIGTERM set the first; another one the second. Never the default: it would break jobs off half-way."""
-    stop, hurry = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def heard(which: signal.Signals) -> None:
@@ -109,7 +147,6 @@ def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
     with suppress(NotImplementedError):  # Windows: Ctrl-C cancels the main task instead
         for which in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(which, heard, which)
-    return stop, hurry
 
 
 async def _until(stop: asyncio.Event, service: Service) -> None:

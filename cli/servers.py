@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +45,7 @@ def runner(
         )
         async with opened as started:
             garbage.serving()
+            _at_sigterm(started.stop)
             _say("Runner", started.url, as_json=as_json, mode=found.mode)
             if with_parent:
                 at_end_of_input(started.stop)  # an orphan finishes what it has asked
@@ -65,6 +68,7 @@ def sandbox(
     async def serve() -> None:
         async with Sandbox(port, latency_s=latency, state=state) as started:
             garbage.serving()
+            _at_sigterm(started.stop)
             _say("Sandbox", started.url, as_json=as_json, mode="sandbox")
             if with_parent:
                 at_end_of_input(started.stop, linger_s=LINGER_S)
@@ -72,6 +76,12 @@ def sandbox(
 
     with suppress(KeyboardInterrupt):  # Ctrl-C is how it is stopped, and by now everything is closed in order
         asyncio.run(serve())
+
+
+def _at_sigterm(stop: Callable[[], None]) -> None:
+    """As whoever looks after servers stops them: in order, like Ctrl-C, and not in the midst of a paid request."""
+    with suppress(NotImplementedError):  # Windows has no such signal
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
 
 
 def _say(name: str, url: str, *, as_json: bool, mode: str) -> None:

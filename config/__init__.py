@@ -41,7 +41,7 @@ __all__ = [
     "table",
 ]
 
-SECTIONS = ("engine", "service", "client")
+SECTIONS = ("engine", "service", "audit", "client")
 """The modules of this folder that hold a section, each as its ``SECTION``, in the order of docs/settings.md."""
 
 

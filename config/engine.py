@@ -112,8 +112,59 @@ class Settings(Section):
     signing_key: Path | None = setting(
         "MINTMARK_SIGNING_KEY", "PEM file of its private key (PKCS#8).", None, kinds.PATH
     )
+    signing_cert_pem: str | None = setting(
+        "MINTMARK_SIGNING_CERT_PEM",
+        "The chain itself, in place of a file: PEM text, or base64 of it.",
+        None,
+        kinds.TEXT,
+    )
+    signing_key_pem: str | None = setting(
+        "MINTMARK_SIGNING_KEY_PEM",
+        "The private key itself, in place of a file: PEM text, or base64 of it.",
+        None,
+        kinds.TEXT,
+        secret=always,
+    )
+    signer: str | None = setting(
+        "MINTMARK_SIGNER",
+        "A Python function that signs with a key that never comes here, such as a KMS's: `module:function` "
+        "(docs/credentials.md). It takes the place of the key; the chain is given as ever.",
+        None,
+        kinds.TEXT,
+        steers=True,
+    )
+    timestamp_url: str | None = setting(
+        "MINTMARK_TIMESTAMP_URL",
+        "RFC 3161 timestamp authority: a stamped file stays valid after its certificate has expired.",
+        None,
+        kinds.URL,
+        secret=has_password,
+    )
+    timestamp_policy: Literal["prefer", "require"] = setting(
+        "MINTMARK_TIMESTAMP_POLICY",
+        "Where the authority gives no timestamp: `prefer` signs without one and says so, `require` fails.",
+        "prefer",
+        kinds.one_of("prefer", "require"),
+    )
+    timestamp_timeout_s: float = setting(
+        "MINTMARK_TIMESTAMP_TIMEOUT_S", "How long one timestamp may take in all, in seconds.", 10.0, kinds.SECONDS
+    )
+    training_mining: Mapping[str, str] = setting(
+        "MINTMARK_TRAINING_MINING",
+        "What credentials say of learning from the file: `notAllowed` or `allowed` for all, or some of "
+        "`ai_training=…,ai_generative_training=…,ai_inference=…,data_mining=…` (not set: nothing).",
+        {},
+        kinds.TRAINING,
+    )
     trust_anchors: Path | None = setting(
         "MINTMARK_TRUST_ANCHORS", "PEM file of root certificates that `verify` trusts.", None, kinds.PATH, steers=True
+    )
+    trust_lists: tuple[str, ...] = setting(
+        "MINTMARK_TRUST_LISTS",
+        "Shipped trust lists that `verify` goes by, beside your own anchors: `c2pa`, `interim`; `none` for none.",
+        ("c2pa",),
+        kinds.WORDS,
+        steers=True,
     )
     max_pixels: int = setting(
         "MINTMARK_MAX_PIXELS", "The largest image that is ever decoded, in pixels.", 100_000_000, kinds.POSITIVE

@@ -126,6 +126,19 @@ def _gpu_hour(text: str) -> dict[str, float]:
     return parts
 
 
+_TRAINING = ("ai_training", "ai_generative_training", "ai_inference", "data_mining")
+_TRAINING_USES = ("notAllowed", "allowed")
+
+
+def _training(text: str) -> dict[str, str]:
+    """``notAllowed`` as that for every use; else what is said of each."""
+    pairs = dict(part.split("=", 1) for part in text.split(",")) if "=" in text else dict.fromkeys(_TRAINING, text)
+    uses = {name.strip(): use.strip() for name, use in pairs.items()}
+    if not set(uses) <= set(_TRAINING) or not set(uses.values()) <= set(_TRAINING_USES):
+        raise ValueError(text)
+    return uses
+
+
 def _positive(text: str) -> int:
     if (number := int(text)) <= 0:
         raise ValueError(text)
@@ -188,6 +201,8 @@ OPTIONS = Kind(_options, form="table")
 USD = Kind(_microusd, show=lambda microusd: microusd / MICRO)
 """Dollars; the value is in micro-dollars."""
 GPU_HOUR = Kind(_gpu_hour, form="table")
+TRAINING = Kind(_training, form="table")
+"""What may be learned from a file, by use: ``ai_training=notAllowed,data_mining=allowed``."""
 POSITIVE = Kind(_positive)
 COUNT = Kind(_count)
 """A whole number from 0."""

@@ -33,6 +33,21 @@ class ServiceSettings(Section):
     runners: int = setting(
         "MINTMARK_SERVICE_RUNNERS", "How many runners the service starts and looks after itself.", 1, kinds.COUNT
     )
+    launch: tuple[str, ...] = setting(
+        "MINTMARK_SERVICE_LAUNCH",
+        "GPUs on which the service launches a ComfyUI each, through comfy-cli, and looks after it: numbers, or `cpu`.",
+        (),
+        kinds.WORDS,
+    )
+    comfyui: Path | None = setting(
+        "MINTMARK_SERVICE_COMFYUI",
+        "The ComfyUI that is launched: comfy-cli's workspace (default: `comfyui` in the data folder).",
+        None,
+        kinds.PATH,
+    )
+    launch_args: tuple[str, ...] = setting(
+        "MINTMARK_SERVICE_LAUNCH_ARGS", "What each launched ComfyUI is told besides, as `--lowvram`.", (), kinds.WORDS
+    )
     model: str = setting(
         "MINTMARK_SERVICE_MODEL",
         "The model that makes an image where a request names none.",

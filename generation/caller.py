@@ -15,6 +15,7 @@ from ..providers.models import Catalog
 from ..storage.spool import Spool
 from .call import DELIVERY, Call, NewCall
 from .journal import Journal
+from .leaving import Leaving
 from .outcomes import Outcomes, charge_unknown
 from .results import Asked, Results
 from .surely import surely, to_the_end
@@ -25,7 +26,8 @@ _OPEN = frozenset({"held", "asking", "accepted"})
 POLL_S = 0.2
 """How often somebody waits for a call that another task or process is making, in seconds."""
 LAST_WORDS_S = 12.0
-"""How long closing waits for canceled calls to be written down: a submission and its cancellation take 5 s each."""
+"""How long closing waits for canceled calls to be written down: a submission and its cancellation take 5 s each. And
+how long leaving waits for answers that are on their way, before that."""
 CANCEL_PATIENCE_S = 2.0
 """How long somebody who cancels a call waits until its provider says what became of it, in seconds. What takes longer
 is learned in the background while the process lives, and otherwise by the next one."""
@@ -55,14 +57,14 @@ class Caller:
     """Those of ``_resuming`` whose job was canceled: nobody waits for their images."""
     _days: set[str] = field(default_factory=set)
     """Those of ``_resuming`` that may take a day."""
-    _left: frozenset[str] = frozenset()
-    """Those of them that are the next process's, since this one ends."""
+    _leaving: Leaving = field(init=False)
     _making: set[str] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._results = Results(journal=self.journal, spool=self.spool)
         self._outcomes = Outcomes(journal=self.journal, catalog=self.catalog, results=self._results)
+        self._leaving = Leaving(self.journal)
 
     @contextmanager
     def making(self, calls: Iterable[NewCall]) -> Iterator[None]:
@@ -135,6 +137,8 @@ class Caller:
             async with self._turn(provider, prepared):
                 # From here on the POST may leave at any moment, so this is written, durably, before it can.
                 call = await surely(self.journal.begin, call.call_id)
+                if self._leaving.begun:
+                    raise asyncio.CancelledError
                 waiting = False
                 return await self._asked(provider, prepared, call)
         except (ProviderError, asyncio.CancelledError) as exc:
@@ -150,9 +154,11 @@ class Caller:
     async def _asked(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
         async def on_accepted(accepted: Accepted) -> None:
             await self._outcomes.move(call, "accepted", request_id=accepted.request_id, handle=accepted.handle)
+            self._leaving.named(call)
 
-        work = provider.ask(prepared, call_id=call.call_id, on_accepted=on_accepted)
-        return await self._finish(provider, prepared.model, call, work)
+        with self._leaving.unnamed(call):
+            work = provider.ask(prepared, call_id=call.call_id, on_accepted=on_accepted)
+            return await self._finish(provider, prepared.model, call, work)
 
     async def _resume(self, provider: Provider, call: Call) -> tuple[Call, Answer]:
         model = self._model_of(call)
@@ -170,7 +176,7 @@ class Caller:
         self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer]
     ) -> tuple[Call, Answer]:
         facts = {"provider": call.provider, "model": call.model, "call_id": call.call_id}
-        with tracing.span("hosted call", kind="client", facts=facts) as span:
+        with tracing.span("hosted call", kind="client", facts=facts) as span, self._leaving.waiting(call):
             return await self._finished(provider, model, call, work, span)
 
     async def _finished(
@@ -185,8 +191,6 @@ class Caller:
                 raise charge_unknown(after) from exc
             raise
         except asyncio.CancelledError as exc:
-            if call.call_id in self._left:
-                raise
             await to_the_end(asyncio.ensure_future(self._seen_off(provider, model, call, exc.__cause__)))
             raise
         except BaseException:
@@ -205,11 +209,14 @@ class Caller:
             logger.warning("Call %s was canceled: %s", call.call_id, exc, extra=log.action("cancel_failed"))
 
     async def _canceled(self, provider: Provider, model: Model, call: Call, known: BaseException | None) -> None:
-        """Canceled while waiting: the provider is asked to stop, and where it is too late, what came of it."""
+        """Canceled while waiting: the provider is asked to stop, and where it is too late, what came of it; unless the
+        next process takes the call up."""
         now = await surely(self.journal.call, call.call_id)
         if now is None or now.state not in ("asking", "accepted"):
             return
         if now.state == "accepted" and provider.resumable:
+            if call.call_id in self._leaving.left:
+                return
             await asyncio.wait([self._parted(provider, model, now)], timeout=CANCEL_PATIENCE_S)
         elif isinstance(known, ProviderError):
             await self._outcomes.failed(now, known)
@@ -254,6 +261,8 @@ class Caller:
 
         Returns the calls found. Those that can be resumed go on in the background; :meth:`join` waits for them.
         """
+        if self._leaving.begun:
+            return []  # they are the next process's, too
         orphans = await surely(self.journal.adopt_orphans)
         for call in orphans:
             if call.state == "held":
@@ -281,12 +290,25 @@ class Caller:
             logger.warning("Resuming call %s failed: %s", call.call_id, exc, extra=log.action("resume_failed"))
         return await self._now(call)
 
+    # -- at the end ---------------------------------------------------------------------------------------------------
+
+    async def leave(self, *, by_hand: bool) -> None:
+        """This process ends, and its jobs do not: the next one goes on with them. So nothing more is asked, and calls
+        that were accepted go on: whoever is canceled while waiting for one does not cancel it.
+
+        ``by_hand``: jobs run by hand are gone on with, too; else their calls are canceled with them. Returns once
+        everything that was asked has its name, or after a while.
+        """
+        # What is resumed for a process that died is left, whosever it was.
+        self._leaving.left |= self._resuming.keys() - self._parting
+        await self._leaving.begin(by_hand=by_hand, within_s=LAST_WORDS_S)
+
     async def close(self) -> None:
         """Wait for calls being seen to the end and resumed, then let go. What is left, the next start decides: batches,
         which may take a day, are never waited for."""
         await self._last_words()
-        self._left = frozenset(self._days & self._resuming.keys())
-        for call_id in self._parting | self._left:
+        self._leaving.left |= self._days
+        for call_id in self._resuming.keys() & (self._parting | self._leaving.left):
             self._resuming[call_id].cancel()
         resuming = dict(self._resuming)
         ended = await asyncio.gather(*resuming.values(), return_exceptions=True)

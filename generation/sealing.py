@@ -10,7 +10,8 @@ from typing import Any
 
 from ..clock import utc_now
 from ..moderation.verdict import Verdict
-from ..provenance.manifest import ImageFacts, Ingredient, Origin
+from ..provenance.actions import Done, Ingredient, Origin
+from ..provenance.manifest import ImageFacts
 from ..provenance.texts import with_texts
 from .context import JobContext
 from .engine import Engine
@@ -42,6 +43,12 @@ class Draft:
     """The file that pixels without a record came from."""
     inputs: tuple[Source, ...] = ()
     """Files that were fed to the model."""
+    steps: tuple[Done, ...] = ()
+    """What was done to the pixels since they were opened or made, where the graph tells."""
+    tool: str = ""
+    """The class of the node that made pixels which have no record."""
+    model: str = ""
+    """The file of the model it made them with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +90,7 @@ def _known_verdict(draft: Draft) -> Verdict | None:
 
 def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
     unsigned = with_texts(draft.data, draft.media_type, draft.texts)
-    data = engine.signer.sign(unsigned, draft.media_type, _facts(draft, verdict))
+    data = engine.signer.sign(unsigned, draft.media_type, facts_of(draft, verdict))
     _, width, height = inspect(data, max_pixels=engine.settings.max_pixels)
     return Sealed(
         data=data,
@@ -96,7 +103,8 @@ def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
     )
 
 
-def _facts(draft: Draft, verdict: Verdict) -> ImageFacts:
+def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:
+    """What the credential of a draft says, once this verdict is given."""
     record, source = draft.record, draft.source
     if record is None or source is None:
         known: dict[str, Any] = {"verdict": {"decision": verdict.decision, "rule": verdict.rule}}
@@ -114,6 +122,7 @@ def _facts(draft: Draft, verdict: Verdict) -> ImageFacts:
         parent=parent,
         inputs=tuple(each.ingredient() for each in draft.inputs),
         edited=draft.edited,
+        steps=draft.steps,
     )
 
 
@@ -128,6 +137,9 @@ def _plain_facts(draft: Draft, record: dict[str, Any]) -> ImageFacts:
         parent=draft.opened.ingredient() if draft.opened else None,
         inputs=tuple(each.ingredient() for each in draft.inputs),
         edited=draft.edited,
+        steps=draft.steps,
+        tool=draft.tool,
+        model=draft.model,
     )
 
 

@@ -13,9 +13,9 @@ import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..provenance.actions import Ingredient
 from ..provenance.credential import Credential
 from ..provenance.explaining import UNREADABLE
-from ..provenance.manifest import Ingredient
 from ..provenance.reading import read
 from ..provenance.texts import without_credential
 from .pictures import decode, inspect, pixels_digest

@@ -10,7 +10,7 @@ from ..errors import ModerationUnavailable
 from . import explain
 from .base import Outcome, Scores, rule_id
 from .lexicon import Severity
-from .policy import Policy, Thresholds
+from .policy import Policy
 from .verdict import NO_RULE, WORST_LAST, Decision, Subject, Verdict, join_names, maxima
 
 IMAGE_UNCHECKED = "image_unchecked"
@@ -68,21 +68,13 @@ def decide(policy: Policy, subject: Subject, digest: str, results: Sequence[Outc
 
 
 def _judge(policy: Policy, subject: Subject, checker: str, category: str, answer: Scores) -> _Finding | None:
-    score, limits = answer.scores[category], policy.thresholds(category)
-    decision = _reached(score, limits)
+    score, limits = answer.scores[category], policy.thresholds(category, subject)
+    decision = limits.reached(score)
     if decision == "allowed":
         return None
     rule = answer.rules.get(category, rule_id(checker, category))
     explanation = explain.found(decision, subject, category, score, answer.hints.get(category, ""))
     return _Finding(decision, limits.severity, score, rule, explanation)
-
-
-def _reached(score: float, limits: Thresholds) -> Decision:
-    if limits.block_at is not None and score >= limits.block_at:
-        return "blocked"
-    if limits.flag_at is not None and score >= limits.flag_at:
-        return "flagged"
-    return "allowed"
 
 
 def _gaps(policy: Policy, subject: Subject, results: Sequence[Outcome]) -> list[_Finding]:
@@ -106,7 +98,8 @@ def _unanswered(policy: Policy, subject: Subject, checker: str) -> list[_Finding
         )
     if reaction == "allow":
         return []
-    return [_Finding("flagged", "medium", 0.0, f"unavailable/{checker}", explain.unavailable(checker, subject))]
+    decision: Decision = "review" if reaction == "review" else "flagged"
+    return [_Finding(decision, "medium", 0.0, f"unavailable/{checker}", explain.unavailable(checker, subject))]
 
 
 def _unseen(policy: Policy) -> list[_Finding]:
@@ -118,4 +111,5 @@ def _unseen(policy: Policy) -> list[_Finding]:
         )
     if policy.image_unchecked == "allow":
         return []
-    return [_Finding("flagged", "low", 0.0, IMAGE_UNCHECKED, explain.UNCHECKED)]
+    decision: Decision = "review" if policy.image_unchecked == "review" else "flagged"
+    return [_Finding(decision, "low", 0.0, IMAGE_UNCHECKED, explain.UNCHECKED)]

@@ -21,6 +21,7 @@ TITLES: dict[str, str] = {
     "harassment/threatening": "threats against someone",
     "illicit": "unlawful acts",
     "illicit/violent": "weapons or violent crime",
+    "unknown_language": "words in a language that the rules do not know",
 }
 
 UNCHECKED = (
@@ -32,6 +33,11 @@ UNCHECKED = (
 def unavailable(checker: str, subject: Subject) -> str:
     """An image or prompt went on although a checker did not answer."""
     return f"The {checker} checker did not answer, so this {subject} was judged without it. Check again before use."
+
+
+def house(subject: Subject) -> str:
+    """A list of the house rules decided."""
+    return f"Your organisation does not allow this {subject}. Whoever keeps its house rules can say why."
 
 
 def allowed(checkers: str) -> str:
@@ -49,9 +55,19 @@ def found(decision: Decision, subject: Subject, category: str, score: float, hin
     where = f" It was found by a word that begins with “{hint}”." if hint else f" The score is {score:.2f}."
     if decision == "blocked":
         return f"This {subject} reads as {about}.{where} {_WAY_OUT[subject]}"
-    return f"This {subject} may show {about}.{where}"
+    return f"This {subject} may show {about}.{where}{_DONE[decision].get(subject, '')}"
 
 
+_DONE: dict[Decision, dict[Subject, str]] = {
+    "allowed": {},
+    "flagged": {},
+    "blurred": {"prompt": " What is made of it is blurred.", "image": " It is delivered blurred."},
+    "review": {
+        "prompt": " What is made of it waits until a person accepts it.",
+        "image": " It waits until a person accepts it.",
+    },
+    "blocked": {},
+}
 _WAY_OUT: dict[Subject, str] = {
     "prompt": "Change what it asks for, or ask whoever sets the policy if it should be allowed.",
     "image": "Change what was asked for, or try another seed, or ask whoever sets the policy if it should be allowed.",

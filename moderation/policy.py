@@ -1,4 +1,4 @@
-"""Policies: which checkers look at what, and at which score a category is flagged or blocked.
+"""Policies: which checkers look at what, and at which score a category is flagged, blurred, held for review or blocked.
 
 A policy is a JSON file. Those shipped stand in ``policies/``; a user's own is named by its path. A released version
 never changes: a verdict names the version that made it.
@@ -7,7 +7,9 @@ never changes: a verdict names the version that made it.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,15 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from typing_extensions import Self
 
 from ..errors import BadSetting, FileMissing, UnknownPolicy
-from .lexicon import TERMS_FILE, Severity
-from .verdict import Subject
+from .lexicon import Severity
+from .verdict import Decision, Subject
 
 POLICIES = Path(__file__).parent / "policies"
 
 LOCKED: dict[str, float] = {"sexual/minors": 0.5}
 """Categories no policy can switch off, and the score at which they block at the latest, whatever a policy says."""
 
-Reaction = Literal["block", "flag", "allow"]
+Reaction = Literal["block", "review", "flag", "allow"]
 _Score = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -32,18 +34,42 @@ class _Data(BaseModel):
 
 
 class Thresholds(_Data):
-    """From which score a category is flagged and blocked; None: never."""
+    """From which score a category is flagged, blurred, withheld for review and blocked; None: never.
+
+    The worst that is reached decides. What is blurred or reviewed of a prompt is what is made of it.
+    """
 
     flag_at: _Score | None = None
+    blur_at: _Score | None = None
+    review_at: _Score | None = None
     block_at: _Score | None = None
     severity: Severity = "medium"
     """Which category names the rule of a verdict where several lead to the same decision."""
 
+    def steps(self) -> Iterator[tuple[str, Decision, float]]:
+        """(field, decision, score) of each threshold there is, from mildest to worst."""
+        every: tuple[tuple[str, Decision, float | None], ...] = (
+            ("flag_at", "flagged", self.flag_at),
+            ("blur_at", "blurred", self.blur_at),
+            ("review_at", "review", self.review_at),
+            ("block_at", "blocked", self.block_at),
+        )
+        return ((name, decision, score) for name, decision, score in every if score is not None)
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.flag_at is not None and self.block_at is not None and self.flag_at > self.block_at:
-            raise ValueError("flag_at is above block_at, so nothing would ever be flagged")
+        steps = list(self.steps())
+        for (mild, decision, low), (harsh, _, high) in pairwise(steps):
+            if low > high:
+                raise ValueError(f"{mild} is above {harsh}, so nothing would ever be {_DONE.get(decision, decision)}")
         return self
+
+    def reached(self, score: float) -> Decision:
+        """What the score comes to: the worst of the thresholds that it reaches."""
+        return next((decision for _, decision, least in reversed(list(self.steps())) if score >= least), "allowed")
+
+
+_DONE: dict[Decision, str] = {"review": "reviewed"}
 
 
 class Unavailable(_Data):
@@ -64,6 +90,11 @@ class Policy(_Data):
     """Empty: images are not looked at, on purpose."""
     categories: dict[str, Thresholds]
     """A category that is not listed is scored and decides nothing, unless it is locked."""
+    image_categories: dict[str, Thresholds] = {}
+    """Thresholds for images alone, in place of those in ``categories``."""
+    blurred_originals: Literal["drop", "spool"] = "drop"
+    """What becomes of the picture that a blurred one was made from: kept for nobody, or, for a reviewer, for a week in
+    the worker's spool under the verdict's digest."""
     unavailable: Unavailable = Unavailable()
     image_unchecked: Reaction = "flag"
     """What to do with an image when none of its checkers is set up here."""
@@ -84,15 +115,21 @@ class Policy(_Data):
         """The names of the checkers that shall look at a prompt or an image."""
         return self.prompt_checkers if subject == "prompt" else self.image_checkers
 
-    def thresholds(self, category: str) -> Thresholds:
+    def thresholds(self, category: str, subject: Subject = "prompt") -> Thresholds:
         """The thresholds of a category, with what is locked held to its limit."""
         own = self.categories.get(category, Thresholds())
+        if subject == "image":
+            own = self.image_categories.get(category, own)
         limit = LOCKED.get(category)
         if limit is None:
             return own
-        block_at = limit if own.block_at is None else min(own.block_at, limit)
-        flag_at = None if own.flag_at is None else min(own.flag_at, block_at)
-        return Thresholds(flag_at=flag_at, block_at=block_at, severity="critical")
+        most = limit if own.block_at is None else min(own.block_at, limit)
+        held = {name: min(score, most) for name, _, score in own.steps()}
+        return Thresholds(**{**held, "block_at": most}, severity="critical")
+
+    def named(self) -> frozenset[str]:
+        """The categories that decide something."""
+        return frozenset({*self.categories, *self.image_categories, *LOCKED})
 
 
 def load(ref: str) -> Policy:
@@ -113,9 +150,14 @@ def load(ref: str) -> Policy:
     return max(found, key=lambda policy: tuple(map(int, policy.version.split("."))))
 
 
+def shipped_files() -> list[Path]:
+    """The files of the policies that come with the package; word lists lie beside them."""
+    return sorted(path for path in POLICIES.glob("*.json") if not path.name.startswith("terms"))
+
+
 @lru_cache(maxsize=1)
 def _shipped() -> tuple[Policy, ...]:
-    return tuple(_read(path) for path in sorted(POLICIES.glob("*.json")) if path != TERMS_FILE)
+    return tuple(_read(path) for path in shipped_files())
 
 
 def _read(path: Path) -> Policy:

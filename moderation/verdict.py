@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from ..errors import InternalError, OutputBlocked, PolicyError, PromptBlocked
 
-Decision = Literal["allowed", "flagged", "blocked"]
+Decision = Literal["allowed", "flagged", "blurred", "review", "blocked"]
 Subject = Literal["prompt", "image"]
 
-WORST_LAST: tuple[Decision, ...] = ("allowed", "flagged", "blocked")
+WORST_LAST: tuple[Decision, ...] = ("allowed", "flagged", "blurred", "review", "blocked")
 """The decisions from mildest to worst."""
+
+CARRIED: frozenset[Decision] = frozenset({"blurred", "review"})
+"""What is decided of a prompt and done to what is made of it."""
 
 NO_RULE = "none"
 """The rule of a verdict that no rule decided."""
 
 
+class Shadow(BaseModel):
+    """What a policy on trial would have decided of the same thing. It decides nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: str
+    decision: Decision
+    rule: str
+    categories: tuple[str, ...] = ()
+
+
 class Verdict(BaseModel):
     """One moderation decision, complete enough to be kept, shown and audited without what it was about.
 
-    ``flagged`` lets the work go on and marks it; ``blocked`` stops it. The text or image itself is never in here: only
-    its digest is, and ``explanation`` names no matched term in full.
+    ``flagged`` lets the work go on and marks it; ``blocked`` stops it. ``blurred``: an image is delivered beyond
+    recognition, and so is what is made of such a prompt. ``review``: the work goes on, and what comes of it is withheld
+    until a person accepts it. The text or image itself is never in here: only its digest is, and ``explanation`` names
+    no matched term in full.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +62,16 @@ class Verdict(BaseModel):
     explanation: str
     """A sentence or two for the person who asked."""
     at: AwareDatetime
+    shadow: Shadow | None = None
+    """Where a policy runs beside this one, unheard."""
+
+    @model_serializer(mode="wrap")
+    def _without_an_empty_shadow(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Who is older than this field can read every verdict that has none.
+        told: dict[str, Any] = plain(self)
+        if told.get("shadow") is None:
+            told.pop("shadow", None)
+        return told
 
     def error(self) -> PolicyError:
         """What to raise where this verdict stops the work."""
@@ -85,6 +111,25 @@ def combine(verdicts: Iterable[Verdict]) -> Verdict:
             "scores": maxima(verdict.scores for verdict in every),
             "checker": join_names(name for verdict in every for name in verdict.checker.split("+")),
             "at": max(verdict.at for verdict in every),
+        }
+    )
+
+
+def carried(prompts: Iterable[Verdict], image: Verdict) -> Verdict:
+    """The verdict on an image, with what the verdicts on its prompts ask of whatever is made of them.
+
+    Only where that is worse than its own decision; digest, scores and checkers stay the image's.
+    """
+    asking = [each for each in prompts if each.subject == "prompt" and each.decision in CARRIED]
+    worst = max(asking, key=lambda verdict: WORST_LAST.index(verdict.decision), default=None)
+    if worst is None or WORST_LAST.index(worst.decision) <= WORST_LAST.index(image.decision):
+        return image
+    return image.model_copy(
+        update={
+            "decision": worst.decision,
+            "rule": worst.rule,
+            "categories": tuple(sorted({*image.categories, *worst.categories})),
+            "explanation": f"Because of its prompt: {worst.explanation}",
         }
     )
 

@@ -64,7 +64,9 @@ class HostedNode(Node):
             first, *more = await asyncio.to_thread(requests)
             with shown_by(on_node(engine, job, node)):
                 made = await engine.service.generate(first, job, node, more=more)
-            return replace(made, sources=await asyncio.to_thread(fed.sources, engine.settings))
+            made = replace(made, sources=await asyncio.to_thread(fed.sources, engine.settings))
+            worker.remembered.add(node, made)
+            return made
 
         worker = current()
         made: Generated = await worker.job(make)

@@ -72,6 +72,9 @@ class Host(Protocol):
     def models(self) -> tuple[tuple[str, ...], bool]:
         """File names of models in memory, and whether these are all. May raise anything."""
 
+    def output_types(self, class_type: str) -> tuple[str, ...] | None:
+        """The types of what a node of this class gives, in order; None for one that is not known here."""
+
     def devices(self) -> list[dict[str, Any]]:
         """What it computes on, in the fields of ``Device`` (generation/context.py) at least. May raise anything."""
 
@@ -158,6 +161,11 @@ class ComfyHost:
         from .devices import comfy_models
 
         return comfy_models()
+
+    def output_types(self, class_type: str) -> tuple[str, ...] | None:
+        known = getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {})
+        types = getattr(known.get(class_type), "RETURN_TYPES", None)
+        return tuple(map(str, types)) if isinstance(types, (list, tuple)) else None
 
     def devices(self) -> list[dict[str, Any]]:
         from .devices import comfy_devices

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 from ..generation.pictures import decode, pixels_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
 
     from ..generation.service import Generated, Picture
     from .pixels import Frame
 
+_MEASURED = 2**62
+"""No limit: the files were measured when they came."""
 THUMB = 16
 """Side of the thumbnails that are compared to find where changed pixels came from."""
 
@@ -32,6 +36,17 @@ def original_in(made: Generated | None, frame: Frame) -> Picture | None:
     return original_of(made, frame.pixels) if made is not None else None
 
 
+def original_among(results: Sequence[Generated], frame: Frame) -> tuple[Generated, Picture] | None:
+    """The result whose untouched picture a frame is, and the picture; without looking at pixels where that is known."""
+    own = frame.picture
+    if own is not None:
+        for made in results:
+            if any(each is own for each in made.pictures):
+                return made, own
+    found = ((made, original_of(made, frame.pixels)) for made in results)
+    return next(((made, picture) for made, picture in found if picture is not None), None)
+
+
 def closest_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture | None:
     """The picture that changed pixels were most likely made from; None without a record.
 
@@ -41,6 +56,11 @@ def closest_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture 
         return made.pictures[0] if made and made.pictures else None
     wanted = _thumb(pixels)
     return min(made.pictures, key=lambda picture: float(abs(_thumb(_pixels_of(picture)) - wanted).mean()))
+
+
+def unlike(data: bytes, pixels: np.ndarray[Any, Any]) -> float:
+    """How far a file's picture is from these pixels when both are made small: 0 is the same, 255 black from white."""
+    return float(abs(_thumb(decode(data, max_pixels=_MEASURED)) - _thumb(pixels)).mean())
 
 
 def _is_same(picture: Picture, pixels: np.ndarray[Any, Any]) -> bool:

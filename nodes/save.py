@@ -20,9 +20,16 @@ from .sockets import RecordSocket, SourceSocket
 from .worker import current
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..generation.context import JobContext
     from ..generation.engine import Engine
+    from ..generation.record import Record
     from ..generation.sealing import Draft, Sealed
+    from ..generation.service import Generated
+    from ..generation.source import Source
+    from .ancestry import Ancestry
+    from .worker import Worker
 
 NO_GRAPH = "Policy keeps prompts out of files (MINTMARK_KEEP_PROMPT=0), so the graph was left out."
 ORIGINS = {
@@ -70,13 +77,15 @@ class SignAndSave(Node):
     ) -> Any:
         texts = _graph_texts(cls.hidden) if keep_graph is True else None
         asked = {"format": format, "quality": quality, "lossless": lossless, "origin": origin}
-        asked["hides"] = may_hide(cls.hidden.prompt)
+        graph = cls.hidden.prompt
+        asked["hides"] = may_hide(graph)
         worker = current()
 
         async def save(engine: Engine, job: JobContext, node: str) -> tuple[list[dict[str, Any]], list[str]]:
             place_of = place(worker.host.output_dir, filename_prefix, folder)
             wanted, notes = _wanted(asked, texts, job)
-            drafts, more = await _drafts(engine, job, node, images, record, source, wanted)
+            ancestry = _ancestry(worker, graph, node, record, source)
+            drafts, more = await _drafts(engine, job, node, images, ancestry, wanted)
             told = await _save(engine, job, node, drafts, place_of, worker.host.output_dir)
             return told, list(dict.fromkeys([*notes, *more]))
 
@@ -175,20 +184,58 @@ def _wanted(asked: dict[str, Any], texts: dict[str, str] | None, job: JobContext
 
 
 async def _drafts(
-    engine: Engine, job: JobContext, node: str, images: Any, made: Any, source: Any, wanted: Wanted
+    engine: Engine, job: JobContext, node: str, images: Any, ancestry: Ancestry, wanted: Wanted
 ) -> tuple[list[Draft], list[str]]:
     from ..generation.adopting import adopted
     from .pixels import to_frames
 
     _check_size(images, engine.settings.max_pixels)
     frames = await asyncio.to_thread(to_frames, images)
-    record = await asyncio.to_thread(adopted, engine.journal, made.record, job, node) if made else None
+    records: dict[int, Record] = {}
+
+    def record_of(made: Generated) -> Record:
+        if id(made) not in records:
+            records[id(made)] = adopted(engine.journal, made.record, job, node)
+        return records[id(made)]
+
     found = [
-        await asyncio.to_thread(draft, made, record, source, frame, f"image {number}", wanted)
+        await asyncio.to_thread(draft, ancestry, record_of, frame, f"image {number}", wanted)
         for number, frame in enumerate(frames, 1)
     ]
-    broken = [each.warning for each in fed(made, source) if each.warning]
+    broken = [each.warning for each in fed(ancestry.record, ancestry.source) if each.warning]
     return [each for each, _ in found], [*broken, *(note for _, notes in found for note in notes)]
+
+
+def _ancestry(worker: Worker, graph: Any, node: str, made: Any, source: Any) -> Ancestry:
+    """What this node's graph says of its images, and what is at hand of where they began."""
+    from ..generation.source import open_source
+    from ..provenance.keys import trust_anchors
+    from ..provenance.lineage.tracing import descents
+    from ..workflows.partners import classes
+    from .ancestry import Ancestry
+
+    def opened(data: bytes, title: str) -> Source:
+        anchors, most = trust_anchors(worker.settings), worker.settings.max_pixels
+        return open_source(data, title, anchors_pem=anchors, max_pixels=most)
+
+    inputs = _inputs_of(graph, node)
+    ways = descents(graph, inputs.get("images"), types=worker.host.output_types, hosted=classes()) if inputs else []
+    roots = dict.fromkeys(root.node for way in ways for root in way.files if root.kind == "hosted")
+    results = {each: list(worker.remembered.of(each)) for each in roots}
+    for each in {_node_of(inputs.get("record")), made.record.node_id} if made else ():
+        results[each] = [made, *(other for other in results.get(each, ()) if other is not made)]
+    named = _node_of(inputs.get("source"))
+    return Ancestry(ways, results, opened, record=made, source=source, named=named)
+
+
+def _inputs_of(graph: Any, node: str) -> Mapping[str, Any]:
+    """This node's inputs as the graph has them; none for one that a node made while it ran."""
+    found = graph.get(node) if isinstance(graph, dict) else None
+    return found.get("inputs", {}) if isinstance(found, dict) else {}
+
+
+def _node_of(link: Any) -> str:
+    return str(link[0]) if isinstance(link, list) and link else ""
 
 
 def _check_size(images: Any, most: int) -> None:

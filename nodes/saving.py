@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .encoding import FORMATS, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import numpy as np
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ..generation.sealing import Draft
     from ..generation.service import Generated, Picture
     from ..generation.source import Source
-    from ..provenance.manifest import Origin
+    from ..provenance.actions import Done, Origin
+    from ..provenance.lineage.values import By, Descent, Root
+    from .ancestry import Ancestry
     from .pixels import Frame
 
 MEASURED = 2**62
@@ -48,40 +50,97 @@ class Wanted:
 
 
 def draft(
-    made: Generated | None,
-    record: Record | None,
-    source: Source | None,
-    frame: Frame,
-    title: str,
-    wanted: Wanted,
+    ancestry: Ancestry, record_of: Callable[[Generated], Record], frame: Frame, title: str, wanted: Wanted
 ) -> tuple[Draft, list[str]]:
     """One image as a file to be signed, and what the artist must know of it. Raises InvalidInput.
 
     Pixels that were not touched since a provider or a file gave them keep its very bytes, where those are of the format
-    asked for.
+    asked for. ``record_of``: a result's record, as this job's own.
     """
     from ..generation.sealing import Draft
-    from .originals import closest_of, original_in
 
-    original = original_in(made, frame)
-    is_source = original is None and source is not None and _is(source, frame.pixels)
-    if source is not None and (is_source or made is None):
-        data = _of_source(source, wanted) if is_source else wanted.encoded(frame.pixels)
-        origin = "not_ai" if is_source else wanted.origin
-        texts, notes = _texts(data, wanted)
-        edited = not is_source and origin == "not_ai"  # what a model did is told as its own edit
-        opened = source if is_source or not wanted.hides else _alone(source)
-        kept: dict[str, Any] = {"opened": opened, "origin": origin, "edited": edited}
-    else:
-        data = _of_provider(original, wanted) if original else wanted.encoded(frame.pixels)
-        texts, notes = _texts(data, wanted)
-        closest, inputs = original or closest_of(made, frame.pixels), fed(made, source)
-        edited = closest is not None and original is None
-        if wanted.hides:
-            inputs = tuple(_alone(each) for each in inputs)
-            closest = _bare(closest) if edited and closest else closest
-        kept = {"record": record, "source": closest, "origin": wanted.origin, "inputs": inputs, "edited": edited}
+    data, kept = _untouched(ancestry, record_of, frame, wanted) or _changed(ancestry, record_of, frame, wanted)
+    texts, notes = _texts(data, wanted)
     return Draft(data=data, title=title, media_type=wanted.media_type, texts=texts, **kept), notes
+
+
+def _untouched(
+    ancestry: Ancestry, record_of: Callable[[Generated], Record], frame: Frame, wanted: Wanted
+) -> tuple[bytes, dict[str, Any]] | None:
+    """The file of pixels that are just as a provider or a file gave them, and what is said of it; else None."""
+    from .originals import original_among
+
+    if (found := original_among(ancestry.results, frame)) is not None:
+        made, picture = found
+        inputs = _fit(ancestry.inputs(made, ancestry.way_from(made)), wanted)
+        return _of_provider(picture, wanted), {"record": record_of(made), "source": picture, "inputs": inputs}
+    source = next((each for each in ancestry.files.values() if _is(each, frame.pixels)), None)
+    if source is None:
+        return None
+    # Of a file that was only picked from a folder, the artist may know that AI was in it. One that is connected tells.
+    origin: Origin = "not_ai" if source is ancestry.source else _said(wanted)
+    return _of_source(source, wanted), {"opened": source, "origin": origin}
+
+
+def _changed(
+    ancestry: Ancestry, record_of: Callable[[Generated], Record], frame: Frame, wanted: Wanted
+) -> tuple[bytes, dict[str, Any]]:
+    """New pixels as a file, and what the graph, or else what the artist connected, says of them."""
+    from .originals import closest_of
+
+    way = ancestry.way_of(frame.pixels)
+    if way is None and ancestry.record is None and ancestry.source is not None:
+        kept: dict[str, Any] = {"opened": _fit([ancestry.source], wanted)[0], "edited": wanted.origin == "not_ai"}
+        return wanted.encoded(frame.pixels), {**kept, "origin": wanted.origin}
+    made = ancestry.made_at(way.root) if way else ancestry.record
+    opened = None if way is None or made else ancestry.files.get(way.root.node)
+    shown = [each for each in ancestry.inputs(made, way) if each is not opened]
+    kept = {"inputs": _fit(shown, wanted)}
+    kept |= {"steps": _steps(way, ancestry, wanted)} if way else {}
+    if made is not None and (closest := closest_of(made, frame.pixels)) is not None:
+        kept |= {"record": record_of(made), "source": _bare(closest) if wanted.hides else closest, "edited": True}
+    elif opened is not None:
+        told = any(step.by for step in kept["steps"])
+        kept |= {"opened": _fit([opened], wanted)[0], "origin": "not_ai" if told else _said(wanted), "edited": True}
+    else:
+        kept |= _begun(way.root, wanted) if way else {"origin": wanted.origin}
+    return wanted.encoded(frame.pixels), kept
+
+
+def _said(wanted: Wanted) -> Origin:
+    """What the artist says of a file before it was loaded."""
+    return "ai_edited" if wanted.origin == "ai_edited" else "not_ai"
+
+
+def _begun(root: Root, wanted: Wanted) -> dict[str, Any]:
+    """What is said of pixels that began in the graph, or where nobody can look.
+
+    Those of a provider whose file is not at hand are the provider's all the same: its model is named as their maker.
+    """
+    if root.kind in ("model", "hosted"):
+        return {"origin": "local_ai", "tool": root.class_type, "model": root.name}
+    drawn = root.kind in ("drawn", "empty")
+    return {"origin": "not_ai" if drawn else wanted.origin, "tool": root.class_type}
+
+
+def _steps(way: Descent, ancestry: Ancestry, wanted: Wanted) -> tuple[Done, ...]:
+    """What was done on the way. Of a node that is not known, the artist's word counts, whether AI was in it."""
+    from ..provenance.actions import Done
+
+    found = []
+    for step in way.steps:
+        placed = tuple(each.ingredient() for each in _fit(ancestry.sources(step.placed), wanted))
+        action = "c2pa.edited" if step.action == "c2pa.placed" and not placed else step.action
+        guess = not step.known and wanted.origin != "not_ai" and way.root.kind not in ("model", "hosted")
+        guessed: By | None = "composite" if guess else None
+        found.append(Done(action, step.class_type, step.by or guessed, step.model, placed))
+    return tuple(found)
+
+
+def _fit(sources: Iterable[Source], wanted: Wanted) -> tuple[Source, ...]:
+    """The sources as the file may name them, each once."""
+    every = tuple({each.data: each for each in sources}.values())
+    return tuple(_alone(each) for each in every) if wanted.hides else every
 
 
 def _alone(source: Source) -> Source:

@@ -15,6 +15,7 @@ from ..clock import utc_now
 from ..errors import ContextMissing, InvalidInput, UnknownPolicy, WorkerModeMismatch
 from ..providers.own_catalog import use_own
 from .host import Host
+from .remembering import Remembered
 
 if TYPE_CHECKING:
     from ..generation.call import Entry
@@ -35,9 +36,11 @@ class Worker:
         self.host = host
         self.settings = settings
         self.boot_id = str(uuid.uuid4())
+        self.remembered = Remembered()
         self._contexts: OrderedDict[str, JobContext] = OrderedDict()
         self._limits: OrderedDict[str, Limits] = OrderedDict()
         self._clients: OrderedDict[str, str | None] = OrderedDict()
+        self._leaving = False
         self._opening: asyncio.Task[Engine] | None = None
         self._opened: Engine | None = None
         self._stack = AsyncExitStack()
@@ -45,6 +48,8 @@ class Worker:
     async def engine(self) -> Engine:
         """The engine of this process; runs in the host's loop. The first caller opens it, everybody waits for that."""
         if self._opening is None or (self._opening.done() and self._opened is None):
+            if self._leaving:
+                raise asyncio.CancelledError  # whoever still begins something here goes on with it elsewhere
             self._opening = asyncio.ensure_future(self._open())
         return await asyncio.shield(self._opening)
 
@@ -71,12 +76,22 @@ class Worker:
         logger.info("The sandbox answers for every provider at %s", sandbox.url, extra=log.action("sandbox_used"))
         return sandbox.url
 
+    async def leave(self, *, by_hand: bool) -> None:
+        """The process ends, and its prompts go on elsewhere; see :meth:`..generation.caller.Caller.leave`. Then they
+        can be interrupted, and after that :meth:`close` closes what they need."""
+        self._leaving = True
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        if self._opened is not None:
+            await self._opened.caller.leave(by_hand=by_hand)
+
     async def close(self) -> None:
         """Close what was opened. The worker can be used again afterwards."""
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
         self._opening = self._opened = None
         await self._stack.aclose()
+        self._leaving = False
 
     # -- jobs -----------------------------------------------------------------------------------------------------
 

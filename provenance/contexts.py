@@ -34,10 +34,10 @@ def for_signing() -> dict[str, Any]:
     }
 
 
-def for_reading(anchors_pem: str | None) -> dict[str, Any]:
-    """The settings that read a file; ``anchors_pem`` are the roots to trust beside none."""
-    anchors = {"user_anchors": anchors_pem} if anchors_pem else {}
-    return {"verify": _verify(), "trust": {**_trust(), **anchors}}
+def for_reading(own_pem: str | None, list_pem: str | None = None) -> dict[str, Any]:
+    """The settings that read a file; ``own_pem`` are the reader's own roots, ``list_pem`` those of a trust list."""
+    pools = {"user_anchors": own_pem, "trust_anchors": list_pem}
+    return {"verify": _verify(), "trust": {**_trust(), **{name: pem for name, pem in pools.items() if pem}}}
 
 
 def _verify() -> dict[str, bool]:

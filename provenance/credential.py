@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
+
+from .checks import Checks, checks
+from .explaining import Part, part_of
 
 State = Literal["trusted", "valid", "invalid", "none"]
 """``trusted``: whole, and signed under a root that the reader trusts. ``valid``: whole, but who signed is not proven.
@@ -18,9 +22,14 @@ class Problem:
     explanation: str
     where: str
 
+    @property
+    def part(self) -> Part:
+        """Which part of the file it is about."""
+        return part_of(self.code)
+
     def as_dict(self) -> dict[str, str]:
         """The JSON form."""
-        return {"code": self.code, "explanation": self.explanation, "where": self.where}
+        return {"code": self.code, "part": self.part, "explanation": self.explanation, "where": self.where}
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,24 @@ class UsedFile:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """When a timestamp authority says that the signature was there: ISO 8601, and whether the authority is trusted."""
+
+    time: str
+    trusted: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"time": self.time, "trusted": self.trusted}
+
+
+@dataclass(frozen=True)
 class Credential:
     """The whole finding about a file.
 
     Of an ``invalid`` file, ``issuer``, ``actions`` and ``record`` are what it claims, no more. ``issuer`` is a name
-    that the signer chose: it proves something only where the state is ``trusted``. ``problems`` holds those of the
-    ingredients too; ``notes`` explain what is no problem.
+    that the signer chose: it proves something only where the state is ``trusted``. ``vouched_by`` is the list that the
+    signer's root is on. ``problems`` holds those of the ingredients too; ``notes`` explain what is no problem.
     """
 
     state: State
@@ -82,12 +103,22 @@ class Credential:
     record: dict[str, Any] | None = None
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    vouched_by: str | None = None
+    timestamp: Stamp | None = None
+
+    @cached_property
+    def checks(self) -> Checks:
+        """Whether it is well-formed, intact and trusted, each apart."""
+        return checks(self)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: what ``mintmark verify --json`` prints."""
         return {
             "state": self.state,
+            "checks": self.checks.as_dict(),
             "issuer": self.issuer,
+            "vouched_by": self.vouched_by,
+            "timestamp": self.timestamp.as_dict() if self.timestamp else None,
             "ai_generated": self.ai_generated,
             "actions": [action.as_dict() for action in self.actions],
             "ingredients": [used.as_dict() for used in self.ingredients],

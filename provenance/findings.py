@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .credential import Action, Credential, Problem, State, UsedFile
+from .credential import Action, Credential, Problem, Stamp, State, UsedFile
 from .explaining import TOO_DEEP, UNTRUSTED, in_words, untrusted_note
 from .manifest import RECORD_LABEL
 
 HERE = "this file"
+
+OWN = "your own anchors"
 
 _TRUSTED = "signingCredential.trusted"
 _MOST_DEEP = 100
@@ -31,8 +33,9 @@ Json = Mapping[str, Any]
 _Results = dict[str, list[Json]]
 
 
-def interpret(report: Json, exact: Json) -> Credential:
-    """The finding from the reader's two reports: ``json()``, and ``crjson()`` for our record.
+def interpret(report: Json, exact: Json, list_shown: str = "") -> Credential:
+    """The finding from the reader's two reports: ``json()``, and ``crjson()`` for our record. ``list_shown`` is what
+    the trust list is called that it was asked with.
 
     ``json()`` shows a list of numbers as base64 and loses those beyond a byte; ``crjson()`` keeps what was signed.
     """
@@ -52,7 +55,9 @@ def interpret(report: Json, exact: Json) -> Credential:
         ingredients=used,
         record=_record(exact, label),
         problems=problems,
-        notes=(untrusted_note(issuer),) if state == "valid" else (),
+        notes=(*((untrusted_note(issuer),) if state == "valid" else ()), *_stamp_notes(report)),
+        vouched_by=_vouched_by(report, list_shown) if state == "trusted" else None,
+        timestamp=_stamp(report, active),
     )
 
 
@@ -149,6 +154,31 @@ def _ingredient_state(broken: bool, signed: bool, noted: _Results, since: _Resul
     doubted = _has(noted["failure"], UNTRUSTED) or _has(since["failure"], UNTRUSTED)
     vouched = _has(since["success"], _TRUSTED) or (_has(noted["success"], _TRUSTED) and not doubted)
     return "trusted" if vouched else "valid"
+
+
+def _vouched_by(report: Json, list_shown: str) -> str | None:
+    """Which of the two pools of anchors c2pa found the signer's root in: it says so in its own words alone."""
+    found = _of(report, "validation_results", "activeManifest", "success")
+    said = next((str(each.get("explanation")) for each in found if each.get("code") == _TRUSTED), "")
+    if "[user_anchors]" in said:
+        return OWN
+    return list_shown if "[trust_anchors]" in said and list_shown else None
+
+
+def _stamp(report: Json, active: Json) -> Stamp | None:
+    """The timestamp, where its authority's signature holds; a bad one is among the problems."""
+    success = _of(report, "validation_results", "activeManifest", "success")
+    time = (active.get("signature_info") or {}).get("time")
+    if not time or not _has(success, "timeStamp.validated"):
+        return None
+    return Stamp(str(time), _has(success, "timeStamp.trusted"))
+
+
+def _stamp_notes(report: Json) -> Iterator[str]:
+    """What is wrong with a timestamp: it proves nothing then, and C2PA does not hold it against the file."""
+    for each in _of(report, "validation_results", "activeManifest", "informational"):
+        if str(each.get("code", "")).startswith("timeStamp."):
+            yield in_words(str(each["code"]), str(each.get("explanation") or ""))
 
 
 def _has(results: list[Json], code: str) -> bool:

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import base64
+import binascii
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
-
-from filelock import FileLock, Timeout
+from typing import NamedTuple, Protocol
 
 from .. import log
 from ..clock import utc_now
-from ..errors import BadKey, BadSetting, CannotWrite, DiskFull
-from .checking import check, check_anchors
-from .issuing import issue
-
-_log = log.get("provenance.keys")
-
-_CHAIN, _KEY, _ROOT, _ROOT_KEY = "chain.pem", "key.pem", "root.pem", "root-key.pem"
-_LOCK_WAIT = 30.0  # seconds; making keys takes milliseconds
+from ..errors import BadKey, BadSetting
+from . import holders, selfmade
+from .checking import Checked, check, check_chain
+from .holders import Holder
+from .trust import Trust, TrustSettings, trust_of
 
 
 class KeySettings(Protocol):
-    """The settings that signing and its trust need; paths are those of PEM files."""
+    """The settings that say who signs; paths are those of PEM files."""
 
     @property
     def data_dir(self) -> Path: ...
@@ -37,16 +28,21 @@ class KeySettings(Protocol):
     @property
     def signing_key(self) -> Path | None: ...
     @property
-    def trust_anchors(self) -> Path | None: ...
+    def signing_cert_pem(self) -> str | None: ...
+    @property
+    def signing_key_pem(self) -> str | None: ...
+    @property
+    def signer(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A key with its certificate chain, both checked.
+    """A certificate chain with its key, or with whoever holds it, all checked.
 
-    ``chain_pem`` is leaf first; ``key_pem`` is PKCS#8 and never shows in a repr. ``root_pem`` is what others may add
-    to their trust list (None where an own chain comes without its root). ``algorithm`` is c2pa's name. ``issuer`` is
-    what readers show. ``self_made``: on nobody's trust list; ``created_now``: made by this very call.
+    ``chain_pem`` is leaf first; ``key_pem`` is PKCS#8 and never shows in a repr; it is empty where a ``holder`` signs.
+    ``root_pem`` is what others may add to their trust list (None where an own chain comes without its root).
+    ``algorithm`` is c2pa's name. ``issuer`` is what readers show. ``self_made``: on nobody's trust list;
+    ``created_now``: made by this very call.
     """
 
     chain_pem: bytes = field(repr=False)
@@ -57,45 +53,111 @@ class Identity:
     expires: datetime
     self_made: bool
     created_now: bool = False
+    holder: Holder | None = None
+
+
+class _Pem(NamedTuple):
+    content: bytes
+    name: str
+    """What a message calls it."""
 
 
 def signing_identity(settings: KeySettings) -> Identity:
     """The identity that signs, made on first use.
 
-    With ``signing_cert`` and ``signing_key`` set it is that one. Otherwise a P-256 root and leaf are kept in
-    ``<data_dir>/keys/signing`` (files 0600, folder 0700): all of them appear at once or not at all, whoever else
-    starts at the same time and wherever a crash strikes.
+    With a chain set, and a key or a ``signer``, it is that one: from files or from the settings' own text. Otherwise a
+    P-256 root and leaf are kept in ``<data_dir>/keys/signing``. A signer is tried out here, before any money is spent.
 
-    Raises :class:`BadKey` for a pair that cannot sign, :class:`BadSetting` where only one of the two settings is
-    given, :class:`CannotWrite` or :class:`DiskFull` where the data folder cannot take the keys.
+    Raises :class:`BadKey` for what cannot sign, :class:`SignerFailed` for a signer that does not, :class:`BadSetting`
+    where settings are missing or contradict each other, :class:`CannotWrite` or :class:`DiskFull` where the data
+    folder cannot take the keys.
     """
-    if settings.signing_cert is not None and settings.signing_key is not None:
-        return _load(settings.signing_cert, settings.signing_key)
-    if settings.signing_cert is not None or settings.signing_key is not None:
+    chain = _given("signing_cert", settings.signing_cert, settings.signing_cert_pem)
+    key = _given("signing_key", settings.signing_key, settings.signing_key_pem)
+    if settings.signer is not None:
+        return _held_elsewhere(settings.signer, chain, key)
+    if chain is not None and key is not None:
+        return _identity(chain, key)
+    if chain is not None or key is not None:
         raise BadSetting("Only one of signing_cert and signing_key is set.", hint="Set both, or neither.")
     folder = settings.data_dir / "keys" / "signing"
-    created = not folder.exists() and _create(folder)
-    return _load(folder / _CHAIN, folder / _KEY, self_made_in=folder, created_now=created)
+    created = not folder.exists() and selfmade.create(folder)
+    return _self_made(folder, created)
 
 
-def trust_anchors(settings: KeySettings) -> str | None:
-    """The PEM text of the roots that reading trusts, or None. Raises :class:`BadKey` for a file that is no such."""
-    if settings.trust_anchors is None:
-        return None
-    pem = _read(settings.trust_anchors)
-    check_anchors(pem, str(settings.trust_anchors))
-    return pem.decode("utf-8", "replace")
+def _given(name: str, path: Path | None, text: str | None) -> _Pem | None:
+    if path is not None and text is not None:
+        raise BadSetting(f"Both {name} and {name}_pem are set.", hint="Set one of them.")
+    if text is None:
+        return _from_file(path) if path is not None else None
+    found = _from_text(f"MINTMARK_{name.upper()}_PEM", text)
+    if name == "signing_key":
+        _hide(text, found.content)
+    return found
 
 
-def _load(chain_path: Path, key_path: Path, *, self_made_in: Path | None = None, created_now: bool = False) -> Identity:
-    chain, key = _read(chain_path), _read(key_path)
-    now = utc_now()
+def _from_text(name: str, text: str) -> _Pem:
+    """Of a variable: as PEM, with ``\\n`` for its ends of lines where it had to stand in one, or as base64 of it."""
+    pem = text.replace("\\n", "\n").encode()
+    if b"-----BEGIN" not in pem:
+        try:
+            pem = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            # The cause is left out on purpose: it may quote the key.
+            raise BadKey(f"{name} is neither PEM nor base64.", hint="base64 -w0 FILE makes one line of it.") from None
+    return _Pem(pem, name)
+
+
+def _hide(text: str, pem: bytes) -> None:
+    """Have a key that came as text taken out of whatever is logged, as a whole and line by line."""
+    for line in (text, *pem.decode("latin-1").splitlines()):
+        if not line.startswith("-----"):
+            log.hide(line)
+
+
+def _from_file(path: Path) -> _Pem:
     try:
-        facts = check(chain, key, chain_name=str(chain_path), key_name=str(key_path), now=now)
+        return _Pem(path.read_bytes(), str(path))
+    except OSError as exc:
+        cause = exc.strerror or "cannot be read"
+        raise BadKey(f"{path}: {cause}.", hint="Signing needs this file; check the path and who may read it.") from exc
+
+
+def _held_elsewhere(signer: str, chain: _Pem | None, key: _Pem | None) -> Identity:
+    if key is not None:
+        raise BadSetting("Both signer and signing_key are set.", hint="The signer takes the place of the key.")
+    if chain is None:
+        raise BadSetting("There is a signer, and no signing_cert.", hint="Set the chain that was issued for its key.")
+    facts = check_chain(chain.content, name=chain.name, now=utc_now())
+    holder = holders.load(signer)
+    holder.try_out(facts.public_key, facts.algorithm)
+    return _made(chain.content, b"", facts, holder=holder)
+
+
+def _identity(chain: _Pem, key: _Pem) -> Identity:
+    facts = check(chain.content, key.content, chain_name=chain.name, key_name=key.name, now=utc_now())
+    return _made(chain.content, key.content, facts)
+
+
+def _self_made(folder: Path, created_now: bool) -> Identity:
+    chain, key = _from_file(folder / selfmade.CHAIN), _from_file(folder / selfmade.KEY)
+    try:
+        facts = check(chain.content, key.content, chain_name=chain.name, key_name=key.name, now=utc_now())
     except BadKey as exc:
-        if self_made_in is None:
-            raise
-        raise BadKey(exc.message, hint=_renewal(self_made_in)) from exc
+        hint = f"This identity is self-made: move {folder} away and a new one is made."
+        raise type(exc)(exc.message, hint=hint) from exc
+    return _made(chain.content, key.content, facts, self_made=True, created_now=created_now)
+
+
+def _made(
+    chain: bytes,
+    key: bytes,
+    facts: Checked,
+    *,
+    self_made: bool = False,
+    created_now: bool = False,
+    holder: Holder | None = None,
+) -> Identity:
     return Identity(
         chain_pem=chain,
         key_pem=key,
@@ -103,75 +165,12 @@ def _load(chain_path: Path, key_path: Path, *, self_made_in: Path | None = None,
         algorithm=facts.algorithm,
         issuer=facts.issuer,
         expires=facts.expires,
-        self_made=self_made_in is not None,
+        self_made=self_made,
         created_now=created_now,
+        holder=holder,
     )
 
 
-def _renewal(folder: Path) -> str:
-    return f"This identity is self-made: move {folder} away and a new one is made."
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        cause = exc.strerror or "cannot be read"
-        raise BadKey(f"{path}: {cause}.", hint="Signing needs this file; check the path and who may read it.") from exc
-
-
-def _create(folder: Path) -> bool:
-    """Make the folder with its keys, unless somebody else just did; whether it was us."""
-    with _storage_errors(folder):
-        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with FileLock(folder.parent / "signing.lock", timeout=_LOCK_WAIT, mode=0o600):
-            if folder.exists():
-                return False
-            _sweep(folder.parent)
-            _fill(folder)
-    _log.info("made a self-made signing identity in %s", folder, extra=log.action("identity_created"))
-    return True
-
-
-def _sweep(parent: Path) -> None:
-    """Remove what a crash left behind; the caller holds the lock, so nobody is at work there."""
-    for leftover in parent.glob(".signing-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _fill(folder: Path) -> None:
-    issued = issue(utc_now())
-    draft = Path(tempfile.mkdtemp(prefix=".signing-", dir=folder.parent))  # 0700 by itself
-    try:
-        for name, pem in (
-            (_CHAIN, issued.chain),
-            (_KEY, issued.leaf_key),
-            (_ROOT, issued.root),
-            (_ROOT_KEY, issued.root_key),
-        ):
-            _write_private(draft / name, pem)
-        # One rename shows all four files or none.
-        draft.rename(folder)
-    except OSError:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _storage_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Timeout as exc:
-        raise CannotWrite(f"Another process holds {exc.lock_file}.", hint="Is it stuck? Stop it.") from exc
-    except OSError as exc:
-        if exc.errno == errno.ENOSPC:
-            raise DiskFull(f"No room for the signing keys in {folder}.", hint="Free some space.") from exc
-        hint = "Set MINTMARK_DATA_DIR to a folder that can be written."
-        raise CannotWrite(f"The signing keys cannot be kept in {folder}: {exc.strerror}.", hint=hint) from exc
+def trust_anchors(settings: TrustSettings) -> Trust:
+    """Until all callers ask :mod:`trust` themselves."""
+    return trust_of(settings)

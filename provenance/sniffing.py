@@ -19,8 +19,9 @@ _BRANDS = {
     b"qt  ": "video/quicktime",
 }
 
-# A JUMBF description box of C2PA: the store, a manifest, the assertion store. Any one that survived is a trace.
-_TRACES = (b"jumdc2pa", b"jumdc2ma", b"jumdc2as")
+# A JUMBF description box of C2PA: the store, a manifest, the assertion store. Any one that survived is a trace. An SVG
+# holds the same as text, in an element of this name.
+_TRACES = (b"jumdc2pa", b"jumdc2ma", b"jumdc2as", b"<c2pa:manifest")
 
 
 def media_type(data: bytes) -> str | None:

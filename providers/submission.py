@@ -3,13 +3,16 @@
 Being canceled must not close a paid POST that is on the wire: its answer alone names what was started, so it is awaited
 a moment, written down and told to stop. And it must not let one go on that only waits to be asked again: what nobody
 wants any more is not asked, and what was surely not asked is not charged.
+
+A process that ends is no reason to stop a call: the next one takes it up by its name (:func:`left_where`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from .. import log
@@ -23,6 +26,19 @@ T = TypeVar("T")
 Cancel = Callable[[Accepted], Awaitable[bool]]
 
 logger = log.get("providers.submission")
+
+_is_left: ContextVar[Callable[[], bool]] = ContextVar("is_left", default=lambda: False)
+
+
+@contextlib.contextmanager
+def left_where(is_left: Callable[[], bool]) -> Iterator[None]:
+    """For calls made within: where ``is_left()`` holds when they are canceled, their remote calls go on, because
+    somebody else takes them up. What names them is written down all the same."""
+    before = _is_left.set(is_left)
+    try:
+        yield
+    finally:
+        _is_left.reset(before)
 
 
 class Submission:
@@ -81,7 +97,7 @@ class Submission:
 
 @contextlib.asynccontextmanager
 async def canceled_with_us(cancel: Cancel, accepted: Accepted) -> AsyncIterator[None]:
-    """When we are canceled, the remote call is too: otherwise it would go on and be charged."""
+    """When we are canceled, the remote call is too: otherwise it would go on and be charged for nobody."""
     try:
         yield
     except asyncio.CancelledError:
@@ -90,7 +106,9 @@ async def canceled_with_us(cancel: Cancel, accepted: Accepted) -> AsyncIterator[
 
 
 async def told_to_stop(cancel: Cancel, accepted: Accepted) -> None:
-    """Cancel the remote call, and wait a moment for the answer."""
+    """Cancel the remote call, and wait a moment for the answer; where it is left to somebody else, do nothing."""
+    if _is_left.get()():
+        return
     logger.info("canceling %s", accepted.request_id, extra=log.action("remote_cancel"))
     asked = asyncio.ensure_future(cancel(accepted))
     asked.add_done_callback(_retrieve)

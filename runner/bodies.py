@@ -27,9 +27,14 @@ class Refused(Exception):
         return refusal(self.error)
 
 
-def refusal(error: Problem, node_errors: dict[str, Any] | None = None, *, status: int = 400) -> web.Response:
+def refusal(error: Problem) -> web.Response:
     """The answer of a refused request, in ComfyUI's shape."""
-    return web.json_response({"error": error, "node_errors": node_errors or {}}, status=status)
+    return web.json_response(refused(error), status=400)
+
+
+def refused(error: Problem, node_errors: dict[str, Any] | None = None) -> dict[str, Any]:
+    """What stands in such an answer."""
+    return {"error": error, "node_errors": node_errors or {}}
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:

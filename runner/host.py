@@ -80,6 +80,10 @@ class RunnerHost:
         """None, and that is sure: no node of the runner's own loads any."""
         return (), True
 
+    def output_types(self, class_type: str) -> tuple[str, ...] | None:
+        """None: the palette is fixed, and the pack knows what each of its nodes does."""
+        return None
+
     def devices(self) -> list[dict[str, Any]]:
         """As ``/system_stats`` tells them."""
         names = ("name", "type", "vram_total", "vram_free")

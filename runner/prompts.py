@@ -165,7 +165,7 @@ class Prompts:
         except Exception as error:
             logger.exception("prompt %s met a defect", prompt.prompt_id, extra=log.action("prompt_defect"))
             ending = _defect(prompt, error)
-        if self.closed and self._archive is not None and ending.outcome != "success":
+        if self.closed and ending.outcome != "success" and self._comes_back(prompt):
             return  # the stop ended it, nobody else: it is run again
         await self._finish(prompt, ending, run.uis if run is not None else {})
 
@@ -230,12 +230,21 @@ class Prompts:
         """Stop a prompt wherever it is. False where it is done or unknown."""
         return await self.drop(prompt_id) or self.interrupt(prompt_id)
 
+    def _comes_back(self, prompt: Prompt) -> bool:
+        """Whether the prompt is run again after a stop, so that this is no end of it: it is kept for the next start, or
+        belongs to somebody who sees that this process is gone and posts it anew. Told that it was interrupted, they
+        would believe that somebody wanted it to be."""
+        from ..generation.context import promises_context
+
+        return self._archive is not None or promises_context(prompt.client_id)
+
     async def close(self, grace_s: float) -> None:
         """Take nothing more, wait so long for what runs, then interrupt it. With an archive what has not ended is kept
-        for the next start."""
+        for the next start; without one, prompts of those who will not come back for them end as canceled."""
         self.closed = True
-        if self._archive is None:
-            await self.drop_all()
+        for prompt in self.pending:
+            if not self._comes_back(prompt):
+                await self.drop(prompt.prompt_id)
         tasks = [each.task for each in self.running.values() if each.task is not None]
         if tasks and grace_s > 0:
             await asyncio.wait(tasks, timeout=grace_s)

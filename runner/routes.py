@@ -6,29 +6,16 @@ from typing import Any
 
 from aiohttp import web
 
-from ..errors import InvalidInput, StorageError
+from ..errors import InvalidInput
 from . import jobs, system
-from .bodies import (
-    Refused,
-    extra_data_of,
-    graph_of,
-    ids_of,
-    is_canonical,
-    json_object,
-    number_of,
-    optional_json,
-    prompt_id_of,
-    refusal,
-    whole_number,
-)
+from .bodies import Refused, ids_of, is_canonical, json_object, optional_json, whole_number
 from .cache import OutputCache
-from .checks import problem
 from .files import Files
+from .posting import Posting
 from .prompts import Prompts
 from .registry import Registry
 from .socket import Fanout
 from .uploads import Uploads
-from .validate import validate
 
 
 class Routes:
@@ -38,6 +25,7 @@ class Routes:
         self,
         registry: Registry,
         prompts: Prompts,
+        posting: Posting,
         fanout: Fanout,
         files: Files,
         uploads: Uploads,
@@ -46,6 +34,7 @@ class Routes:
     ) -> None:
         self._registry = registry
         self._prompts = prompts
+        self._posting = posting
         self._fanout = fanout
         self._files = files
         self._uploads = uploads
@@ -88,37 +77,13 @@ class Routes:
         return web.json_response({"exec_info": {"queue_remaining": self._prompts.remaining}})
 
     async def post_prompt(self, request: web.Request) -> web.Response:
-        """Validate and queue a graph.
-
-        Where ComfyUI answers 500 with plain text (a body or graph of the wrong shape) this answers 400 with an error of
-        the usual shape, and a repeated id is refused with ``duplicate_prompt_id`` where ComfyUI runs it again.
-        """
+        """Validate and queue a graph; see :meth:`.posting.Posting.take`."""
         try:
             body = await json_object(request)
-            prompt_id = prompt_id_of(body)
-            graph = graph_of(body)
-            number = number_of(body)
         except Refused as refused:
             return refused.answer()
-        if self._prompts.closed:
-            return refusal(problem("shutting_down", "The runner is stopping", "Post to another worker"), status=503)
-        if not self._prompts.claim(prompt_id):
-            return refusal(problem("duplicate_prompt_id", "This prompt_id was posted before", prompt_id))
-        accepted = False
-        try:
-            targets = body.get("partial_execution_targets")
-            verdict = await validate(graph, self._registry, targets if isinstance(targets, list) else None)
-            if verdict.error is not None:
-                return refusal(verdict.error, verdict.node_errors)
-            number = self._prompts.next_number(front=bool(body.get("front"))) if number is None else number
-            await self._prompts.put(number, prompt_id, graph, extra_data_of(body), verdict.outputs)
-            accepted = True
-        except StorageError as error:
-            return refusal(problem(error.code, error.message, error.hint), status=503)
-        finally:
-            if not accepted:
-                self._prompts.release(prompt_id)
-        return web.json_response({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
+        status, answer = await self._posting.take(body)
+        return web.json_response(answer, status=status)
 
     async def get_queue(self, request: web.Request) -> web.Response:
         running = [each.row() for each in self._prompts.running.values()]

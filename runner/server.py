@@ -24,6 +24,7 @@ from .executor import Workshop
 from .files import Files
 from .host import RunnerHost
 from .paths import Paths
+from .posting import Posting
 from .prompts import Prompts
 from .registry import Registry
 from .routes import Routes, prefixed
@@ -95,8 +96,8 @@ class Runner:
         self._stopping.set()
 
     def leave(self) -> None:
-        """Take nothing more, and let what still runs end without a word: with a ``db`` it is run again next time.
-        Called before that is closed which nodes need."""
+        """Take nothing more, and let what still runs end without a word where it is run again: with a ``db``, and for
+        whoever posts it anew. Called before that is closed which nodes need."""
         self.prompts.closed = True
 
     async def _start(self, stack: AsyncExitStack) -> None:
@@ -143,9 +144,10 @@ class Runner:
         name, port = self._address
         guard = access.same_site_only(loopback=access.is_loopback(name))
         app = web.Application(client_max_size=system.MAX_BODY, middlewares=[guard])
-        routes = Routes(
-            self.registry, self.prompts, fanout, Files(self.paths), Uploads(self.paths), self.cache, system.FEATURES
-        )
+        posting = Posting(self.registry, self.prompts)
+        fanout.heard = posting.heard
+        files, uploads = Files(self.paths), Uploads(self.paths)
+        routes = Routes(self.registry, self.prompts, posting, fanout, files, uploads, self.cache, system.FEATURES)
         pack_routes = [each for each in host.routes if isinstance(each, web.RouteDef)]
         app.router.add_routes([*routes.table(), *pack_routes, *(prefixed(each) for each in pack_routes)])
         server = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handle_signals=False)

@@ -133,6 +133,8 @@ class Fanout:
         self._status = status
         self._peers: dict[str, list[Peer]] = {}
         self.executing: Callable[[str], str | None] = lambda client_id: None
+        self.heard: Callable[[Peer, str], None] = lambda peer, text: None
+        """Told what a socket says after its first message."""
 
     def hears(self, client_id: str | None) -> bool:
         return client_id is not None and client_id in self._peers
@@ -197,15 +199,18 @@ class Fanout:
             peer.push(json.dumps({"type": "executing", "data": {"node": node_id}}))
 
     async def _listen(self, peer: Peer, socket: web.WebSocketResponse) -> None:
-        """Hear the first message, which may tell the client's features; all later ones are only read."""
+        """Hear the first message, which may tell the client's features; later ones may bring prompts."""
         first = True
         async for message in socket:
-            if message.type is WSMsgType.TEXT and first:
-                flags = _feature_flags(message.data)
-                if flags is not None:
-                    peer.flags = flags
-                    peer.push(json.dumps({"type": "feature_flags", "data": self._features}))
-                first = False
+            if message.type is not WSMsgType.TEXT:
+                continue
+            if not first:
+                self.heard(peer, message.data)
+            elif (flags := _feature_flags(message.data)) is not None:
+                peer.flags = flags
+                told = {**self._features, "mintmark_posts": True} if peer.packs else self._features
+                peer.push(json.dumps({"type": "feature_flags", "data": told}), urgent=True)
+            first = False
 
     def _leave(self, peer: Peer) -> None:
         """Take out this very socket, never a newer one of the same client."""

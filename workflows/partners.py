@@ -79,6 +79,12 @@ def others() -> Mapping[str, str]:
     return {name: whose for whose, names in file["nodes"].items() for name in names}
 
 
+@lru_cache(maxsize=1)
+def classes() -> frozenset[str]:
+    """Every class of which it is known that it asks a provider."""
+    return frozenset(partners()) | frozenset(others())
+
+
 def _partner(name: str, node: Mapping[str, Any], file: Mapping[str, Any]) -> Partner:
     model = node.get("model", {})
     return Partner(

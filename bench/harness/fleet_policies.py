@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from mintmark.bench.harness.fleet import LOAD_S, Order, Worker
+from mintmark.orchestrator.dispatch.ahead import HALF_LIFE_S
+from mintmark.orchestrator.dispatch.worker_loop import CLAIM_EVERY_S
 from mintmark.orchestrator.placement.fleet import Fleet
 from mintmark.orchestrator.placement.placing import place
 from mintmark.orchestrator.placement.values import Seat, Work
 
 LOOKED_AT = 16
-"""Kinds of jobs, those with the oldest first, that are looked at each time, as the store gives them."""
-HALF_LIFE_S = 600.0
-"""What a model was asked for so long ago counts half."""
+"""Kinds of jobs, those with the oldest first, that are looked at when a worker is free."""
 
 
 class Policy(ABC):
@@ -34,6 +35,13 @@ class Policy(ABC):
     @abstractmethod
     def freed(self, worker: Worker, now: float) -> None:
         """A worker has no job any more."""
+
+    look_at = math.inf
+    """When it looks again, though nothing happens until then."""
+
+    def look(self, now: float) -> None:
+        """That time has come."""
+        self.look_at = math.inf
 
 
 class AtOnce(Policy):
@@ -73,46 +81,102 @@ class RoundRobin(AtOnce):
 
 
 class LeastLoaded(AtOnce):
-    """The worker with the fewest jobs."""
+    """The worker with the fewest jobs; of several, any."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.having = [Bag(self.workers)]
+        """Workers by how many jobs they have."""
 
     def pick(self, order: Order) -> Worker:
-        few = self.every if len(self.every) <= 512 else self.chance.sample(self.every, 512)
-        return min(few, key=lambda worker: (len(worker.queue) + worker.busy, self.chance.random()))
+        jobs, bag = next((jobs, bag) for jobs, bag in enumerate(self.having) if bag)
+        name = bag.any(self.chance)
+        self._move(name, jobs, jobs + 1)
+        return self.workers[name]
+
+    def freed(self, worker: Worker, now: float) -> None:
+        jobs = len(worker.queue) + 1
+        self._move(worker.name, jobs, jobs - 1)
+        super().freed(worker, now)
+
+    def _move(self, name: str, before: int, after: int) -> None:
+        if after == len(self.having):
+            self.having.append(Bag())
+        self.having[before].remove(name)
+        self.having[after].add(name)
+
+
+class Bag:
+    """Names of which any can be drawn, however many they are."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = list(names)
+        self._at = {name: at for at, name in enumerate(self._names)}
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def any(self, chance: random.Random) -> str:
+        """One of them."""
+        return self._names[chance.randrange(len(self._names))]
+
+    def add(self, name: str) -> None:
+        """One more."""
+        self._at[name] = len(self._names)
+        self._names.append(name)
+
+    def remove(self, name: str) -> None:
+        """One less."""
+        at, last = self._at.pop(name), self._names.pop()
+        if last != name:
+            self._names[at], self._at[last] = last, at
 
 
 class OneModel(Policy):
-    """A current model for each worker; where another model's jobs have waited longest, a free one changes over."""
+    """A current model for each worker; where another model's jobs have waited longest, a free one changes over.
+
+    Whenever a worker is free nothing waits: a job that comes looks at the free ones, a worker that is freed at the jobs.
+    """
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self.waiting: dict[str, deque[Order]] = {}
+        self.line: deque[Order] = deque()
+        """All that wait, and some that do not any more, the oldest first."""
         self.free = dict.fromkeys(self.workers)
+        """The longest free first."""
+        self.free_with: dict[str, dict[str, None]] = {}
+        """By their current model."""
 
     def came(self, order: Order, now: float) -> None:
-        self.waiting.setdefault(order.model, deque()).append(order)
-        self._look(now)
+        name = next(iter(self.free_with.get(order.model) or self.free), None)
+        if name is None:
+            self.waiting.setdefault(order.model, deque()).append(order)
+            self.line.append(order)
+            return
+        worker = self.workers[name]
+        del self.free[name]
+        if worker.memory:
+            del self.free_with[next(reversed(worker.memory))][name]
+        self.start(worker, order)
 
     def freed(self, worker: Worker, now: float) -> None:
-        self.free[worker.name] = None
-        self._look(now)
+        current = next(reversed(worker.memory))
+        if self.waiting.get(current):
+            self.start(worker, self.waiting[current].popleft())
+        elif (oldest := self._oldest()) is not None:
+            self.start(worker, self.waiting[oldest.model].popleft())
+        else:
+            self.free[worker.name] = None
+            self.free_with.setdefault(current, {})[worker.name] = None
 
-    def _look(self, now: float) -> None:
-        for name in list(self.free):
-            worker = self.workers[name]
-            current = next(reversed(worker.memory), None)
-            if current is not None and self.waiting.get(current):
-                self._go(worker, self.waiting[current].popleft())
-        for name in list(self.free):
-            longest = min(
-                (queue for queue in self.waiting.values() if queue), key=lambda queue: queue[0].at, default=None
-            )
-            if longest is None:
-                return
-            self._go(self.workers[name], longest.popleft())
-
-    def _go(self, worker: Worker, order: Order) -> None:
-        del self.free[worker.name]
-        self.start(worker, order)
+    def _oldest(self) -> Order | None:
+        while self.line:
+            order = self.line.popleft()
+            queue = self.waiting[order.model]
+            if queue and queue[0] is order:
+                return order
+        return None
 
 
 class Mintmark(Policy):
@@ -129,31 +193,47 @@ class Mintmark(Policy):
         self.fleet.waits(frozenset({order.model}))
         self._want(order.model, now)
         if len(self.waiting[order.model]) == 1:
-            self._look([order.model], now)
+            self._place([order.model], now)
 
     def freed(self, worker: Worker, now: float) -> None:
         self.fleet.put(self._seat(worker))
         queued = [model for model, queue in self.waiting.items() if queue]
-        oldest = heapq.nsmallest(LOOKED_AT, queued, key=lambda model: self.waiting[model][0].at)
+        oldest = heapq.nsmallest(LOOKED_AT, queued, key=self._since)
         warm = [model for model in worker.memory if self.waiting.get(model)]
-        self._look(sorted({*oldest, *warm}, key=lambda model: self.waiting[model][0].at), now)
+        self._place(sorted({*oldest, *warm}, key=self._since), now)
 
-    def _look(self, models: list[str], now: float) -> None:
+    def look(self, now: float) -> None:
+        self._place(sorted((model for model, queue in self.waiting.items() if queue), key=self._since), now)
+
+    def _since(self, model: str) -> float:
+        return self.waiting[model][0].at
+
+    def _place(self, models: list[str], now: float) -> None:
         for model in models:
-            order = self.waiting[model][0]
-            passed = 0.0 if order.passed_at is None else now - order.passed_at
-            files = frozenset({model})
-            work = Work(
-                job_id="", files=files, sizes={model: 1}, load_s=LOAD_S, waited_s=now - order.at, passed_over_s=passed
-            )
-            choice = place(work, self.fleet, now)
-            if choice.worker is not None:
-                self.waiting[model].popleft()
-                self.fleet.waits(files, -1)
-                self.start(self.workers[choice.worker], order)
-                self.fleet.put(self._seat(self.workers[choice.worker]))
-            elif choice.reason in ("waits_for_warm", "overtaken") and order.passed_at is None:
+            while self.waiting[model] and self._first(model, now):
+                pass
+        # As the workers' loops do: nobody says so when a wait has become too long.
+        may_change = any(self.waiting.values()) and next(self.fleet.free(), None) is not None
+        self.look_at = now + CLAIM_EVERY_S if may_change else math.inf
+
+    def _first(self, model: str, now: float) -> bool:
+        """Place the oldest of this model; whether it runs now."""
+        order = self.waiting[model][0]
+        passed = 0.0 if order.passed_at is None else now - order.passed_at
+        files = frozenset({model})
+        work = Work(
+            job_id="", files=files, sizes={model: 1}, load_s=LOAD_S, waited_s=now - order.at, passed_over_s=passed
+        )
+        choice = place(work, self.fleet, now)
+        if choice.worker is None:
+            if choice.reason in ("waits_for_warm", "overtaken") and order.passed_at is None:
                 order.passed_at = now
+            return False
+        self.waiting[model].popleft()
+        self.fleet.waits(files, -1)
+        self.start(self.workers[choice.worker], order)
+        self.fleet.put(self._seat(self.workers[choice.worker]))
+        return True
 
     def _want(self, file: str, now: float) -> None:
         if now - self.faded > HALF_LIFE_S:

@@ -153,6 +153,11 @@ def _actor(job: Job) -> str:
 
 def _order(job: Job) -> dict[str, Any]:
     """What was asked, without any of its content."""
+    return {**_asked(job), "allowance_microusd": job.ordered.allowance_microusd}
+
+
+def _asked(job: Job) -> dict[str, Any]:
+    """For whom, with which release and which parameters, these by their digest."""
     its = job.ordered
     asked = {"values": dict(its.values), "images": dict(its.images)}
     return {
@@ -161,13 +166,14 @@ def _order(job: Job) -> dict[str, Any]:
         "workflow": f"{its.workflow}@{its.version}",
         "digest": its.digest,
         "parameters": digest(asked),
-        "allowance_microusd": its.allowance_microusd,
     }
 
 
 def _ending(job: Job) -> dict[str, Any]:
-    """What came of it: files by their digests, decisions without what they were about."""
+    """What came of it: files by their digests, decisions without what they were about. Where there are files, with what
+    they were made from: each is accounted for by one row."""
     return {
+        **(_asked(job) if job.outputs else {}),
         "state": job.state.value,
         "code": None if job.failure is None else job.failure.code,
         "cost_microusd": job.cost_microusd,
@@ -177,4 +183,5 @@ def _ending(job: Job) -> dict[str, Any]:
 
 def _output(asset: str, verdict: dict[str, Any] | None) -> dict[str, Any]:
     decided = verdict or {}
-    return {"sha256": asset, "decision": decided.get("decision"), "policy": decided.get("policy")}
+    told = {name: decided.get(name) for name in ("decision", "policy", "rule")}
+    return {"sha256": asset, **told}

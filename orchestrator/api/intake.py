@@ -135,6 +135,8 @@ class Intake:
             supersedes=options.supersedes,
             cache_key=fingerprint(version.digest, everything, caller.project) if options.cache else None,
             previews=options.previews,
+            region=options.region,
+            labels=tuple(sorted(set(options.labels))),
             delivery=options.delivery,
             traceparent=tracing.current(),
             surface=asked.surface,

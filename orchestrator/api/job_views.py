@@ -245,3 +245,6 @@ class WhyView(View):
     waits_for: str | None = Field(description="The worker that it waits for, which has its models in memory.")
     evicts: list[str] = Field(description="Models that would have to go there.")
     against: dict[str, str] = Field(description="Of each worker that cannot run it: why not.")
+    ahead: int | None = Field(
+        description="How many jobs go first that have a worker now; null where that is not counted."
+    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ...providers.request import Delivery
+from ..fleet.checking import MOST_LABELS, WORD
 from .shapes import Address, Body, JobId, Metadata, Time
 
 
@@ -39,6 +40,12 @@ class Options(Body):
         default="now", description="`batch`: within a day, at the lower price that the provider then asks."
     )
     previews: bool = Field(default=False, description="Show how it looks on the way, by websocket.")
+    region: Annotated[str, Field(pattern=WORD)] | None = Field(
+        default=None, description="Run it on workers of this region alone; it waits for one as long as it takes."
+    )
+    labels: list[Annotated[str, Field(pattern=WORD)]] = Field(
+        default=[], max_length=MOST_LABELS, description="Run it on workers alone that have all of these labels."
+    )
 
 
 class RunBody(Options):

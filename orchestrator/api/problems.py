@@ -19,6 +19,7 @@ STATUS: Mapping[str, int] = {
     "allowance_exhausted": 402,
     "not_allowed": 403,
     "link_forged": 403,
+    "output_withheld": 403,
     "access_error": 403,
     "service_stopping": 503,
     "not_found": 404,

@@ -121,16 +121,18 @@ async def explain_job(call: Call[None, NoQuery]) -> Reply:
     """What placement decides on it now: who runs it, what it waits for, why which worker cannot run it."""
     job = await submitting.find(call)
     text = why.standing(job, utc_now(), paused=await call.block(call.service.jobs.is_paused))
-    choice, against = (None, {}) if text else await call.service.dispatcher.decide(job)
+    decided = None if text else await call.service.dispatcher.decide(job)
+    choice = decided.choice if decided else None
     view = job_views.WhyView(
         job_id=job.job_id,
         status=job.state.value,
-        text=text if choice is None else why.placed(choice, against),
+        text=text if decided is None else why.placed(decided),
         reason=choice.reason if choice else None,
         worker=choice.worker if choice else job.worker,
         waits_for=choice.waits_for if choice else None,
         evicts=list(choice.evicts) if choice else [],
-        against=against,
+        against=dict(decided.against) if decided else {},
+        ahead=decided.ahead if decided else None,
     )
     return Reply(200, view)
 

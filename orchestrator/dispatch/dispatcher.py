@@ -23,15 +23,15 @@ from ..fleet.entries import Entry
 from ..fleet.registry import Registry
 from ..jobs.base import Accepted, Idempotency
 from ..jobs.job import Ending, Job, Lane, Ordered
+from ..jobs.queueing import waits_in
 from ..link.client import WorkerLink
 from ..link.waiting import Signal
 from ..metrics.meters import WorkerState
-from ..placement.values import Choice
 from .crew import Crew
 from .kit import Kit
 from .news import JobChanged
 from .orphans import Orphans
-from .placing import Placer
+from .placing import Decided, Placer
 from .run import GIVE_UP_S, Stop
 from .side_tasks import SideTasks
 from .upkeep import upkeep
@@ -170,7 +170,8 @@ class Dispatcher:
         self, ordered: Ordered, key: Idempotency | None = None, *, ending: Ending | None = None
     ) -> Accepted:
         """Take a job in; see :meth:`..jobs.base.JobStore.accept`. Where a worker has room, it is claimed at once."""
-        loop = self._with_room(ordered.lane) if ending is None and ordered.not_before is None else None
+        anywhere = waits_in(ordered.lane, ordered.region, ordered.labels) == ordered.lane
+        loop = self._with_room(ordered.lane) if ending is None and ordered.not_before is None and anywhere else None
         if loop is None:
             accepted = await self._kit.block(self._kit.jobs.accept, ordered, key, ending=ending)
         else:
@@ -188,12 +189,12 @@ class Dispatcher:
         """Who looks for work, and who follows what this job supersedes, need not wait for their next look."""
         its = accepted.job.ordered
         if accepted.lease is None or accepted.lease.job.job_id != its.job_id:
-            self._kit.news.wake()
+            self._placer.look(its)
         if its.supersedes:
             self._kit.news.publish(its.supersedes, JobChanged(its.supersedes))
 
-    async def decide(self, job: Job) -> tuple[Choice, dict[str, str]]:
-        """Where a waiting job would go now, and why each worker that cannot run it cannot."""
+    async def decide(self, job: Job) -> Decided:
+        """What is decided on a waiting job as things are now. Raises StorageError."""
         return await self._placer.decide(job)
 
     def look(self) -> None:

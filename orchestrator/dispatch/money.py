@@ -64,16 +64,18 @@ class JobMoney:
         lines = [line for each in self.ids() for line in self._ledger.lines(job_id=each, limit=None)]
         return tuple(_receipt(line) for line in lines if line.kind != "released")
 
-    def from_journal(self, journal: Journal, prompt_id: str) -> None:
-        """Book what this journal has of the prompt, and close it there. Without a word of it nothing was spent."""
+    def from_journal(self, journal: Journal, prompt_id: str) -> bool:
+        """Book what this journal has of the prompt, and close it there; whether it is closed now. Without a word of it
+        nothing was spent."""
         try:
             journal.close_job(prompt_id)
         except UnknownJob:
-            return
+            return False
         since = 0
         while entries := journal.since(since, job_id=prompt_id):
             self._ledger.post(postings(entries))
             since = entries[-1].seq
+        return True
 
     def doubt(self, attempt: Attempt | None) -> None:
         """Its worker is gone with its journal: what was heard to be asked is unknown, and so is the rest of the

@@ -9,9 +9,10 @@ from typing import Any
 from ...errors import MintmarkError
 from ...workflows.bind import bind
 from ...workflows.format import WorkflowVersion
+from ..fleet.skew import Pin, pins_of
 from ..jobs.base import Ready
 from ..jobs.queueing import LARGE
-from ..placement.values import Lane, Work
+from ..placement.values import Work
 
 SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
 """How names of model files end."""
@@ -19,8 +20,6 @@ LOAD_RATE = 0.5 * 2**30
 """Bytes a second at which a model is thought to be loaded: from a disk of its own, into the device's memory."""
 ASSUMED_SIZE = 6 * 2**30
 """Of a file whose size no worker tells, in bytes: a checkpoint of the usual kind."""
-
-_LANES: dict[str, Lane] = {"hosted": "hosted", "gpu": "gpu", LARGE: "gpu"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Needs:
     classes: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    pins: tuple[Pin, ...] = ()
 
     @property
     def load_s(self) -> float:
@@ -51,6 +51,7 @@ def needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], size_of: Call
         classes=frozenset(str(node.get("class_type")) for node in graph.values()),
         files=files,
         sizes={file: ASSUMED_SIZE if size is None else size for file, size in told.items()},
+        pins=pins_of(workflow),
     )
 
 
@@ -70,12 +71,13 @@ def work_of(
     slack_s: float | None = None,
     most_memory: int = 0,
     avoid: frozenset[str] = frozenset(),
+    absent: frozenset[str] = frozenset(),
 ) -> Work:
     """The job as placing sees it. ``most_memory``: that of the largest worker that is there, in bytes."""
-    largest = max(needs.sizes.values(), default=0)
+    largest, its = max(needs.sizes.values(), default=0), ready.job.ordered
     return Work(
         job_id=ready.job.job_id,
-        lane=_LANES[ready.lane],
+        lane="gpu" if ready.lane == LARGE else its.lane,
         classes=needs.classes,
         files=needs.files,
         sizes=needs.sizes,
@@ -85,5 +87,9 @@ def work_of(
         waited_s=waited_s,
         passed_over_s=passed_over_s,
         slack_s=slack_s,
+        region=its.region,
+        labels=frozenset(its.labels),
+        pins=needs.pins,
         avoid=avoid,
+        absent=absent,
     )

@@ -2,6 +2,9 @@
 
 Another one is worth it only where nothing was, or may have been, paid for by this one, and where it may go better:
 never for what a policy refused, for a graph that is wrong, or for an order that cannot be met.
+
+How often is bounded, but for a worker that could not be reached: that lies in nothing that the job did, so it waits for
+one that can be, until its deadline where it has one, as it does where there is no worker at all.
 """
 
 from __future__ import annotations
@@ -19,17 +22,23 @@ from ...errors import (
     RateLimited,
     StorageError,
     WorkerLost,
+    WorkerRefused,
     WorkerUnreachable,
 )
 from ..jobs.job import Failure
-from ..jobs.prompts import FAULT, MEMORY
+from ..jobs.prompts import FAULT, GONE, MEMORY
 
+UNFIT = "unfit"
+"""The fault of a worker that is of another version, or stands elsewhere, than the job says."""
 FIRST_DELAY_S, LAST_DELAY_S = 2.0, 60.0
 _MEMORY = re.compile(r"out of memory|OutOfMemory|\bOOM\b|CUDNN_STATUS_ALLOC_FAILED", re.IGNORECASE)
 _NODE = re.compile(r"\(node ([^)\s]+)\)")
 
-LOST, DISK, GIVEN_BACK = "worker_lost", "storage", "given_back"
+LOST, DISK, GIVEN_BACK, REFUSED = "worker_lost", "storage", "given_back", "worker_refused"
+UNREACHED = "worker_unreachable"
 """Reasons for another attempt, beside those of ``jobs/prompts.py``: the prompt may still be found under its id."""
+UNCOUNTED = frozenset({GIVEN_BACK, UNREACHED})
+"""Those after which the attempt does not count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +52,12 @@ class Facts:
     repeatable: bool
     """Whether its prompt may run a second time elsewhere and cost nothing twice: it asks nobody, its calls are in a
     journal that the next worker shares, or it surely never reached its worker."""
+    closed: bool = False
+    """Whether its books were read to the end and closed, so that nothing more can be asked for its prompt."""
     larger: bool = False
     """Whether a worker with more memory than this one is there."""
+    elsewhere: bool = False
+    """Whether a worker is there that would take the job, where this one refused it for what it is."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +70,26 @@ class Again:
 
 def judged(error: MintmarkError, facts: Facts) -> Again | None:
     """Whether another attempt is worth it; None: the job fails with this error."""
+    if isinstance(error, WorkerUnreachable) and facts.repeatable:
+        return Again(UNREACHED, _delay_s(error, facts.attempt))
     if facts.attempt >= facts.most:
         return None
     reason = _reason(error, facts)
-    return Again(reason, _delay_s(error, facts.attempt)) if reason else None
+    if reason is None:
+        return None
+    return Again(reason, 0.0 if reason == REFUSED else _delay_s(error, facts.attempt))
 
 
 def _reason(error: MintmarkError, facts: Facts) -> str | None:
     if isinstance(error, (WorkerLost, WorkerUnreachable, ContextMissing)):
-        return LOST if facts.repeatable else None
+        if facts.repeatable:
+            return LOST
+        # Closed with nothing in them, the prompt's books say as surely that nothing was asked, nor will be.
+        return GONE if facts.closed and not facts.spent else None
     if facts.spent:
         return None
+    if isinstance(error, WorkerRefused) and error.data.get("fault") == UNFIT:
+        return REFUSED if facts.elsewhere else None
     if isinstance(error, (ProviderDown, RateLimited)) and error.charged == "no":
         return FAULT
     if is_memory(error):

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...clock import utc_now
 from ...errors import StorageError
 from ..jobs.base import Ready
-from ..jobs.job import Job, Lease
-from ..jobs.queueing import LARGE
+from ..jobs.job import Job, Lease, Ordered
+from ..jobs.queueing import CHOSEN, LARGE, waits_in
 from ..link.slots import COMFYUI
-from ..placement.choosing import next_for
+from ..placement.choosing import foresee, next_for
 from ..placement.fleet import Fleet
 from ..placement.placing import against, place
 from ..placement.values import Choice, Seat, Work
@@ -32,6 +32,21 @@ REFRESH_S = 0.25
 """How long what is known of the other workers is good for."""
 PREFETCH_S = 2.0
 """A worker whose job is over so soon gets its next one already; what goes there later may yet go elsewhere."""
+
+
+AWAKE = 16
+"""Workers that are told of a new job, at most; of thousands a few are as good as all."""
+
+
+class Decided(NamedTuple):
+    """On a job that waits."""
+
+    choice: Choice
+    against: Mapping[str, str]
+    """Why each worker that cannot run it cannot."""
+    ahead: int | None
+    """How many jobs go before it that have a worker now; None where that was not
+    counted: it is further behind than was looked, or its lane has one worker, which takes them in their order."""
 
 
 class Placer:
@@ -53,13 +68,28 @@ class Placer:
     def _gpus(self) -> Iterator[WorkerLoop]:
         return (loop for loop in self._loops.values() if "gpu" in loop.worker.lanes)
 
+    @property
+    def _chooses(self) -> bool:
+        """Whether there are gpu workers among which to choose."""
+        return len(list(islice(self._gpus, 2))) == 2
+
     def _here(self) -> set[str]:
         coming = {ready.job.job_id for jobs in self._coming.values() for ready in jobs}
-        return coming.union(*(loop.job_ids for loop in self._gpus))
+        return coming.union(*(loop.job_ids for loop in self._loops.values()))
 
     def places(self, worker: Worker) -> bool:
-        """Whether this worker's jobs are placed: there are others to which they could go."""
-        return "gpu" in worker.lanes and len(list(islice(self._gpus, 2))) == 2
+        """Whether all of this worker's jobs are placed: there are others to which they could go. Of any other worker
+        those are that say where they may run."""
+        return "gpu" in worker.lanes and self._chooses
+
+    def look(self, ordered: Ordered) -> None:
+        """There is a new job: whoever may be the one to run it looks at once."""
+        self._ahead.ring()
+        chosen = waits_in(ordered.lane, ordered.region, ordered.labels) == CHOSEN
+        free = (loop for loop in self._loops.values() if loop.is_free and loop.worker.takes(ordered, ()))
+        # A few are enough: whose the job is hears of it from whoever looks first.
+        for loop in islice(free, AWAKE):
+            loop.look(chosen=chosen)
 
     def close(self) -> None:
         """Nobody asks any more."""
@@ -82,23 +112,34 @@ class Placer:
             self._coming.pop(loop.worker.name, None)
         return leases
 
-    async def decide(self, job: Job) -> tuple[Choice, dict[str, str]]:
-        """Where a waiting job would go now, and why each worker that cannot run it cannot."""
+    async def decide(self, job: Job) -> Decided:
+        """What is decided on a waiting job as things are now, by the rules and the facts by which jobs are claimed.
+        Raises StorageError."""
+        await self._ahead.look(self._lanes())
         needs = await self._ahead.learn(job)
-        ready = self._ahead.jobs.get(job.job_id) or Ready(job, job.ordered.lane)
+        its = job.ordered
+        ready = self._ahead.jobs.get(job.job_id) or Ready(job, waits_in(its.lane, its.region, its.labels))
         fleet = self._fleet_now(self._loops.values())
-        work = self._work(ready, needs, time.monotonic())
-        told = {name: against(work, seat) for name, seat in fleet.seats.items()}
-        return place(work, fleet, time.monotonic()), {name: why for name, why in told.items() if why}
+        now = time.monotonic()
+        work = self._work(ready, needs, now)
+        told = {name: why for name, seat in fleet.seats.items() if (why := against(work, seat))}
+        queue = [self._work(each, self._ahead.needs(job_id), now) for job_id, each in self._ahead.jobs.items()]
+        foreseen = foresee(job.job_id, queue, fleet, now)
+        if foreseen is not None:
+            return Decided(foreseen.choice, told, foreseen.ahead)
+        # It is further behind than was looked, or its lane is not placed here.
+        return Decided(place(work, fleet, now), told, None)
 
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _lanes(self) -> tuple[str, ...]:
         """What is placed. Hosted jobs are the runners', where there is one."""
+        if not self._chooses:
+            return (CHOSEN,)
         runners = [loop for loop in self._loops.values() if loop.is_open and loop.worker.allowed]
         if any(loop.worker.lanes == ("hosted",) for loop in runners):
-            return ("gpu", LARGE)
-        return ("hosted", "gpu", LARGE)
+            return (CHOSEN, "gpu", LARGE)
+        return (CHOSEN, "hosted", "gpu", LARGE)
 
     def _choose(self, loop: WorkerLoop) -> Ready | None:
         """The job that this worker runs now, taken from those that wait."""
@@ -116,6 +157,8 @@ class Placer:
         if work is None and seat.room > 0:
             work = self._hopeless(works, told, seat, now)
         if work is None:
+            if seat.room > 0:
+                self._ahead.further()
             return None
         ready = self._ahead.jobs.pop(work.job_id)
         self._fleet.waits(work.files, -1)
@@ -134,7 +177,7 @@ class Placer:
         worker, job_id = loop.worker, ready.job.job_id
         leases: list[Lease] = []
         try:
-            lanes = worker.claims(self._kit.workers)
+            lanes = (CHOSEN, *worker.claims(self._kit.workers))
             leases = await self._kit.block(self._kit.jobs.claim, loop.owner, worker.name, lanes, most=1, only=[job_id])
         finally:
             if not leases:
@@ -149,7 +192,7 @@ class Placer:
             return
         if looks != self._ahead.looks:
             self._passing.keep(self._ahead.jobs, kinds)
-        self._fleet = self._fleet_now(self._gpus)
+        self._fleet = self._fleet_now(self._loops.values())
         self._memories = {name: each for name, each in self._memories.items() if name in self._loops}
         self._known = self._ahead.looks, now
 
@@ -202,5 +245,6 @@ class Placer:
             passed_over_s=self._passing.over_s(job_id, now),
             slack_s=None if left_s is None else left_s - self._kit.history.usual_s(its.workflow),
             most_memory=self._most_memory,
-            avoid=self._passing.absent(job_id),
+            avoid=self._ahead.failed_at(ready.job),
+            absent=self._passing.absent(job_id),
         )

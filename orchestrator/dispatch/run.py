@@ -35,16 +35,18 @@ from ..execution.delivery import Brought
 from ..execution.granting import context_of, local_work, needs_context
 from ..execution.preparing import Image, Prepared, fit
 from ..execution.settling import settle_badly, settle_well
+from ..fleet.skew import Pin, pins_of
 from ..jobs.job import Ending, Failure, Job, Lease, Metrics
 from ..jobs.prompts import ANEW, MEMORY
-from ..jobs.queueing import LARGE, OWN
+from ..jobs.queueing import CHOSEN, LARGE, OWN
 from ..jobs.states import Step
+from ..link.client import LOST_S
 from ..link.slots import COMFYUI
 from .keeping import keep
 from .kit import Kit
 from .money import JobMoney
 from .news import JobChanged
-from .outcomes import GIVEN_BACK, Again, Facts, failure_of, is_canceled, is_memory, judged
+from .outcomes import GIVEN_BACK, REFUSED, UNCOUNTED, Again, Facts, failure_of, is_canceled, is_memory, judged
 from .telling import Telling
 from .worker import Worker
 
@@ -54,7 +56,8 @@ T = TypeVar("T")
 
 GIVE_UP_S = 600.0
 """How long a worker that does not answer is asked what an attempt has cost, in seconds, before that is unknown."""
-SETTLE_AGAIN_S = 15.0
+FETCH_AGAIN_S, SETTLE_AGAIN_S = 1.0, 15.0
+"""How soon it is asked again, in seconds: at first, and at most."""
 LOST_WORKER = (WorkerLost, WorkerUnreachable, ContextMissing)
 
 
@@ -101,6 +104,7 @@ class Run:
         self._attempt: Attempt | None = None
         self._booking = Booking(worker.link, kit.ledger)
         self._money = JobMoney(kit.jobs, kit.ledger, lease.job)
+        self._pins: tuple[Pin, ...] = ()
 
     def stop(self, why: Stop) -> None:
         """Break the attempt off. The first reason counts."""
@@ -182,11 +186,13 @@ class Run:
 
     async def _to_the_end(self) -> None:
         workflow = await self._kit.workflow(self.job.ordered.digest)
-        prepared = await self._prepared(workflow)
+        # What a prompt needs that may run already is brought there once it can be.
+        prepare = partial(self._prepared, workflow)
+        prepared = await (self._patiently(prepare) if self._resumed else prepare())
         attempt = self._attempt = await self._begun(workflow, prepared)
         history = await attempt.run()
         self._laps.ran = time.monotonic()
-        report = await settle_well(self._booking, attempt, history)
+        report = await self._patiently(lambda: settle_well(self._booking, attempt, history))
         self._well = True
         self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
         files = await self._patiently(
@@ -207,18 +213,21 @@ class Run:
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What was paid for is fetched, however long its worker takes to answer again, within limits."""
-        until = time.monotonic() + GIVE_UP_S
+        until, pause_s = time.monotonic() + GIVE_UP_S, FETCH_AGAIN_S
         while True:
             try:
                 return await ask()
             except WorkerUnreachable:
                 if time.monotonic() > until:
                     raise
-            await asyncio.sleep(SETTLE_AGAIN_S)
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, SETTLE_AGAIN_S)
 
     async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
         images = await self._kit.block(self._images) if self.job.ordered.images else {}
         worker, values = self._worker, self.job.ordered.values
+        self._pins = pins_of(workflow)
+        worker.check_place(self.job.ordered)
         worker.check_pins(workflow)
         # The models were held to the day on which the job was accepted: one that is taken up again after its model's
         # end may have made its images long ago. What is asked for too late, the node refuses.
@@ -254,11 +263,17 @@ class Run:
             heard=Telling(ordered.job_id, prepared.graph, self._kit.news, seconds, previews=ordered.previews).hear,
             book=self._booking.book,
             local=local_work(self._kit.settings, prepared.graph, self._worker.hour_microusd),
-            fresh=self.job.attempt == 1 and not self._resumed,
+            fresh=self.lease.fence == 1 and not self._resumed,
+            patience_s=GIVE_UP_S if self._is_tied(prepared.graph) else LOST_S,
             known=None if needs_context(prepared.graph) else self._worker.health,
             # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.
             left=True,
         )
+
+    def _is_tied(self, graph: Mapping[str, Any]) -> bool:
+        """Whether nobody else can go on with this prompt, once it may have asked: its calls are in a journal that only
+        this worker has."""
+        return _asks(graph) and not (self._worker.shared and self._kit.goes_on)
 
     async def _prompt_id(self) -> str:
         if self.job.attempt == 1:
@@ -283,15 +298,24 @@ class Run:
             self._worker.care.failed(self.job.job_id, error)
         # Judged first: settling closes the job's books on its worker, and the next attempt goes on in them.
         if isinstance(error, LOST_WORKER) and (again := judged(error, self._facts(spent=False))) is not None:
+            await self._let_go(error)
             return again
-        await self._settled()
+        await self._let_go(error)
+        closed = await self._settled(patient=not is_silent(error))
         receipts = await self._kit.block(self._money.receipts)
-        facts = self._facts(spent=any(is_paid(each) for each in receipts))
-        if isinstance(error, MintmarkError) and not lost and (again := judged(error, facts)) is not None:
+        facts = self._facts(spent=any(is_paid(each) for each in receipts), closed=closed and lost)
+        if isinstance(error, MintmarkError) and (again := judged(error, facts)) is not None:
             return again
         if is_canceled(error):
             return Ending(step=Step.CANCELED, receipts=receipts, metrics=self._metrics())
         return Ending(step=Step.FAILED, failure=self._told(error), receipts=receipts, metrics=self._metrics())
+
+    async def _let_go(self, error: BaseException) -> None:
+        """Stop its prompt on a worker that broke off and may run it all the same, unless somebody goes on with it."""
+        gone = isinstance(error, (WorkerLost, WorkerUnreachable)) and self._attempt is not None
+        goes_on = self._asked and self._worker.shared and self._kit.goes_on
+        if gone and not goes_on and self._attempt is not None and (self._attempt.posts or self._resumed):
+            await self._attempt.stop()
 
     def _told(self, error: BaseException) -> Failure:
         tried = f" (tried {self.job.attempt} times)" if self.job.attempt > 1 else ""
@@ -301,13 +325,15 @@ class Run:
         hint = f"{self._worker.name} ran out of memory, and no worker with more is there; ask for a smaller picture."
         return failure.model_copy(update={"hint": hint})
 
-    def _facts(self, *, spent: bool) -> Facts:
+    def _facts(self, *, spent: bool, closed: bool = False) -> Facts:
         return Facts(
             attempt=self.job.attempt,
             most=self._most,
             spent=spent,
+            closed=closed,
             repeatable=not self._asked or (self._worker.shared and self._kit.goes_on),
             larger=self._worker.smaller(self._kit.workers),
+            elsewhere=any(each.takes(self.job.ordered, self._pins) for each in self._kit.workers),
         )
 
     @property
@@ -315,24 +341,32 @@ class Run:
         """Whether its prompt, as far as is known here, may have asked somebody for something."""
         attempt = self._attempt
         unposted = (attempt is None or attempt.posts == 0) and not self._resumed
-        asks_nobody = attempt is not None and not any(is_hosted(node) for node in attempt.graph.values())
+        asks_nobody = attempt is not None and not _asks(attempt.graph)
         return not unposted and not asks_nobody
 
-    async def _settled(self) -> None:
-        """Book what the attempt cost. Where its worker does not answer: from the journal that we share with it, or, in
-        the end, from what was heard."""
+    async def _settled(self, *, patient: bool = True) -> bool:
+        """Book what the attempt cost; whether its books are closed now. Where its worker does not answer: from the
+        journal that we share with it, or, in the end, from what was heard. ``patient``: it was not waited for yet."""
         if self._attempt is None and not self._resumed:
-            return
-        until = time.monotonic() + GIVE_UP_S
+            return False
+        until = time.monotonic() + (GIVE_UP_S if patient else 0.0)
         while not await self._books():
             if self._worker.shared:
                 prompt_id = await self._prompt_id()
-                await self._kit.block(self._money.from_journal, self._kit.journal, prompt_id)
-                return
+                return await self._kit.block(self._money.from_journal, self._kit.journal, prompt_id)
             if time.monotonic() > until:
                 await self._kit.block(self._money.doubt, self._attempt)
-                return
+                return False
             await asyncio.sleep(SETTLE_AGAIN_S)
+        return await self._is_closed()
+
+    async def _is_closed(self) -> bool:
+        """Whether the worker knows the prompt's books, and that they are closed. One that does not know them may have
+        lost them."""
+        try:
+            return not (await self._worker.link.report(await self._prompt_id())).open
+        except MintmarkError:
+            return False
 
     async def _books(self) -> bool:
         """Book what the worker tells now; False where it does not answer."""
@@ -357,13 +391,21 @@ class Run:
             return self._kit.jobs.end(self.lease, ending)
         job_id, reason = self.job.job_id, ending.reason
         logger.info("Job %s waits again: %s", job_id, reason, extra=log.action("job_requeued", job_id=job_id))
-        return self._kit.jobs.requeue(self.lease, reason=reason, delay_s=ending.delay_s, lane=self._lane(reason))
+        return self._kit.jobs.requeue(
+            self.lease,
+            reason=reason,
+            delay_s=ending.delay_s,
+            lane=self._lane(reason),
+            counts=reason not in UNCOUNTED,
+        )
 
     def _lane(self, reason: str) -> str | None:
         """Where another attempt has to wait; None: where it did. The same prompt goes on where its journal is, because
         elsewhere it would ask once more."""
         if reason == MEMORY:
             return LARGE
+        if reason == REFUSED:
+            return CHOSEN
         return OWN if self._asked and reason not in (*ANEW, GIVEN_BACK) else None
 
     async def _write(self, end: Callable[[], Job]) -> None:
@@ -388,6 +430,15 @@ class Run:
 def is_paid(receipt: Receipt) -> bool:
     """Whether somebody was paid, or may have been. The worker's own GPU is paid for by the hour, used or not."""
     return receipt.state != "local" and (receipt.microusd > 0 or receipt.state == "unknown")
+
+
+def is_silent(error: BaseException) -> bool:
+    """Whether the worker did not answer for as long as was to be waited for it."""
+    return isinstance(error, WorkerUnreachable) or (isinstance(error, WorkerLost) and "silent_s" in error.data)
+
+
+def _asks(graph: Mapping[str, Any]) -> bool:
+    return any(is_hosted(node) for node in graph.values())
 
 
 def _ms(seconds: float) -> int:

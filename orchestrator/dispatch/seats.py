@@ -29,6 +29,7 @@ def seat_of(
         running=worker.running,
         region=entry.region if entry else None,
         labels=entry.labels if entry else frozenset(),
+        versions=worker.versions,
         up=worker.state == "up" and stands.told in ("up", "probation"),
     )
 

@@ -29,8 +29,8 @@ logger = log.get("orchestrator.supervise")
 
 START_S = 60.0
 """How long a process may take to say where it listens, in seconds."""
-STOP_S = 10.0
-"""How long it may take to stop in order, in seconds."""
+STOP_S = 30.0
+"""How long it may take to stop in order, in seconds: more than a runner waits for the answers to what it asked."""
 STOP = b"stop\n"
 """What is said on its pipe before that is closed in order; without it, the process knows that we died."""
 PATIENCE_S = 45.0
@@ -45,18 +45,21 @@ _MAIN = f"from {__package__.partition('.')[0]}.cli import main; main()"
 class Program:
     """``args`` of ``mintmark``; it must print ``{"url": …}`` as its first line and end with its standard input.
 
-    ``folder`` keeps its port and its log. ``env`` is the whole environment.
+    ``folder`` keeps its port and its log. ``env`` is the whole environment. ``start_s``: how long it may take to say
+    where it listens, in seconds.
     """
 
     name: str
     args: Sequence[str]
     folder: Path
     env: Mapping[str, str]
+    start_s: float = START_S
 
 
 class Supervised:
     """One process. Entered, it runs; ``moved`` is told its URL where it is another one than before. ``asks`` is another
-    one that must outlive it, because it finishes what it asked there."""
+    one that must outlive it, because it finishes what it asked there. Not ``eager``, it is begun in the background,
+    however long that takes and however often it fails; ``url`` is where it is thought to be then."""
 
     def __init__(
         self,
@@ -65,19 +68,25 @@ class Supervised:
         moved: Callable[[str], None] = lambda url: None,
         patience_s: float = PATIENCE_S,
         asks: Supervised | None = None,
+        eager: bool = True,
+        url: str = "",
     ) -> None:
         self.program = program
+        self._eager = eager
         self._asks = asks
         self._patience_s = patience_s
-        self.url = ""
+        self.url = url
         self.starts = 0
+        self._ordered = False
+        """Whether it is to end, to be started again."""
         self._moved = moved
         self._process: asyncio.subprocess.Process | None = None
         self._side = SideTasks()
 
     async def __aenter__(self) -> Self:
         try:
-            await self._start_patiently()
+            if self._eager:
+                await self._start_patiently()
         except BaseException:
             await self._stop()
             raise
@@ -101,6 +110,18 @@ class Supervised:
             return ()
         return (self._process.stdin.get_extra_info("pipe").fileno(),)
 
+    def restart(self) -> bool:
+        """Have it end in order and begin again; whether there is one that runs."""
+        process = self._process
+        if process is None or process.returncode is not None or process.stdin is None:
+            return False
+        self._ordered = True
+        with suppress(OSError):  # dead by now, so it is started again anyway
+            process.stdin.write(STOP)
+        process.stdin.close()
+        asyncio.get_running_loop().call_later(STOP_S, _kill, process)
+        return True
+
     async def watch(self) -> None:
         """Wait until keeping it alive fails, and raise why."""
         await self._side.watch()
@@ -112,7 +133,11 @@ class Supervised:
             began = time.monotonic()
             if self._process is not None:
                 code = await self._process.wait()
-                logger.error("%s died (%d)", self.program.name, code, extra=log.action("process_died"))
+                if self._ordered:
+                    began, self._ordered = float("-inf"), False
+                    logger.info("%s is started again", self.program.name, extra=log.action("process_restarted"))
+                else:
+                    logger.error("%s died (%d)", self.program.name, code, extra=log.action("process_died"))
             pause_s = FIRST_PAUSE_S if time.monotonic() - began >= STEADY_S else min(pause_s * 2, LAST_PAUSE_S)
             await asyncio.sleep(pause_s)
             with suppress(WorkerUnreachable):  # said in the log; tried again
@@ -172,7 +197,7 @@ class Supervised:
         text = b""
         try:
             while not text.rstrip().endswith(b"}"):
-                line = await asyncio.wait_for(process.stdout.readline(), START_S)
+                line = await asyncio.wait_for(process.stdout.readline(), self.program.start_s)
                 if not line:
                     return None
                 text += line
@@ -192,8 +217,7 @@ class Supervised:
         try:
             await asyncio.wait_for(process.wait(), STOP_S)
         except asyncio.TimeoutError:
-            with suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             await process.wait()
         await _to_the_last(process)
 
@@ -203,6 +227,12 @@ class Supervised:
             port = int((self.program.folder / "port").read_text("ascii"))
             return port if 1024 <= port <= 65535 else 0
         return 0
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.kill()
 
 
 async def _to_the_last(process: asyncio.subprocess.Process) -> None:

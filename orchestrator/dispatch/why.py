@@ -8,6 +8,7 @@ from datetime import datetime
 from ..jobs.job import Job
 from ..jobs.states import State
 from ..placement.values import Choice
+from .placing import Decided
 
 
 def standing(job: Job, now: datetime, *, paused: bool) -> str:
@@ -23,8 +24,15 @@ def standing(job: Job, now: datetime, *, paused: bool) -> str:
     return ""
 
 
-def placed(choice: Choice, against: Mapping[str, str]) -> str:
-    """What was decided on a job that waits. ``against``: why each worker that cannot run it cannot."""
+def placed(decided: Decided) -> str:
+    """What was decided on a job that waits."""
+    before = ""
+    if decided.ahead:
+        before = f"{decided.ahead} {'job goes' if decided.ahead == 1 else 'jobs go'} first. "
+    return before + _placed(decided.choice, decided.against)
+
+
+def _placed(choice: Choice, against: Mapping[str, str]) -> str:
     worker = choice.worker
     match choice.reason:
         case "warm":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from ... import __version__
@@ -17,14 +17,15 @@ from ..execution.preparing import Fitting, check_mode
 from ..fleet.bounds import ANSWER_S
 from ..fleet.capabilities import Capabilities
 from ..fleet.entries import Entry, Reason
-from ..fleet.skew import is_ours, skew
-from ..jobs.job import Lane
+from ..fleet.skew import COMFYUI, OURS, Pin, is_ours, pins_of, skew
+from ..jobs.job import Lane, Ordered
 from ..jobs.queueing import LARGE
 from ..jobs.queueing import OWN as OWN_LANE
 from ..link.base import Link
 from ..link.waiting import within
 from ..metrics.meters import WorkerState
 from .care import Care
+from .outcomes import UNFIT
 
 LANES: dict[str, tuple[Lane, ...]] = {"runner": ("hosted",), "comfyui": ("gpu", "hosted")}
 """What each kind of worker can run; a runner has no device."""
@@ -117,14 +118,41 @@ class Worker:
         """What an hour of it costs, where the registry knows that."""
         return self.entry.hour_microusd if self.entry else None
 
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """Of the packs of which it tells them."""
+        return {
+            OURS: self.health.pack_version if self.health else None,
+            COMFYUI: self.capabilities.comfyui_version if self.capabilities else None,
+        }
+
+    def check_place(self, ordered: Ordered) -> None:
+        """The last look before anything is sent. Raises WorkerRefused where the job says that it runs elsewhere."""
+        if not self._is_where(ordered):
+            wanted = [*([f"region {ordered.region}"] if ordered.region else []), *ordered.labels]
+            raise WorkerRefused(
+                f"The job runs on workers with {', '.join(wanted)} alone, and {self.name} is none.",
+                hint="Add or describe such a worker: mintmark worker add.",
+                fault=UNFIT,
+            )
+
+    def _is_where(self, ordered: Ordered) -> bool:
+        entry = self.entry
+        labels = entry.labels if entry else frozenset()
+        return ordered.region in (None, entry.region if entry else None) and labels.issuperset(ordered.labels)
+
+    def takes(self, ordered: Ordered, pins: Iterable[Pin]) -> bool:
+        """Whether it is there, gets jobs, and is what and where the job says."""
+        there = self.state == "up" and self.allowed > 0 and ordered.lane in self.lanes
+        return there and self._is_where(ordered) and not skew(pins, self.versions)
+
     def check_pins(self, workflow: WorkflowVersion) -> None:
         """Raises WorkerRefused where the workflow pins other versions than it has."""
-        pack = self.health.pack_version if self.health else None
-        comfyui = self.capabilities.comfyui_version if self.capabilities else None
-        if told := skew(workflow, pack, comfyui):
+        if told := skew(pins_of(workflow), self.versions):
             raise WorkerRefused(
                 f"{workflow.label} does not fit {self.name}: {'; '.join(told)}.",
                 hint="Install what it pins there, or choose another worker.",
+                fault=UNFIT,
             )
 
     def told(self, *, draining: bool) -> WorkerState:

@@ -45,6 +45,7 @@ class WorkerLoop:
         self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
         self._resumed: list[tuple[float, Lease]] = []
         self._bell = kit.news.bell()
+        self._looked_for_chosen = float("-inf")
         self._up = False
         """Whether the worker answers."""
         self._asked = 0
@@ -71,8 +72,16 @@ class WorkerLoop:
         # What takes longer than usual is not over any moment.
         return max(usual_s - elapsed_s, elapsed_s / 4)
 
-    def look(self) -> None:
-        """There may be something to claim: look now, not in a moment."""
+    @property
+    def is_free(self) -> bool:
+        """Whether it could begin a job now."""
+        return self._up and self._room() > 0
+
+    def look(self, *, chosen: bool = False) -> None:
+        """There may be something to claim: look now, not in a moment. ``chosen``: also for jobs that say where they may
+        run."""
+        if chosen:
+            self._looked_for_chosen = float("-inf")
         self._bell.ring()
 
     def resume(self, lease: Lease) -> None:
@@ -237,13 +246,26 @@ class WorkerLoop:
             if self._placer is not None and self._placed:
                 return await self._placer.claim(self, room)
             lanes = self.worker.claims(self._kit.workers)
-            return await self._kit.block(call, self.owner, self.worker.name, lanes, most=room)
+            claimed = await self._kit.block(call, self.owner, self.worker.name, lanes, most=room)
+            return [*claimed, *(await self._chosen(room - len(claimed)))]
         except StorageError as exc:
             logger.warning("No job can be claimed: %s", exc, extra=log.action("claim_failed"))
             await asyncio.sleep(CLAIM_EVERY_S)
             return []
         finally:
             self._asked -= room
+
+    async def _chosen(self, room: int) -> list[Lease]:
+        """Jobs that say where they may run, and this is such a worker: looked for now and then, they are few."""
+        now = time.monotonic()
+        if self._placer is None or not room or now - self._looked_for_chosen < CLAIM_EVERY_S / 2:
+            return []
+        self._looked_for_chosen = now
+        try:
+            return await self._placer.claim(self, room)
+        except StorageError as exc:
+            logger.warning("No job can be placed: %s", exc, extra=log.action("place_failed"))
+            return []
 
     def _begin(self, lease: Lease, *, resumed: bool = False) -> None:
         job_id = lease.job.job_id

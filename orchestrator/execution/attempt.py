@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ... import log
-from ...errors import ContextMissing, MintmarkError, WorkerLost, WorkerUnreachable
+from ...errors import ContextMissing, MintmarkError, UnknownJob, WorkerLost, WorkerUnreachable
 from ...generation.call import Entry
 from ...generation.context import JobContext, WorkerHealth
 from ..link.base import Link
@@ -24,6 +24,10 @@ logger = log.get("orchestrator.attempt")
 
 BATCH_S = 26 * 3600.0
 """How long a prompt whose calls go by batch may show no progress: the vendor's day, and a little to be told of it."""
+AGAIN_S = 2.0
+"""After which time a worker that does not answer is asked again, in seconds; beside the link's own patience."""
+RESTARTS = 3
+"""How often a worker may be started again under an attempt, and its prompt be posted anew."""
 STOP_S = 10.0
 """How long a canceled job may take on its worker to give back what it can, in seconds."""
 
@@ -41,12 +45,18 @@ class Attempt:
     local: LocalWork
     hearsay: Hearsay = field(default_factory=Hearsay)
     posts: int = 0
+    _followed: int = 0
+    """How often the worker was seen to have the prompt."""
     fresh: bool = False
     """Surely nobody has posted this prompt before, so it is not looked up first."""
     known: WorkerHealth | None = None
     """What the worker last said of itself. Given where no node of the graph needs a context: then none is sent."""
+    patience_s: float = 0.0
+    """How long a worker that may have the prompt is waited for while it does not answer, in seconds, before that is
+    raised: nothing says that it does not run the prompt, or that another would do better."""
     left: bool = False
-    """Whether, when it is canceled, the prompt goes on without us, because somebody will come back for it."""
+    """Whether, when it is canceled or its worker is lost, the prompt goes on without us, because somebody will come
+    back for it, or else :meth:`stop` it."""
 
     @property
     def touched_nothing(self) -> bool:
@@ -64,41 +74,71 @@ class Attempt:
         """
         async with self.link.gate.place(), self.link.listen(self.context.job_id) as listening:
             try:
-                return await self._twice_at_most(listening)
-            except asyncio.CancelledError:
+                return await self._to_the_end(listening)
+            except (asyncio.CancelledError, WorkerUnreachable, WorkerLost):
+                # A worker that broke off may run the prompt all the same; nobody would wait for it.
                 if not self.left:
                     await asyncio.shield(self._stop(listening))
                 raise
-            except (WorkerUnreachable, WorkerLost):
-                # A worker that broke off may run the prompt all the same; nobody would wait for it.
-                await asyncio.shield(self._stop(listening))
-                raise
 
-    async def _twice_at_most(self, listening: Listening) -> History:
-        try:
-            return await self._once(listening)
-        except WorkerLost as lost:
-            if not await self._can_repeat(lost):
-                raise
-        logger.warning(
-            "Job %s is posted again", self.context.job_id, extra=log.action("job_repeated", job_id=self.context.job_id)
-        )
-        return await self._once(listening)
+    async def stop(self) -> None:
+        """Stop the prompt on its worker, because nobody will come back for it, and wait a moment for that."""
+        async with self.link.listen(self.context.job_id) as listening:
+            await self._stop(listening)
+
+    async def _to_the_end(self, listening: Listening) -> History:
+        """Through times in which the worker does not answer, and through its restarts, within limits."""
+        job_id, now = self.context.job_id, asyncio.get_running_loop().time
+        silent_since: float | None = None
+        restarts = 0
+        while True:
+            followed = self._followed
+            try:
+                return await self._once(listening)
+            except (WorkerUnreachable, WorkerLost) as exc:
+                if silent_since is None or self._followed > followed:
+                    silent_since = now() - exc.data.get("silent_s", 0.0)
+                if self._is_waited_for(exc, now() - silent_since):
+                    await asyncio.sleep(AGAIN_S)
+                    continue
+                restarts += 1
+                if restarts > RESTARTS or not await self._can_repeat(exc):
+                    raise
+            logger.warning("Job %s is posted again", job_id, extra=log.action("job_repeated", job_id=job_id))
+
+    def _is_waited_for(self, exc: WorkerUnreachable | WorkerLost, silent_s: float) -> bool:
+        """Whether a worker that has been silent for so long has time to come back."""
+        may_be_there = self.posts > 0 or not self.fresh
+        silent = isinstance(exc, WorkerUnreachable) or "silent_s" in exc.data
+        return silent and may_be_there and silent_s < self.patience_s
 
     async def _once(self, listening: Listening) -> History:
         job_id = self.context.job_id
+        if self.posts and self.known is None:
+            await self._check_known()
         await self.link.wait_for_room(job_id)
         health = self.known or await self.link.open_job(self.context)
         fresh = self.fresh and self.posts == 0
         self.posts += 1
         self.local.on = health.kind
         await self.link.submit(job_id, self.graph, self.extra, fresh=fresh)
+        self._followed += 1
         history = await self._follow(health.boot_id, listening)
         if isinstance(history.error, ContextMissing):
             raise history.error
         return history
 
-    async def _can_repeat(self, lost: WorkerLost) -> bool:
+    async def _check_known(self) -> None:
+        """Before a worker that was away is handed the job again. Raises WorkerLost where it has neither the prompt nor
+        the job: then its journal is gone, and the calls in it would be made once more."""
+        if await self.link.state(self.context.job_id) is not None:
+            return
+        try:
+            await self.link.report(self.context.job_id)
+        except UnknownJob:
+            raise WorkerLost(f"The worker at {self.link.url} came back without its journal.") from None
+
+    async def _can_repeat(self, lost: WorkerUnreachable | WorkerLost) -> bool:
         """Whether the prompt may be posted once more, under the same id: nothing may be paid for twice.
 
         Only after a restart that is known for one, and only where the worker's journal outlived it: it knows the job,

@@ -11,17 +11,16 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...errors import InvalidWorkflow, MissingExtra, UsageError, WorkerUnreachable
+from ...errors import InvalidWorkflow, UsageError, WorkerUnreachable
 from ...storage.files import write_atomic
 from ...workflows.digest import canonical
 from ...workflows.ui_format import is_api_format
+from ..fleet.comfy_cli import QUIET, find_comfy
 from .adhoc import GraphFile
 
 TIMEOUT_S = 60.0
@@ -32,19 +31,6 @@ _PASSED_ON = (
     *("SYSTEMROOT", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "PATHEXT"),
 )
 """The environment it gets: nobody's keys."""
-_QUIET = {"DO_NOT_TRACK": "1", "COMFY_NO_TELEMETRY": "1", "COMFY_NO_WATCH": "1"}
-
-
-def find_comfy() -> str:
-    """comfy-cli's program: on PATH, or beside the running Python. Raises MissingExtra with how to install it."""
-    beside = shutil.which("comfy", path=str(Path(sys.executable).parent))
-    found = shutil.which("comfy") or beside
-    if found is None:
-        raise MissingExtra(
-            "This graph is in ComfyUI's UI format, and comfy-cli, which converts it, is not installed.",
-            hint=f"Install it: pip install 'mintmark[comfy]' (or: pip install comfy-cli). Without it: {EXPORT}",
-        )
-    return found
 
 
 async def convert(
@@ -71,13 +57,19 @@ def _command(path: Path, url: str, timeout_s: float) -> list[str]:
         )
     where = ["--host", at.hostname or "", "--port", str(at.port or 80), "--where", "local"]
     return [
-        *(find_comfy(), "--skip-prompt", "--json", "run", "--workflow", str(path.resolve()), *where),
+        *(_comfy(), "--skip-prompt", "--json", "run", "--workflow", str(path.resolve()), *where),
         *("--print-prompt", "--timeout", str(max(1, round(timeout_s)))),
     ]
 
 
+def _comfy() -> str:
+    return find_comfy(
+        "This graph is in ComfyUI's UI format, and comfy-cli, which converts it", without=f"Without it: {EXPORT}"
+    )
+
+
 async def _run(command: list[str], timeout_s: float) -> bytes:
-    env = {**{name: os.environ[name] for name in _PASSED_ON if name in os.environ}, **_QUIET}
+    env = {**{name: os.environ[name] for name in _PASSED_ON if name in os.environ}, **QUIET}
     nothing = asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         *command, stdin=nothing, stdout=asyncio.subprocess.PIPE, stderr=nothing, env=env

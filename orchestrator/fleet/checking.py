@@ -14,8 +14,8 @@ WORD = r"^[a-z0-9]([a-z0-9._:=/-]{0,61}[a-z0-9])?$"
 MOST_LABELS = 32
 MOST_HOUR = 10**12
 """The most that an hour may cost, in micro-dollars: a million dollars."""
-_OWN = "runner-"
-"""So begin the names of the runners that a service starts itself."""
+_OWN = ("runner-", "comfyui-")
+"""So begin the names of the workers that a service starts itself."""
 
 
 def url_of(text: str) -> str:
@@ -46,7 +46,7 @@ def name_of(text: str | None, url: str) -> str:
     if not re.fullmatch(NAME, text) or text.startswith(_OWN):
         raise InvalidInput(
             f"name: {text[:80]!r} is none.",
-            hint=f"Up to 63 lower-case letters, digits, dots, hyphens; {_OWN}… are the service's own.",
+            hint=f"Up to 63 lower-case letters, digits, dots, hyphens; {'…, '.join(_OWN)}… are the service's own.",
             field="name",
         )
     return text

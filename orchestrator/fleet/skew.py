@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from ...workflows.format import WorkflowVersion
 from ...workflows.semver import Range, Version
 
 OURS, COMFYUI = "mintmark", "comfyui"
 """Packs of which a worker tells the version: our own nodes, and ComfyUI itself. Of no other it does."""
+
+Pin = tuple[str, str]
+"""A pack, and the range of versions that will do."""
 
 
 def is_ours(pack_version: str, own: str) -> bool:
@@ -20,16 +23,22 @@ def is_ours(pack_version: str, own: str) -> bool:
         return True
 
 
-def skew(workflow: WorkflowVersion, pack_version: str | None, comfyui_version: str | None) -> list[str]:
-    """What the workflow pins and this worker has in another version, in words. A version that is not known passes."""
-    return list(_skew(workflow, {OURS: pack_version, COMFYUI: comfyui_version}))
+def pins_of(workflow: WorkflowVersion) -> tuple[Pin, ...]:
+    """What the workflow pins."""
+    return tuple((pack.name, pack.version) for pack in workflow.requires.packs)
 
 
-def _skew(workflow: WorkflowVersion, has: dict[str, str | None]) -> Iterator[str]:
-    for pack in workflow.requires.packs:
-        found = has.get(pack.name.lower())
-        if found is not None and not _admits(pack.version, found):
-            yield f"it pins {pack.name} {pack.version}, and {found} is there"
+def skew(pins: Iterable[Pin], versions: Mapping[str, str | None]) -> list[str]:
+    """What is pinned and is in another version among those that a worker has, by pack, in words. A version that is not
+    known passes."""
+    return list(_skew(pins, versions))
+
+
+def _skew(pins: Iterable[Pin], versions: Mapping[str, str | None]) -> Iterator[str]:
+    for name, wanted in pins:
+        found = versions.get(name.lower())
+        if found is not None and not _admits(wanted, found):
+            yield f"it pins {name} {wanted}, and {found} is there"
 
 
 def _admits(wanted: str, found: str) -> bool:

@@ -8,7 +8,7 @@ from ...errors import QueueFull
 from ...metering.ledger import Account
 from .ending import cancel, finish
 from .job import Job
-from .queueing import LANES, queue_id, rank
+from .queueing import CHOSEN, LANES, queue_id, rank, waits_in
 from .records import Stored, locked, ordered_document, searchable, text_of
 from .states import State, Step
 
@@ -23,6 +23,7 @@ RETRY_AFTER_S = 30
 _WAITING = """
 SELECT coalesce((SELECT waiting FROM queues WHERE queue_id = :one), 0) AS one,
        coalesce((SELECT waiting FROM queues WHERE queue_id = :other), 0) AS other,
+       coalesce((SELECT waiting FROM queues WHERE queue_id = :chosen), 0) AS chosen,
        (SELECT CAST(coalesce(sum(waiting), 0) AS BIGINT) FROM queues WHERE waiting > 0) AS overall
 """
 _INSERT = """
@@ -39,7 +40,7 @@ _INPUT = "INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq
 def accept(change: Change, ordered: Ordered, bounds: Bounds, ending: Ending | None = None) -> Job:
     """A new job. Raises QueueFull and BudgetExceeded, and then all that was written is to be undone."""
     ready = ending is None and (ordered.not_before is None or ordered.not_before <= change.at)
-    queue = queue_id(ordered.lane, ordered.key_id)
+    queue = queue_id(waits_in(ordered.lane, ordered.region, ordered.labels), ordered.key_id)
     made = _insert(change, ordered, queue, ready=ready)
     if made is None:
         # The answer to our own commit was lost, and this is the same transaction once more.
@@ -68,10 +69,10 @@ def _supersede(change: Change, job_id: str, *, by: str) -> None:
 
 def _check(change: Change, ordered: Ordered, bounds: Bounds) -> None:
     """Raises QueueFull where it would be one too many."""
-    queues = [queue_id(lane, ordered.key_id) for lane in LANES]
-    [found] = change.db.run(_WAITING, one=queues[0], other=queues[1])
+    queues = [queue_id(lane, ordered.key_id) for lane in (*LANES, CHOSEN)]
+    [found] = change.db.run(_WAITING, one=queues[0], other=queues[1], chosen=queues[2])
     more = change.counts.waiting(*queues) + 1
-    _refuse("of this key", found["one"] + found["other"] + more, bounds.queued_per_key)
+    _refuse("of this key", found["one"] + found["other"] + found["chosen"] + more, bounds.queued_per_key)
     _refuse("in all", found["overall"] + change.counts.waiting() + 1, bounds.queued_overall)
 
 

@@ -53,11 +53,18 @@ class Ready:
     job: Job
     lane: str
     """Where it waits: its own lane, or one of :mod:`.queueing`'s that not every worker takes."""
+    queue_id: str = ""
+    place: tuple[int, int] = (0, 0)
+    """Where in its queue it is: what is behind has a greater one."""
 
     @property
     def since(self) -> datetime:
         """When it might have begun at the earliest."""
         return max(self.job.submitted_at, self.job.ordered.not_before or self.job.submitted_at)
+
+
+Beyond = Mapping[str, tuple[int, int]]
+"""Places in queues, by queue."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +158,11 @@ class JobStore(ABC):
         """
 
     @abstractmethod
-    def peek(self, lanes: Sequence[str], *, most: int) -> list[Ready]:
-        """The jobs that :meth:`claim` would give in these lanes, in its order. Nobody is kept from claiming them."""
+    def peek(self, lanes: Sequence[str], *, most: int, beyond: Beyond | None = None) -> list[Ready]:
+        """The jobs that :meth:`claim` would give in these lanes, in its order. Nobody is kept from claiming them.
+
+        With ``beyond`` those behind: of each queue what comes after the place that this names, or all of one that it
+        does not name; as many of each, so that what waits in one for want of a worker hides nothing of another."""
 
     @abstractmethod
     def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:
@@ -170,9 +180,12 @@ class JobStore(ABC):
         """Write down how the attempt ended, all in one transaction. Raises StaleLease and WrongState."""
 
     @abstractmethod
-    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None) -> Job:
+    def requeue(
+        self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None, counts: bool = True
+    ) -> Job:
         """Another attempt is worth it: the job waits again, at its old place, ``delay_s`` from now at the earliest;
-        from now on in this ``lane`` where one is given: one of :mod:`.queueing`'s that not every worker takes.
+        from now on in this ``lane`` where one is given: one of :mod:`.queueing`'s that not every worker takes. An
+        attempt that surely did nothing does not count where ``counts`` is false: the next one has its number.
         Where it was canceled meanwhile, it ends instead. Raises StaleLease and WrongState."""
 
     @abstractmethod

@@ -35,7 +35,7 @@ ON CONFLICT (asset, job_seq, role) DO NOTHING
 """
 _WAIT = """
 UPDATE jobs SET state = 'queued', queue_id = :queue_id, ready = :ready, due = :due, deadline = :deadline,
-       lease_owner = NULL, lease_until = NULL, worker = NULL
+       attempt = :attempt, lease_owner = NULL, lease_until = NULL, worker = NULL
 WHERE seq = :seq
 """
 _REQUEUED = "SELECT data FROM job_events WHERE job_seq = :seq AND kind = 'requeued' ORDER BY seq"
@@ -54,7 +54,9 @@ def end(change: Change, lease: Lease, ending: Ending) -> Job:
     return finish(change, found, ending)
 
 
-def requeue(change: Change, lease: Lease, *, reason: str, delay_s: float, lane: str | None = None) -> Job:
+def requeue(
+    change: Change, lease: Lease, *, reason: str, delay_s: float, lane: str | None = None, counts: bool = True
+) -> Job:
     """Have it wait for another attempt, or end it where that was asked for. Raises StaleLease and WrongState."""
     found = _of_lease(change.db, lease)
     after(found.job.state, Step.REQUEUED)
@@ -63,10 +65,19 @@ def requeue(change: Change, lease: Lease, *, reason: str, delay_s: float, lane: 
     due = change.at + timedelta(seconds=delay_s) if delay_s > 0 else None
     deadline = text_of(found.job.ordered.deadline)
     queue = queue_id(lane, found.job.ordered.key_id) if lane else found.queue_id
-    change.db.run(_WAIT, seq=found.job.seq, queue_id=queue, ready=int(due is None), due=text_of(due), deadline=deadline)
+    attempt = found.job.attempt - int(not counts)
+    change.db.run(
+        _WAIT,
+        seq=found.job.seq,
+        queue_id=queue,
+        ready=int(due is None),
+        due=text_of(due),
+        deadline=deadline,
+        attempt=attempt,
+    )
     change.counts.add(found.queue_id, running=-1)
     change.counts.add(queue, waiting=1, ready=int(due is None))
-    job = found.job.model_copy(update={"state": State.QUEUED, "worker": None})
+    job = found.job.model_copy(update={"state": State.QUEUED, "worker": None, "attempt": attempt})
     change.tell(job, Step.REQUEUED.value, {"reason": reason})
     return job
 

@@ -46,6 +46,10 @@ class Ordered(_Frozen):
     """It does not start before this."""
     deadline: datetime | None = None
     """When it has not ended by then, it fails."""
+    region: str | None = None
+    """It runs on workers of this region alone."""
+    labels: tuple[str, ...] = ()
+    """And on those alone that have all of these labels."""
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
     """Beside the terminal ones: ``progress``."""

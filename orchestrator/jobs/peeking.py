@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...metering.periods import stamp
-from .base import Ready
+from .base import Beyond, Ready
 from .queueing import turn
 from .records import COLUMNS, job_of
 
@@ -19,22 +19,30 @@ _QUEUES = """
 SELECT queue_id, lane, served FROM queues WHERE lane = :lane AND ready > 0 ORDER BY served, queue_id LIMIT :most
 """
 _JOBS = f"""
-SELECT {COLUMNS} FROM jobs WHERE queue_id = :queue_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
-ORDER BY rank, seq LIMIT :most OFFSET :skip
+SELECT {COLUMNS}, rank FROM jobs
+WHERE queue_id = :queue_id AND ready = 1 AND (rank, seq) > (:rank, :seq)
+  AND (deadline IS NULL OR deadline > :at)
+ORDER BY rank, seq LIMIT :most
 """  # noqa: S608 - our own words
+_FIRST = (-(2**62), 0)
+"""Before all places."""
 
 
-def peek(db: Session, lanes: Sequence[str], most: int, at: datetime) -> list[Ready]:
+def peek(db: Session, lanes: Sequence[str], most: int, at: datetime, beyond: Beyond | None = None) -> list[Ready]:
     """See :meth:`.base.JobStore.peek`."""
     [claiming] = db.run("SELECT virtual_time, paused FROM claiming")
     if claiming["paused"]:
         return []
     rows = [row for lane in lanes for row in db.run(_QUEUES, lane=lane, most=most)]
     share = max(most // max(len(rows), 1), 1)
-    jobs = {row["queue_id"]: _jobs(db, row["queue_id"], row["lane"], share, at) for row in rows}
-    turns = [(int(row["served"]), row["queue_id"]) for row in rows]
+    after = beyond or {}
+    jobs = {
+        row["queue_id"]: _jobs(db, row["queue_id"], row["lane"], share, at, after.get(row["queue_id"], _FIRST))
+        for row in rows
+    }
+    turns = [(int(row["served"]) if beyond is None else 0, row["queue_id"]) for row in rows]
     heapq.heapify(turns)
-    return _in_turn(turns, jobs, int(claiming["virtual_time"]), most)
+    return _in_turn(turns, jobs, int(claiming["virtual_time"]) if beyond is None else 0, most)
 
 
 def _in_turn(
@@ -52,9 +60,9 @@ def _in_turn(
     return found
 
 
-def _jobs(db: Session, queue_id: str, lane: str, share: int, at: datetime) -> Iterator[Ready]:
-    """A queue's jobs, read as they are asked for, so many at a time."""
-    skip = 0
-    while rows := db.run(_JOBS, queue_id=queue_id, at=stamp(at), most=share, skip=skip):
-        yield from (Ready(job_of(row), lane) for row in rows)
-        skip += len(rows)
+def _jobs(db: Session, queue_id: str, lane: str, share: int, at: datetime, place: tuple[int, int]) -> Iterator[Ready]:
+    """A queue's jobs behind a place, read as they are asked for, so many at a time."""
+    while rows := db.run(_JOBS, queue_id=queue_id, at=stamp(at), most=share, rank=place[0], seq=place[1]):
+        for row in rows:
+            place = int(row["rank"]), int(row["seq"])
+            yield Ready(job_of(row), lane, queue_id, place)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable
 
-FAULT, MEMORY = "provider_fault", "out_of_memory"
-ANEW = (FAULT, MEMORY)
+FAULT, MEMORY, GONE = "provider_fault", "out_of_memory", "worker_gone"
+ANEW = (FAULT, MEMORY, GONE)
 """Reasons of a ``requeued`` after which the prompt itself had ended. After any other it may still be found."""
 
 

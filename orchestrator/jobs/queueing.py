@@ -11,6 +11,7 @@ is worth more.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from .job import Lane
@@ -20,6 +21,8 @@ OWN = "own"
 """The lane of jobs that an earlier attempt has tied to a journal: they go on where that is, on an own runner."""
 LARGE = "large"
 """The lane of jobs for which a worker's memory was too small: they go on where there is most."""
+CHOSEN = "chosen"
+"""The lane of jobs that say where they may run: they are placed, whatever their own lane is."""
 AGE_S = 60.0
 """How many seconds of waiting a point of priority is worth."""
 
@@ -27,6 +30,11 @@ AGE_S = 60.0
 def rank(due: datetime, priority: int) -> int:
     """Where a job stands in its queue, in milliseconds: low is early."""
     return round((due.timestamp() - priority * AGE_S) * 1000)
+
+
+def waits_in(lane: Lane, region: str | None, labels: Collection[str]) -> str:
+    """Where a new job waits: in its own lane, or, where not every worker of that may run it, among the chosen."""
+    return CHOSEN if region is not None or labels else lane
 
 
 def queue_id(lane: str, key_id: str | None) -> str:

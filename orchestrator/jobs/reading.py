@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...metering.periods import stamp
 from .job import Job, JobEvent
-from .queueing import LANES, LARGE, OWN, queue_id
+from .queueing import CHOSEN, LANES, LARGE, OWN, queue_id
 from .records import COLUMNS, event_of, job_of
 from .states import State
 
@@ -73,7 +73,8 @@ def waiting_since(db: Session) -> datetime | None:
 
 def open_jobs(db: Session, key_id: str | None) -> int:
     """See :meth:`.base.JobStore.open_jobs`."""
-    return sum(row["jobs"] for lane in (*LANES, OWN, LARGE) for row in db.run(_OPEN, queue_id=queue_id(lane, key_id)))
+    lanes = (*LANES, OWN, LARGE, CHOSEN)
+    return sum(row["jobs"] for lane in lanes for row in db.run(_OPEN, queue_id=queue_id(lane, key_id)))
 
 
 def seconds(db: Session, workflow: str, last: int) -> list[float]:

@@ -14,7 +14,7 @@ from ...storage.base import Part, Session
 from . import accepting, claiming, peeking, purging, reading
 from . import ending as endings
 from . import idempotency as known_keys
-from .base import Accepted, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
+from .base import Accepted, Beyond, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
 from .change import Change
 from .counts import Counts
 from .job import Ending, Job, JobEvent, Lease, Ordered, Renewed
@@ -144,11 +144,11 @@ class SqlJobStore(JobStore):
 
         return self._store.transact(work)
 
-    def peek(self, lanes: Sequence[str], *, most: int) -> list[Ready]:
+    def peek(self, lanes: Sequence[str], *, most: int, beyond: Beyond | None = None) -> list[Ready]:
         at = self._now()
         if self._store.read(lambda db: claiming.any_due(db, at)):
             self._store.transact(lambda db: claiming.promote(self._change(db)))
-        return self._store.read(lambda db: peeking.peek(db, lanes, most, at))
+        return self._store.read(lambda db: peeking.peek(db, lanes, most, at, beyond))
 
     def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:
         ids = list(job_ids)
@@ -169,8 +169,12 @@ class SqlJobStore(JobStore):
     def end(self, lease: Lease, ending: Ending) -> Job:
         return self._transact(lambda change: endings.end(change, lease, ending))
 
-    def requeue(self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None) -> Job:
-        return self._transact(lambda change: endings.requeue(change, lease, reason=reason, delay_s=delay_s, lane=lane))
+    def requeue(
+        self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None, counts: bool = True
+    ) -> Job:
+        return self._transact(
+            lambda change: endings.requeue(change, lease, reason=reason, delay_s=delay_s, lane=lane, counts=counts)
+        )
 
     def cancel(self, job_id: str, *, why: str = "canceled") -> Job:
         return self._transact(

@@ -60,7 +60,8 @@ class Link(ABC):
     @property
     @abstractmethod
     def deaf_in_a_row(self) -> int:
-        """How many prompts, one after the other, its socket brought nothing of."""
+        """How many of its sockets, one after the other, brought nothing though a prompt was posted while they were
+        open."""
 
     @abstractmethod
     async def wait_for_room(self, job_id: str) -> None:

@@ -89,7 +89,8 @@ class WorkerLink(Link):
     # -- what the worker is ---------------------------------------------------------------------------------------
 
     async def health(self) -> WorkerHealth:
-        status, body = await self._wire.json("GET", "/mintmark/worker")
+        # Ahead of its jobs' requests: however many there are, a worker that answers is seen to be there.
+        status, body = await self._wire.json("GET", "/mintmark/worker", ahead=True)
         if status == 404 or not isinstance(body, dict):
             await self._check_comfy()
             raise WorkerWithoutPack(

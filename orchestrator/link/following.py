@@ -62,7 +62,7 @@ class Following:
         self._answered = self._looked = self._opened = self._now()
         self._stream = Stream(job_id)
         self._watchdog = Watchdog(pace.stuck_s, self._now())
-        self._quiet_looks = 0
+        self._quiet_looks = self._deaf_looks = 0
         self._node: str | None = None
 
     async def end(self) -> History:
@@ -107,7 +107,10 @@ class Following:
 
     async def _wait_out(self) -> None:
         if self._now() - self._answered >= self._pace.lost_s:
-            raise WorkerLost(f"The worker at {self._link.url} has not answered for {self._pace.lost_s:g} s.") from None
+            raise WorkerLost(
+                f"The worker at {self._link.url} has not answered for {self._pace.lost_s:g} s.",
+                silent_s=self._pace.lost_s,
+            ) from None
         await asyncio.sleep(self._pace.poll_s)
 
     # -- a job that is nowhere --------------------------------------------------------------------------------------
@@ -182,8 +185,11 @@ class Following:
         """Open a socket anew that brings nothing: not even the queue's length after a prompt, or no word for long."""
         now, long_s = self._now(), self._pace.stuck_s / 4
         posted = self._posted
-        deaf = posted is not None and not self._listening.heard_since(posted)
-        if deaf and posted is not None and now - posted < DEAF_LOOKS * self._pace.poll_s:
+        deaf = posted is not None and self._listening.is_deaf(posted)
+        self._deaf_looks += 1
+        # By looks, too: where we were held up ourselves, what came meanwhile has not been read yet.
+        soon = posted is not None and now - posted < DEAF_LOOKS * self._pace.poll_s
+        if deaf and (soon or self._deaf_looks <= DEAF_LOOKS):
             return
         silent = now - self._opened >= long_s and not self._listening.heard_since(now - long_s)
         if posted is not None:

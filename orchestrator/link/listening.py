@@ -50,7 +50,11 @@ class Socket:
         self.heard_at = float("-inf")
         """When the last message came, whoever it was for; on the loop's clock."""
         self.deaf_in_a_row = 0
-        """How many prompts, one after the other, it brought nothing of, not even how long the queue is."""
+        """How many connections, one after the other, brought nothing though a prompt was posted while they were open,
+        not even how long the queue is."""
+        self._opened_at = float("inf")
+        self._is_deaf = False
+        """Whether what is open has been counted as deaf."""
 
     def move(self, url: str) -> None:
         """The next socket is opened there."""
@@ -123,7 +127,7 @@ class Socket:
         opening = connect(self._url, max_size=MAX_FILE, ping_interval=PING_S, close_timeout=CLOSE_S, proxy=None)
         async with opening as socket:
             await socket.send(json.dumps(FEATURE_FLAGS))
-            self._open = socket
+            self._open, self._opened_at, self._is_deaf = socket, asyncio.get_running_loop().time(), False
             again = self._connected.is_set()
             self._connected.set()
             if again:
@@ -137,6 +141,19 @@ class Socket:
                     self._tell(message)
             finally:
                 self._open = None
+
+    def is_deaf(self, posted: float) -> bool:
+        """Whether what is open was open when a prompt was posted, and has brought nothing since. One that was opened
+        later, as the worker came back, may have missed it: that says nothing."""
+        return self._open is not None and self._opened_at <= posted and self.heard_at < posted
+
+    def brought(self, *, nothing: bool) -> None:
+        """What was heard since a prompt was posted. However many prompts a connection is deaf for, it is one."""
+        if not nothing:
+            self.deaf_in_a_row = 0
+        elif not self._is_deaf:
+            self._is_deaf = True
+            self.deaf_in_a_row += 1
 
     def _tell(self, message: str | bytes | None) -> None:
         """Give it to whom it is for: a frame or a break to all, a text to those of the prompts that it names.
@@ -193,9 +210,13 @@ class Listening:
         """Whether the socket brought anything at all since then; on the loop's clock."""
         return self._socket.heard_at >= moment
 
+    def is_deaf(self, posted: float) -> bool:
+        """Whether the socket was open when a prompt was posted, and has brought nothing since."""
+        return self._socket.is_deaf(posted)
+
     def brought(self, *, nothing: bool) -> None:
         """What was heard since a prompt was posted."""
-        self._socket.deaf_in_a_row = self._socket.deaf_in_a_row + 1 if nothing else 0
+        self._socket.brought(nothing=nothing)
 
     async def reopen(self) -> None:
         """For a socket that seems deaf: close it and open another."""

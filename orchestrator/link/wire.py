@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,6 +28,9 @@ PATIENCE_S = 10.0
 """How long a question that broke off is asked again, in seconds; never longer than the worker may be silent."""
 GATEWAY = (502, 503, 504)
 """What something between us and the worker answers where the worker did not."""
+AT_ONCE = 64
+"""Requests of jobs that are under way to one worker at a time. What waits here, waits with us: none of that time counts
+as the worker's."""
 MAX_FILE = 512 * 1024 * 1024
 """The largest output that is fetched, in bytes."""
 
@@ -52,13 +56,15 @@ class Wire:
         self._token = token
         self._patience_s = min(PATIENCE_S, patience_s)
         self._met = False
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=120, connect=5)
-        session = aiohttp.ClientSession(timeout=timeout, connector=self._connector())
+        connector = self._connector() or aiohttp.TCPConnector(limit=0)
+        session = aiohttp.ClientSession(timeout=timeout, connector=connector)
         self._http = await self._stack.enter_async_context(session)
         return self
 
@@ -66,21 +72,26 @@ class Wire:
         await self._stack.aclose()
 
     async def json(
-        self, method: str, path: str, body: Any = None, form: Callable[[], Any] | None = None
+        self, method: str, path: str, body: Any = None, form: Callable[[], Any] | None = None, *, ahead: bool = False
     ) -> tuple[int, Any]:
-        """Status and answer of a request that is safe to repeat; it is, while the line is broken."""
+        """Status and answer of a request that is safe to repeat; it is, while the line is broken. ``ahead``: it does
+        not wait until those of jobs are answered."""
 
         async def ask() -> tuple[int, Any]:
-            status, answer = await self.once(method, path, body, form)
+            status, answer = await self.once(method, path, body, form, ahead=ahead)
             self._check_met(status)
             return status, answer
 
         return await self._again(ask)
 
     async def once(
-        self, method: str, path: str, body: Any = None, form: Callable[[], Any] | None = None
+        self, method: str, path: str, body: Any = None, form: Callable[[], Any] | None = None, *, ahead: bool = False
     ) -> tuple[int, Any]:
         """Status and answer of a request that is sent a single time."""
+        async with contextlib.nullcontext() if ahead else self._places:
+            return await self._once(method, path, body, form)
+
+    async def _once(self, method: str, path: str, body: Any, form: Callable[[], Any] | None) -> tuple[int, Any]:
         import aiohttp
 
         headers = {"Authorization": f"Bearer {self._token}"} if self._token and "/mintmark/" in path else self._basic
@@ -99,7 +110,12 @@ class Wire:
 
     async def file(self, name: str, query: Mapping[str, str]) -> bytes:
         """The bytes behind ``GET /view``. Raises WorkerLost where the worker no longer has them."""
-        return await self._again(lambda: self._file(name, query))
+
+        async def fetch() -> bytes:
+            async with self._places:
+                return await self._file(name, query)
+
+        return await self._again(fetch)
 
     async def _file(self, name: str, query: Mapping[str, str]) -> bytes:
         import aiohttp

@@ -10,6 +10,9 @@ from .values import Seat, Work
 CONSIDERED = 16
 """Free workers that a cold job is weighed for; of thousands a few are as good as all (the power of several choices)."""
 
+SPARE = 1 / 32
+"""What one of several copies of a file counts while another free worker has one: it is held in reserve, no more."""
+
 Names = dict[str, None]
 """A set in the order in which its members came."""
 
@@ -66,8 +69,8 @@ class Fleet:
         )
 
     def free(self) -> Iterator[Seat]:
-        """Those with room, the longest free first."""
-        return map(self.seats.__getitem__, list(self._free))
+        """Those with room, the longest free first. While these are gone through nobody is put or removed."""
+        return map(self.seats.__getitem__, self._free)
 
     def free_with(self, files: frozenset[str]) -> Iterator[Seat]:
         """Those with room that have all of these in memory."""
@@ -79,12 +82,17 @@ class Fleet:
 
     def _with(self, files: frozenset[str], with_file: dict[str, Names]) -> Iterator[Seat]:
         fewest: Names = min((with_file.get(file, {}) for file in files), key=len, default={})
-        return (seat for seat in map(self.seats.__getitem__, list(fewest)) if seat.is_warm(files))
+        return (seat for seat in map(self.seats.__getitem__, fewest) if seat.is_warm(files))
 
     def copies(self, file: str) -> int:
         """How many workers hold it."""
         return len(self._free_with.get(file, ())) + len(self._busy_with.get(file, ()))
 
     def loss(self, seat: Seat, work: Work) -> float:
-        """How much would be missed of what this job evicts there: what is wanted often and held by few."""
-        return sum(self.wanted[file] / max(1, self.copies(file)) for file in seat.evicted(work))
+        """How much would be missed of what this job evicts there, with room as it has: what is wanted often, and is
+        held by few."""
+        return sum(self._missed(file) for file in seat.evicted(work))
+
+    def _missed(self, file: str) -> float:
+        share = self.wanted[file] / max(1, self.copies(file))
+        return share * SPARE if len(self._free_with.get(file, ())) > 1 else share

@@ -9,8 +9,10 @@ that changes over for each job in turn does nothing but load. Those who are over
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import islice
 
+from ..fleet.skew import skew
 from .fleet import CONSIDERED, Fleet
 from .values import Choice, Seat, Work
 
@@ -19,7 +21,17 @@ OVERTAKEN_LOADS = 8.0
 
 
 def place(work: Work, fleet: Fleet, now: float) -> Choice:
-    """Who runs this job now, if anybody should. ``now`` is on the clock of :attr:`.values.Seat.free_at`."""
+    """Who runs this job now, if anybody should. ``now`` is on the clock of :attr:`.values.Seat.free_at`.
+
+    One that failed on a worker goes to another; where there is none that could run it, it may be that one once more.
+    """
+    choice = _place(work, fleet, now)
+    if choice.reason == "nobody_can" and work.avoid:
+        return _place(replace(work, avoid=frozenset()), fleet, now)
+    return choice
+
+
+def _place(work: Work, fleet: Fleet, now: float) -> Choice:
     if not work.files:
         return _anywhere(work, fleet)
     if warm := _that_can(work, fleet.free_with(work.files)):
@@ -39,11 +51,15 @@ def against(work: Work, seat: Seat) -> str:
     if work.lane not in seat.lanes:
         return f"it takes no jobs of the lane {work.lane}"
     if seat.name in work.avoid:
-        return "it has failed this job"
+        return "the job failed there before"
+    if seat.name in work.absent:
+        return "it did not come for the job when it was its turn"
     if work.region is not None and work.region != seat.region:
         return f"it is in region {seat.region or 'unknown'}, not in {work.region}"
     if lacking := work.labels - seat.labels:
         return f"it is not labelled {', '.join(sorted(lacking))}"
+    if told := skew(work.pins, seat.versions):
+        return "; ".join(told)
     if seat.classes is not None and (missing := work.classes - seat.classes):
         return f"it lacks the nodes {', '.join(sorted(missing)[:5])}"
     if seat.vram is not None and work.vram > seat.vram:

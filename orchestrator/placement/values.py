@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Lane = Literal["hosted", "gpu"]
@@ -39,8 +39,12 @@ class Work:
     region: str | None = None
     labels: frozenset[str] = frozenset()
     """What its worker has to be labelled with."""
+    pins: tuple[tuple[str, str], ...] = ()
+    """Packs that its workflow pins, each with the range of versions that will do."""
     avoid: frozenset[str] = frozenset()
-    """Workers that have failed it."""
+    """Workers that have failed it: it goes to one of them only where no other could run it."""
+    absent: frozenset[str] = frozenset()
+    """Workers that did not come for it when it was theirs."""
 
 
 @dataclass(kw_only=True)
@@ -63,11 +67,19 @@ class Seat:
     running: int = 0
     region: str | None = None
     labels: frozenset[str] = frozenset()
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    """Of its packs, by name, as far as it tells them."""
     up: bool = True
 
     def is_warm(self, files: frozenset[str]) -> bool:
         """Whether all of these are in memory."""
         return files <= self.memory.keys()
+
+    def with_work(self, work: Work) -> Seat:
+        """The same once it has this job too."""
+        kept = {file: size for file, size in self.memory.items() if file not in {*self.evicted(work), *work.files}}
+        loaded = {file: work.sizes.get(file, 0) for file in work.files}
+        return replace(self, memory={**kept, **loaded}, room=self.room - 1, running=self.running + 1)
 
     def evicted(self, work: Work) -> list[str]:
         """What would have to go for this job's files: the least recently used first."""

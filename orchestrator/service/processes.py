@@ -1,10 +1,13 @@
-"""The processes beside the service: the sandbox where it plays, then its runners; and the lines to all workers."""
+"""The processes beside the service: the sandbox where it plays, then its runners and the ComfyUIs that it launches; and
+the lines to all workers."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,15 +15,21 @@ from typing import Any
 from aiohttp import DefaultResolver
 from typing_extensions import Self
 
+from ... import log
 from ...config import Settings
 from ..dispatch.supervise import Program, Supervised
-from ..dispatch.worker import OWN, Worker, own_name
+from ..dispatch.worker import Worker, own_name
+from ..fleet.launching import ANSWERS_S, free_port
 from ..link.client import WorkerLink
 from ..webhooks.targets import GuardedConnector
 from .settings import ServiceSettings
 
+logger = log.get("orchestrator.processes")
+
 _LONGEST_BOOKS = 4 * 1024 * 1024
 """Bytes of the sandbox's books beyond which they are begun anew: play money needs no archive."""
+LAUNCH_S = ANSWERS_S + 30.0
+"""How long a ComfyUI may take until comfy-cli has it answering, in seconds."""
 _NOT_PASSED_ON = ("MINTMARK_LEDGER_URL",)
 """No worker ever reaches the database."""
 
@@ -35,6 +44,7 @@ class Processes:
         self._folder = settings.books_dir / "service"
         self._supervised: list[Supervised] = []
         self._runners: list[Supervised] = []
+        self._comfyuis: list[Supervised] = []
         self._links: dict[str, WorkerLink] = {}
         self.links: list[WorkerLink] = []
         """The lines to all workers that were asked for, to be opened."""
@@ -48,6 +58,8 @@ class Processes:
                 self.settings = self.settings.with_(sandbox_url=sandbox.url)
             programs = [self._runner(number + 1) for number in range(self._service.runners)]
             self._runners = list(await asyncio.gather(*(self._started(stack, each, sandbox) for each in programs)))
+            for gpu in dict.fromkeys(self._service.launch):
+                await self._launched(stack, gpu)
             self._stack = stack.pop_all()
         return self
 
@@ -60,6 +72,18 @@ class Processes:
         supervised = Supervised(program, moved=lambda url: self._moved(program.name, url), asks=asks)
         self._supervised.append(supervised)
         return await stack.enter_async_context(supervised)
+
+    async def _launched(self, stack: AsyncExitStack, gpu: str) -> None:
+        """Begun and not waited for: a ComfyUI takes its time, and what can run without it need not wait."""
+        program = self._comfyui(gpu)
+        url = f"http://127.0.0.1:{await asyncio.to_thread(port_of, program.folder)}"
+        logger.info(
+            "ComfyUI is launched on %s: mintmark %s", gpu, " ".join(program.args), extra=log.action("worker_launched")
+        )
+        moved = partial(self._moved, program.name)
+        supervised = Supervised(program, moved=moved, eager=False, url=url)
+        self._supervised.append(supervised)
+        self._comfyuis.append(await stack.enter_async_context(supervised))
 
     def _moved(self, name: str, url: str) -> None:
         if name in self._links:
@@ -86,6 +110,15 @@ class Processes:
         args = ("runner", "--base-dir", str(folder / "base"), "--db", str(folder / "queue.sqlite3"))
         return Program(name=f"runner-{number}", args=args, folder=folder, env={**self._env, **self._settings_of_own()})
 
+    def _comfyui(self, gpu: str) -> Program:
+        folder = self._folder / f"comfyui-{word_of(gpu)}"
+        workspace = self._service.comfyui or self.settings.books_dir / "comfyui"
+        more = (word for each in self._service.launch_args for word in ("--arg", each))
+        args = ("comfyui", "--workspace", str(workspace), "--gpu", gpu, "--base-dir", str(folder / "base"), *more)
+        # Its books are its own: it is no runner that shares ours.
+        env = {**self._env, **self._settings_of_own(), "MINTMARK_DATA_DIR": str((folder / "data").absolute())}
+        return Program(name=folder.name, args=args, folder=folder, env=env, start_s=LAUNCH_S)
+
     def _settings_of_own(self) -> dict[str, str]:
         """The settings that were decided here, flags among them, as the environment says them."""
         told = {
@@ -106,6 +139,9 @@ class Processes:
         for number, runner in enumerate(self._runners, start=1):
             link = self._links[runner.program.name] = self._link(runner.url)
             found.append(Worker(own_name(number, journal_id), link, shared=True))
+        for comfyui in self._comfyuis:
+            link = self._links[comfyui.program.name] = self._link(comfyui.url)
+            found.append(Worker(f"{comfyui.program.name}.{journal_id[:8]}", link, source="own"))
         return found
 
     def worker(self, url: str, *, shared: bool = False) -> Worker:
@@ -121,14 +157,33 @@ class Processes:
     def _made(self, url: str, **more: Any) -> WorkerLink:
         return WorkerLink(url, token=self.settings.worker_token, stuck_s=self.settings.stuck_s, **more)
 
+    def own(self, name: str) -> Supervised | None:
+        """The process of a worker that was started here, by the worker's name; None of any other worker."""
+        program = name.rpartition(".")[0]
+        return next((each for each in (*self._runners, *self._comfyuis) if each.program.name == program), None)
+
     def log_of(self, name: str) -> Path | None:
-        """The log file of an own runner, by its worker's name; None of any other worker."""
-        for number, runner in enumerate(self._runners, start=1):
-            if name.startswith(f"{OWN}{number}."):
-                return runner.program.folder / "log"
-        return None
+        """The log file of a worker that was started here; None of any other."""
+        found = self.own(name)
+        return found.program.folder / "log" if found is not None else None
 
     def _link(self, url: str) -> WorkerLink:
         link = self._made(url)
         self.links.append(link)
         return link
+
+
+def port_of(folder: Path) -> int:
+    """The port that a process of this folder is to have: the one that it had last, else a free one. Blocks."""
+    file = folder / "port"
+    with suppress(OSError, ValueError):
+        return int(file.read_text("ascii"))
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    file.write_text(str(port), "ascii")
+    return port
+
+
+def word_of(gpu: str) -> str:
+    """A GPU as a part of a name."""
+    return re.sub(r"[^a-z0-9-]+", "-", gpu.lower())[:40].strip("-") or "gpu"

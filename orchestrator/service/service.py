@@ -17,6 +17,7 @@ from typing_extensions import Self
 
 from ...clock import utc_now
 from ...config import Settings
+from ...config.audit import AuditSettings
 from ...generation.engine import Engine
 from ...storage.assets import secret
 from ...storage.assets.folder import FolderAssets
@@ -26,6 +27,9 @@ from ...storage.assets.uploads import Uploads
 from ...workflows.format import WorkflowVersion
 from ...workflows.library import Library
 from ..access.access import Access
+from ..access.audit_keys import audit_key
+from ..access.checkpoint_targets import default_target
+from ..access.checkpoint_task import CheckpointTask
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.kit import THREADS, Kit
 from ..dispatch.news import News
@@ -71,9 +75,11 @@ class Service:
         env: Mapping[str, str] | None = None,
         runners: Sequence[str] = (),
         delivery: Delivery | None = None,
+        audit: AuditSettings | None = None,
     ) -> None:
         self.settings = settings
         self.service = service
+        self._audit = audit or AuditSettings()
         self.url = ""
         """Where it is reached; known once somebody listens."""
         self._env = dict(env or {})
@@ -95,7 +101,7 @@ class Service:
 
     async def watch(self) -> None:
         """Wait until a part dies that must not, and raise what it died of: then the service ends, loudly."""
-        parts = (self.dispatcher, self.sender, self.access, self._processes)
+        parts = (self.dispatcher, self.sender, self.access, self.checkpoints, self._processes)
         watched = [asyncio.create_task(each.watch(), name=f"watch {type(each).__name__}") for each in parts]
         try:
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -118,6 +124,7 @@ class Service:
         self.news = News()
         self.webhooks = await asyncio.to_thread(Webhooks, self.store)
         self.access = await stack.enter_async_context(await asyncio.to_thread(self._access))
+        self.checkpoints = await stack.enter_async_context(await asyncio.to_thread(self._checkpoints))
         self.meters = Meters(
             counts=lambda: self.jobs.counts(),
             workers=lambda: self.dispatcher.states(),
@@ -154,6 +161,11 @@ class Service:
     def _access(self) -> Access:
         settings = self.settings
         return Access(self.store, ledger=self.ledger, mode=settings.mode, project=settings.project, user=settings.user)
+
+    def _checkpoints(self) -> CheckpointTask:
+        key = audit_key(self._audit.key, self.settings.data_dir)
+        target = self._audit.checkpoints or default_target(self.settings.books_dir)
+        return CheckpointTask(self.store, key, target, every_s=self._audit.checkpoint_s)
 
     def _jobs(self) -> SqlJobStore:
         from ..webhooks.outbox import outbox

@@ -44,6 +44,7 @@ class House:
             MINTMARK_SANDBOX="1",
             MINTMARK_SANDBOX_URL=self.sandbox.url,
             MINTMARK_SERVICE_ALLOW_PRIVATE_TARGETS="1",
+            MINTMARK_SERVICE_LOG_LEVEL="info",
         )
         self.start()
 

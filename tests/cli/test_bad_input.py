@@ -226,7 +226,7 @@ def test_a_provider_that_is_down_costs_nothing(cli: Cli, sandboxed: Books) -> No
 
 def test_a_prompt_our_policy_blocks_is_never_sent(cli: Cli, sandboxed: Books) -> None:
     ran = cli("run", "text-to-image", "--set", "prompt=how to build a bomb", "--json")
-    refused(ran, "prompt_blocked", "illicit_violent", "standard@1.0.0", exit_code=1)
+    refused(ran, "prompt_blocked", "illicit_violent", "standard@2.0.0", exit_code=1)
     nothing_was_spent(cli, sandboxed)
 
 

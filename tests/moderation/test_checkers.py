@@ -9,7 +9,8 @@ import pytest
 
 from mintmark.errors import InternalError
 from mintmark.moderation.base import Checker
-from mintmark.moderation.policy import POLICIES, TERMS_FILE, load
+from mintmark.moderation.classifiers.checkers import CLASSIFIERS
+from mintmark.moderation.policy import load, shipped_files
 from mintmark.moderation.registry import CHECKERS, open_checkers
 from mintmark.moderation.rules import RulesChecker
 from mintmark.providers.registry import open_service
@@ -37,8 +38,8 @@ def test_those_that_are_set_up_are_opened_in_order(endpoint: Endpoint) -> None:
 
 
 def test_every_shipped_policy_names_checkers_that_there_are() -> None:
-    known = {checker.name for checker in CHECKERS}
-    shipped = [path for path in POLICIES.glob("*.json") if path != TERMS_FILE]
+    known = {checker.name for checker in (*CHECKERS, *CLASSIFIERS)}
+    shipped = shipped_files()
     assert shipped
     for path in shipped:
         policy = load(str(path))

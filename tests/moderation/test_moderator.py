@@ -66,7 +66,7 @@ async def test_a_harmless_prompt_is_allowed_by_rules_and_service(moderator: Mode
     verdict = await moderator.prompt("a red fox", "blurry")
     assert (verdict.decision, verdict.rule, verdict.checker) == ("allowed", "none", "rules+openai")
     assert verdict.digest == prompt_digest("a red fox", "blurry")
-    assert (verdict.subject, verdict.policy, verdict.at) == ("prompt", "standard@1.0.0", noon)
+    assert (verdict.subject, verdict.policy, verdict.at) == ("prompt", "standard@2.0.0", noon)
 
 
 async def test_the_service_blocks_what_the_rules_let_through(moderator: Moderator, endpoint: Endpoint) -> None:

@@ -18,6 +18,7 @@ from mintmark import config
 from mintmark.generation.pictures import decode, describe
 from mintmark.generation.service import Picture
 from mintmark.generation.source import open_source, upright
+from mintmark.nodes.ancestry import Ancestry
 from mintmark.nodes.pixels import Frame
 from mintmark.nodes.saving import Wanted, draft
 from mintmark.provenance.keys import signing_identity
@@ -320,11 +321,12 @@ def test_a_providers_picture_loses_its_credential_where_it_was_changed_behind_a_
     hides: bool, changed: bool, signed: bytes
 ) -> None:
     picture = Picture(data=signed, output=describe(signed, max_pixels=10**6))
-    made: Any = SimpleNamespace(pictures=(picture,), sources=())
+    made: Any = SimpleNamespace(pictures=(picture,), sources=(), record=None)
+    ancestry = Ancestry([], {"1": [made]}, Any, record=made)  # type: ignore[arg-type]
     shown = decode(signed, max_pixels=10**6)
     frame = Frame(lambda: [255 - shown if changed else shown], 0, None)
     wanted = Wanted(format="PNG", quality=95, lossless=False, origin="local_ai", hides=hides, texts={})
-    drafted, _ = draft(made, None, None, frame, "image", wanted)
+    drafted, _ = draft(ancestry, lambda made: made.record, frame, "image", wanted)
     assert drafted.edited is changed
     assert drafted.source is not None
     assert has_credential(drafted.source.data) is not (hides and changed)

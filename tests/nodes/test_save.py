@@ -77,7 +77,7 @@ async def test_images_in_another_order_are_still_untouched(bench: Any, made: Any
 
 
 @pytest.mark.parametrize("origin", list(ORIGINS))
-async def test_an_image_without_a_record_is_signed_as_what_the_artist_says(
+async def test_of_a_file_that_was_only_loaded_the_artist_says_whether_ai_was_in_it(
     origin: str, bench: Any, loaded: Any, files_of: Any
 ) -> None:
     name = await bench.upload(Image.new("RGB", (64, 48), (30, 90, 60)))
@@ -85,7 +85,8 @@ async def test_an_image_without_a_record_is_signed_as_what_the_artist_says(
     (path,) = files_of(history)
     credential = read_credential(path)
     assert credential.state == "valid"
-    assert credential.ai_generated is (ORIGINS[origin] != "not_ai")
+    assert credential.actions[0].action == "c2pa.opened"
+    assert credential.ai_generated is (ORIGINS[origin] == "ai_edited")
     assert history["outputs"]["2"]["mintmark"][0]["verdict"]["decision"] == "allowed"
 
 

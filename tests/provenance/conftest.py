@@ -27,7 +27,11 @@ class Keys:
     data_dir: Path
     signing_cert: Path | None = None
     signing_key: Path | None = None
+    signing_cert_pem: str | None = None
+    signing_key_pem: str | None = None
+    signer: str | None = None
     trust_anchors: Path | None = None
+    trust_lists: tuple[str, ...] = ()
 
 
 @pytest.fixture(scope="session")

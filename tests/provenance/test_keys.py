@@ -21,7 +21,8 @@ RACER = """
 import hashlib, pathlib, sys, types
 from mintmark.provenance.keys import signing_identity
 folder = pathlib.Path(sys.argv[1])
-settings = types.SimpleNamespace(data_dir=folder, signing_cert=None, signing_key=None, trust_anchors=None)
+unset = dict.fromkeys(("signing_cert", "signing_key", "signing_cert_pem", "signing_key_pem", "signer"))
+settings = types.SimpleNamespace(data_dir=folder, **unset)
 print("ready", flush=True)
 sys.stdin.readline()
 identity = signing_identity(settings)
@@ -42,7 +43,8 @@ def fsync(number):
 os.fsync = fsync
 pathlib.Path.rename = lambda *_: os._exit(9)
 folder = pathlib.Path(sys.argv[1])
-signing_identity(types.SimpleNamespace(data_dir=folder, signing_cert=None, signing_key=None, trust_anchors=None))
+unset = dict.fromkeys(("signing_cert", "signing_key", "signing_cert_pem", "signing_key_pem", "signer"))
+signing_identity(types.SimpleNamespace(data_dir=folder, **unset))
 """
 
 

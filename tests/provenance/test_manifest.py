@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from mintmark.errors import InternalError
-from mintmark.provenance.manifest import RECORD_LABEL, Ingredient, build
+from mintmark.provenance.actions import Ingredient
+from mintmark.provenance.manifest import RECORD_LABEL, build
 
 PARENT = Ingredient("answer.png", "image/png", b"the provider's bytes")
 INPUT = Ingredient("sketch.png", "image/png", b"what was fed in")

@@ -11,7 +11,8 @@ import pytest
 from mintmark.errors import FileMissing, NotAnImage
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.findings import interpret
-from mintmark.provenance.manifest import Ingredient, build
+from mintmark.provenance.actions import Ingredient
+from mintmark.provenance.manifest import build
 from mintmark.provenance.reading import read
 
 

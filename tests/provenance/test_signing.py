@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mintmark.errors import InternalError, SigningFailed
-from mintmark.provenance.manifest import Ingredient
+from mintmark.provenance.actions import Ingredient
 from mintmark.provenance.png import read_text, with_text
 from mintmark.provenance.reading import read
 from mintmark.provenance.signing import CredentialSigner

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mintmark.errors import NotAnImage
 from mintmark.provenance.contexts import for_signing
-from mintmark.provenance.manifest import Ingredient
+from mintmark.provenance.actions import Ingredient
 from mintmark.provenance.png import with_text
 from mintmark.provenance.reading import read
 

@@ -128,11 +128,13 @@ async def test_a_job_s_acceptance_and_end_are_chained_without_its_content(
     assert before.data["workflow"] == "text-to-image@1.0.0"
     assert len(before.data["parameters"]) == 64
     assert after.action == "job.succeeded"
+    asked = {name: before.data[name] for name in ("project", "user", "workflow", "digest", "parameters")}
     assert after.data == {
+        **asked,
         "state": "succeeded",
         "code": None,
         "cost_microusd": 700,
-        "outputs": [{"sha256": "f" * 64, "decision": "allowed", "policy": "standard@1"}],
+        "outputs": [{"sha256": "f" * 64, "decision": "allowed", "policy": "standard@1", "rule": None}],
     }
     assert "secret" not in json.dumps([before.data, after.data])
     assert audit.verify(ledger.store) is None

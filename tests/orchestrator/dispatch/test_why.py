@@ -7,11 +7,18 @@ from typing import get_args
 
 import pytest
 
-from mintmark.orchestrator.dispatch.why import placed, standing
+from mintmark.orchestrator.dispatch.placing import Decided
+from mintmark.orchestrator.dispatch.why import placed as told_of
+from mintmark.orchestrator.dispatch.why import standing
 from mintmark.orchestrator.jobs.states import State
 from mintmark.orchestrator.placement.values import Choice, Reason
 
 from ..made_jobs import job
+
+
+def placed(choice: Choice, against: dict[str, str], ahead: int | None = None) -> str:
+    return told_of(Decided(choice, against, ahead))
+
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 
@@ -43,3 +50,10 @@ def test_who_is_meant_is_named() -> None:
     told = placed(Choice(worker=None, reason="nobody_can"), {"gpu-3": "it is not up"})
     assert told == "No worker can run it: gpu-3: it is not up."
     assert placed(Choice(worker=None, reason="nobody_can"), {}) == "No worker can run it: there is none."
+
+
+def test_how_many_go_first_is_told_where_it_was_counted() -> None:
+    choice = Choice(worker=None, reason="all_busy")
+    assert placed(choice, {}, 1).startswith("1 job goes first. It waits")
+    assert placed(choice, {}, 12).startswith("12 jobs go first. It waits")
+    assert placed(choice, {}, 0) == placed(choice, {}, None) == "It waits: all workers that could run it are busy."

@@ -14,7 +14,8 @@ import pytest
 
 from mintmark.errors import InvalidWorkflow, MissingExtra, UsageError, WorkerUnreachable
 from mintmark.orchestrator.execution.adhoc import GraphFile, as_workflow, graph_file
-from mintmark.orchestrator.execution.convert import convert, find_comfy
+from mintmark.orchestrator.execution.convert import convert
+from mintmark.orchestrator.fleet.comfy_cli import find_comfy
 
 from ..conftest import House, text_to_image
 
@@ -202,7 +203,7 @@ def test_without_comfy_cli_the_error_says_how_to_install_it(tmp_path: Path, monk
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(MissingExtra) as caught:
-        find_comfy()
+        find_comfy("comfy-cli")
     assert "pip install 'mintmark[comfy]'" in caught.value.hint
     assert "Export (API)" in caught.value.hint
 

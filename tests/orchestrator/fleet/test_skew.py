@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mintmark.orchestrator.fleet.skew import is_ours, skew
+from mintmark.orchestrator.fleet.skew import is_ours, pins_of, skew
 from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.library import Library
 from mintmark.workflows.reading import parse
@@ -20,7 +20,7 @@ def pinned(**packs: str) -> WorkflowVersion:
 
 def test_another_version_than_is_pinned_is_named_with_both() -> None:
     workflow = pinned(mintmark=">=2.0", comfyui="^0.30.0")
-    told = skew(workflow, "1.4.0", "0.29.1")
+    told = skew(pins_of(workflow), {"mintmark": "1.4.0", "comfyui": "0.29.1"})
     assert told == [
         "it pins mintmark >=2.0, and 1.4.0 is there",
         "it pins comfyui ^0.30.0, and 0.29.1 is there",
@@ -29,9 +29,8 @@ def test_another_version_than_is_pinned_is_named_with_both() -> None:
 
 def test_what_fits_and_what_is_not_known_passes() -> None:
     workflow = pinned(mintmark=">=0.1.0", comfyui=">=0.30", **{"some-pack": "^9"})
-    assert skew(workflow, "0.1.0", "v0.33.0") == []
-    assert skew(workflow, None, None) == []
-    assert skew(workflow, "dev", "master") == []
+    for ours, comfyui in (("0.1.0", "v0.33.0"), (None, None), ("dev", "master")):
+        assert skew(pins_of(workflow), {"mintmark": ours, "comfyui": comfyui}) == []
 
 
 @pytest.mark.parametrize(

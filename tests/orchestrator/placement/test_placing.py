@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from mintmark.orchestrator.placement.choosing import next_for
+from mintmark.orchestrator.placement.choosing import foresee, next_for
 from mintmark.orchestrator.placement.fleet import Fleet
 from mintmark.orchestrator.placement.placing import OVERTAKEN_LOADS, place
-from mintmark.orchestrator.placement.values import Seat, Work
+from mintmark.orchestrator.placement.values import Choice, Seat, Work
 
 GIB = 2**30
 LOAD_S = 20.0
@@ -108,6 +108,16 @@ def test_what_others_hold_too_is_missed_less() -> None:
     assert place(work("c"), fleet, 0).worker == "one"
 
 
+def test_of_what_another_free_worker_has_hardly_anything_is_missed() -> None:
+    spare = [seat("one", "popular", "x"), seat("two", "popular", "y")]
+    fleet = Fleet([*spare, seat("three", "rare", "z")])
+    fleet.wanted.update({"popular": 50, "rare": 3})
+    assert place(work("c"), fleet, 0).evicts == ("popular",)
+    fleet = Fleet([spare[0], busy("two", "popular", "y", free_at=99), seat("three", "rare", "z")])
+    fleet.wanted.update({"popular": 50, "rare": 3})
+    assert place(work("c"), fleet, 0).evicts == ("rare",)
+
+
 def test_an_empty_worker_loses_nothing() -> None:
     fleet = Fleet([seat("one", "a", "b"), seat("two", "a")])
     fleet.wanted.update({"a": 1})
@@ -122,7 +132,7 @@ def test_an_empty_worker_loses_nothing() -> None:
     [
         (work("a"), seat("one", up=False), "not up"),
         (work("a"), seat("one", lanes=frozenset({"hosted"})), "lane gpu"),
-        (work("a", avoid=frozenset({"one"})), seat("one"), "failed this job"),
+        (work("a", absent=frozenset({"one"})), seat("one"), "did not come for the job"),
         (work("a", region="eu"), seat("one", region="us"), "region us, not in eu"),
         (work("a", region="eu"), seat("one"), "region unknown"),
         (work("a", labels=frozenset({"fast"})), seat("one"), "not labelled fast"),
@@ -174,3 +184,37 @@ def test_what_a_worker_holds_is_known_anew_when_it_is_put_again() -> None:
     fleet.remove("one")
     assert list(fleet.free()) == []
     assert fleet.copies("b") == 0
+
+
+# -- what was tried before, and what is foreseen ----------------------------------------------------------------------
+
+
+def test_a_job_goes_where_it_has_not_failed_while_there_is_such_a_worker() -> None:
+    again = work("a", avoid=frozenset({"one"}))
+    assert placed(again, seat("one", "a"), seat("two")) == ("two", "cold")
+    assert placed(again, seat("one", "a"), busy("two", free_at=99)) == (None, "all_busy")
+    assert placed(again, seat("one", "a"), seat("two", up=False)) == ("one", "warm"), "better there than nowhere"
+
+
+def test_a_worker_of_another_version_than_is_pinned_is_ruled_out_with_both() -> None:
+    job = work("a", pins=(("mintmark", ">=2"),))
+    old, new = seat("one", versions={"mintmark": "1.4.0"}), seat("two", versions={"mintmark": "2.1.0"})
+    assert placed(job, old, new) == ("two", "cold")
+    assert place(job, Fleet([old]), 0).against == {"one": "it pins mintmark >=2, and 1.4.0 is there"}
+
+
+def test_what_is_foreseen_of_a_job_counts_those_before_it() -> None:
+    fleet = Fleet([seat("one", "a", room=1), seat("two", "b", room=1)])
+    queue = [work("a", job_id="first"), work("a", job_id="second"), work("b", job_id="third")]
+    assert foresee("first", queue, fleet, 0) == (Choice(worker="one", reason="warm"), 0)
+    fleet = Fleet([seat("one", "a", room=1), seat("two", "b", room=1)])
+    third = foresee("third", queue, fleet, 0)
+    assert third is not None and third.choice.worker == "two"
+    assert foresee("unknown", queue, fleet, 0) is None
+
+
+def test_what_those_before_it_load_is_foreseen_as_loaded() -> None:
+    fleet = Fleet([seat("one", room=2)])
+    queue = [work("a", job_id="first"), work("a", job_id="second")]
+    found = foresee("second", queue, fleet, 0)
+    assert found == (Choice(worker="one", reason="warm"), 1)

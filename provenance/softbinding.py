@@ -1,0 +1,115 @@
+"""What a picture looks like, in 256 bits: so that a copy is known again whose credential was stripped.
+
+The picture in grey, 64 x 64 points, as cosines (DCT-II); of the 256 lowest frequencies a bit says whether it is above
+their median. Re-encoding and scaling leave these bits as good as untouched. Cropping shifts them all, so whoever looks a
+picture up asks for :func:`guesses`: what the whole picture would have looked like if this were what a crop of up to a
+tenth of its width and height left over. What was cut away is filled in as an image of neighbouring likeness (a first
+order Gauss-Markov field) most probably goes on, which is linear and so one small matrix a side.
+
+It is a fingerprint, not a watermark: two pictures of the same look have the same bits. Pure, with NumPy and Pillow. The
+numbers stand in docs/softbinding.md and are measured by ``bench/softbinding.py``.
+"""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ImageTooLarge, NotAnImage
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+ALGORITHM = "org.mintmark.look.1"
+"""The ``alg`` of soft-binding assertions: our own, and on no list of C2PA's."""
+BITS = 256
+LIKE = 60
+"""Looks that differ in at most so many bits are of one picture."""
+SIDE = 128
+"""Points a side of what is looked at."""
+_INNER = 64
+_FREQUENCIES = 16
+_REACH, _NOISE = 0.5, 1e-3
+"""Of the field: over which part of the picture likeness fades, and how much of a point is noise."""
+CUTS = (
+    *((0.0, 0.0), (0.0, 0.05), (0.025, 0.025), (0.05, 0.0)),
+    *((0.0, 0.1), (0.025, 0.075), (0.05, 0.05), (0.075, 0.025), (0.1, 0.0)),
+)
+"""Which parts of a side may be missing, before and behind; the first is that nothing is."""
+
+
+def look(data: bytes, *, max_pixels: int) -> bytes:
+    """The look of a picture file, 32 bytes. Raises NotAnImage and ImageTooLarge."""
+    return _bits(grey(data, max_pixels=max_pixels), _side(0), _side(0))
+
+
+def guesses(data: bytes, *, max_pixels: int) -> list[bytes]:
+    """What the picture looked like before it was cropped, if it was: its own look is the first. Raises as `look`."""
+    points = grey(data, max_pixels=max_pixels)
+    sides = range(len(CUTS))
+    return [_bits(points, _side(rows), _side(columns)) for rows in sides for columns in sides]
+
+
+def grey(data: bytes, *, max_pixels: int) -> Floats:
+    """The picture in grey, :data:`SIDE` points a side, upright, whatever its shape. Raises as :func:`look`."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > max_pixels:
+                raise ImageTooLarge(f"The image has more than {max_pixels} pixels.", hint="Scale it down.")
+            # A JPEG is unpacked at an eighth of its size where that is enough.
+            image.draft("L", (SIDE * 2, SIDE * 2))
+            return _points(ImageOps.exif_transpose(image))
+    except (OSError, ValueError, SyntaxError) as exc:
+        raise NotAnImage("The picture is damaged or cut off.", hint="Save it again.") from exc
+
+
+def look_of(image: Any) -> bytes:
+    """The look of a Pillow image that is unpacked already."""
+    return _bits(_points(image), _side(0), _side(0))
+
+
+def _points(image: Any) -> Floats:
+    import numpy as np
+    from PIL import Image
+
+    if image.has_transparency_data:
+        # What nobody sees must not count.
+        seen = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
+    small = image.convert("L").resize((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(small, dtype=np.float64)
+
+
+def _bits(points: Floats, rows: Floats, columns: Floats) -> bytes:
+    import numpy as np
+
+    found = rows @ (points - points.mean()) @ columns.T
+    found[0, 0] = 0.0  # how bright it is as a whole tells nothing
+    return np.packbits(found.ravel() > np.median(found)).tobytes()
+
+
+@lru_cache
+def _side(cut: int) -> Floats:
+    """From the points of a side to its lowest frequencies, where :data:`CUTS` says what of the side is missing."""
+    import numpy as np
+
+    before, behind = CUTS[cut]
+    whole = (np.arange(_INNER) + 0.5) / _INNER
+    left = before + (np.arange(SIDE) + 0.5) / SIDE * (1 - before - behind)
+    known = _likeness(left, left) + _NOISE * np.eye(SIDE)
+    frequencies = np.arange(_FREQUENCIES)[:, None]
+    cosines = np.cos(np.pi * frequencies * (2 * np.arange(_INNER)[None, :] + 1) / (2 * _INNER))
+    cosines[0] /= np.sqrt(2)
+    return np.asarray(cosines @ _likeness(whole, left) @ np.linalg.inv(known), dtype=np.float64)
+
+
+def _likeness(one: Floats, other: Floats) -> Floats:
+    import numpy as np
+
+    return np.asarray(np.exp(-np.abs(one[:, None] - other[None, :]) / _REACH), dtype=np.float64)
