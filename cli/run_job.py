@@ -19,7 +19,7 @@ from .workflows import resolve
 if TYPE_CHECKING:
     from ..config import Settings
     from ..generation.context import JobContext
-    from ..generation.sealing import Sealed
+    from ..generation.sealing import Draft, Sealed
     from ..orchestrator.execution.adhoc import GraphFile
     from ..orchestrator.execution.delivery import Delivery
     from ..orchestrator.execution.request import JobResult, RunRequest
@@ -147,17 +147,15 @@ async def _worker(found: Settings, url: str | None) -> AsyncIterator[str]:
 
 def _delivery(found: Settings) -> Delivery:
     from ..orchestrator.execution.delivery import Delivery
-    from ..provenance.keys import trust_anchors
+    from ..provenance.trust import trust_of
 
-    async def seal(context: JobContext, data: bytes, name: str) -> Sealed:
-        from ..generation.sealing import PNG, Draft
+    async def seal(context: JobContext, draft: Draft) -> Sealed:
         from ..generation.sealing import seal as seal_draft
-        from ..provenance.sniffing import media_type
         from .engine import open_engine
 
         async with open_engine(found) as engine:
             engine.journal.open_job(context)
-            return await seal_draft(engine, context, Draft(data=data, title=name, media_type=media_type(data) or PNG))
+            return await seal_draft(engine, context, draft)
 
     async def sign(data: bytes, media_type: str, name: str) -> bytes:
         from ..generation.sealing import Draft, sign_unjudged
@@ -166,4 +164,4 @@ def _delivery(found: Settings) -> Delivery:
         async with open_engine(found) as engine:
             return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
-    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_anchors(found), seal=seal, sign=sign)
+    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_of(found), seal=seal, sign=sign)

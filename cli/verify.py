@@ -30,10 +30,10 @@ def verify(
 ) -> None:
     """Check a file's content credential, its ingredients and its record. Exit code 1 where one is invalid."""
     from .. import config
-    from ..provenance.keys import trust_anchors
     from ..provenance.reading import read
+    from ..provenance.trust import trust_of
 
-    anchors = trust_anchors(config.load())
+    anchors = trust_of(config.load())
     found = [(file, read(_existing(file), None, anchors)) for file in files]
     if as_json:
         told = [credential.as_dict() for _, credential in found]

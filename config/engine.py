@@ -63,6 +63,25 @@ class Settings(Section):
     policy: str = setting(
         "MINTMARK_POLICY", "Moderation policy: a name, name@version or a JSON file.", "standard", kinds.NAME_OR_PATH
     )
+    house_rules: Path | None = setting(
+        "MINTMARK_HOUSE_RULES",
+        "JSON file of your organisation's own: lists that stop and allow, a policy on trial, whose pictures may be "
+        "references (docs/moderation.md).",
+        None,
+        kinds.PATH,
+    )
+    image_classifier: Path | None = setting(
+        "MINTMARK_IMAGE_CLASSIFIER",
+        "An image classifier of your own: an .onnx file or a transformers folder (docs/moderation.md).",
+        None,
+        kinds.PATH,
+    )
+    text_classifier: Path | None = setting(
+        "MINTMARK_TEXT_CLASSIFIER",
+        "A text classifier of your own: a transformers folder (docs/moderation.md).",
+        None,
+        kinds.PATH,
+    )
     project: str = setting("MINTMARK_PROJECT", "The project that costs are booked on.", "default", kinds.TEXT)
     user: str = setting("MINTMARK_USER", "Who costs are booked on.", "local", kinds.TEXT)
     allowance_microusd: int = setting(

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
+
+from typing_extensions import ParamSpec
 
 from .. import log
 from ..config import Settings
 from ..metering.opening import open_ledger
-from ..moderation.base import JsonClient
+from ..moderation import house as house_rules
+from ..moderation.base import Checker, JsonClient
+from ..moderation.classifiers.checkers import open_classifiers
 from ..moderation.moderator import Moderator
 from ..moderation.policy import load as load_policy
 from ..moderation.registry import open_checkers
 from ..provenance.keys import signing_identity
 from ..provenance.signing import CredentialSigner
+from ..provenance.timestamps import stamping
 from ..providers.accounts import options
 from ..providers.base import Provider
 from ..providers.gate import Gate
@@ -29,6 +37,7 @@ from ..providers.models import Catalog
 from ..providers.registry import names, open_provider, open_service
 from ..providers.turns import Turns, check_limits, limits
 from ..storage.spool import Spool
+from .alike import alike
 from .apps import Apps
 from .books import LocalBooks
 from .call import Entry
@@ -39,10 +48,17 @@ from .sqlite_journal import SqliteJournal
 
 logger = log.get("generation.engine")
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
 SELF_MADE = (
     "A signing key of your own was made. Its root is on no trust list: files verify as valid, and as trusted only for "
     "those who add the root. For a certificate of your own see MINTMARK_SIGNING_CERT."
 )
+SIGNING = max(2, os.cpu_count() or 2)
+"""Files signed at once: it is work for a core each."""
+SIGNING_WAITS = 32
+"""The same where most of it is waiting for somebody else: a timestamp authority, a key service."""
 SPOOL_S = 7 * 24 * 3600
 """How long results are spooled, in seconds."""
 
@@ -73,8 +89,11 @@ class Engine:
         self._providers: dict[str, Provider] = {}
         self._turns: dict[str, Turns] = {}
         self._moderators: dict[str, Moderator] = {}
+        self._classifiers: dict[str, Checker] | None = None
         self._signer: CredentialSigner | None = None
         self._signer_lock = threading.Lock()
+        waits = settings.timestamp_url is not None or settings.signer is not None
+        self._signing = ThreadPoolExecutor(SIGNING_WAITS if waits else SIGNING, thread_name_prefix="mintmark-sign")
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Engine:
@@ -87,6 +106,7 @@ class Engine:
         await self._stack.aclose()
 
     async def _open(self, stack: AsyncExitStack) -> None:
+        stack.callback(self._signing.shutdown, wait=False)
         folder = self.settings.books_dir
         self.spool = Spool(folder / "spool")
         self.journal = await asyncio.to_thread(SqliteJournal, folder, listener=self._listener)
@@ -169,10 +189,29 @@ class Engine:
         return await try_key(name, self._http, key=key, **self._place(name))
 
     def moderator(self, policy: str) -> Moderator:
-        """The moderator of a policy, with the checkers that are available here. Raises UnknownPolicy."""
-        if policy not in self._moderators:
-            self._moderators[policy] = Moderator(load_policy(policy), open_checkers(self._connect))
-        return self._moderators[policy]
+        """The moderator of a policy, with the checkers that are available here, under the house rules as they are now.
+
+        Raises UnknownPolicy, ClassifierMismatch, and BadSetting and FileMissing for the house rules.
+        """
+        house = house_rules.load(self.settings.house_rules)
+        known = self._moderators.get(policy)
+        if known is None or known.house is not house:
+            shadow = None if house.shadow is None else load_policy(house.shadow)
+            checkers = {**open_checkers(self._connect), **self._own_classifiers()}
+            known = self._moderators[policy] = Moderator(
+                load_policy(policy),
+                checkers,
+                house=house,
+                shadow=shadow,
+                alike=partial(alike, max_pixels=self.settings.max_pixels),
+            )
+        return known
+
+    def _own_classifiers(self) -> dict[str, Checker]:
+        # Shared by all policies: each holds a model in memory.
+        if self._classifiers is None:
+            self._classifiers = open_classifiers(self.settings.image_classifier, self.settings.text_classifier)
+        return self._classifiers
 
     @property
     def signer(self) -> CredentialSigner:
@@ -181,10 +220,17 @@ class Engine:
         with self._signer_lock:
             if self._signer is None:
                 identity = signing_identity(self.settings)
-                self._signer = self._stack.enter_context(CredentialSigner(identity))
+                signer = CredentialSigner(identity, stamping(self.settings))
+                self._signer = self._stack.enter_context(signer)
                 if identity.created_now:
                     logger.warning(SELF_MADE, extra=log.action("keys_made"))
             return self._signer
+
+    async def at_signing(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Do this in a thread that signs. They are their own: whoever waits for a timestamp authority or a key service
+        must not keep others from the journal; and they are few, as more would take the loop's turns."""
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        return await loop.run_in_executor(self._signing, lambda: context.run(work, *args, **kwargs))
 
     def _connect(self, name: str) -> JsonClient | None:
         """A client to this provider's moderations, for the checker that asks it; None without a key."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..clock import utc_now
 from ..moderation.verdict import Verdict
 from ..provenance.actions import Done, Ingredient, Origin
 from ..provenance.manifest import ImageFacts
+from ..provenance.signing import Signed
 from ..provenance.texts import with_texts
 from .context import JobContext
 from .engine import Engine
@@ -62,6 +63,8 @@ class Sealed:
     height: int
     verdict: Verdict
     issuer: str
+    note: str = ""
+    """What its credential lacks of what was wanted, such as a timestamp; empty where nothing is missing."""
 
 
 async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
@@ -72,13 +75,18 @@ async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
     verdict = _known_verdict(draft) or await engine.judge.image(job, draft.data, draft.media_type)
     if verdict.decision == "blocked":
         raise verdict.error()
-    return await asyncio.to_thread(_sign, engine, draft, verdict)
+    return await engine.at_signing(_sign, engine, draft, verdict)
 
 
-async def sign_unjudged(engine: Engine, draft: Draft) -> bytes:
-    """Sign what no policy can judge, such as a video. Its credential holds no verdict. Raises SigningFailed."""
-    facts = _plain_facts(draft, draft.record.public() if draft.record else {})
-    return await asyncio.to_thread(engine.signer.sign, draft.data, draft.media_type, facts)
+async def sign_unjudged(engine: Engine, draft: Draft) -> Signed:
+    """Sign what no policy can judge, such as a video: within the file where its kind takes a credential in, else beside
+    it. Its credential holds no verdict. Raises SigningFailed."""
+
+    def sign() -> Signed:
+        facts = _by_policy(engine, _plain_facts(draft, draft.record.public() if draft.record else {}))
+        return engine.signer.whichever(draft.data, draft.media_type, facts)
+
+    return await engine.at_signing(sign)
 
 
 def _known_verdict(draft: Draft) -> Verdict | None:
@@ -90,7 +98,7 @@ def _known_verdict(draft: Draft) -> Verdict | None:
 
 def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
     unsigned = with_texts(draft.data, draft.media_type, draft.texts)
-    data = engine.signer.sign(unsigned, draft.media_type, facts_of(draft, verdict))
+    data, _, note = engine.signer.embed(unsigned, draft.media_type, _by_policy(engine, facts_of(draft, verdict)))
     _, width, height = inspect(data, max_pixels=engine.settings.max_pixels)
     return Sealed(
         data=data,
@@ -100,7 +108,13 @@ def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
         height=height,
         verdict=verdict,
         issuer=engine.signer.identity.issuer,
+        note=note,
     )
+
+
+def _by_policy(engine: Engine, facts: ImageFacts) -> ImageFacts:
+    """The facts, with what the settings say of every file."""
+    return replace(facts, training=engine.settings.training_mining)
 
 
 def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:

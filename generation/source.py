@@ -18,6 +18,7 @@ from ..provenance.credential import Credential
 from ..provenance.explaining import UNREADABLE
 from ..provenance.reading import read
 from ..provenance.texts import without_credential
+from ..provenance.trust import Anchors
 from .pictures import decode, inspect, pixels_digest
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Source:
         }
 
 
-def open_source(data: bytes, name: str, *, anchors_pem: str | None, max_pixels: int) -> Source:
+def open_source(data: bytes, name: str, *, anchors_pem: Anchors, max_pixels: int) -> Source:
     """The file as a source. Raises NotAnImage and ImageTooLarge."""
     media_type, _, _ = inspect(data, max_pixels=max_pixels, what=name)
     pixels = upright(data, name, max_pixels=max_pixels)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,15 +21,14 @@ from ..errors import BadSetting, FileMissing
 from .base import Scores
 from .normalize import fold, forms, words
 from .policy import LOCKED
-from .verdict import Verdict
+from .verdict import Subject, Verdict
 
 TERM_BLOCKED, PROMPT_BLOCKED, IMAGE_BLOCKED, LOOK_BLOCKED = (
     f"house/blocked_{what}" for what in ("term", "prompt", "image", "look")
 )
 ALLOWED = "house/allowed"
-NEAR = 6
-"""So many of a look's 64 bits may differ in a copy."""
-
+Alike = Callable[[Collection[str]], bool]
+"""Whether the image that is being judged looks like one of these."""
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Term = Annotated[str, Field(min_length=2, max_length=200)]
 
@@ -47,8 +46,8 @@ class Lists(_Data):
     """SHA-256 of whole prompts, as verdicts have it."""
     images: frozenset[Digest] = frozenset()
     """SHA-256 of files."""
-    looks: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")], ...] = ()
-    """Looks of pictures: also of copies that were scaled or saved again (``mintmark moderate --image FILE --look``)."""
+    looks: frozenset[Digest] = frozenset()
+    """Looks of pictures, 256 bits each: also of copies that were scaled, cropped a little or saved again."""
 
     @field_validator("terms")
     @classmethod
@@ -101,22 +100,25 @@ class House(_Data):
             return PROMPT_BLOCKED
         return TERM_BLOCKED if any(found_in(text, self.block.terms)) else None
 
-    def stopped_image(self, digest: str, look: str | None) -> str | None:
-        """The same of an image; ``look`` is None where it has none."""
+    def stopped_image(self, digest: str, alike: Alike) -> str | None:
+        """The same of an image. Blocks while ``alike`` looks at it."""
         if digest in self.block.images:
             return IMAGE_BLOCKED
-        return LOOK_BLOCKED if look is not None and is_near(look, self.block.looks) else None
+        return LOOK_BLOCKED if self.block.looks and alike(self.block.looks) else None
 
     def unread(self, text: str) -> str:
         """The text without the words that the rules are not to read."""
         return without(text, self.allow.terms) if self.allow.terms else text
 
-    def lifted(self, verdict: Verdict, look: str | None = None) -> Verdict:
-        """The verdict on what is let through by digest or look. What is locked stays as it was decided."""
-        allow = self.allow
-        named = verdict.digest in (allow.prompts if verdict.subject == "prompt" else allow.images)
-        named = named or (look is not None and is_near(look, allow.looks))
-        if not named or verdict.decision == "allowed" or not LOCKED.keys().isdisjoint(verdict.categories):
+    def lets_through(self, subject: Subject, digest: str, alike: Alike) -> bool:
+        """Whether a prompt or an image is let through by digest or look. Blocks while ``alike`` looks at it."""
+        if subject == "prompt":
+            return digest in self.allow.prompts
+        return digest in self.allow.images or bool(self.allow.looks and alike(self.allow.looks))
+
+    def lifted(self, verdict: Verdict) -> Verdict:
+        """The verdict on what :meth:`lets_through`. What is locked stays as it was decided."""
+        if verdict.decision == "allowed" or not LOCKED.keys().isdisjoint(verdict.categories):
             return verdict
         told = f"Your organisation lets it through; without that it would be {verdict.decision} by {verdict.rule}."
         return verdict.model_copy(update={"decision": "allowed", "rule": ALLOWED, "explanation": told})
@@ -188,11 +190,6 @@ def without(text: str, terms: Iterable[str]) -> str:
     for term in sorted(terms, key=len, reverse=True):
         plain = _pattern(term).sub(" ", plain)
     return plain
-
-
-def is_near(look: str, looks: Iterable[str]) -> bool:
-    """Whether a picture looks like one of those."""
-    return any((int(look, 16) ^ int(each, 16)).bit_count() <= NEAR for each in looks)
 
 
 def _plain(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from .. import log
 from ..clock import Clock, utc_now
@@ -20,8 +21,8 @@ from .verdict import Shadow, Subject, Verdict, image_digest, prompt_digest
 _log = log.get("moderation")
 
 _Question = Callable[[Checker], Awaitable[Scores]]
-Look = Callable[[bytes], str | None]
-"""The look of an encoded image, as :class:`~.house.Lists` has it; None where it has none."""
+Alike = Callable[[bytes, Collection[str]], bool]
+"""Whether an encoded image looks like one of these looks."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class _Subject:
     digest: str
     stopped: str | None
     """The rule of the house by which it is stopped unasked."""
-    look: str | None = None
+    let_through: bool
+    """Whether the house lets it through."""
 
 
 class Moderator:
@@ -52,6 +54,9 @@ class Moderator:
     stay the caller's to close.
     """
 
+    house: House
+    """The house rules it holds."""
+
     def __init__(
         self,
         policy: Policy,
@@ -60,14 +65,14 @@ class Moderator:
         *,
         house: House = NO_HOUSE,
         shadow: Policy | None = None,
-        look: Look = lambda _: None,
+        alike: Alike = lambda _data, _looks: False,
     ) -> None:
         self.policy = policy
         self._checkers: dict[str, Checker] = {RulesChecker.name: RulesChecker(), **checkers}
         self._clock = clock
-        self._house = house
+        self.house = house
         self._shadow = shadow if shadow is not None and shadow != policy else None
-        self._look = look
+        self._alike = alike
 
     async def prompt(self, text: str, negative: str = "") -> Verdict:
         """The verdict on a prompt and what it wants left out.
@@ -86,7 +91,7 @@ class Moderator:
 
     async def examine_prompt(self, text: str, negative: str = "") -> Examined:
         """As :meth:`prompt`, with what each checker said."""
-        unread = self._house.unread(text)
+        unread = self.house.unread(text)
 
         async def ask(checker: Checker) -> Scores:
             found = await checker.check_text(text, negative)
@@ -95,7 +100,8 @@ class Moderator:
             return merged(found, await checker.check_text(unread, negative))
 
         digest = prompt_digest(text, negative)
-        return await self._judge(_Subject("prompt", digest, self._house.stopped_text(text, digest)), ask)
+        stopped, passes = self.house.stopped_text(text, digest), digest in self.house.allow.prompts
+        return await self._judge(_Subject("prompt", digest, stopped, passes), ask)
 
     async def examine_image(self, data: bytes, media_type: str) -> Examined:
         """As :meth:`image`, with what each checker said."""
@@ -103,10 +109,14 @@ class Moderator:
         async def ask(checker: Checker) -> Scores:
             return await checker.check_image(data, media_type)
 
-        wanted = self._house.block.looks or self._house.allow.looks
-        look = await asyncio.to_thread(self._look, data) if wanted else None
-        digest = image_digest(data)
-        return await self._judge(_Subject("image", digest, self._house.stopped_image(digest, look), look), ask)
+        subject = await asyncio.to_thread(self._known, image_digest(data), data)
+        return await self._judge(subject, ask)
+
+    def _known(self, digest: str, data: bytes) -> _Subject:
+        """What the house rules know of an image. Blocks."""
+        house, alike = self.house, partial(self._alike, data)
+        stopped = house.stopped_image(digest, alike)
+        return _Subject("image", digest, stopped, not stopped and house.lets_through("image", digest, alike))
 
     async def _judge(self, subject: _Subject, ask: _Question) -> Examined:
         found = self._stopped(subject) if subject.stopped else await self._ask_all(subject, ask)
@@ -149,7 +159,8 @@ class Moderator:
             known.update(zip(others, asked, strict=True))
             verdict = decide(self.policy, subject.kind, subject.digest, _of(known, names), self._clock())
         shadow = self._overshadowed(subject, [known[name] for name in more if name in known])
-        verdict = self._house.lifted(verdict, subject.look)
+        if subject.let_through:
+            verdict = self.house.lifted(verdict)
         return Examined(verdict.model_copy(update={"shadow": shadow}), tuple(_of(known, names)))
 
     def _overshadowed(self, subject: _Subject, outcomes: Sequence[Outcome]) -> Shadow | None:
@@ -161,7 +172,8 @@ class Moderator:
         except ModerationUnavailable as exc:
             rule = f"unavailable/{exc.data.get('checker', 'all')}"
             return Shadow(policy=self._shadow.ref, decision="blocked", rule=rule)
-        would = self._house.lifted(would, subject.look)
+        if subject.let_through:
+            would = self.house.lifted(would)
         return Shadow(policy=would.policy, decision=would.decision, rule=would.rule, categories=would.categories)
 
     async def _outcome(self, name: str, subject: Subject, ask: _Question, needed: bool) -> Outcome:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 Open = Callable[[bytes, str], "Source"]
 """A file's bytes and its title as a source. Raises NotAnImage and ImageTooLarge."""
-UNSEEN = 64.0
-"""How unlike, of 255, a picture may be before pixels are thought to have begun where nobody can look."""
 
 
 class Ancestry:
@@ -109,7 +107,8 @@ class Ancestry:
         return self.source is None or any(root.node == self._named for root in way.files)
 
     def _unlike(self, root: Root, pixels: np.ndarray[Any, Any]) -> float:
-        from .originals import unlike
+        from ..generation.likeness import unlike
+        from ..generation.telling import UNSEEN
 
         made = self.made_at(root)
         files = [each.data for each in made.pictures] if made else []

@@ -106,10 +106,10 @@ class LoadImageWithCredentials(_OfFile):
 
 
 def _credential(name: str) -> Credential:
-    from ..provenance.keys import trust_anchors
     from ..provenance.reading import read
+    from ..provenance.trust import trust_of
 
-    return read(inputs.read(name), None, trust_anchors(current().settings))
+    return read(inputs.read(name), None, trust_of(current().settings))
 
 
 def _opened(name: str) -> tuple[Source, Any, Any]:
@@ -117,11 +117,11 @@ def _opened(name: str) -> tuple[Source, Any, Any]:
     import numpy as np
 
     from ..generation.source import open_source, upright
-    from ..provenance.keys import trust_anchors
+    from ..provenance.trust import trust_of
 
     settings = current().settings
     data, title = inputs.read(name), inputs.title_of(name)
-    source = open_source(data, title, anchors_pem=trust_anchors(settings), max_pixels=settings.max_pixels)
+    source = open_source(data, title, anchors_pem=trust_of(settings), max_pixels=settings.max_pixels)
 
     def decoded() -> Any:
         return upright(data, title, max_pixels=settings.max_pixels)

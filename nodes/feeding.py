@@ -46,10 +46,10 @@ class Feed:
     def sources(self, settings: Settings) -> tuple[Source, ...]:
         """The files that the results' credentials name: those of an earlier node, and one that was loaded."""
         from ..generation.source import open_source
-        from ..provenance.keys import trust_anchors
+        from ..provenance.trust import trust_of
 
         found: list[Source] = list(self._record.sources) if self._record else []
-        anchors = trust_anchors(settings) if self._used else None
+        anchors = trust_of(settings) if self._used else None
         for picture in self._used.values():
             title = f"{self._record.record.model} result" if self._record else "image"
             found.append(open_source(picture.data, title, anchors_pem=anchors, max_pixels=settings.max_pixels))

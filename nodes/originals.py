@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..generation.likeness import unlike
 from ..generation.pictures import decode, pixels_digest
 
 if TYPE_CHECKING:
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
 
     from ..generation.service import Generated, Picture
     from .pixels import Frame
-
-_MEASURED = 2**62
-"""No limit: the files were measured when they came."""
-THUMB = 16
-"""Side of the thumbnails that are compared to find where changed pixels came from."""
 
 
 def original_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture | None:
@@ -54,13 +50,7 @@ def closest_of(made: Generated | None, pixels: np.ndarray[Any, Any]) -> Picture 
     """
     if made is None or len(made.pictures) < 2:
         return made.pictures[0] if made and made.pictures else None
-    wanted = _thumb(pixels)
-    return min(made.pictures, key=lambda picture: float(abs(_thumb(_pixels_of(picture)) - wanted).mean()))
-
-
-def unlike(data: bytes, pixels: np.ndarray[Any, Any]) -> float:
-    """How far a file's picture is from these pixels when both are made small: 0 is the same, 255 black from white."""
-    return float(abs(_thumb(decode(data, max_pixels=_MEASURED)) - _thumb(pixels)).mean())
+    return min(made.pictures, key=lambda picture: unlike(picture.data, pixels))
 
 
 def _is_same(picture: Picture, pixels: np.ndarray[Any, Any]) -> bool:
@@ -84,11 +74,3 @@ def _inner(pixels: np.ndarray[Any, Any], width: int, height: int) -> np.ndarray[
 
 def _pixels_of(picture: Picture) -> np.ndarray[Any, Any]:
     return decode(picture.data, max_pixels=picture.output.width * picture.output.height)
-
-
-def _thumb(pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    import numpy as np
-    from PIL import Image
-
-    small = Image.fromarray(np.ascontiguousarray(pixels[..., :3])).resize((THUMB, THUMB), Image.Resampling.BOX)
-    return np.asarray(small, dtype=np.float32)

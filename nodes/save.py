@@ -209,13 +209,13 @@ async def _drafts(
 def _ancestry(worker: Worker, graph: Any, node: str, made: Any, source: Any) -> Ancestry:
     """What this node's graph says of its images, and what is at hand of where they began."""
     from ..generation.source import open_source
-    from ..provenance.keys import trust_anchors
     from ..provenance.lineage.tracing import descents
+    from ..provenance.trust import trust_of
     from ..workflows.partners import classes
     from .ancestry import Ancestry
 
     def opened(data: bytes, title: str) -> Source:
-        anchors, most = trust_anchors(worker.settings), worker.settings.max_pixels
+        anchors, most = trust_of(worker.settings), worker.settings.max_pixels
         return open_source(data, title, anchors_pem=anchors, max_pixels=most)
 
     inputs = _inputs_of(graph, node)

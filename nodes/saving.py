@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from ..generation.sealing import Draft
     from ..generation.service import Generated, Picture
     from ..generation.source import Source
-    from ..provenance.actions import Done, Origin
-    from ..provenance.lineage.values import By, Descent, Root
+    from ..provenance.actions import Origin
     from .ancestry import Ancestry
     from .pixels import Frame
 
@@ -68,6 +67,7 @@ def _untouched(
     ancestry: Ancestry, record_of: Callable[[Generated], Record], frame: Frame, wanted: Wanted
 ) -> tuple[bytes, dict[str, Any]] | None:
     """The file of pixels that are just as a provider or a file gave them, and what is said of it; else None."""
+    from ..generation import telling
     from .originals import original_among
 
     if (found := original_among(ancestry.results, frame)) is not None:
@@ -78,7 +78,7 @@ def _untouched(
     if source is None:
         return None
     # Of a file that was only picked from a folder, the artist may know that AI was in it. One that is connected tells.
-    origin: Origin = "not_ai" if source is ancestry.source else _said(wanted)
+    origin: Origin = "not_ai" if source is ancestry.source else telling.said(wanted.origin)
     return _of_source(source, wanted), {"opened": source, "origin": origin}
 
 
@@ -86,6 +86,7 @@ def _changed(
     ancestry: Ancestry, record_of: Callable[[Generated], Record], frame: Frame, wanted: Wanted
 ) -> tuple[bytes, dict[str, Any]]:
     """New pixels as a file, and what the graph, or else what the artist connected, says of them."""
+    from ..generation import telling
     from .originals import closest_of
 
     way = ancestry.way_of(frame.pixels)
@@ -93,48 +94,17 @@ def _changed(
         kept: dict[str, Any] = {"opened": _fit([ancestry.source], wanted)[0], "edited": wanted.origin == "not_ai"}
         return wanted.encoded(frame.pixels), {**kept, "origin": wanted.origin}
     made = ancestry.made_at(way.root) if way else ancestry.record
-    opened = None if way is None or made else ancestry.files.get(way.root.node)
-    shown = [each for each in ancestry.inputs(made, way) if each is not opened]
-    kept = {"inputs": _fit(shown, wanted)}
-    kept |= {"steps": _steps(way, ancestry, wanted)} if way else {}
+    file = None if way is None or made else ancestry.files.get(way.root.node)
+    shown = [each for each in ancestry.inputs(made, way) if each is not file]
+    steps = telling.done(way, lambda roots: _fit(ancestry.sources(roots), wanted), wanted.origin) if way else ()
+    kept = {"inputs": _fit(shown, wanted), "steps": steps}
     if made is not None and (closest := closest_of(made, frame.pixels)) is not None:
         kept |= {"record": record_of(made), "source": _bare(closest) if wanted.hides else closest, "edited": True}
-    elif opened is not None:
-        told = any(step.by for step in kept["steps"])
-        kept |= {"opened": _fit([opened], wanted)[0], "origin": "not_ai" if told else _said(wanted), "edited": True}
+    elif file is not None:
+        kept |= telling.opened(_fit([file], wanted)[0], steps, wanted.origin)
     else:
-        kept |= _begun(way.root, wanted) if way else {"origin": wanted.origin}
+        kept |= telling.begun(way.root, wanted.origin) if way else {"origin": wanted.origin}
     return wanted.encoded(frame.pixels), kept
-
-
-def _said(wanted: Wanted) -> Origin:
-    """What the artist says of a file before it was loaded."""
-    return "ai_edited" if wanted.origin == "ai_edited" else "not_ai"
-
-
-def _begun(root: Root, wanted: Wanted) -> dict[str, Any]:
-    """What is said of pixels that began in the graph, or where nobody can look.
-
-    Those of a provider whose file is not at hand are the provider's all the same: its model is named as their maker.
-    """
-    if root.kind in ("model", "hosted"):
-        return {"origin": "local_ai", "tool": root.class_type, "model": root.name}
-    drawn = root.kind in ("drawn", "empty")
-    return {"origin": "not_ai" if drawn else wanted.origin, "tool": root.class_type}
-
-
-def _steps(way: Descent, ancestry: Ancestry, wanted: Wanted) -> tuple[Done, ...]:
-    """What was done on the way. Of a node that is not known, the artist's word counts, whether AI was in it."""
-    from ..provenance.actions import Done
-
-    found = []
-    for step in way.steps:
-        placed = tuple(each.ingredient() for each in _fit(ancestry.sources(step.placed), wanted))
-        action = "c2pa.edited" if step.action == "c2pa.placed" and not placed else step.action
-        guess = not step.known and wanted.origin != "not_ai" and way.root.kind not in ("model", "hosted")
-        guessed: By | None = "composite" if guess else None
-        found.append(Done(action, step.class_type, step.by or guessed, step.model, placed))
-    return tuple(found)
 
 
 def _fit(sources: Iterable[Source], wanted: Wanted) -> tuple[Source, ...]:

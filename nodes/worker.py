@@ -111,7 +111,10 @@ class Worker:
 
     def _check_policy(self, ref: str) -> None:
         """A path from outside is not opened: it would tell a stranger what lies on this machine."""
-        if ref != self.settings.policy and (ref.endswith(".json") or "/" in ref or "\\" in ref):
+        from ..moderation.house import load
+
+        own = {self.settings.policy, *load(self.settings.house_rules).policies()}
+        if ref not in own and (ref.endswith(".json") or "/" in ref or "\\" in ref):
             raise UnknownPolicy(
                 f"policy: {ref!r} is a file, and only this worker's own setting may name one.",
                 hint="Name a policy the worker knows, or start it with MINTMARK_POLICY set to this file.",
@@ -156,12 +159,14 @@ class Worker:
 
     def _local(self, prompt_id: str) -> JobContext:
         from ..generation.context import JobContext
+        from ..moderation.house import load
 
+        job_id, its = prompt_id or str(uuid.uuid4()), self.settings
         return JobContext(
-            job_id=prompt_id or str(uuid.uuid4()),
+            job_id=job_id,
             project=self.settings.project,
             user=self.settings.user,
-            policy=self.settings.policy,
+            policy=load(its.house_rules).policy_for(its.policy, its.user, job_id),
             allowance_microusd=0,
             mode=self.settings.mode,
             on_unknown=self.settings.on_unknown,

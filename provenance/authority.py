@@ -22,7 +22,7 @@ _MOST = 256 * 1024
 _PIECE = 16 * 1024
 
 
-class NoTimestamp(Exception):  # noqa: N818 - it is what happened
+class NoTimestamp(Exception):
     """Why the authority gave none, in a few words."""
 
 

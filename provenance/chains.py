@@ -7,21 +7,23 @@ is, and each is held against the one above it. Pure.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
 from .checking import issued
 
 _KIND = rb"\x00\x11\x00\x10\x80\x00\x00\xaa\x00\x38\x9b\x71"  # the end of every JUMBF type of C2PA's
-_MANIFEST = re.compile(rb"jumdc2m[a-z]" + _KIND + rb".([^\0]{1,200})\0", re.DOTALL)
-_SIGNATURE = re.compile(rb"jumdc2cs" + _KIND, re.DOTALL)
+_BOX = re.compile(rb"jumd(?:c2m[a-z]" + _KIND + rb".([^\0]{1,200})\0|c2cs" + _KIND + rb")", re.DOTALL)
+"""The head of a manifest, with its label, or that of a signature."""
 _CHAIN = re.compile(rb"\x18\x21([\x58\x59\x80-\x97])", re.DOTALL)
 _MOST = 16
 """Certificates of one chain; none has more than four or five."""
+_MOST_SIGNATURES = 200
+"""Signatures of one file that are looked at: more means to keep us busy."""
 
 
 class Chain(NamedTuple):
@@ -34,12 +36,16 @@ class Chain(NamedTuple):
 def chains(content: bytes) -> list[Chain]:
     """The chains of all signatures, in the order in which they stand; the file's own is the last."""
     found: list[Chain] = []
-    for signature in _SIGNATURE.finditer(content):
-        before = [each for each in _MANIFEST.finditer(content, 0, signature.start())]
-        label = before[-1][1].decode("utf-8", "replace") if before else ""
-        start = _CHAIN.search(content, signature.end(), signature.end() + 4096)
+    label = ""
+    for box in _BOX.finditer(content):
+        if box[1] is not None:
+            label = box[1].decode("utf-8", "replace")
+            continue
+        start = _CHAIN.search(content, box.end(), box.end() + 4096)
         if start is not None:
             found.append(Chain(label, tuple(_certificates(content, start.start(1)))))
+        if len(found) == _MOST_SIGNATURES:
+            break
     return found
 
 
@@ -53,9 +59,8 @@ def damaged(chain: Chain, anchors: list[x509.Certificate]) -> bool:
     whole = [each for each in certificates if each is not None]
     if len(whole) < len(certificates):
         return True
-    for certificate, above in zip(whole, whole[1:], strict=False):
-        if not issued(certificate, above):
-            return True
+    if any(not issued(certificate, above) for certificate, above in itertools.pairwise(whole)):
+        return True
     return bool(whole) and not _stands(whole[-1], anchors)
 
 
@@ -63,14 +68,26 @@ def _stands(last: x509.Certificate, anchors: list[x509.Certificate]) -> bool:
     if last in anchors:
         return True
     known = [each for each in (last, *anchors) if each.subject == last.issuer]
-    return not known or any(issued(last, each) for each in known)
+    if known:
+        return any(issued(last, each) for each in known)
+    # Only a root may leave out who issued it; and a root is its own issuer.
+    return _names_issuer(last)
+
+
+def _names_issuer(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    return True
 
 
 def _loaded(der: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
-        certificate.public_key()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+        # Parts are looked into when they are asked for.
+        _ = certificate.public_key(), certificate.subject, certificate.issuer, certificate.extensions
+    except Exception:  # noqa: BLE001 - a changed byte stops the parser with any of a dozen classes of its own
         return None
     return certificate
 

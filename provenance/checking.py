@@ -33,7 +33,7 @@ _KEY_HEADERS = {
 
 
 class Checked(NamedTuple):
-    """What a sound chain tells: c2pa's algorithm, the issuer readers show, the leaf's end and its key, a root if sent."""
+    """What a sound chain tells: c2pa's algorithm, the issuer readers show, the leaf's end and key, a root if sent."""
 
     algorithm: str
     issuer: str

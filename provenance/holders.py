@@ -20,7 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from ..errors import BadSetting, SignerFailed
 
-_HASHES: dict[str, type[hashes.HashAlgorithm]] = {"es256": hashes.SHA256, "es384": hashes.SHA384, "es512": hashes.SHA512}
+_HASHES: dict[str, type[hashes.HashAlgorithm]] = {
+    "es256": hashes.SHA256,
+    "es384": hashes.SHA384,
+    "es512": hashes.SHA512,
+}
 _TRIAL = b"Mintmark: does this key belong to its certificate?"
 
 
@@ -93,5 +97,6 @@ def _verifies(key: PublicKeyTypes, algorithm: str, message: bytes, signature: by
 def _verify_ecdsa(key: ec.EllipticCurvePublicKey, algorithm: str, message: bytes, signature: bytes) -> None:
     half = (key.curve.key_size + 7) // 8
     if len(signature) == 2 * half:
-        signature = encode_dss_signature(*(int.from_bytes(each, "big") for each in (signature[:half], signature[half:])))
+        r, s = (int.from_bytes(each, "big") for each in (signature[:half], signature[half:]))
+        signature = encode_dss_signature(r, s)
     key.verify(signature, message, ec.ECDSA(_HASHES[algorithm]()))

@@ -13,6 +13,7 @@ from .chains import chains, damaged
 from .credential import Credential, Problem
 from .explaining import CERTIFICATE_CHANGED, in_words
 from .findings import HERE
+from .stores import joined
 from .trust import Round
 
 
@@ -23,7 +24,7 @@ def with_certificates(found: Credential, held: bytes, report: Mapping[str, Any],
     """
     known = _anchors(asked.own_pem) + _anchors(asked.list_pem)
     own = str(report.get("active_manifest", ""))
-    every = chains(held)
+    every = chains(joined(held))
     problems = [
         Problem(CERTIFICATE_CHANGED, in_words(CERTIFICATE_CHANGED), _where(chain.label, own, report, last))
         for last, chain in ((chain is every[-1], chain) for chain in every)

@@ -59,6 +59,17 @@ def without_credential(jpeg: bytes) -> bytes:
     return _joined([each for each in segments if each.marker != _APP11], rest)
 
 
+def boxes(jpeg: bytes) -> bytes:
+    """The JUMBF boxes of the application segments 11, each in one piece: one that is larger than a segment is cut up,
+    and every piece but the first begins with the box's head again. Raises :class:`NotAnImage`."""
+    found: dict[bytes, list[bytes]] = {}
+    for segment in _split(jpeg)[0]:
+        if segment.marker == _APP11 and segment.data.startswith(b"JP"):
+            pieces = found.setdefault(segment.data[2:4], [])
+            pieces.append(segment.data[16 if pieces else 8 :])
+    return b"".join(b"".join(pieces) for pieces in found.values())
+
+
 def _joined(segments: list[_Segment], rest: bytes) -> bytes:
     return b"".join([b"\xff\xd8", *(each.whole for each in segments), rest])
 

@@ -15,7 +15,6 @@ from ..errors import BadKey, BadSetting
 from . import holders, selfmade
 from .checking import Checked, check, check_chain
 from .holders import Holder
-from .trust import Trust, TrustSettings, trust_of
 
 
 class KeySettings(Protocol):
@@ -72,22 +71,34 @@ def signing_identity(settings: KeySettings) -> Identity:
     where settings are missing or contradict each other, :class:`CannotWrite` or :class:`DiskFull` where the data
     folder cannot take the keys.
     """
+    _refuse_contradictions(settings)
     chain = _given("signing_cert", settings.signing_cert, settings.signing_cert_pem)
+    if chain is not None and settings.signer is not None:
+        return _held_elsewhere(settings.signer, chain)
     key = _given("signing_key", settings.signing_key, settings.signing_key_pem)
-    if settings.signer is not None:
-        return _held_elsewhere(settings.signer, chain, key)
     if chain is not None and key is not None:
         return _identity(chain, key)
-    if chain is not None or key is not None:
-        raise BadSetting("Only one of signing_cert and signing_key is set.", hint="Set both, or neither.")
     folder = settings.data_dir / "keys" / "signing"
     created = not folder.exists() and selfmade.create(folder)
     return _self_made(folder, created)
 
 
+def _refuse_contradictions(settings: KeySettings) -> None:
+    chains = [settings.signing_cert, settings.signing_cert_pem]
+    keys = [settings.signing_key, settings.signing_key_pem]
+    for name, given in (("signing_cert", chains), ("signing_key", keys)):
+        if None not in given:
+            raise BadSetting(f"Both {name} and {name}_pem are set.", hint="Set one of them.")
+    chain, key = any(chains), any(keys)
+    if settings.signer is not None and key:
+        raise BadSetting("Both signer and signing_key are set.", hint="The signer takes the place of the key.")
+    if settings.signer is not None and not chain:
+        raise BadSetting("There is a signer, and no signing_cert.", hint="Set the chain that was issued for its key.")
+    if settings.signer is None and chain is not key:
+        raise BadSetting("Only one of signing_cert and signing_key is set.", hint="Set both, or neither.")
+
+
 def _given(name: str, path: Path | None, text: str | None) -> _Pem | None:
-    if path is not None and text is not None:
-        raise BadSetting(f"Both {name} and {name}_pem are set.", hint="Set one of them.")
     if text is None:
         return _from_file(path) if path is not None else None
     found = _from_text(f"MINTMARK_{name.upper()}_PEM", text)
@@ -123,11 +134,7 @@ def _from_file(path: Path) -> _Pem:
         raise BadKey(f"{path}: {cause}.", hint="Signing needs this file; check the path and who may read it.") from exc
 
 
-def _held_elsewhere(signer: str, chain: _Pem | None, key: _Pem | None) -> Identity:
-    if key is not None:
-        raise BadSetting("Both signer and signing_key are set.", hint="The signer takes the place of the key.")
-    if chain is None:
-        raise BadSetting("There is a signer, and no signing_cert.", hint="Set the chain that was issued for its key.")
+def _held_elsewhere(signer: str, chain: _Pem) -> Identity:
     facts = check_chain(chain.content, name=chain.name, now=utc_now())
     holder = holders.load(signer)
     holder.try_out(facts.public_key, facts.algorithm)
@@ -169,8 +176,3 @@ def _made(
         created_now=created_now,
         holder=holder,
     )
-
-
-def trust_anchors(settings: TrustSettings) -> Trust:
-    """Until all callers ask :mod:`trust` themselves."""
-    return trust_of(settings)

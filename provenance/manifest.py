@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import InternalError
 from .actions import Done, Ingredient, Origin, actions, ingredients, ourselves, text
@@ -24,7 +24,6 @@ RECORD_LABEL = "org.mintmark.record"
 """The label of our own assertion: the facts of how the image was made."""
 
 _LARGEST = 2**63 - 1
-_TRAINING_USES = ("cawg.ai_training", "cawg.ai_generative_training")
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class ImageFacts:
     the caller has already left out what policy keeps private. ``when`` is UTC-aware. ``parent`` is what the image was
     opened from (for a provider's image, the original bytes of the answer); ``inputs`` were fed to the model.
     ``edited`` says that pixels were changed after the model made them, ``steps`` how, where that is known. ``tool``:
-    the class of the node that created them. ``training`` is what the owner allows models to learn from the image; None
-    says nothing.
+    the class of the node that created them. ``training`` is what the owner allows to be learned from the image, by use
+    (``ai_training``, ``ai_generative_training``, ``ai_inference``, ``data_mining``); empty says nothing.
     """
 
     title: str
@@ -52,7 +51,7 @@ class ImageFacts:
     edited: bool = False
     steps: tuple[Done, ...] = ()
     tool: str = ""
-    training: Literal["notAllowed", "allowed"] | None = None
+    training: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def build(facts: ImageFacts) -> Manifest:
         _assertion("c2pa.actions.v2", {"actions": actions(facts)}),
         _assertion(RECORD_LABEL, _plain(facts.record, "record")),
     ]
-    if facts.training is not None:
-        entries = {use: {"use": facts.training} for use in _TRAINING_USES}
+    if facts.training:
+        entries = {f"cawg.{use}": {"use": word} for use, word in facts.training.items()}
         assertions.append(_assertion("cawg.training-mining", {"entries": entries}))
     definition = {
         "claim_version": 2,

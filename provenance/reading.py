@@ -8,7 +8,7 @@ import os
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from ..errors import FileMissing, NotAnImage
 from .contexts import for_reading
@@ -20,10 +20,7 @@ from .inspecting import with_certificates
 from .png import damaged_chunks, is_png
 from .sniffing import holds_credential
 from .sniffing import media_type as sniff
-from .trust import Round, Trust
-
-Anchors = Union[Trust, str, None]
-"""Whom to trust: PEM text stands for one's own roots alone, None for nobody."""
+from .trust import Anchors, Round, Trust
 
 _NO_CREDENTIAL = "The file carries no credential: it never had one, or something that saved it again dropped it."
 _ELSEWHERE = "The file says that its credential is kept at an address on the network; it was not fetched."
@@ -145,8 +142,6 @@ def _unreadable(held: bytes, beside: bool, cause: Exception, name: str, asked: R
         return _beyond(held, asked)
     if str(cause).startswith("Remote"):
         return Credential("none", notes=(_ELSEWHERE,))
-    if str(cause).startswith("NotSupported"):
-        return Credential("none", notes=(_NO_CREDENTIAL,))
     raise NotAnImage(f"{name} cannot be read as an image: {cause}.", hint="The file is damaged.") from cause
 
 

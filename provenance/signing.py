@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -118,9 +117,7 @@ class CredentialSigner:
             return *self._tried(signed_by, self._signer), ""
         return self._stamped(signed_by, self._stamper)
 
-    def _stamped(
-        self, signed_by: Callable[[Any], tuple[bytes, bytes]], stamper: Stamper
-    ) -> tuple[bytes, bytes, str]:
+    def _stamped(self, signed_by: Callable[[Any], tuple[bytes, bytes]], stamper: Stamper) -> tuple[bytes, bytes, str]:
         with stamper.ticket() as ticket:
             if ticket is not None:
                 try:
@@ -143,7 +140,7 @@ class CredentialSigner:
             self._raise_caught()
             raise _failed(exc) from exc
 
-    def _native(self, timestamp_url: str | None) -> AbstractContextManager[Any] | Any:
+    def _native(self, timestamp_url: str | None) -> Any:
         """c2pa's signer, with the address that it asks for timestamps."""
         identity = self.identity
         if identity.holder is None:

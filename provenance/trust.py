@@ -69,6 +69,10 @@ class Trust:
             yield Round(self.own_pem, each.pem + shipped(_TIME_LIST).pem, each.shown)
 
 
+Anchors = Trust | str | None
+"""Whom to trust: PEM text stands for one's own roots alone, None for nobody."""
+
+
 def trust_of(settings: TrustSettings) -> Trust:
     """The trust of these settings. Raises BadSetting for a list that is not shipped, BadKey for an unusable file."""
     named = [name for name in settings.trust_lists if name != "none"]

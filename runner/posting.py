@@ -1,5 +1,5 @@
-"""Taking a prompt in: checked, claimed, queued. Over HTTP it is ``POST /prompt``; a client that takes packs may send the
-same over its socket, which for a small picture saves a good part of what it costs.
+"""Taking a prompt in: checked, claimed, queued. Over HTTP it is ``POST /prompt``; a client that takes packs may send
+the same over its socket, which for a small picture saves a good part of what it costs.
 
 Over the socket the body stands in ``{"type": "mintmark.prompt", "data": {…}}``, and the answer comes as
 ``{"type": "mintmark.posted", "data": {"prompt_id": …, "status": …, "answer": {…}}}``: HTTP's status and body.

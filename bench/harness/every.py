@@ -18,7 +18,7 @@ from mintmark.discovery import members
 FOLDER = Path(__file__).parents[1]
 BENCHES = (
     *("run_process", "runner_start", "service_overhead", "signing", "ledger", "fleet_sim"),
-    *("trivial_prompts", "job_overhead", "hosted_only", "queued_jobs"),
+    *("softbinding", "trivial_prompts", "job_overhead", "hosted_only", "queued_jobs"),
 )
 """To add a benchmark: write its file beside these, with a ``measure``, and its name here. The quick ones come first."""
 

@@ -14,15 +14,16 @@ from mintmark.cli import garbage
 from mintmark.clock import utc_now
 from mintmark.config.service import ServiceSettings
 from mintmark.generation.context import JobContext
-from mintmark.generation.sealing import Sealed
+from mintmark.generation.sealing import Draft, Sealed
 from mintmark.moderation.verdict import Verdict
 from mintmark.orchestrator.execution.delivery import Delivery
 from mintmark.orchestrator.service.listening import Listening
 from mintmark.orchestrator.service.service import Service
 
 
-async def as_it_is(context: JobContext, data: bytes, name: str) -> Sealed:
+async def as_it_is(context: JobContext, draft: Draft) -> Sealed:
     """What ``seal`` gives, without its work."""
+    data = draft.data
     digest = hashlib.sha256(data).hexdigest()
     verdict = Verdict(
         subject="image",

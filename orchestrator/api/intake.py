@@ -15,6 +15,7 @@ from ...clock import Clock, utc_now
 from ...errors import InvalidInput
 from ...generation.graph_estimate import bound_microusd, lines
 from ...metering.prices import usd
+from ...moderation.house import load as load_house
 from ...moderation.moderator import Moderator
 from ...moderation.policy import load as load_policy
 from ...workflows.bind import Bound
@@ -61,8 +62,7 @@ class Intake:
         self.pictures = Pictures(service.uploads, fetch)
         """Where pictures that an order names come from."""
         self._fits = Fits()
-        # Only the local rules: what is asked before a job is accepted must be quick and cost nothing.
-        self._rules = Moderator(load_policy(service.settings.policy), {})
+        self._moderators: dict[str, Moderator] = {}
 
     async def order(self, caller: Caller, asked: Asked) -> Ordered:
         """The order as it is written down.
@@ -72,7 +72,7 @@ class Intake:
         warnings = check_pins(asked.version, asked.values, self._now().date())
         check_delivery(asked.options.delivery, asked.version, asked.values)
         bound = self._bound(asked)
-        await self._moderate(asked.version, bound.inputs)
+        await self._moderate(caller, asked, bound.inputs)
         await self._check_superseded(caller, asked.options)
         brought = {f"inputs.{name}": where for name, where in asked.pictures.items()}
         # Fetched last: nothing is fetched for what is refused anyway.
@@ -86,11 +86,23 @@ class Intake:
         values = {**asked.values, **{name: _named(name) for name in (*asked.images, *asked.pictures)}}
         return self._fits.bound(asked.version, values, self._service.dispatcher.object_infos(asked.version.lane))
 
-    async def _moderate(self, version: WorkflowVersion, inputs: Mapping[str, Any]) -> None:
-        for text, negative in _texts(version, inputs):
-            verdict = await self._rules.prompt(text, negative)
+    async def _moderate(self, caller: Caller, asked: Asked, inputs: Mapping[str, Any]) -> None:
+        rules = self._rules(caller, asked.job_id)
+        for text, negative in _texts(asked.version, inputs):
+            verdict = await rules.prompt(text, negative)
             if verdict.decision == "blocked":
                 raise verdict.error()
+
+    def _rules(self, caller: Caller, job_id: str) -> Moderator:
+        """Only what is local, by the policy and the house rules that will hold for the job: what is asked before it is
+        accepted must be quick and cost nothing."""
+        settings = self._service.settings
+        house = load_house(settings.house_rules)
+        policy = house.policy_for(settings.policy, caller.user, job_id)
+        known = self._moderators.get(policy)
+        if known is None or known.house is not house:
+            known = self._moderators[policy] = Moderator(load_policy(policy), {}, house=house)
+        return known
 
     # -- the rest -----------------------------------------------------------------------------------------------------
 

@@ -10,8 +10,8 @@ from aiohttp import web
 from pydantic import Field
 
 from ...clock import utc_now
-from ...provenance.keys import trust_anchors
 from ...provenance.reading import read as read_credential
+from ...provenance.trust import trust_of
 from ...storage.assets import serving as kept
 from ...storage.assets.base import Span
 from ...storage.assets.links import Link, Links
@@ -252,7 +252,7 @@ async def _file(call: Call[Any, Any], asset: Asset, headers: dict[str, str]) -> 
 )
 async def verify_provenance(call: Call[None, NoQuery]) -> Reply:
     """Nothing of the file is kept."""
-    anchors = trust_anchors(call.service.settings)
+    anchors = trust_of(call.service.settings)
     async with uploading.arrived(call) as arriving, call.request.app[CHECKS]:
         found = await call.block(lambda: read_credential(arriving.path().read_bytes(), None, anchors))
     return Reply(200, CredentialReport(**found.as_dict()))

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from ..jobs.job import Job
     from .call import Call
 
-LOOK_S = 1.0
+LOOK_S, LAST_LOOK_S = 1.0, 4.0
+"""Between two looks, in seconds; doubled each time: news hurry, and with many who wait each look takes their time."""
 
 
 async def ended(call: Call[Any, Any], job_id: str, seconds: float, known: Job | None = None) -> Job | None:
@@ -20,7 +21,7 @@ async def ended(call: Call[Any, Any], job_id: str, seconds: float, known: Job | 
     ``known`` is how it stood a moment ago: it is not looked up before there is news of it, or time has passed.
     """
     clock = asyncio.get_running_loop().time
-    until = clock() + seconds
+    until, pause_s = clock() + seconds, LOOK_S
     async with call.service.news.listen(job_id, JobChanged) as facts:
         job = known
         while True:
@@ -28,5 +29,6 @@ async def ended(call: Call[Any, Any], job_id: str, seconds: float, known: Job | 
             left = until - clock()
             if job is None or job.state.terminal or left <= 0:
                 return job
-            fact = await facts.next(min(left, LOOK_S))
+            fact = await facts.next(min(left, pause_s))
+            pause_s = min(pause_s * 2, LAST_LOOK_S)
             job = fact.job if isinstance(fact, JobChanged) else None

@@ -19,12 +19,14 @@ _NO_ROOM = ("No space left on device", "not enough space on the disk")
 
 
 class Care:
-    """Of the worker of this name. ``met`` is told of each quarantine: the worker, and why."""
+    """Of the worker of this name. ``met`` is told of each quarantine: the worker, and why; ``ended`` of each prompt
+    that ended there, and whether well."""
 
     def __init__(self, name: str, *, now: Clock = utc_now) -> None:
         self._name, self._now = name, now
         self.standing = Standing()
         self.met: Callable[[str, str], None] = lambda name, reason: None
+        self.ended: Callable[[str, bool], None] = lambda name, well: None
         self._signs = Signs()
 
     # -- looks --------------------------------------------------------------------------------------------------------
@@ -56,9 +58,11 @@ class Care:
     def failed(self, job_id: str, error: BaseException) -> None:
         """A job's prompt failed there."""
         self._strike(self._signs.failed(job_id, fault_of(error)))
+        self.ended(self._name, False)
 
     def succeeded(self, digest: str, graph: Mapping[str, Any], seconds: float) -> None:
         """A job's prompt ended well there, for which its device was at work for so long; 0 where it was not."""
+        self.ended(self._name, True)
         kind = kind_of(digest, graph) if seconds > 0 else None
         slow = self._signs.succeeded(kind, seconds)
         if slow is not None:

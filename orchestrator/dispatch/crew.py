@@ -88,6 +88,7 @@ class Crew:
             self._entries = {each.name: each for each in entries}
         for worker in self._kit.workers:
             worker.obey(self._entries.get(worker.name))
+        await self._judge()
         await self._keep()
         self._survey()
 
@@ -99,6 +100,16 @@ class Crew:
                 await self._kit.block(self._registry.stand, standing.entry(worker.name, utc_now()))
                 # Struck or freed meanwhile, it is told again.
                 standing.untold = told != (standing.reason, standing.struck_at)
+
+    async def _judge(self) -> None:
+        """End trials that have shown enough."""
+        for worker in self._kit.workers:
+            if worker.trial is None or (verdict := worker.trial.verdict) is None:
+                continue
+            why, worker.trial = str(worker.trial), None
+            level = logger.info if verdict == "passed" else logger.warning
+            level("%s was tried: %s", worker.name, why, extra=log.action("canary_judged", verdict=verdict))
+            await self._kit.block(self._registry.conclude, worker.name, verdict, why)
 
     # -- who is there -------------------------------------------------------------------------------------------------
 

@@ -91,6 +91,18 @@ class Kit:
         alone = self.settings.ledger_url is None or self.settings.sandbox
         return bool(alone) and any(each.shared for each in self.workers)
 
+    def began(self, name: str) -> None:
+        """A job began on the worker of this name."""
+        for each in self.workers:
+            if each.trial is not None:
+                each.trial.began(here=each.name == name)
+
+    def prompt_ended(self, name: str, well: bool) -> None:
+        """A prompt ended on the worker of this name."""
+        for each in self.workers:
+            if each.trial is not None:
+                each.trial.ended(here=each.name == name, well=well)
+
     async def seconds(self, workflow: str) -> list[float]:
         """How long the latest runs of this workflow took."""
         known = self.history.known(workflow)

@@ -132,6 +132,21 @@ class Placer:
 
     # -- within -------------------------------------------------------------------------------------------------------
 
+    def waits(self, loop: WorkerLoop) -> bool:
+        """Whether a job waits that this worker could run."""
+        return any(loop.worker.takes(ready.job.ordered, ()) for ready in self._ahead.jobs.values())
+
+    def loaded(self, name: str, file: str) -> None:
+        """The worker of this name has this file in memory now, for no job."""
+        if (loop := self._loops.get(name)) is not None:
+            told = loop.worker.capabilities
+            self._memory(name).used({file: told.sizes.get(file, 0) if told else 0}, loop.worker.memory)
+
+    def memory_of(self, name: str) -> dict[str, int]:
+        """What the worker of this name has in memory, as far as is known, with sizes."""
+        loop = self._loops.get(name)
+        return {} if loop is None else self._seat(loop).memory
+
     def _lanes(self) -> tuple[str, ...]:
         """What is placed. Hosted jobs are the runners', where there is one."""
         if not self._chooses:
@@ -218,6 +233,9 @@ class Placer:
         seat.memory_size = worker.memory or None
         seat.running += len(coming)
         seat.up = seat.up and loop.is_open
+        if worker.trial is not None and not loop.room:
+            # It has had its share for now: nobody is to wait for it.
+            seat.up = False
         if worker.capacity <= COMFYUI and free_in_s > PREFETCH_S:
             seat.room = 0
         return seat

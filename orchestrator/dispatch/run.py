@@ -196,7 +196,9 @@ class Run:
         self._well = True
         self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
         files = await self._patiently(
-            lambda: self._kit.delivery.bring(self._worker.link, history, report, attempt.context, workflow)
+            lambda: self._kit.delivery.bring(
+                self._worker.link, history, report, attempt.context, workflow, attempt.graph
+            )
         )
         receipts = report.receipts
         if self._resumed or self.job.attempt > 1:

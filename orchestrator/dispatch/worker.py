@@ -15,6 +15,7 @@ from ...workflows.format import WorkflowVersion
 from ...workflows.object_info import ObjectInfo
 from ..execution.preparing import Fitting, check_mode
 from ..fleet.bounds import ANSWER_S
+from ..fleet.canary import Trial
 from ..fleet.capabilities import Capabilities
 from ..fleet.entries import Entry, Reason
 from ..fleet.skew import COMFYUI, OURS, Pin, is_ours, pins_of, skew
@@ -71,6 +72,10 @@ class Worker:
         self.running = 0
         self.object_info: ObjectInfo = {}
         """What it says of all its nodes."""
+        self.trial: Trial | None = None
+        """While it is tried, because it was changed."""
+        self.changed = False
+        """Whether its files are other ones than when it was asked for its nodes."""
         self.fitting: Fitting = {}
         """The workflows that were found to fit those nodes."""
         self._boot_id: str | None = None
@@ -112,6 +117,9 @@ class Worker:
         """Stand as the registry says; None where it has nothing of this worker."""
         self.entry = entry
         self.care.standing.take(entry)
+        percent = entry.canary if entry else None
+        if percent != (self.trial.percent if self.trial else None):
+            self.trial = None if percent is None else Trial(percent)
 
     @property
     def hour_microusd(self) -> int | None:
@@ -208,8 +216,9 @@ class Worker:
             raise WorkerLost(
                 f"The worker at {self.link.url} no longer runs prompts; restart it.", fault="prompt_thread"
             )
-        if health.boot_id != self._boot_id:
-            # Another process than before may have other nodes.
+        if health.boot_id != self._boot_id or self.changed:
+            # Another process than before may have other nodes, and choices are of the files that there are.
+            self.changed = False
             self.object_info, self._boot_id = await self.link.object_infos(), health.boot_id
             self.fitting = {}
         self.health = health

@@ -39,6 +39,7 @@ class WorkerLoop:
         self.claims = True
         """Whether new jobs are taken. One that is taken up again is, in any case."""
         worker.care.met = kit.met
+        worker.care.ended = kit.prompt_ended
         self._kit = kit
         self._placer = placer
         self._most = most_attempts
@@ -71,6 +72,11 @@ class WorkerLoop:
         elapsed_s = max((run.seconds for run in runs), default=0.0)
         # What takes longer than usual is not over any moment.
         return max(usual_s - elapsed_s, elapsed_s / 4)
+
+    @property
+    def room(self) -> int:
+        """How many jobs it could begin now."""
+        return self._room()
 
     @property
     def is_free(self) -> bool:
@@ -217,7 +223,17 @@ class WorkerLoop:
 
     def _room(self) -> int:
         """How many jobs may be claimed now."""
-        return max(min(self.worker.allowed - len(self._runs) - self._asked, AT_ONCE), 0) if self.claims else 0
+        if not self.claims:
+            return 0
+        room = max(min(self.worker.allowed - len(self._runs) - self._asked, AT_ONCE), 0)
+        trial = self.worker.trial
+        return room if trial is None else min(room, int(trial.allows() or self._is_alone))
+
+    @property
+    def _is_alone(self) -> bool:
+        """Whether no other worker takes jobs of its lanes: then one that is tried is better than none."""
+        others = (each for each in self._kit.workers if each is not self.worker and each.state == "up" and each.allowed)
+        return not any(set(self.worker.lanes) & set(each.lanes) for each in others)
 
     def _tell_care(self) -> None:
         """What is seen of a worker that is well, beside that."""
@@ -270,6 +286,8 @@ class WorkerLoop:
     def _begin(self, lease: Lease, *, resumed: bool = False) -> None:
         job_id = lease.job.job_id
         run = Run(self._kit, self.worker, lease, most=self._most, resumed=resumed)
+        if not resumed:
+            self._kit.began(self.worker.name)
         self._runs[job_id] = run, asyncio.create_task(self._one(run), name=f"job {job_id}")
         self.worker.running = len(self._runs)
         run.changed(None if resumed else lease.job)

@@ -24,13 +24,15 @@ from ...generation.pictures import inspect
 from ...moderation.verdict import Verdict
 from ...provenance.credential import Credential
 from ...provenance.reading import read as read_credential
+from ...provenance.trust import Anchors
 from ...storage.files import write_new
 from ..link.base import Link
 from ..link.protocol import History, OutputFile
 from . import kinds
+from .unsigned import Unsigned
 
 if TYPE_CHECKING:
-    from ...generation.sealing import Sealed
+    from ...generation.sealing import Draft, Sealed
     from ...workflows.format import WorkflowVersion
     from .request import RunRequest
 
@@ -68,8 +70,8 @@ _MARKS = (b"jumb", b"provenance")
 SMALL = 64 * 1024
 """A file of so many bytes is looked at in less time than a thread takes to begin."""
 
-Seal = Callable[[JobContext, bytes, str], Awaitable["Sealed"]]
-"""Judges and signs an image that a worker left unsigned: job, bytes, title."""
+Seal = Callable[[JobContext, "Draft"], Awaitable["Sealed"]]
+"""Judges and signs an image that a worker left unsigned."""
 Sign = Callable[[bytes, str, str], Awaitable[bytes]]
 """Signs a file that nobody can judge: bytes, media type, title."""
 
@@ -98,21 +100,27 @@ class Brought:
 class Delivery:
     """Fetches and checks a job's files; ``seal`` and ``sign`` are asked where a file has no credential."""
 
-    def __init__(self, *, max_pixels: int, anchors_pem: str | None, seal: Seal, sign: Sign | None = None) -> None:
+    def __init__(self, *, max_pixels: int, anchors_pem: Anchors, seal: Seal, sign: Sign | None = None) -> None:
         self._max_pixels = max_pixels
         self._anchors = anchors_pem
         self._seal = seal
         self._sign = sign
 
     async def deliver(
-        self, link: Link, history: History, report: JobReport, context: JobContext, request: RunRequest
+        self,
+        link: Link,
+        history: History,
+        report: JobReport,
+        context: JobContext,
+        request: RunRequest,
+        graph: Mapping[str, Any],
     ) -> list[Delivered]:
         """The job's files, written to its folder. All are fetched and checked before the first one is written.
 
         Raises what :meth:`bring` does, and CannotWrite and DiskFull.
         """
         brought = await self.bring(
-            link, history, report, context, request.workflow, allow_unchecked=request.allow_unchecked
+            link, history, report, context, request.workflow, graph, allow_unchecked=request.allow_unchecked
         )
         stem = f"{request.workflow.name}-{context.job_id[:8]}"
         several = len({each.output for each in brought}) > 1
@@ -129,15 +137,21 @@ class Delivery:
         report: JobReport,
         context: JobContext,
         workflow: WorkflowVersion,
+        graph: Mapping[str, Any],
         *,
         allow_unchecked: bool = False,
     ) -> list[Brought]:
         """The job's files, fetched and checked, in the order in which the workflow names its outputs.
 
+        ``graph`` is what the worker ran: the credential of what it left unsigned tells of it.
+
         Raises SigningFailed and OutputBlocked naming the file, and WorkerLost where there is none.
         """
         wanted = _in_order(history.files, workflow)
-        brought = [await self._brought(link, file, report, context, workflow, allow_unchecked) for file in wanted]
+        unsigned = Unsigned(link, graph, max_pixels=self._max_pixels, anchors_pem=self._anchors)
+        brought = [
+            await self._brought(link, file, report, context, workflow, unsigned, allow_unchecked) for file in wanted
+        ]
         if not brought:
             raise WorkerLost("The job ended without a file.", hint="Does the workflow end in Sign and Save?")
         return brought
@@ -149,6 +163,7 @@ class Delivery:
         report: JobReport,
         context: JobContext,
         workflow: WorkflowVersion,
+        unsigned: Unsigned,
         allow_unchecked: bool,
     ) -> Brought:
         data = await link.fetch(file)
@@ -162,14 +177,15 @@ class Delivery:
         verdict = _verdict_of(report, hashlib.sha256(data).hexdigest())
         if verdict is not None and verdict["decision"] == "blocked":
             raise OutputBlocked(f"{file.filename} was blocked (rule {verdict['rule']}).")
-        unsigned = credential.state == "none"
-        if media_type in kinds.JUDGED and (unsigned or verdict is None):
-            sealed = await self._seal(context, data, file.filename)
+        bare = credential.state == "none"
+        if media_type in kinds.JUDGED and (bare or verdict is None):
+            draft = await unsigned.draft(file, data, media_type)
+            sealed = await self._seal(context, draft)
             data, verdict = sealed.data, sealed.verdict.model_dump(mode="json")
             credential = await self._credential(data, media_type)
         elif verdict is None:
             _check_allowed(file, media_type, allow_unchecked)
-            if self._sign is not None and unsigned and media_type in kinds.SIGNABLE:
+            if self._sign is not None and bare and media_type in kinds.SIGNABLE:
                 data = await self._sign(data, media_type, file.filename)
                 credential = await self._credential(data, media_type)
         output = next((each.name for each in workflow.outputs if each.node == file.node), None)

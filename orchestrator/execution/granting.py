@@ -16,6 +16,7 @@ from ...config import Settings
 from ...generation.context import JobContext, WorkflowRef
 from ...generation.graph_estimate import bound_microusd
 from ...metering.local import hour_microusd
+from ...moderation.house import load as load_house
 from ...providers.request import Delivery
 from .local_work import LocalWork
 
@@ -44,11 +45,12 @@ def context_of(
     delivery: Delivery = "now",
 ) -> JobContext:
     """The job's context, with a fresh token. Account and rules are the settings' own where nobody else is named."""
+    who = settings.user if user is None else user
     return JobContext(
         job_id=job_id,
         project=settings.project if project is None else project,
-        user=settings.user if user is None else user,
-        policy=settings.policy,
+        user=who,
+        policy=load_house(settings.house_rules).policy_for(settings.policy, who, job_id),
         allowance_microusd=allowance,
         mode=settings.mode,
         on_unknown=settings.on_unknown,

@@ -72,7 +72,7 @@ class JobRunner:
             history = await attempt.run()
             clock.lap("run")
             report = await settle_well(self._booking, attempt, history)
-            outputs = await self.delivery.deliver(self.link, history, report, context, request)
+            outputs = await self.delivery.deliver(self.link, history, report, context, request, attempt.graph)
             attempt.heard(FilesArrived(len(outputs)))
             clock.lap("deliver")
         except BaseException as exc:

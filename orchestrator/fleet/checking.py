@@ -11,7 +11,9 @@ from ...errors import ForbiddenTarget, InvalidInput
 
 NAME = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 WORD = r"^[a-z0-9]([a-z0-9._:=/-]{0,61}[a-z0-9])?$"
+FILE = r"^[^/\\\x00-\x1f]{1,255}$"
 MOST_LABELS = 32
+MOST_WARM = 32
 MOST_HOUR = 10**12
 """The most that an hour may cost, in micro-dollars: a million dollars."""
 _OWN = ("runner-", "comfyui-")
@@ -59,6 +61,19 @@ def labels_of(words: Iterable[str]) -> frozenset[str]:
         _word("labels", each)
     if len(found) > MOST_LABELS:
         raise InvalidInput(f"labels: at most {MOST_LABELS}.", field="labels", allowed={"max_length": MOST_LABELS})
+    return found
+
+
+def warm_of(files: Iterable[str]) -> tuple[str, ...]:
+    """Raises InvalidInput."""
+    found = tuple(dict.fromkeys(files))
+    for each in found:
+        if not re.fullmatch(FILE, each):
+            raise InvalidInput(
+                f"warm: {each[:80]!r} is no file's name.", hint="Name it without its folder.", field="warm"
+            )
+    if len(found) > MOST_WARM:
+        raise InvalidInput(f"warm: at most {MOST_WARM}.", field="warm", allowed={"max_length": MOST_WARM})
     return found
 
 

@@ -33,6 +33,10 @@ class Entry:
     labels: frozenset[str] = frozenset()
     region: str | None = None
     hour_microusd: int | None = None
+    warm: tuple[str, ...] = ()
+    """Model files that it is to have in memory."""
+    canary: int | None = None
+    """It is tried: it gets so many percent of the jobs that it could have."""
     state: State = "up"
     reason: Reason | None = None
     until: datetime | None = None

@@ -12,7 +12,8 @@ from ...errors import InvalidInput, NotFound, WrongState
 from ...storage.base import Session, Store
 from ..access import audit, key_book
 from . import sql
-from .checking import hour_of, labels_of, name_of, region_of, url_of
+from .canary import Verdict
+from .checking import hour_of, labels_of, name_of, region_of, url_of, warm_of
 from .entries import Entry
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class Registry:
         labels: Iterable[str] = (),
         region: str | None = None,
         hour_microusd: int | None = None,
+        warm: Iterable[str] = (),
         taken: Mapping[str, str] | None = None,
         actor: str = "cli",
     ) -> Entry:
@@ -65,6 +67,7 @@ class Registry:
             labels=labels_of(labels),
             region=region_of(region),
             hour_microusd=hour_of(hour_microusd),
+            warm=warm_of(warm),
             added_at=self._now(),
             added_by=actor,
         )
@@ -84,8 +87,11 @@ class Registry:
         return self._change(work)
 
     def describe(self, name: str, changes: Mapping[str, Any], *, actor: str = "cli") -> Entry:
-        """Other ``labels``, ``region`` or ``hour_microusd`` for one that was added. Raises NotFound, InvalidInput."""
-        checks: dict[str, Callable[[Any], Any]] = {"labels": labels_of, "region": region_of, "hour_microusd": hour_of}
+        """Other ``labels``, ``region``, ``hour_microusd`` or ``warm`` for one that was added. Raises NotFound and
+        InvalidInput."""
+        checks: dict[str, Callable[[Any], Any]] = {
+            **{"labels": labels_of, "region": region_of, "hour_microusd": hour_of, "warm": warm_of}
+        }
         checked = {field: checks[field](value) for field, value in changes.items()}
 
         def work(db: Session) -> Entry:
@@ -96,8 +102,11 @@ class Registry:
 
         return self._change(work)
 
-    def order(self, name: str, state: Literal["up", "draining"], *, actor: str = "cli") -> Entry:
-        """Give it no more jobs, or give it some again, whatever was against it. Harmless to repeat.
+    def order(
+        self, name: str, state: Literal["up", "draining"], *, canary: int | None = None, actor: str = "cli"
+    ) -> Entry:
+        """Give it no more jobs, or give it some again, whatever was against it; ``canary``: so many percent of those
+        that it could have, until :meth:`conclude`. Harmless to repeat.
 
         One that is not here yet, because a service started it or its settings name it, is from now on.
         """
@@ -105,13 +114,29 @@ class Registry:
         def work(db: Session) -> Entry:
             db.alone(sql.LOCK)
             found = sql.get(db, name) or Entry(name=name, url=None, added_at=self._now(), added_by=actor)
-            ordered = replace(found, state=state, reason=None, until=None, strikes=0, struck_at=None)
+            ordered = replace(found, state=state, canary=canary, reason=None, until=None, strikes=0, struck_at=None)
             if ordered != found:
                 sql.put(db, ordered)
-                self._note(db, actor, "worker.drained" if state == "draining" else "worker.resumed", name, {})
+                tried = {} if canary is None else {"canary": canary}
+                self._note(db, actor, "worker.drained" if state == "draining" else "worker.resumed", name, tried)
             return ordered
 
         return self._change(work)
+
+    def conclude(self, name: str, verdict: Verdict, why: str) -> None:
+        """The trial of a worker is over: it is as the others from now on, or drained. Nothing where it is over already,
+        because another service or somebody said so."""
+
+        def work(db: Session) -> None:
+            db.alone(sql.LOCK)
+            found = sql.get(db, name)
+            if found is None or found.canary is None:
+                return
+            state = found.state if verdict == "passed" else "draining"
+            sql.put(db, replace(found, canary=None, state=state))
+            self._note(db, "service", f"worker.canary_{verdict}", name, {"why": why})
+
+        self._change(work)
 
     def remove(self, name: str, *, actor: str = "cli") -> Entry:
         """Forget a worker that was added, once it is drained. Raises NotFound and WrongState."""

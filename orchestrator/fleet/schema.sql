@@ -6,6 +6,8 @@ CREATE TABLE workers (
     labels        TEXT NOT NULL,  -- words with spaces between
     region        TEXT,
     hour_microusd BIGINT,
+    warm          TEXT NOT NULL DEFAULT '',  -- model files, with lines between
+    canary        INTEGER,        -- percent of the jobs that it is given, while it is tried
     state         TEXT NOT NULL,  -- up, draining, quarantined
     reason        TEXT,
     until         TEXT,

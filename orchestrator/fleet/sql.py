@@ -10,19 +10,29 @@ from ...metering.periods import stamp
 from ...storage.base import Part, Row, Session
 from .entries import Entry
 
-PART = Part("workers", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+
+def _to_2(db: Session) -> None:
+    """What is to be warm, and who is tried."""
+    db.script(
+        "ALTER TABLE workers ADD COLUMN warm TEXT NOT NULL DEFAULT ''; ALTER TABLE workers ADD COLUMN canary INTEGER"
+    )
+
+
+PART = Part(
+    "workers", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+)
 LOCK = "workers"
 
-_COLUMNS = "name, url, labels, region, hour_microusd, state, reason, until, strikes, struck_at, added_at, added_by"
+_COLUMNS = "name, url, labels, region, hour_microusd, warm, canary, state, reason, until, strikes, struck_at, added_at, added_by"
 _ALL = f"SELECT {_COLUMNS} FROM workers ORDER BY name"  # noqa: S608 - our own words
 _ONE = f"SELECT {_COLUMNS} FROM workers WHERE name = :name"  # noqa: S608
 _AT = "SELECT name FROM workers WHERE url = :url"
 _PUT = f"""
 INSERT INTO workers ({_COLUMNS})
-VALUES (:name, :url, :labels, :region, :hour_microusd, :state, :reason, :until, :strikes, :struck_at, :added_at,
+VALUES (:name, :url, :labels, :region, :hour_microusd, :warm, :canary, :state, :reason, :until, :strikes, :struck_at, :added_at,
         :added_by)
 ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, region = excluded.region,
-    hour_microusd = excluded.hour_microusd, state = excluded.state, reason = excluded.reason, until = excluded.until,
+    hour_microusd = excluded.hour_microusd, warm = excluded.warm, canary = excluded.canary, state = excluded.state, reason = excluded.reason, until = excluded.until,
     strikes = excluded.strikes, struck_at = excluded.struck_at
 """  # noqa: S608
 _DELETE = "DELETE FROM workers WHERE name = :name"
@@ -72,7 +82,7 @@ def running(db: Session, name: str) -> int:
 
 def _row(entry: Entry) -> dict[str, Any]:
     times = {name: _text(getattr(entry, name)) for name in ("until", "struck_at", "added_at")}
-    return {**vars(entry), "labels": " ".join(sorted(entry.labels)), **times}
+    return {**vars(entry), "labels": " ".join(sorted(entry.labels)), "warm": "\n".join(entry.warm), **times}
 
 
 def _entry(row: Row) -> Entry:
@@ -82,6 +92,8 @@ def _entry(row: Row) -> Entry:
         labels=frozenset(row["labels"].split()),
         region=row["region"],
         hour_microusd=None if row["hour_microusd"] is None else int(row["hour_microusd"]),
+        warm=tuple(row["warm"].splitlines()),
+        canary=None if row["canary"] is None else int(row["canary"]),
         state=row["state"],
         reason=row["reason"],
         until=_time(row["until"]),

@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ...storage.base import Session
-from .job import Ending, Job, JobEvent, Lease, Ordered, Renewed
+from .job import CONTENTS, Content, Ending, Job, JobEvent, Lease, Ordered, Renewed
 from .states import State
 
 
@@ -251,12 +251,12 @@ class JobStore(ABC):
         """Note what a person says of an output. Raises UnknownJob, InvalidInput."""
 
     @abstractmethod
-    def purge(self, job_id: str) -> list[str]:
-        """Forget the content of a job that is over (values, images, metadata, outputs, whom to tell, for whom it was)
-        and keep its accounting.
+    def purge(self, job_id: str, contents: Sequence[Content] = CONTENTS) -> list[str]:
+        """Forget the content of a job that is over and keep its accounting: ``prompts`` are values, metadata, what was
+        said of it, whom to tell, for whom it was; ``inputs`` its images; ``outputs`` what it made.
 
         Gives the digests of assets that no other job has: they are to be deleted, and then :meth:`gone`. Raises
-        UnknownJob, WrongState.
+        UnknownJob, WrongState, the latter also where the job is held (see ``held`` of the store).
         """
 
     @abstractmethod

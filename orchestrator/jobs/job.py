@@ -13,6 +13,9 @@ from ...providers.request import Delivery
 from .states import State, Step
 
 Lane = Literal["hosted", "gpu"]
+Content = Literal["prompts", "inputs", "outputs"]
+"""What of a job is content: what was asked and said of it, the pictures it was given, the files it made."""
+CONTENTS: tuple[Content, ...] = ("prompts", "inputs", "outputs")
 
 
 class _Frozen(BaseModel):
@@ -142,6 +145,8 @@ class Job(_Frozen):
     """An earlier job's result was given again."""
     purged: bool = False
     """Its content was deleted; what it cost is kept."""
+    forgotten: tuple[Content, ...] = ()
+    """What of its content was deleted."""
 
     @property
     def job_id(self) -> str:

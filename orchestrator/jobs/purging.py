@@ -6,14 +6,15 @@ killed in between leaves it to the next one.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidInput, WrongState
 from ...metering.periods import stamp
 from ...storage.base import Part
-from .job import Job
-from .records import Stored, locked, ordered_document, result_document, searchable
+from .job import CONTENTS, Content, Failure, Job
+from .records import locked, ordered_document, result_document, searchable
 
 if TYPE_CHECKING:
     from ...storage.base import Session
@@ -21,16 +22,19 @@ if TYPE_CHECKING:
 
 PART = Part("forgotten_assets", "CREATE TABLE forgotten_assets (asset TEXT PRIMARY KEY) {table};")
 PURGED = "purged"
+Held = Callable[["Session", Job], str]
+"""Why nothing of a job may be forgotten, within a transaction; "" where it may."""
 _JUDGED = {True: "accepted", False: "rejected", None: "unjudged"}
 
 _RESULT = "UPDATE jobs SET result = :result WHERE seq = :seq"
-_PURGE = """
-UPDATE jobs SET purged = 1, keep_until = NULL, cache_key = NULL, user_name = :user, result = :result,
-       ordered = :ordered
-WHERE seq = :seq
-"""
+_PURGE = "UPDATE jobs SET purged = :purged, result = :result, ordered = :ordered WHERE seq = :seq"
+_UNCACHED = "UPDATE jobs SET cache_key = NULL WHERE seq = :seq"
+_NOBODY = "UPDATE jobs SET user_name = :user WHERE seq = :seq"
+_NOT_SAID = "UPDATE job_events SET data = '{}' WHERE job_seq = :seq AND kind IN ('accepted', 'rejected', 'failed')"
+_KEPT_NO_LONGER = "UPDATE jobs SET keep_until = NULL WHERE seq = :seq"
+_RELEASE = "mintmark hold list; what is released can be purged."
 _NO_METADATA = "DELETE FROM job_metadata WHERE name = :name AND value = :value AND job_seq = :job_seq"
-_NO_ASSET = "DELETE FROM job_assets WHERE asset = :asset AND job_seq = :job_seq"
+_NO_ASSET = "DELETE FROM job_assets WHERE asset = :asset AND job_seq = :job_seq AND role = :role"
 _HAS = "SELECT 1 FROM job_assets WHERE asset = :asset LIMIT 1"
 _NOBODYS = "INSERT INTO forgotten_assets (asset) VALUES (:asset) ON CONFLICT (asset) DO NOTHING"
 _FORGOTTEN = "SELECT asset FROM forgotten_assets ORDER BY asset LIMIT :most"
@@ -56,27 +60,60 @@ def judge(change: Change, job_id: str, index: int, *, accepted: bool | None) -> 
     return job
 
 
-def purge(change: Change, job_id: str) -> list[str]:
-    """Forget the content; the digests of assets that nobody has now. Raises UnknownJob and WrongState."""
+def nobody(_db: Session, _job: Job) -> str:
+    """Holds no job."""
+    return ""
+
+
+def purge(change: Change, job_id: str, contents: Sequence[Content] = CONTENTS, held: Held = nobody) -> list[str]:
+    """Forget so much of the content; the digests of assets that nobody has now. Raises UnknownJob and WrongState."""
     found = locked(change.db, job_id)
     if not found.job.state.terminal:
         raise WrongState(f"Job {job_id} is {found.job.state.value}.", hint="Cancel it first.")
-    if found.job.purged:
+    going = [each for each in contents if each not in found.job.forgotten]
+    if found.job.purged or not going:
         return []
-    assets = _forget(change.db, found)
-    # What is still to be delivered has its own address.
-    whom = {"webhook_url": None, "webhook_events": (), "end_user": None}
-    ordered = found.job.ordered.model_copy(
-        update={"values": {}, "images": {}, "metadata": {}, "asked": {}, "cache_key": None, **whom}
-    )
-    job = found.job.model_copy(update={"ordered": ordered, "outputs": (), "purged": True})
-    document = ordered_document(ordered)
-    change.db.run(_PURGE, seq=job.seq, user=ordered.user, result=result_document(job), ordered=document)
-    change.tell(job, PURGED)
+    if why := held(change.db, found.job):
+        raise WrongState(f"Job {job_id} is under legal hold, so nothing of it is forgotten: {why}.", hint=_RELEASE)
+    job = _without(found.job, going)
+    assets = _forget(change.db, found.job, job)
+    _write(change, job)
+    change.tell(job, PURGED, None if job.purged else {"contents": going})
     orphans = [each for each in assets if not change.db.run(_HAS, asset=each)]
     for each in orphans:
         change.db.run(_NOBODYS, asset=each)
     return orphans
+
+
+def _without(job: Job, going: Sequence[Content]) -> Job:
+    """The job as it is then."""
+    forgotten = tuple(each for each in CONTENTS if each in (*job.forgotten, *going))
+    changes: dict[str, Any] = {"forgotten": forgotten, "purged": forgotten == CONTENTS}
+    ordered: dict[str, Any] = {}
+    if "prompts" in going:
+        # What is still to be delivered has its own address.
+        ordered |= {"values": {}, "metadata": {}, "asked": {}, "webhook_url": None, "webhook_events": ()}
+        ordered["end_user"] = None
+        # What a provider or a node says of a failure may quote what it was asked.
+        if job.failure is not None:
+            changes["failure"] = Failure(code=job.failure.code, message="What it said is forgotten.")
+    if "inputs" in going:
+        ordered["images"] = {}
+    if "outputs" in going:
+        changes["outputs"], ordered["cache_key"] = (), None
+    return job.model_copy(update={**changes, "ordered": job.ordered.model_copy(update=ordered)})
+
+
+def _write(change: Change, job: Job) -> None:
+    its, run = job.ordered, change.db.run
+    run(_PURGE, seq=job.seq, purged=int(job.purged), result=result_document(job), ordered=ordered_document(its))
+    if "outputs" in job.forgotten:
+        run(_UNCACHED, seq=job.seq)
+    if "prompts" in job.forgotten:
+        run(_NOBODY, seq=job.seq, user=its.user)
+        run(_NOT_SAID, seq=job.seq)
+    if job.purged:
+        run(_KEPT_NO_LONGER, seq=job.seq)
 
 
 def forgotten(db: Session, most: int) -> list[str]:
@@ -89,15 +126,16 @@ def gone(db: Session, asset: str) -> None:
     db.run(_GONE, asset=asset)
 
 
-def _forget(db: Session, found: Stored) -> list[str]:
-    """Delete what lists find it by; the assets that it had."""
-    job = found.job
-    for name, value in searchable(job.ordered.metadata).items():
-        db.run(_NO_METADATA, name=name, value=value, job_seq=job.seq)
-    assets = sorted({made.asset for made in job.outputs} | set(job.ordered.images.values()))
-    for asset in assets:
-        db.run(_NO_ASSET, asset=asset, job_seq=job.seq)
-    return assets
+def _forget(db: Session, was: Job, job: Job) -> list[str]:
+    """Delete what lists find it by; the assets that it has no more."""
+    if not job.ordered.metadata:
+        for name, value in searchable(was.ordered.metadata).items():
+            db.run(_NO_METADATA, name=name, value=value, job_seq=job.seq)
+    gone = [("output", made.asset) for made in was.outputs if not job.outputs]
+    gone += [("input", asset) for asset in was.ordered.images.values() if not job.ordered.images]
+    for role, asset in gone:
+        db.run(_NO_ASSET, asset=asset, job_seq=job.seq, role=role)
+    return sorted({asset for _, asset in gone})
 
 
 def due(change: Change, default_days: float | None, limit: int) -> list[str]:

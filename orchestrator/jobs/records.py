@@ -88,7 +88,7 @@ def ordered_document(ordered: Ordered) -> str:
 
 def result_document(its: Job | Ending) -> str:
     """What came of it, as text."""
-    return its.model_dump_json(include={"failure", "outputs", "receipts", "metrics"})
+    return its.model_dump_json(include={"failure", "outputs", "receipts", "metrics", "forgotten"})
 
 
 def searchable(metadata: Mapping[str, Any]) -> dict[str, str]:

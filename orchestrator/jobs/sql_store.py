@@ -17,7 +17,7 @@ from . import idempotency as known_keys
 from .base import Accepted, Beyond, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
 from .change import Change
 from .counts import Counts
-from .job import Ending, Job, JobEvent, Lease, Ordered, Renewed
+from .job import CONTENTS, Content, Ending, Job, JobEvent, Lease, Ordered, Renewed
 from .records import find, locked
 from .states import State, Step
 
@@ -45,12 +45,13 @@ class SqlJobStore(JobStore):
         bounds: Bounds = Bounds(),  # noqa: B008 - it is frozen
         outbox: Outbox | None = None,
         ended: Callable[[Job], None] | None = None,
+        held: purging.Held = purging.nobody,
         lease_s: float = LEASE_S,
         now: Clock = utc_now,
     ) -> None:
         self._ledger, self._store = ledger, ledger.store
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
-        self._ended = ended
+        self._ended, self._held = ended, held
         for part in (PART, known_keys.PART, purging.PART):
             self._store.install(part)
 
@@ -230,8 +231,8 @@ class SqlJobStore(JobStore):
     def judge(self, job_id: str, index: int, *, accepted: bool | None) -> Job:
         return self._store.transact(lambda db: purging.judge(self._change(db), job_id, index, accepted=accepted))
 
-    def purge(self, job_id: str) -> list[str]:
-        return self._store.transact(lambda db: purging.purge(self._change(db), job_id))
+    def purge(self, job_id: str, contents: Sequence[Content] = CONTENTS) -> list[str]:
+        return self._store.transact(lambda db: purging.purge(self._change(db), job_id, contents, self._held))
 
     def forgotten(self, *, limit: int = 1000) -> list[str]:
         return self._store.read(lambda db: purging.forgotten(db, limit))

@@ -213,7 +213,7 @@ class WorkerLink(Link):
     async def _post(self, job_id: str, body: dict[str, Any]) -> None:
         for post in range(1, POSTS + 1):
             try:
-                status, answer = await self._wire.once("POST", "/prompt", body)
+                status, answer = await self._sent(job_id, body, first=post == 1)
             except WorkerUnreachable:
                 if await self._arrived(job_id):
                     return
@@ -226,6 +226,11 @@ class WorkerLink(Link):
             if status not in GATEWAY or post == POSTS:
                 await self._check_accepted(job_id, status, answer)
                 return
+
+    async def _sent(self, job_id: str, body: dict[str, Any], *, first: bool) -> tuple[int, Any]:
+        """The worker's answer to a post; one that went wrong is repeated by the way that every worker knows."""
+        answered = await self._socket.posts.post(job_id, body) if first else None
+        return answered or await self._wire.once("POST", "/prompt", body)
 
     async def _arrived(self, job_id: str) -> bool:
         # Looked up more than once: a prompt whose line was cut may still be on its way, or be validated.

@@ -21,6 +21,9 @@ logger = log.get("orchestrator.following")
 
 QUIET_LOOKS = 5
 """Every so many looks at a job of which nothing is heard, the worker itself is looked at."""
+PATIENT = 4
+"""While the socket brings what it should, the time between two looks is doubled, up to so many times as long: what it
+brings hurries the job, and where there are many jobs each look takes their time."""
 DEAF_LOOKS = 5
 """A worker tells everybody how long its queue is as soon as it takes a prompt: a socket without that is deaf."""
 
@@ -62,13 +65,14 @@ class Following:
         self._answered = self._looked = self._opened = self._now()
         self._stream = Stream(job_id)
         self._watchdog = Watchdog(pace.stuck_s, self._now())
+        self._pause_s = pace.poll_s
         self._quiet_looks = self._deaf_looks = 0
         self._node: str | None = None
 
     async def end(self) -> History:
         """How the job ended. Raises WorkerLost where the worker forgot it, is stuck or was silent for too long."""
         while True:
-            message = await self._listening.next(self._pace.poll_s)
+            message = await self._listening.next(self._pause_s)
             event = self._stream.read(message) if message is not None else None
             if event is not None:
                 self._take(event)
@@ -76,8 +80,10 @@ class Following:
             if isinstance(event, Ended) and event.history is not None:
                 return event.history  # the worker's books, told with the word that they are closed
             # Others' messages may come without a pause (monitors broadcast), so the time decides as well.
-            if message is not None and not ended and self._now() - self._looked < self._pace.poll_s:
+            if message is not None and not ended and self._now() - self._looked < self._pause_s:
                 continue
+            heard = self._listening.heard_since(self._looked)
+            self._pause_s = min(self._pause_s * 2, PATIENT * self._pace.poll_s) if heard else self._pace.poll_s
             self._looked = self._now()
             try:
                 history = await self._look(ended=ended)

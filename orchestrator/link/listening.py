@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Self
 
 from ... import log
+from .posting import Posts
 from .protocol import FEATURE_FLAGS, Message, prompt_of, unpacked
 from .waiting import Signal
 from .wire import MAX_FILE
@@ -52,6 +53,7 @@ class Socket:
         self.deaf_in_a_row = 0
         """How many connections, one after the other, brought nothing though a prompt was posted while they were open,
         not even how long the queue is."""
+        self.posts = Posts()
         self._opened_at = float("inf")
         self._is_deaf = False
         """Whether what is open has been counted as deaf."""
@@ -128,6 +130,7 @@ class Socket:
         async with opening as socket:
             await socket.send(json.dumps(FEATURE_FLAGS))
             self._open, self._opened_at, self._is_deaf = socket, asyncio.get_running_loop().time(), False
+            self.posts.open(socket)
             again = self._connected.is_set()
             self._connected.set()
             if again:
@@ -141,6 +144,7 @@ class Socket:
                     self._tell(message)
             finally:
                 self._open = None
+                self.posts.close()
 
     def is_deaf(self, posted: float) -> bool:
         """Whether what is open was open when a prompt was posted, and has brought nothing since. One that was opened
@@ -165,7 +169,8 @@ class Socket:
                 listener.put(message)
         elif (pack := unpacked(message)) is not None:
             for each in pack:
-                self._tell_those(each, (None, prompt_of(each)))
+                if not self.posts.hear(each):
+                    self._tell_those(each, (None, prompt_of(each)))
         else:
             self._tell_those(message, (None, *_PROMPT.findall(message)))
 

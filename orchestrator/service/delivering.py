@@ -6,21 +6,20 @@ import asyncio
 
 from ...generation.context import JobContext
 from ...generation.engine import Engine
-from ...generation.sealing import PNG, Draft, Sealed, seal, sign_unjudged
-from ...provenance.keys import trust_anchors
-from ...provenance.sniffing import media_type as sniff
+from ...generation.sealing import Draft, Sealed, seal, sign_unjudged
+from ...provenance.trust import trust_of
 from ..execution.delivery import Delivery
 
 
 def open_delivery(engine: Engine) -> Delivery:
     """Fetches, checks, and where a worker left that open, judges and signs."""
 
-    async def judge_and_sign(context: JobContext, data: bytes, name: str) -> Sealed:
+    async def judge_and_sign(context: JobContext, draft: Draft) -> Sealed:
         await asyncio.to_thread(engine.journal.open_job, context)
-        return await seal(engine, context, Draft(data=data, title=name, media_type=sniff(data) or PNG))
+        return await seal(engine, context, draft)
 
-    async def sign(data: bytes, media_type: str, name: str) -> bytes:
+    async def sign(data: bytes, media_type: str, name: str) -> Signed:
         return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
     settings = engine.settings
-    return Delivery(max_pixels=settings.max_pixels, anchors_pem=trust_anchors(settings), seal=judge_and_sign, sign=sign)
+    return Delivery(max_pixels=settings.max_pixels, anchors_pem=trust_of(settings), seal=judge_and_sign, sign=sign)

@@ -15,7 +15,7 @@ from typing import Any
 
 from mintmark.config import Settings
 from mintmark.generation.context import JobContext
-from mintmark.generation.sealing import Sealed
+from mintmark.generation.sealing import Draft, Sealed
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.orchestrator.execution.delivery import Delivery
 from mintmark.orchestrator.execution.local_jobs import JobStore
@@ -89,8 +89,8 @@ class Storm:
             return await runner.run(request, lambda event: None)
 
 
-async def _seal(context: JobContext, data: bytes, name: str) -> Sealed:
-    raise AssertionError(f"the worker left {name} of {context.job_id} unsigned")
+async def _seal(context: JobContext, draft: Draft) -> Sealed:
+    raise AssertionError(f"the worker left {draft.title} of {context.job_id} unsigned")
 
 
 @asynccontextmanager

@@ -293,5 +293,5 @@ async def test_images_that_only_went_over_the_socket_are_missed_by_name() -> Non
     nothing: Any = None
     request: Any = SimpleNamespace(workflow=SimpleNamespace(outputs=()), allow_unchecked=False)
     with pytest.raises(WorkerLost, match="without a file") as caught:
-        await delivery.deliver(nothing, History("success", ()), nothing, nothing, request)
+        await delivery.deliver(nothing, History("success", ()), nothing, nothing, request, {})
     assert "Sign and Save" in caught.value.hint

@@ -23,7 +23,6 @@ from mintmark.orchestrator.execution.request import JobResult, RunRequest
 from mintmark.orchestrator.execution.run import JobRunner
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.orchestrator.link.events import WorkerEvent
-from mintmark.provenance.sniffing import media_type as sniff
 from mintmark.runner import Runner, surface
 from mintmark.sandbox import Sandbox
 from mintmark.workflows.format import WorkflowVersion
@@ -51,10 +50,10 @@ class House:
         delivery = Delivery(max_pixels=settings.max_pixels, anchors_pem=None, seal=self.seal)
         return JobRunner(settings=settings, link=self.link, ledger=self.ledger, store=self.store, delivery=delivery)
 
-    async def seal(self, context: JobContext, data: bytes, name: str) -> Sealed:
+    async def seal(self, context: JobContext, draft: Draft) -> Sealed:
         async with Engine(self.settings, sandbox_url=self.sandbox.url, pack_version="test") as engine:
             engine.journal.open_job(context)
-            return await seal(engine, context, Draft(data=data, title=name, media_type=sniff(data) or "image/png"))
+            return await seal(engine, context, draft)
 
     async def run(
         self,

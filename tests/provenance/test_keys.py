@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from mintmark.errors import BadKey, BadSetting, CannotWrite, DiskFull
-from mintmark.provenance.keys import signing_identity, trust_anchors
+from mintmark.provenance.keys import signing_identity
 
 FILES = {"chain.pem", "key.pem", "root.pem", "root-key.pem"}
 
@@ -152,13 +152,3 @@ def test_a_missing_or_damaged_file_of_the_identity_is_never_replaced_in_silence(
 def test_one_of_the_two_settings_alone_is_refused(tmp_path, settings_for, given):
     with pytest.raises(BadSetting, match="Only one"):
         signing_identity(settings_for(tmp_path, **{given: tmp_path / "some.pem"}))
-
-
-def test_trust_anchors_are_read_and_junk_is_refused(tmp_path, settings_for, identity):
-    assert trust_anchors(settings_for(tmp_path)) is None
-    path = tmp_path / "roots.pem"
-    path.write_bytes(identity.root_pem)
-    assert trust_anchors(settings_for(tmp_path, trust_anchors=path)) == identity.root_pem.decode()
-    path.write_text("junk")
-    with pytest.raises(BadKey, match=r"roots\.pem holds no PEM certificate"):
-        trust_anchors(settings_for(tmp_path, trust_anchors=path))

@@ -85,13 +85,13 @@ def test_a_model_that_already_names_its_provider_is_not_prefixed_twice(facts):
 
 @pytest.mark.parametrize("training", ["notAllowed", "allowed"])
 def test_what_models_may_learn_is_said_when_the_owner_said_it(facts, training):
-    *_, last = build(facts(training=training)).definition["assertions"]
+    *_, last = build(facts(training={"ai_generative_training": training})).definition["assertions"]
     assert last["label"] == "cawg.training-mining"
     assert last["data"]["entries"]["cawg.ai_generative_training"] == {"use": training}
 
 
 def test_every_assertion_is_attributed_to_the_signer(facts):
-    assertions = build(facts(training="notAllowed")).definition["assertions"]
+    assertions = build(facts(training={"ai_training": "notAllowed"})).definition["assertions"]
     assert [assertion["label"] for assertion in assertions] == [
         "c2pa.actions.v2",
         RECORD_LABEL,

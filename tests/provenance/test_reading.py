@@ -24,7 +24,21 @@ def test_the_json_form_has_exactly_the_keys_that_verify_prints(signer, picture, 
     assert "on no trust list" in note[0]
     assert found == {
         "state": "valid",
+        "checks": {
+            "well_formed": {"holds": True, "why": "The credential can be read, and is built as C2PA says."},
+            "intact": {
+                "holds": True,
+                "why": "The file, its credential and what it was made from are as they were signed.",
+            },
+            "trusted": {
+                "holds": False,
+                "why": "Signed by “Mintmark (self-made)”, whose root is on no trust list given here: "
+                "the name is not proven.",
+            },
+        },
         "issuer": "Mintmark (self-made)",
+        "vouched_by": None,
+        "timestamp": None,
         "ai_generated": True,
         "actions": [
             {
@@ -186,6 +200,6 @@ def test_an_unknown_failure_keeps_the_librarys_own_words():
     results = {"activeManifest": {"failure": [failure]}}
     found = interpret(report({"a": {}}, validation_results=results), {})
     assert [problem.as_dict() for problem in found.problems] == [
-        {"code": "new.in.2027", "explanation": "something new", "where": "this file"}
+        {"code": "new.in.2027", "part": "structure", "explanation": "something new", "where": "this file"}
     ]
     assert found.state == "invalid"

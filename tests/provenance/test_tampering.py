@@ -131,6 +131,7 @@ def test_a_tampered_parent_is_found_though_the_outer_file_is_whole(
     assert [problem.as_dict() for problem in found.problems if problem.code == CHANGED] == [
         {
             "code": CHANGED,
+            "part": "file",
             "explanation": "The file was changed after it was signed.",
             "where": "ingredient “answer”",
         }

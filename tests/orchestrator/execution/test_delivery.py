@@ -108,7 +108,9 @@ class Bringing:
     def __init__(self, house: House, comfy: FakeComfy) -> None:
         self.house, self.comfy = house, comfy
 
-    async def __call__(self, outputs: dict[str, Any], *, allow_unchecked: bool = False) -> list[Delivered]:
+    async def __call__(
+        self, outputs: dict[str, Any], graph: dict[str, Any] | None = None, *, allow_unchecked: bool = False
+    ) -> list[Delivered]:
         context = JobContext(job_id=JOB, allowance_microusd=0, mode="sandbox")
         async with WorkerLink(self.house.runner.url) as runner:
             await runner.open_job(context)
@@ -119,7 +121,7 @@ class Bringing:
         delivery = Delivery(max_pixels=1000, anchors_pem=None, seal=self.house.seal, sign=self._sign)
         async with WorkerLink(self.comfy.url) as link:
             history = parse_history({"outputs": outputs})
-            return await delivery.deliver(link, history, report, context, request)
+            return await delivery.deliver(link, history, report, context, request, graph or {})
 
     async def _sign(self, data: bytes, media_type: str, name: str) -> bytes:
         async with Engine(self.house.settings, sandbox_url=self.house.sandbox.url, pack_version="test") as engine:
@@ -156,6 +158,45 @@ async def test_a_file_is_asked_for_with_its_subfolder_and_previews_stay_there(
     comfy.files |= {"a.png": picture("PNG"), "seen.png": picture("PNG")}
     await bring({"8": {"images": [saved("seen.png", kind="temp")]}, "9": {"images": [saved("a.png", "deep/er")]}})
     assert comfy.viewed == [{"filename": "a.png", "subfolder": "deep/er", "type": "output"}]
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+PLAIN = {
+    "1": node("LoadImage", image="holiday/boat.png"),
+    "2": node("VAEEncode", pixels=["1", 0], vae=["4", 2]),
+    "3": node("KSampler", model=["4", 0], latent_image=["2", 0], denoise=0.5),
+    "4": node("CheckpointLoaderSimple", ckpt_name="sd15.safetensors"),
+    "5": node("VAEDecode", samples=["3", 0], vae=["4", 2]),
+    "9": node("SaveImage", images=["5", 0]),
+}
+
+
+async def test_the_credential_of_a_plain_graphs_picture_tells_of_its_graph_and_names_the_file_it_began_with(
+    bring: Bringing, comfy: FakeComfy
+) -> None:
+    comfy.files |= {"a.png": picture("PNG"), "boat.png": picture("PNG")}
+    (found,) = await bring({"9": {"images": [saved("a.png")]}}, PLAIN)
+    assert comfy.viewed[-1] == {"filename": "boat.png", "subfolder": "holiday", "type": "input"}
+    credential = read(Path(found.path).read_bytes())
+    assert [(each.action, each.software_agent) for each in credential.actions] == [
+        ("c2pa.opened", None),
+        ("c2pa.edited", "sd15.safetensors"),
+    ]
+    assert credential.ai_generated
+    assert [(each.relationship, each.title) for each in credential.ingredients] == [("parentOf", "boat.png")]
+
+
+async def test_a_file_that_is_gone_from_the_worker_only_makes_the_credential_say_less(
+    bring: Bringing, comfy: FakeComfy
+) -> None:
+    comfy.files["a.png"] = picture("PNG")
+    (found,) = await bring({"9": {"images": [saved("a.png")]}}, PLAIN)
+    credential = read(Path(found.path).read_bytes())
+    assert [each.action for each in credential.actions] == ["c2pa.created", "c2pa.edited"]
+    assert credential.ingredients == ()
 
 
 async def test_only_previews_are_no_result(bring: Bringing) -> None:

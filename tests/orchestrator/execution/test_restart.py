@@ -18,7 +18,7 @@ import pytest
 from mintmark.config import Settings
 from mintmark.errors import ContextMissing, WorkerLost
 from mintmark.generation.context import JobContext
-from mintmark.generation.sealing import Sealed
+from mintmark.generation.sealing import Draft, Sealed
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.orchestrator.execution.delivery import Delivery
 from mintmark.orchestrator.execution.local_jobs import JobStore
@@ -123,8 +123,8 @@ async def submit(
         if isinstance(event, JournalGrew) and event.entry["kind"] == "accepted":
             accepted.set()
 
-    async def seal(context: JobContext, data: bytes, name: str) -> Sealed:
-        raise AssertionError(f"the worker left {name} unsigned")
+    async def seal(context: JobContext, draft: Draft) -> Sealed:
+        raise AssertionError(f"the worker left {draft.title} unsigned")
 
     request = RunRequest(
         workflow=text_to_image(),

@@ -1,0 +1,94 @@
+"""A picture that a worker left unsigned, as a draft: what its graph says of it, and the files it began with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from ...errors import MintmarkError
+from ...generation import telling
+from ...generation.likeness import unlike
+from ...generation.pictures import decode
+from ...generation.sealing import Draft
+from ...generation.source import Source, open_source
+from ...provenance.lineage.tracing import descents
+from ...provenance.lineage.values import Descent, Root
+from ...provenance.trust import Anchors
+from ...workflows.partners import classes
+from ..link.base import Link
+from ..link.protocol import OutputFile
+
+_IMAGES = ("images", "image", "video")
+"""What save nodes call their pictures, the usual first."""
+_PLACES = ("input", "output", "temp")
+MOST_FILES = 16
+"""Files of a graph that are fetched for one picture's credential."""
+
+
+class Unsigned:
+    """Drafts of a job's pictures. ``graph`` is what the worker ran."""
+
+    def __init__(self, link: Link, graph: Mapping[str, Any], *, max_pixels: int, anchors_pem: Anchors) -> None:
+        self._link, self._graph = link, graph
+        self._max_pixels, self._anchors = max_pixels, anchors_pem
+        self._files: dict[str, Source | None] = {}
+
+    async def draft(self, file: OutputFile, data: bytes, media_type: str) -> Draft:
+        """The picture that this node saved."""
+        ways = descents(self._graph, self._link_of(file.node), hosted=classes())
+        for root in [root for way in ways for root in way.files][:MOST_FILES]:
+            await self._fetched(root)
+        # Only where several are held against the picture there is something to decode.
+        drafted = partial(self._drafted, file, data, media_type, ways)
+        return await asyncio.to_thread(drafted) if len(ways) > 1 else drafted()
+
+    def _link_of(self, node_id: str) -> Any:
+        inputs = (self._graph.get(node_id) or {}).get("inputs", {})
+        links = {name: value for name, value in inputs.items() if isinstance(value, list)}
+        return next((links[name] for name in (*_IMAGES, *links) if name in links), None)
+
+    async def _fetched(self, root: Root) -> None:
+        """Bring the file that a node loaded; without it the picture's own credential only says less."""
+        if root.kind != "file" or not root.name or root.node in self._files:
+            return
+        try:
+            data = await self._link.fetch(_file(root.name))
+            self._files[root.node] = await asyncio.to_thread(self._opened, data, root.name)
+        except MintmarkError:
+            self._files[root.node] = None
+
+    def _opened(self, data: bytes, name: str) -> Source:
+        title = _file(name).filename
+        return open_source(data, title, anchors_pem=self._anchors, max_pixels=self._max_pixels)
+
+    def _drafted(self, file: OutputFile, data: bytes, media_type: str, ways: list[Descent]) -> Draft:
+        way = self._likeliest(ways, data)
+        title = file.filename
+        if way is None:
+            return Draft(data=data, title=title, media_type=media_type)
+        steps = telling.done(way, self._sources, "local_ai")
+        source = self._files.get(way.root.node)
+        begun = telling.opened(source, steps, "local_ai") if source else telling.begun(way.root, "local_ai")
+        inputs = tuple(each for each in self._sources(way.fed) if each is not source)
+        return Draft(data=data, title=title, media_type=media_type, steps=steps, inputs=inputs, **begun)
+
+    def _sources(self, roots: Iterable[Root]) -> list[Source]:
+        found = (self._files.get(root.node) for root in roots)
+        return list({each.data: each for each in found if each is not None}.values())
+
+    def _likeliest(self, ways: list[Descent], data: bytes) -> Descent | None:
+        """Of several ways the one that begins with the most alike file; one that begins with none where all differ."""
+        if len(ways) < 2:
+            return ways[0] if ways else None
+        pixels = decode(data, max_pixels=self._max_pixels)
+        known = [(way, self._files.get(way.root.node)) for way in ways]
+        return min(known, key=lambda pair: unlike(pair[1].data, pixels) if pair[1] else telling.UNSEEN)[0]
+
+
+def _file(name: str) -> OutputFile:
+    """A name as ComfyUI's loaders take it: ``folder/file.png [output]``; without a place it is in the input folder."""
+    place = next((each for each in _PLACES if name.endswith(f" [{each}]")), "input")
+    subfolder, _, filename = name.removesuffix(f" [{place}]").replace("\\", "/").rpartition("/")
+    return OutputFile(filename=filename, subfolder=subfolder, type=place, node="", kind="images")
