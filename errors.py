@@ -17,6 +17,7 @@
     │   ├── ImageTooLarge         image_too_large      more pixels than the limit (a bomb, often)
     │   ├── BadSetting            bad_setting
     │   │   └── ClassifierMismatch classifier_mismatch  a local model is not what the file beside it says
+    │   ├── CannotRerun           cannot_rerun         a file that does not say how to make it again, or needs what is gone
     │   ├── WrongState            wrong_state          the job is not in a state in which that can be done
     │   ├── IdempotencyMismatch   idempotency_mismatch the same Idempotency-Key came with another body
     │   ├── VersionTaken          version_taken        this version was published with other content
@@ -210,6 +211,12 @@ class ClassifierMismatch(BadSetting):
     """A local classifier is not what the file beside it says, or that file is wrong."""
 
     code = "classifier_mismatch"
+
+
+class CannotRerun(UsageError):
+    """A file does not say how it was made, or what it was made with is not here any more."""
+
+    code = "cannot_rerun"
 
 
 class WrongState(UsageError):

@@ -113,9 +113,12 @@ def workflow() -> dict[str, Any]:
             bound("seconds", "number", "seconds", node["seconds"]),
             bound("number", "integer", "number", node["number"]),
         ],
-        "outputs": [{"name": "told", "node": "1", "kind": "text"}],
-        "requires": {"nodes": [NODE]},
-        "graph": {"1": {"class_type": NODE, "inputs": node}},
+        "outputs": [{"name": "image", "node": "2", "kind": "images"}],
+        "requires": {"nodes": [NODE, "SaveImage"]},
+        "graph": {
+            "1": {"class_type": NODE, "inputs": node},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "bench/model"}},
+        },
     }
 
 
@@ -202,7 +205,8 @@ async def _all_over(client: Client, left: set[str]) -> None:
         if left <= succeeded:
             return
         if time.monotonic() > until:
-            raise NotRun(f"{len(left - succeeded)} jobs did not succeed, among them {sorted(left - succeeded)[:1]}")
+            one = await client.job(min(left - succeeded))
+            raise NotRun(f"{len(left - succeeded)} jobs did not succeed, among them {one.status} {one.error}")
         await asyncio.sleep(1.0)
 
 

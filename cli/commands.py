@@ -16,6 +16,7 @@ GROUPS = (
 COMMANDS = {
     "run": "run_job",
     "verify": "verify",
+    "rerun": "rerun",
     "moderate": "moderate",
     "advise": "advise",
     "doctor": "doctor",

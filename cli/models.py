@@ -12,6 +12,7 @@ import typer
 from ..clock import utc_now
 from ..errors import UsageError
 from .models_check import check
+from .models_files import fetch, where
 from .models_text import facts_of, short_price, short_state
 from .output import Json, console, emit, facts, plain, table, wide
 from .settings import SandboxFlag, catalog, settings
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from ..providers.model import Model, Parameter
     from ..providers.request import Delivery
 
-app = typer.Typer(help="The model catalog.", no_args_is_help=True)
+app = typer.Typer(help="The model catalog; model files of workers.", no_args_is_help=True)
 app.command("check")(check)
+app.command("where")(where)
+app.command("fetch")(fetch)
 STATES = ("live", "legacy", "retiring", "retired")
 FAMILIES = ("closed", "open-weight", "local")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..orchestrator.execution.delivery import Delivery
     from ..orchestrator.execution.request import JobResult, RunRequest
     from ..orchestrator.link.client import WorkerLink
+    from ..provenance.signing import Signed
     from ..workflows.format import WorkflowVersion
     from .progress import Display
 
@@ -48,7 +49,7 @@ def run(
     from .progress import Display
     from .summary import show
 
-    _check_folder(out)
+    check_folder(out)
     found, keyless = settings(sandbox=sandbox)
     graph = _graph_file(workflow, [*(set_ or []), *(image or [])])
     version = None if graph else resolve(workflow)
@@ -60,7 +61,7 @@ def run(
     async def ask(link: WorkerLink) -> RunRequest:
         from ..orchestrator.execution.request import RunRequest
 
-        ready = await _adhoc(graph, link, found) if graph else (version or resolve(workflow))
+        ready = await adhoc(graph, link, found) if graph else (version or resolve(workflow))
         display.watch(ready)
         return RunRequest(
             workflow=ready,
@@ -72,14 +73,14 @@ def run(
         )
 
     with Display(version.label if version else workflow, quiet=as_json) as display:
-        result = asyncio.run(_run(found, ask, worker, display))
+        result = asyncio.run(run_request(found, ask, worker, display))
     if as_json:
         emit(result.model_dump(mode="json"))
     else:
         show(result, found)
 
 
-def _check_folder(out: Path) -> None:
+def check_folder(out: Path) -> None:
     """Whether files can be put there: better known before anything is paid for than after. Raises CannotWrite."""
     existing = next(each for each in (out, *out.absolute().parents) if each.exists())
     if not existing.is_dir():
@@ -104,7 +105,8 @@ def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
     return graph
 
 
-async def _adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> WorkflowVersion:
+async def adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> WorkflowVersion:
+    """The bare graph as a workflow, as this worker understands it. Raises InvalidWorkflow."""
     from ..orchestrator.execution.adhoc import as_workflow
     from ..orchestrator.execution.convert import convert
 
@@ -115,7 +117,8 @@ async def _adhoc(file: GraphFile, link: WorkerLink, found: Settings) -> Workflow
     return as_workflow(file, graph, info)
 
 
-async def _run(found: Settings, ask: Ask, worker: str | None, display: Display) -> JobResult:
+async def run_request(found: Settings, ask: Ask, worker: str | None, display: Display) -> JobResult:
+    """What ``ask`` asks for, run to its end. Raises MintmarkError."""
     from ..metering.opening import open_ledger
     from ..orchestrator.execution.local_jobs import JobStore
     from ..orchestrator.execution.run import JobRunner
@@ -157,7 +160,7 @@ def _delivery(found: Settings) -> Delivery:
             engine.journal.open_job(context)
             return await seal_draft(engine, context, draft)
 
-    async def sign(data: bytes, media_type: str, name: str) -> bytes:
+    async def sign(data: bytes, media_type: str, name: str) -> Signed:
         from ..generation.sealing import Draft, sign_unjudged
         from .engine import open_engine
 

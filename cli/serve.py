@@ -50,8 +50,8 @@ def serve(
 
     found, keyless = settings(sandbox=sandbox)
     flags = {"port": port, "host": host, "workers": tuple(worker) if worker else None, "runners": runners}
-    flags |= {"launch": tuple(launch) if launch else None, "comfyui": comfyui}
-    service = config.load_section(ServiceSettings, config.sources(), flags)
+    launching = {"launch": tuple(launch) if launch else None, "comfyui": comfyui}
+    service = config.load_section(ServiceSettings, config.sources(), {**flags, **launching})
     logs.write(service)
     if keyless and not as_json:
         console().print(NO_KEYS, style="yellow")
@@ -92,9 +92,7 @@ async def _serve(found: Settings, wanted: ServiceSettings, *, as_json: bool) -> 
         stack.callback(tracing.start("mintmark"))
         if not is_loopback(wanted.host):
             await asyncio.to_thread(_check_closed, found, wanted.host)
-        service = await stack.enter_async_context(
-            Service(found, wanted, env=os.environ, audit=_audit())
-        )
+        service = await stack.enter_async_context(Service(found, wanted, env=os.environ, audit=_audit()))
         has_keys = await service.access.has_keys()
         async with Listening(service, wanted.host, wanted.port) as door:
             garbage.serving()

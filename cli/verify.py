@@ -34,7 +34,7 @@ def verify(
     from ..provenance.trust import trust_of
 
     anchors = trust_of(config.load())
-    found = [(file, read(_existing(file), None, anchors)) for file in files]
+    found = [(file, read(existing(file), None, anchors)) for file in files]
     if as_json:
         told = [credential.as_dict() for _, credential in found]
         # One file, one document; several are told apart by their names.
@@ -47,7 +47,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _existing(file: Path) -> Path:
+def existing(file: Path) -> Path:
+    """The file, where it is one. Raises FileMissing."""
     if file.is_dir():
         raise FileMissing(f"{file} is a folder.", hint=f"Name the files in it: mintmark verify {file}/*")
     if not file.is_file():

@@ -9,6 +9,7 @@ import typer
 from .money import microusd_of
 from .output import Json, console, emit, facts, plain, table, wide
 from .remote import ask, part
+from .worker_roll import roll
 
 app = typer.Typer(help="Workers of the running service: add, drain, resume, remove, look into.", no_args_is_help=True)
 
@@ -23,6 +24,9 @@ def add(
     label: Annotated[list[str] | None, typer.Option(metavar="WORD", help="A label; may be repeated.")] = None,
     region: Annotated[str | None, typer.Option(metavar="WORD", help="Where it stands.")] = None,
     hour_usd: Annotated[str | None, typer.Option(metavar="USD", help="What an hour of it costs.")] = None,
+    warm: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="A model file that it loads while idle; may be repeated.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Give the service another worker. It is used as soon as it answers."""
@@ -32,6 +36,7 @@ def add(
         "labels": label or [],
         "region": region,
         "hour_microusd": None if hour_usd is None else microusd_of("hour-usd", hour_usd),
+        "warm": warm or [],
     }
     made = ask("POST", "/v1/workers", body)
     _done(made, "is a worker from now on", as_json=as_json)
@@ -79,6 +84,8 @@ def show(name: Name, as_json: Json = False) -> None:
         ("nodes", f"{len(found['node_classes'])} classes; packs: {', '.join(found['packs']) or '–'}"),
         ("labels", " ".join(found["labels"]) or "–"),
         ("region", found["region"] or "–"),
+        ("warm", ", ".join(found["warm"]) or "–"),
+        ("tried", "–" if found["canary"] is None else f"with {found['canary']} % of the jobs"),
         ("an hour", "–" if hour is None else f"${hour / 1_000_000:.2f}"),
     ]
     console().print(facts(rows))
@@ -106,13 +113,39 @@ def remove(name: Name, as_json: Json = False) -> None:
     console().print(f"[green]✓[/] {plain(name)} is no worker any more.")
 
 
+@app.command("restart")
+def restart(name: Name, as_json: Json = False) -> None:
+    """Start a worker again that the service started. Drain it first, or what runs there is broken off."""
+    _done(ask("POST", f"/v1/workers/{part(name)}/restart", {}), "is started again", as_json=as_json)
+
+
+@app.command("try")
+def try_it(
+    name: Name,
+    file: Annotated[
+        list[str] | None, typer.Option(metavar="FILE", help="A model file that it is to load, too; may be repeated.")
+    ] = None,
+    within_s: Annotated[float, typer.Option("--within", metavar="S", help="How long it may take.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Have a worker run a small prompt that costs nothing, drained or not: whether it is ready for jobs."""
+    found = ask("POST", f"/v1/workers/{part(name)}/trial", {"files": file or [], "within_s": within_s})
+    if as_json:
+        emit(found)
+        return
+    console().print(f"[green]✓[/] {plain(name)} is ready ({found['seconds']:.1f} s).")
+
+
+app.command("roll")(roll)
+
+
 @app.command("logs")
 def logs(
     name: Name,
     lines: Annotated[int, typer.Option(min=1, max=2000, metavar="N", help="How many lines, from the end.")] = 100,
     as_json: Json = False,
 ) -> None:
-    """Show the end of the log of a runner that the service started."""
+    """Show the end of the log of a worker that the service started."""
     found = ask("GET", f"/v1/workers/{part(name)}/logs", query={"lines": str(lines)})
     if as_json:
         emit(found)

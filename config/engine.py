@@ -199,6 +199,15 @@ class Settings(Section):
     )
     keys_dir: Path | None = field(default=None, metadata={})
     """Where kept provider keys are: with the user, even where data is kept elsewhere (ComfyUI). Not set: data_dir."""
+    model_urls: tuple[str, ...] = setting(
+        "MINTMARK_MODEL_URLS",
+        "Beginnings of URLs from which this worker may fetch model files when it is asked to; none: from nowhere.",
+        (),
+        kinds.WORDS,
+    )
+    model_max_gib: int = setting(
+        "MINTMARK_MODEL_MAX_GIB", "How large a model file may be that a worker fetches, in GiB.", 100, kinds.POSITIVE
+    )
     worker_token: str | None = setting(
         "MINTMARK_WORKER_TOKEN",
         "Opens a worker's Mintmark routes from other machines; without it only loopback may call them.",

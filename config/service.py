@@ -48,6 +48,12 @@ class ServiceSettings(Section):
     launch_args: tuple[str, ...] = setting(
         "MINTMARK_SERVICE_LAUNCH_ARGS", "What each launched ComfyUI is told besides, as `--lowvram`.", (), kinds.WORDS
     )
+    warm: tuple[str, ...] = setting(
+        "MINTMARK_SERVICE_WARM",
+        "Model files that idle workers load ahead: `LABEL=FILE` for those with a label, `*=FILE` for all with a GPU.",
+        (),
+        kinds.WORDS,
+    )
     model: str = setting(
         "MINTMARK_SERVICE_MODEL",
         "The model that makes an image where a request names none.",

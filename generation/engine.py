@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from typing_extensions import ParamSpec
@@ -26,6 +25,7 @@ from ..moderation.policy import load as load_policy
 from ..moderation.registry import open_checkers
 from ..provenance.keys import signing_identity
 from ..provenance.signing import CredentialSigner
+from ..provenance.threads import signing_threads
 from ..provenance.timestamps import stamping
 from ..providers.accounts import options
 from ..providers.base import Provider
@@ -55,10 +55,6 @@ SELF_MADE = (
     "A signing key of your own was made. Its root is on no trust list: files verify as valid, and as trusted only for "
     "those who add the root. For a certificate of your own see MINTMARK_SIGNING_CERT."
 )
-SIGNING = max(2, os.cpu_count() or 2)
-"""Files signed at once: it is work for a core each."""
-SIGNING_WAITS = 32
-"""The same where most of it is waiting for somebody else: a timestamp authority, a key service."""
 SPOOL_S = 7 * 24 * 3600
 """How long results are spooled, in seconds."""
 
@@ -84,7 +80,7 @@ class Engine:
         self.catalog = Catalog.load().with_apps(self.apps.kept())
         self._sandbox_url = sandbox_url
         self._listener = listener
-        self._pack_version = pack_version
+        self.pack_version = pack_version
         check_limits(settings.provider_limits, names())
         self._providers: dict[str, Provider] = {}
         self._turns: dict[str, Turns] = {}
@@ -93,7 +89,7 @@ class Engine:
         self._signer: CredentialSigner | None = None
         self._signer_lock = threading.Lock()
         waits = settings.timestamp_url is not None or settings.signer is not None
-        self._signing = ThreadPoolExecutor(SIGNING_WAITS if waits else SIGNING, thread_name_prefix="mintmark-sign")
+        self._signing = signing_threads(waits=waits)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Engine:
@@ -146,7 +142,7 @@ class Engine:
             caller=self.caller,
             spool=self.spool,
             judge=self.judge,
-            pack_version=self._pack_version,
+            pack_version=self.pack_version,
             apps=self.apps,
         )
 
@@ -227,8 +223,7 @@ class Engine:
             return self._signer
 
     async def at_signing(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do this in a thread that signs. They are their own: whoever waits for a timestamp authority or a key service
-        must not keep others from the journal; and they are few, as more would take the loop's turns."""
+        """Do this in a thread that signs: see :mod:`provenance.threads`."""
         loop, context = asyncio.get_running_loop(), contextvars.copy_context()
         return await loop.run_in_executor(self._signing, lambda: context.run(work, *args, **kwargs))
 

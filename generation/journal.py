@@ -20,6 +20,7 @@ from typing import Any
 from ..moderation.verdict import Verdict
 from .call import Call, Entry, Kind, NewCall, State
 from .context import JobContext, JobReport
+from .forgetting import Forgotten
 
 PAGE = 1000
 """Entries that are read at once where nobody says how many."""
@@ -114,6 +115,15 @@ class Journal(ABC):
     @abstractmethod
     def adopt_orphans(self) -> list[Call]:
         """Calls that are not over and whose process is dead; they now belong to this one."""
+
+    @abstractmethod
+    def calls_of(self, job_id: str) -> list[Call]:
+        """The job's calls, in no order; none of a job that is not known."""
+
+    @abstractmethod
+    def forget(self, job_id: str) -> Forgotten:
+        """Take the job's content out, and keep its accounting; what files are left to be deleted. Harmless to repeat,
+        also for a job that is not known."""
 
     @abstractmethod
     def close(self) -> None:

@@ -36,6 +36,14 @@ def decode(data: bytes, *, max_pixels: int, what: str = "The file") -> np.ndarra
         return np.asarray(_unpacked(image, what))
 
 
+def opened(data: bytes, *, max_pixels: int, what: str = "The file") -> tuple[str, Image]:
+    """(media type, upright picture) in RGB, or RGBA where it has transparency. Raises NotAnImage and ImageTooLarge."""
+    from PIL import ImageOps
+
+    with _open(data, max_pixels=max_pixels, what=what) as image:
+        return MEDIA_TYPES[str(image.format)], _unpacked(ImageOps.exif_transpose(image), what)
+
+
 def describe(data: bytes, *, max_pixels: int) -> Output:
     """An output's facts, pixels included. Raises NotAnImage and ImageTooLarge."""
     what = "The provider's image"

@@ -34,6 +34,8 @@ class Output(_Frozen):
     height: int
     pixels_sha256: str
     """Of the decoded RGB bytes, row by row: tells whether pixels were changed since. ComfyUI's IMAGE has no alpha."""
+    blurred_from: str | None = None
+    """Where policy had it blurred: the SHA-256 of what the provider sent, on which there is a verdict."""
 
 
 _PRIVATE = {"verdicts", "receipts", "outputs", "node_id", "warnings"}
@@ -89,7 +91,9 @@ class Record(_Frozen):
     def public(self) -> dict[str, Any]:
         """What a file's credential says of it: no user, no scores, the prompt only where it was kept."""
         facts = self.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
-        facts["outputs"] = [output.sha256 for output in self.outputs]
+        facts["outputs"] = [output.blurred_from or output.sha256 for output in self.outputs]
+        if blurred := [output.blurred_from for output in self.outputs if output.blurred_from]:
+            facts["blurred"] = blurred
         facts["cost_microusd"] = self.total_microusd
         facts["requests"] = [receipt.request_id for receipt in self.receipts if receipt.request_id]
         facts["verdicts"] = [

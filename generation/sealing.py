@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..clock import utc_now
-from ..moderation.verdict import Verdict
+from ..moderation.verdict import Verdict, carried
 from ..provenance.actions import Done, Ingredient, Origin
 from ..provenance.manifest import ImageFacts
 from ..provenance.signing import Signed
 from ..provenance.texts import with_texts
+from .applying import applied, blurring, prompts_of, put_away
 from .context import JobContext
 from .engine import Engine
 from .pictures import inspect
@@ -70,12 +71,18 @@ class Sealed:
 async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
     """Judge where no verdict of ours covers these pixels, sign, and check.
 
+    What was decided of the job's prompts counts for what was made of them; what is to be blurred is.
     Raises OutputBlocked, ModerationUnavailable, SigningFailed: in each case there is no file.
     """
     verdict = _known_verdict(draft) or await engine.judge.image(job, draft.data, draft.media_type)
+    verdict = carried(await asyncio.to_thread(prompts_of, engine, job, draft), verdict)
     if verdict.decision == "blocked":
         raise verdict.error()
-    return await engine.at_signing(_sign, engine, draft, verdict)
+    if verdict.decision == "blurred":
+        draft = await asyncio.to_thread(applied, draft, verdict, max_pixels=engine.settings.max_pixels)
+    sealed = await engine.at_signing(_sign, engine, job, draft, verdict)
+    await asyncio.to_thread(put_away, engine, job, verdict)
+    return sealed
 
 
 async def sign_unjudged(engine: Engine, draft: Draft) -> Signed:
@@ -92,13 +99,15 @@ async def sign_unjudged(engine: Engine, draft: Draft) -> Signed:
 def _known_verdict(draft: Draft) -> Verdict | None:
     if draft.record is None or draft.source is None or draft.edited:
         return None
-    digest = draft.source.output.sha256
+    digest = draft.source.output.blurred_from or draft.source.output.sha256
     return next((each for each in draft.record.verdicts if each.digest == digest), None)
 
 
-def _sign(engine: Engine, draft: Draft, verdict: Verdict) -> Sealed:
+def _sign(engine: Engine, job: JobContext, draft: Draft, verdict: Verdict) -> Sealed:
     unsigned = with_texts(draft.data, draft.media_type, draft.texts)
-    data, _, note = engine.signer.embed(unsigned, draft.media_type, _by_policy(engine, facts_of(draft, verdict)))
+    data, _, note = engine.signer.embed(
+        unsigned, draft.media_type, _by_policy(engine, _about(engine, job, draft, verdict))
+    )
     _, width, height = inspect(data, max_pixels=engine.settings.max_pixels)
     return Sealed(
         data=data,
@@ -117,13 +126,27 @@ def _by_policy(engine: Engine, facts: ImageFacts) -> ImageFacts:
     return replace(facts, training=engine.settings.training_mining)
 
 
+def _about(engine: Engine, job: JobContext, draft: Draft, verdict: Verdict) -> ImageFacts:
+    """The facts, and of an image without a record what it takes to make it again."""
+    facts = facts_of(draft, verdict)
+    if draft.record is not None:
+        return facts
+    models = {draft.model, *(step.model for step in draft.steps)} - {""}
+    known: dict[str, Any] = {"mode": job.mode, "pack_version": engine.pack_version}
+    known |= {"workflow": job.workflow.model_dump()} if job.workflow else {}
+    known |= {"models": sorted(models)} if models else {}
+    return replace(facts, record={**known, **facts.record})
+
+
 def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:
     """What the credential of a draft says, once this verdict is given."""
     record, source = draft.record, draft.source
     if record is None or source is None:
         known: dict[str, Any] = {"verdict": {"decision": verdict.decision, "rule": verdict.rule}}
         return _plain_facts(draft, record.public() if record else known)
-    parent = Ingredient(title=f"{record.model} result", media_type=source.output.media_type, data=source.data)
+    data = source.data if source.original is None else source.original
+    parent = Ingredient(title=f"{record.model} result", media_type=source.output.media_type, data=data)
+    softened = () if source.output.blurred_from is None else (blurring(verdict),)
     return ImageFacts(
         title=draft.title,
         media_type=draft.media_type,
@@ -136,7 +159,7 @@ def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:
         parent=parent,
         inputs=tuple(each.ingredient() for each in draft.inputs),
         edited=draft.edited,
-        steps=draft.steps,
+        steps=(*softened, *draft.steps),
     )
 
 

@@ -31,7 +31,7 @@ from ..errors import (
     UnsupportedTask,
 )
 from ..metering.prices import quote
-from ..moderation.verdict import Verdict
+from ..moderation.verdict import Verdict, carried
 from ..providers.base import Prepared, Provider
 from ..providers.model import Model
 from ..providers.models import Catalog
@@ -39,6 +39,7 @@ from ..providers.request import Delivery, GenerationRequest
 from ..providers.retiring import warning_of
 from ..storage.spool import Spool
 from .apps import Apps, is_app, words_of
+from .blurring import blurred_picture
 from .books import LocalBooks
 from .call import DELIVERY, Call, NewCall, call_key
 from .caller import Caller
@@ -58,10 +59,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """One delivered image: the provider's own bytes, untouched, and their facts."""
+    """One delivered image: the provider's own bytes, untouched (or, by policy, blurred), and their facts."""
 
     data: bytes = field(repr=False)
     output: Output
+    original: bytes | None = field(default=None, repr=False)
+    """Where policy had it blurred: what the provider sent, without its credential. For credentials, not for eyes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +114,7 @@ class GenerationService:
         prepared = list(zip(parts, ready, strict=True))
         verdicts = [await self._moderate_prompt(model, request, job)]
         calls = await self._calls(provider, prepared, job, node_id)
-        pictures, judged, withheld = await self._deliver(calls, job, model)
+        pictures, judged, withheld = await self._deliver(calls, job, model, verdicts)
         verdicts += judged
         facts = Facts(
             asked=asked,
@@ -243,13 +246,14 @@ class GenerationService:
                 logger.warning("Call %s stays held: %s", new.call_id, exc, extra=log.action("drop_failed"))
 
     async def _deliver(
-        self, calls: list[Asked], job: JobContext, model: Model
+        self, calls: list[Asked], job: JobContext, model: Model, prompts: Sequence[Verdict]
     ) -> tuple[list[Picture], list[Verdict], int]:
         """The pictures that may be seen, the verdicts on all of them, and how many were withheld."""
         refused = sum(asked.blocked for asked in calls)
         pictures = await asyncio.to_thread(self._pictures, [data for asked in calls for data in asked.images])
-        judged = await all_or_first_error(self.judge.image(job, p.data, p.output.media_type) for p in pictures)
-        shown = [picture for picture, verdict in zip(pictures, judged, strict=True) if verdict.decision != "blocked"]
+        own = await all_or_first_error(self.judge.image(job, p.data, p.output.media_type) for p in pictures)
+        judged = [carried(prompts, verdict) for verdict in own]
+        shown = await asyncio.to_thread(self._shown, list(zip(pictures, judged, strict=True)))
         if shown:
             return shown, judged, refused + len(pictures) - len(shown)
         if judged:
@@ -260,6 +264,15 @@ class GenerationService:
             provider=model.provider,
             charged="yes",
         )
+
+    def _shown(self, judged: list[tuple[Picture, Verdict]]) -> list[Picture]:
+        """What may go on, as it may be seen. Blocks."""
+        limit = self.settings.max_pixels
+        return [
+            blurred_picture(picture, max_pixels=limit) if verdict.decision == "blurred" else picture
+            for picture, verdict in judged
+            if verdict.decision != "blocked"
+        ]
 
     def _pictures(self, images: list[bytes]) -> list[Picture]:
         limit = self.settings.max_pixels

@@ -21,6 +21,7 @@ from ..storage.database import Database
 from ..storage.owners import Owner
 from .call import Call, Entry, Kind, NewCall, State, check_step
 from .context import NOT_STORED, Allowance, JobContext, JobReport, receipt_of
+from .forgetting import Forgotten, forget
 from .journal import PAGE, Journal
 
 logger = log.get("generation.journal")
@@ -237,6 +238,13 @@ class SqliteJournal(Journal):
         with self._db.transaction() as db:
             db.execute("UPDATE jobs SET closed = 1 WHERE job_id = ?", (job_id,))
         return self.report(job_id)
+
+    def calls_of(self, job_id: str) -> list[Call]:
+        return [_call(row) for row in self._db.rows("SELECT * FROM calls WHERE job_id = ?", job_id)]
+
+    def forget(self, job_id: str) -> Forgotten:
+        with self._db.transaction() as db:
+            return forget(db, job_id)
 
     # -- after a crash ------------------------------------------------------------------------------------------
 

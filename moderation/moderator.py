@@ -109,11 +109,12 @@ class Moderator:
         async def ask(checker: Checker) -> Scores:
             return await checker.check_image(data, media_type)
 
-        subject = await asyncio.to_thread(self._known, image_digest(data), data)
-        return await self._judge(subject, ask)
+        looked = bool(self.house.block.looks or self.house.allow.looks)
+        known = partial(self._known, image_digest(data), data)
+        return await self._judge(await asyncio.to_thread(known) if looked else known(), ask)
 
     def _known(self, digest: str, data: bytes) -> _Subject:
-        """What the house rules know of an image. Blocks."""
+        """What the house rules know of an image. Blocks where they list looks."""
         house, alike = self.house, partial(self._alike, data)
         stopped = house.stopped_image(digest, alike)
         return _Subject("image", digest, stopped, not stopped and house.lets_through("image", digest, alike))

@@ -127,9 +127,10 @@ class Policy(_Data):
         held = {name: min(score, most) for name, _, score in own.steps()}
         return Thresholds(**{**held, "block_at": most}, severity="critical")
 
-    def named(self) -> frozenset[str]:
-        """The categories that decide something."""
-        return frozenset({*self.categories, *self.image_categories, *LOCKED})
+    @property
+    def blurs(self) -> bool:
+        """Whether anything is blurred under it."""
+        return any(each.blur_at is not None for each in (*self.categories.values(), *self.image_categories.values()))
 
 
 def load(ref: str) -> Policy:

@@ -22,6 +22,8 @@ from .outpaint import Outpaint
 from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
 from .receipt import Receipt
 from .route import add_routes
+from .route_downloads import add_download_routes
+from .route_forget import add_forget_routes
 from .route_keys import add_key_routes
 from .route_models import add_model_routes
 from .save import SignAndSave
@@ -73,6 +75,8 @@ class MintmarkExtension(ComfyExtension):
         add_routes(host.routes, current_worker)
         add_key_routes(host.routes, current_worker)
         add_model_routes(host.routes, current_worker)
+        add_download_routes(host.routes, current_worker)
+        add_forget_routes(host.routes, current_worker)
         if isinstance(host, ComfyHost):
             host.guard_cache()
 

@@ -109,6 +109,7 @@ def _told(made: Generated) -> str:
     if record.withheld:
         lines.append(f"{record.withheld} of {record.withheld + len(record.outputs)} images were withheld.")
         lines += [each.explanation for each in record.verdicts if each.decision == "blocked"]
+    lines += dict.fromkeys(each.explanation for each in record.verdicts if each.decision in ("blurred", "review"))
     return "\n".join(lines)
 
 

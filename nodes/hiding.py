@@ -9,25 +9,18 @@ if TYPE_CHECKING:
 
     Pixels = np.ndarray[Any, Any]
 
-BLOCKS = 8
-"""Fields on the shorter side that are left of a blurred picture: colours stay, and nothing can be sharpened back."""
-FIELD = 16
-"""The least side of a field, in pixels: of a small picture fewer are left, or it would be seen as it is."""
 GROUND = 38
 """Grey of a placeholder."""
 
 
 def blurred(pixels: Pixels) -> Pixels:
-    """The picture reduced to a few fields of colour and drawn soft: not even its outlines are left in the data."""
+    """The picture beyond recognition: see :func:`~..generation.blurring.blurred_image`."""
     import numpy as np
     from PIL import Image
 
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    field = max(FIELD, min(picture.size) / BLOCKS)
-    few = picture.resize(
-        (max(1, round(picture.width / field)), max(1, round(picture.height / field))), Image.Resampling.BOX
-    )
-    return np.asarray(few.resize(picture.size, Image.Resampling.BICUBIC))
+    from ..generation.blurring import blurred_image
+
+    return np.asarray(blurred_image(Image.fromarray(np.ascontiguousarray(pixels))))
 
 
 def placeholder(pixels: Pixels, decision: str) -> Pixels:

@@ -75,6 +75,9 @@ class Host(Protocol):
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         """The types of what a node of this class gives, in order; None for one that is not known here."""
 
+    def model_folder(self, name: str) -> Path | None:
+        """Where new model files of this kind go, such as ``checkpoints``; None where there is no such kind."""
+
     def devices(self) -> list[dict[str, Any]]:
         """What it computes on, in the fields of ``Device`` (generation/context.py) at least. May raise anything."""
 
@@ -161,6 +164,12 @@ class ComfyHost:
         from .devices import comfy_models
 
         return comfy_models()
+
+    def model_folder(self, name: str) -> Path | None:
+        import folder_paths
+
+        folders = folder_paths.get_folder_paths(name) if name in folder_paths.folder_names_and_paths else []
+        return next((Path(each) for each in folders if Path(each).is_dir()), None)
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         known = getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {})

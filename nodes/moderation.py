@@ -135,12 +135,15 @@ class ModerationGate(Node):
         return io.NodeOutput(hidden, ui=ui.PreviewText(_told([v for v in verdict if v.decision != "allowed"])))
 
 
-def may_hide(graph: Any) -> bool:
-    """Whether a gate of the graph may blur or replace pictures. What comes over a link may say anything.
+def may_hide(graph: Any, *, blurs: bool = False) -> bool:
+    """Whether a gate of the graph may blur or replace pictures. What comes over a link may say anything; ``blurs``: the
+    policy has pictures blurred, whatever a gate says.
 
     By the graph, not by what a gate did: its answer may come from the host's cache.
     """
     gates = [node for node in (graph or {}).values() if node.get("class_type") == GATE]
+    if gates and blurs:
+        return True
     said = [node.get("inputs", {}).get(name, STOP) for node in gates for name in ("on_flagged", "on_blocked")]
     return any(each not in ("pass", STOP) for each in said)
 
@@ -157,10 +160,13 @@ async def _pass_or_stop(verdict: tuple[Verdict, ...], on_flagged: str, on_blocke
 
     Raises PromptBlocked and OutputBlocked where something is stopped, and InvalidInput naming the input.
     """
+    flagged = one_of("on_flagged", on_flagged, ON_FLAGGED)
     wanted = {
-        "flagged": one_of("on_flagged", on_flagged, ON_FLAGGED),
-        "blocked": one_of("on_blocked", on_blocked, ON_BLOCKED),
         "allowed": "pass",
+        "flagged": flagged,
+        "blurred": "blur" if flagged == "pass" else flagged,  # as the policy has it, at least
+        "review": flagged,  # who delivers it waits for a person
+        "blocked": one_of("on_blocked", on_blocked, ON_BLOCKED),
     }
     bad = [each for each in verdict if wanted[each.decision] == STOP]
     if bad or not verdict:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .. import __version__, log
-from ..errors import InternalError, InvalidInput, MintmarkError, Unauthorized, UnknownJob, WorkerModeMismatch
+from ..errors import (
+    ForbiddenTarget,
+    InternalError,
+    InvalidInput,
+    MintmarkError,
+    NotFound,
+    Unauthorized,
+    UnknownJob,
+    WorkerModeMismatch,
+    WrongState,
+)
 from ..providers.urls import is_loopback
 from .devices import Readings
 from .worker import Worker
@@ -22,7 +32,14 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 logger = log.get("worker.route")
-_STATUS: dict[type[MintmarkError], int] = {Unauthorized: 403, UnknownJob: 404, WorkerModeMismatch: 409}
+_STATUS: dict[type[MintmarkError], int] = {
+    Unauthorized: 403,
+    ForbiddenTarget: 403,
+    UnknownJob: 404,
+    NotFound: 404,
+    WorkerModeMismatch: 409,
+    WrongState: 409,
+}
 PAGE = 1000
 """Entries of the journal in one answer, at most."""
 FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
@@ -32,11 +49,11 @@ FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
 def add_routes(routes: Any, worker: Callable[[], Worker]) -> None:
     """Add the route to a host's table. ``worker`` is asked at each call, so nothing is opened now."""
     handlers = _Handlers(worker)
-    routes.get("/mintmark/worker")(_behind(worker, handlers.health))
-    routes.get("/mintmark/journal")(_behind(worker, handlers.journal))
-    routes.put("/mintmark/jobs/{job_id}")(_behind(worker, handlers.accept))
-    routes.get("/mintmark/jobs/{job_id}")(_behind(worker, handlers.report))
-    routes.delete("/mintmark/jobs/{job_id}")(_behind(worker, handlers.close))
+    routes.get("/mintmark/worker")(behind(worker, handlers.health))
+    routes.get("/mintmark/journal")(behind(worker, handlers.journal))
+    routes.put("/mintmark/jobs/{job_id}")(behind(worker, handlers.accept))
+    routes.get("/mintmark/jobs/{job_id}")(behind(worker, handlers.report))
+    routes.delete("/mintmark/jobs/{job_id}")(behind(worker, handlers.close))
 
 
 class _Handlers:
@@ -129,9 +146,10 @@ def guarded(
     return answer
 
 
-def _behind(
+def behind(
     worker: Callable[[], Worker], handler: Callable[[web.Request], Awaitable[Any]]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler for programs of this machine and whoever knows a token."""
     return guarded(worker, handler, _check_caller)
 
 

@@ -78,16 +78,18 @@ class SignAndSave(Node):
         texts = _graph_texts(cls.hidden) if keep_graph is True else None
         asked = {"format": format, "quality": quality, "lossless": lossless, "origin": origin}
         graph = cls.hidden.prompt
-        asked["hides"] = may_hide(graph)
         worker = current()
 
         async def save(engine: Engine, job: JobContext, node: str) -> tuple[list[dict[str, Any]], list[str]]:
             place_of = place(worker.host.output_dir, filename_prefix, folder)
-            wanted, notes = _wanted(asked, texts, job)
+            blurs = engine.moderator(job.policy).policy.blurs
+            wanted, notes = _wanted({**asked, "hides": may_hide(graph, blurs=blurs)}, texts, job)
             ancestry = _ancestry(worker, graph, node, record, source)
             drafts, more = await _drafts(engine, job, node, images, ancestry, wanted)
             told = await _save(engine, job, node, drafts, place_of, worker.host.output_dir)
-            return told, list(dict.fromkeys([*notes, *more]))
+            judged = (each["verdict"] for each in told)
+            looks = [each["explanation"] for each in judged if each["decision"] in ("blurred", "review")]
+            return told, list(dict.fromkeys([*notes, *more, *looks]))
 
         saved, notes = await worker.job(save)
         shown = [{key: each[key] for key in ("filename", "subfolder", "type")} for each in saved]

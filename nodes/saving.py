@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .encoding import FORMATS, encode
@@ -34,7 +34,7 @@ class Wanted:
     lossless: bool
     origin: Origin
     hides: bool
-    """Whether the graph may have blurred or replaced pictures: see :func:`_alone`."""
+    """Whether the graph may have blurred or replaced pictures: see :func:`~..generation.blurring.alone`."""
     texts: Mapping[str, str] | None = field(repr=False)
     """The graph; None where none is kept."""
 
@@ -87,6 +87,7 @@ def _changed(
 ) -> tuple[bytes, dict[str, Any]]:
     """New pixels as a file, and what the graph, or else what the artist connected, says of them."""
     from ..generation import telling
+    from ..generation.blurring import bare
     from .originals import closest_of
 
     way = ancestry.way_of(frame.pixels)
@@ -99,7 +100,7 @@ def _changed(
     steps = telling.done(way, lambda roots: _fit(ancestry.sources(roots), wanted), wanted.origin) if way else ()
     kept = {"inputs": _fit(shown, wanted), "steps": steps}
     if made is not None and (closest := closest_of(made, frame.pixels)) is not None:
-        kept |= {"record": record_of(made), "source": _bare(closest) if wanted.hides else closest, "edited": True}
+        kept |= {"record": record_of(made), "source": bare(closest) if wanted.hides else closest, "edited": True}
     elif file is not None:
         kept |= telling.opened(_fit([file], wanted)[0], steps, wanted.origin)
     else:
@@ -109,25 +110,10 @@ def _changed(
 
 def _fit(sources: Iterable[Source], wanted: Wanted) -> tuple[Source, ...]:
     """The sources as the file may name them, each once."""
+    from ..generation.blurring import alone
+
     every = tuple({each.data: each for each in sources}.values())
-    return tuple(_alone(each) for each in every) if wanted.hides else every
-
-
-def _alone(source: Source) -> Source:
-    """The source without its credential, which may hold a small picture of it: of that a gate has hidden, perhaps."""
-    from ..provenance.texts import without_credential
-
-    if source.credential.state == "none":
-        return source
-    bare = without_credential(source.data, source.media_type)
-    return replace(source, data=bare, name=f"{source.name} (without its credential, which may show what was hidden)")
-
-
-def _bare(picture: Picture) -> Picture:
-    """As :func:`_alone`, for what a provider sent."""
-    from ..provenance.texts import without_credential
-
-    return replace(picture, data=without_credential(picture.data, picture.output.media_type))
+    return tuple(alone(each) for each in every) if wanted.hides else every
 
 
 def _texts(data: bytes, wanted: Wanted) -> tuple[Mapping[str, str], list[str]]:

@@ -14,6 +14,7 @@ from .. import config, log, tracing
 from ..clock import utc_now
 from ..errors import ContextMissing, InvalidInput, UnknownPolicy, WorkerModeMismatch
 from ..providers.own_catalog import use_own
+from .downloads import Downloads
 from .host import Host
 from .remembering import Remembered
 
@@ -37,6 +38,7 @@ class Worker:
         self.settings = settings
         self.boot_id = str(uuid.uuid4())
         self.remembered = Remembered()
+        self.downloads = Downloads(settings.model_urls, settings.model_max_gib * 2**30)
         self._contexts: OrderedDict[str, JobContext] = OrderedDict()
         self._limits: OrderedDict[str, Limits] = OrderedDict()
         self._clients: OrderedDict[str, str | None] = OrderedDict()
@@ -87,6 +89,7 @@ class Worker:
 
     async def close(self) -> None:
         """Close what was opened. The worker can be used again afterwards."""
+        await self.downloads.close()
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
         self._opening = self._opened = None

@@ -76,6 +76,10 @@ class RunnerHost:
         """Always: prompts are worked on by the loop that would answer this question."""
         return True
 
+    def model_folder(self, name: str) -> Path | None:
+        """None: there are no models here."""
+        return None
+
     def models(self) -> tuple[tuple[str, ...], bool]:
         """None, and that is sure: no node of the runner's own loads any."""
         return (), True

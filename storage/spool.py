@@ -36,6 +36,11 @@ class Spool:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
+    def drop(self, digest: str) -> None:
+        """Delete what has this digest, where it is here. What cannot be removed is pruned later."""
+        with suppress(OSError):
+            self._path(digest).unlink()
+
     def prune(self, *, older_than_s: float, now: float) -> int:
         """Remove what is older (by file time, seconds since the epoch); returns how many files went."""
         removed = 0

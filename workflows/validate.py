@@ -126,6 +126,8 @@ def literal_problem(value: Any, slot: Slot) -> tuple[str, str] | None:
 def _choice(value: Any, slot: Slot) -> tuple[str, str] | None:
     if slot.choices is None or value in slot.choices:
         return None
+    if slot.file and isinstance(value, str) and ("/" in value or value.endswith("]")):
+        return None  # a subfolder's file, or one of another folder: a worker lists neither, and looks when it validates
     if slot.file:
         mend = "upload it, or run a workflow with an image input: --image NAME=PATH"
         return f"the worker has no file {shown(value)} in its input folder", mend

@@ -30,6 +30,7 @@ from mintmark.runner.host import RunnerHost
 
 NODE = "BenchRunModel"
 CHUNK = 2**20
+SIDE = 16
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def node(models: Models, told: Path) -> type[io.ComfyNode]:
                     io.Float.Input("seconds", default=0.1, min=0.0, max=600.0),
                     io.Int.Input("number", default=0, min=0, max=2**31),
                 ],
-                is_output_node=True,
+                outputs=[io.Image.Output()],
                 not_idempotent=True,
             )
 
@@ -101,9 +102,16 @@ def node(models: Models, told: Path) -> type[io.ComfyNode]:
             with told.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(asdict(run)) + "\n")
             time.sleep(seconds)
-            return io.NodeOutput(ui={"text": [f"{number}: {ckpt_name}"]})
+            return io.NodeOutput(_picture(number))
 
     return RunModel
+
+
+def _picture(number: int) -> Any:
+    import numpy as np
+
+    colour = np.array(list((number % 2**24).to_bytes(3, "big")), dtype=np.float32) / 255
+    return np.broadcast_to(colour, (1, SIDE, SIDE, 3)).copy()
 
 
 class FileRunner(Runner):

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ...errors import FileMissing, InvalidInput, NotFound, WrongState
-from ..fleet.checking import MOST_HOUR, MOST_LABELS, NAME, WORD
+from ..dispatch.warming import show_ready
+from ..fleet.checking import FILE, MOST_HOUR, MOST_LABELS, MOST_WARM, NAME, WORD
 from .call import Call, Reply
 from .routing import LOCATION, REPLAYED, Answer, NoQuery, Routes
 from .shapes import Address, Body, Query
-from .worker_views import WorkerDetail, WorkerLog, Workers, WorkerView, detail, entry_view, worker_view
+from .worker_views import (
+    Fetching,
+    ModelFile,
+    TrialView,
+    WorkerDetail,
+    WorkerLog,
+    Workers,
+    WorkerView,
+    copy_of,
+    detail,
+    entry_view,
+    fetching_view,
+    worker_view,
+)
 
 routes = Routes("workers")
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 LOG_BYTES = 256 * 1024
 """What is read of a log's end at most."""
 
 Word = Annotated[str, Field(pattern=WORD)]
 Labels = Annotated[list[Word], Field(max_length=MOST_LABELS)]
+Files = Annotated[list[Annotated[str, Field(pattern=FILE)]], Field(max_length=MOST_WARM)]
 Hour = Annotated[int, Field(ge=0, le=MOST_HOUR)] | None
 
 
@@ -34,6 +51,7 @@ class NewWorker(Body):
     labels: Labels = Field(default=[])
     region: Word | None = None
     hour_microusd: Hour = Field(default=None, description="What an hour of it costs, in micro-dollars.")
+    warm: Files = Field(default=[], description="Model files that it loads while it is idle, without their folders.")
 
 
 class WorkerChange(Body):
@@ -45,12 +63,34 @@ class WorkerChange(Body):
     labels: Labels | None = None
     region: Word | None = None
     hour_microusd: Hour = None
+    warm: Files | None = None
+    canary: Annotated[int, Field(ge=1, le=100)] | None = Field(
+        default=None,
+        description="With `state` `up`: it is tried with so many percent of the jobs that it could have. Once enough"
+        " have ended it is as the others; where more fail than elsewhere it is drained.",
+    )
 
 
 class LogQuery(Query):
     """How much of it."""
 
     lines: int = Field(default=100, ge=1, le=2000, description="How many lines, from the end.")
+
+
+class Trial(Body):
+    """What a worker is to show."""
+
+    files: Files = Field(default=[], description="Model files that it loads for it.")
+    within_s: float = Field(default=60.0, gt=0, le=600, description="How long it may take.")
+
+
+class NewModel(Body):
+    """A model file that a worker is to fetch."""
+
+    url: Address
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    folder: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(description="As `checkpoints` or `loras`.")
+    name: Annotated[str, Field(pattern=FILE)]
 
 
 LINKS = {"worker": "$response.body#/name"}
@@ -101,6 +141,7 @@ async def add_worker(call: Call[NewWorker, NoQuery]) -> Reply:
             labels=body.labels,
             region=body.region,
             hour_microusd=body.hour_microusd,
+            warm=body.warm,
             taken={each.link.url: each.name for each in service.dispatcher.workers},
             actor=call.caller.name,
         )
@@ -117,14 +158,17 @@ async def change_worker(call: Call[WorkerChange, NoQuery]) -> Reply:
     describe it anew."""
     view, fleet = await _view(call), call.service.fleet
     changes: dict[str, Any] = call.body.model_dump(exclude_unset=True)
-    state = changes.pop("state", None)
-    if changes.get("labels", ()) is None:
-        raise InvalidInput("labels: a list, which may be empty.", field="labels")
+    state, canary = changes.pop("state", None), changes.pop("canary", None)
+    for field in ("labels", "warm"):
+        if changes.get(field, ()) is None:
+            raise InvalidInput(f"{field}: a list, which may be empty.", field=field)
+    if canary is not None and state != "up":
+        raise InvalidInput("canary: goes with state `up`.", field="canary")
     if changes:
         _must_be_added(view, "What its settings say of it stands there.")
         await call.block(fleet.describe, view.name, changes, actor=call.caller.name)
     if state is not None:
-        await call.block(fleet.order, view.name, state, actor=call.caller.name)
+        await call.block(fleet.order, view.name, state, canary=canary, actor=call.caller.name)
     entry = await call.block(fleet.get, view.name)
     worker = _used(call, view.name)
     if worker is None:
@@ -151,6 +195,76 @@ async def remove_worker(call: Call[None, NoQuery]) -> Reply:
     return Reply(204)
 
 
+@routes.post(
+    "/v1/workers/{worker}/restart",
+    "Start a worker again",
+    scope="admin",
+    answers=(Answer(status=202, description="It ends, and begins again.", model=WorkerView),),
+    problems=(409,),
+)
+async def restart_worker(call: Call[None, NoQuery]) -> Reply:
+    """One that this service started. What runs there is lost to it and decided as if it had died: drain it first."""
+    view = await _view(call)
+    if not call.service.restart_worker(view.name):
+        raise WrongState(
+            f"{view.name} was not started by this service, or does not run.", hint="Restart it where it was started."
+        )
+    await call.block(call.service.fleet.note, "worker.restarted", view.name, actor=call.caller.name)
+    return Reply(202, view)
+
+
+@routes.post(
+    "/v1/workers/{worker}/trial",
+    "Try a worker",
+    scope="admin",
+    body=Trial,
+    answers=(Answer(status=200, description="It ran them.", model=TrialView),),
+    problems=(409,),
+)
+async def try_worker(call: Call[Trial, NoQuery]) -> Reply:
+    """Have it run a small prompt that costs nothing, and load the files, whether it is drained or not."""
+    view = await _view(call)
+    worker = _used(call, view.name)
+    if worker is None or worker.state != "up":
+        raise WrongState(f"{view.name} is not up.", hint="GET /v1/workers says why.")
+    seconds = await show_ready(worker, call.body.files, call.body.within_s)
+    return Reply(200, TrialView(name=view.name, seconds=round(seconds, 3)))
+
+
+@routes.get(
+    "/v1/model-files/{file}",
+    "Where a model file is",
+    scope="read",
+    answers=(Answer(status=200, description="On which workers.", model=ModelFile),),
+)
+async def where_is_model(call: Call[None, NoQuery]) -> Reply:
+    """On which workers' disks, and in whose memory, by its name without its folder."""
+    file, dispatcher = call.path["file"], call.service.dispatcher
+    found = [copy for each in dispatcher.workers if (copy := copy_of(each, file, dispatcher.memory_of(each.name)))]
+    return Reply(200, ModelFile(file=file, workers=found))
+
+
+@routes.post(
+    "/v1/workers/{worker}/models",
+    "Have a worker fetch a model file",
+    scope="admin",
+    body=NewModel,
+    answers=(Answer(status=202, description="How far that is.", model=Fetching),),
+    problems=(409,),
+)
+async def fetch_model(call: Call[NewModel, NoQuery]) -> Reply:
+    """From where its own setting `MINTMARK_MODEL_URLS` allows it, kept only with the digest that is named; it never
+    takes the place of another file. Ask again to learn how far it is: that is harmless."""
+    view, body = await _view(call), call.body
+    worker = _used(call, view.name)
+    if worker is None or worker.state != "up":
+        raise WrongState(f"{view.name} is not up.", hint="GET /v1/workers says why.")
+    told = await worker.link.fetch_model(body.folder, body.name, url=body.url, sha256=body.sha256)
+    if told.get("state") == "there":
+        worker.has_other_files()
+    return Reply(202, fetching_view(view.name, body.folder, body.name, told))
+
+
 @routes.get(
     "/v1/workers/{worker}/logs",
     "Read a worker's log",
@@ -160,7 +274,7 @@ async def remove_worker(call: Call[None, NoQuery]) -> Reply:
     problems=(409,),
 )
 async def read_worker_log(call: Call[None, LogQuery]) -> Reply:
-    """Of a runner that this service started. Any other worker keeps its log where it runs."""
+    """Of a worker that this service started. Any other worker keeps its log where it runs."""
     view = await _view(call)
     file = call.service.worker_log(view.name)
     if file is None:
@@ -206,6 +320,6 @@ def _tail(file: Path, lines: int) -> list[str]:
     try:
         with file.open("rb") as opened:
             opened.seek(max(0, file.stat().st_size - LOG_BYTES))
-            return opened.read().decode("utf-8", "replace").splitlines()[-lines:]
+            return _COLOURS.sub("", opened.read().decode("utf-8", "replace")).splitlines()[-lines:]
     except OSError as exc:
         raise FileMissing("It has not written a log yet.") from exc

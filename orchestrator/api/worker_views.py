@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -53,6 +54,9 @@ class WorkerView(View):
     region: str | None
     hour_microusd: int | None = Field(description="What an hour of it costs, in micro-dollars.")
     added_at: datetime | None
+    warm: list[str] = Field(description="Model files of its own that it loads while it is idle.")
+    canary: int | None = Field(description="It is tried with so many percent of the jobs that it could have.")
+    boot_id: str | None = Field(description="Of the process that answers; another one after a restart.")
 
 
 class WorkerDetail(WorkerView):
@@ -65,6 +69,42 @@ class WorkerDetail(WorkerView):
     models: dict[str, dict[str, int | None]] = Field(
         description="Model files by folder, with their sizes in bytes where it tells them."
     )
+
+
+class Copy(View):
+    """A model file on a worker."""
+
+    name: str = Field(description="The worker's.")
+    state: str
+    folders: list[str] = Field(description="Those of its model folders that have it; empty where only memory does.")
+    bytes: int | None
+    in_memory: bool = Field(description="As it tells, or, where it does not, by what it last ran.")
+
+
+class ModelFile(View):
+    """Where a model file is."""
+
+    file: str
+    workers: list[Copy]
+
+
+class TrialView(View):
+    """A worker has run what it was to."""
+
+    name: str
+    seconds: float
+
+
+class Fetching(View):
+    """How far a download is."""
+
+    worker: str
+    folder: str
+    name: str
+    state: Literal["loading", "there", "failed"]
+    bytes: int
+    total: int | None
+    problem: str | None
 
 
 class Workers(View):
@@ -106,6 +146,9 @@ def worker_view(worker: Worker) -> WorkerView:
         region=entry.region if entry else None,
         hour_microusd=entry.hour_microusd if entry else None,
         added_at=added.added_at if added else None,
+        warm=list(entry.warm) if entry else [],
+        canary=entry.canary if entry else None,
+        boot_id=health.boot_id if health else None,
     )
 
 
@@ -133,6 +176,9 @@ def entry_view(entry: Entry) -> WorkerView:
         region=entry.region,
         hour_microusd=entry.hour_microusd,
         added_at=entry.added_at,
+        warm=list(entry.warm),
+        canary=entry.canary,
+        boot_id=None,
     )
 
 
@@ -147,4 +193,36 @@ def detail(view: WorkerView, worker: Worker | None) -> WorkerDetail:
         packs=packs_of(info),
         node_classes=sorted(info),
         models={folder: dict(files) for folder, files in told.folders.items()} if told else {},
+    )
+
+
+def copy_of(worker: Worker, file: str, memory: Mapping[str, int]) -> Copy | None:
+    """A model file, named without its folder, on a worker; None where it is not."""
+    folders = worker.capabilities.folders if worker.capabilities else {}
+    found = [
+        (folder, size)
+        for folder, files in folders.items()
+        for name, size in files.items()
+        if file in (name, name.replace("\\", "/").rpartition("/")[2])
+    ]
+    told = worker.health.models_in_memory if worker.health and worker.state == "up" else ()
+    in_memory = file in told or (file in memory and worker.state == "up")
+    if not found and not in_memory:
+        return None
+    size = next((size for _, size in found if size is not None), None)
+    folders_of = list(dict.fromkeys(folder for folder, _ in found))
+    return Copy(name=worker.name, state=worker.state, folders=folders_of, bytes=size, in_memory=in_memory)
+
+
+def fetching_view(worker: str, folder: str, name: str, told: Mapping[str, Any]) -> Fetching:
+    """What a worker says of a download."""
+    error = told.get("error")
+    return Fetching(
+        worker=worker,
+        folder=folder,
+        name=name,
+        state=told["state"],
+        bytes=int(told.get("bytes") or 0),
+        total=told.get("total"),
+        problem=str(error.get("message")) if isinstance(error, dict) else None,
     )

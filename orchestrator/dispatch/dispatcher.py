@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ from .placing import Decided, Placer
 from .run import GIVE_UP_S, Stop
 from .side_tasks import SideTasks
 from .upkeep import upkeep
+from .warming import Warmer
 from .worker import Worker
 from .worker_loop import WorkerLoop
 
@@ -50,7 +51,8 @@ LEAVE_S = 5.0
 
 class Dispatcher:
     """Use it as ``async with``. ``workers`` have links that are open for as long as this is. More of them come and go
-    with the ``registry``; ``line`` makes the link to one at a URL."""
+    with the ``registry``; ``line`` makes the link to one at a URL. ``warm``: the model files that workers with a label
+    are to have in memory."""
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Dispatcher:
         retention_days: float | None = None,
         registry: Registry | None = None,
         line: Callable[[str], WorkerLink] = WorkerLink,
+        warm: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._kit = kit
         self._registry = registry
@@ -75,6 +78,7 @@ class Dispatcher:
         self._workers.extend(workers)
         self._loops: dict[str, WorkerLoop] = {}
         self._placer = Placer(kit, self._loops)
+        self.warmer = Warmer(self._loops, warm or {}, waits=self._placer.waits, loaded=self._placer.loaded)
         self._side = SideTasks()
         self._stack = AsyncExitStack()
         self._asked = Signal()
@@ -120,6 +124,7 @@ class Dispatcher:
             self._side.start(loop.run(), f"jobs of {name}")
         if self.crew is not None:
             self._side.start(self.crew.run(), "crew")
+        self._side.start(self.warmer.run(), "warming")
         self._side.start(self._renew(), "lease renewal")
         self._side.start(self._look_for_abandoned(), "recovery")
         self._side.start(upkeep(self._kit, retention_days=self._retention_days), "upkeep")
@@ -196,6 +201,10 @@ class Dispatcher:
     async def decide(self, job: Job) -> Decided:
         """What is decided on a waiting job as things are now. Raises StorageError."""
         return await self._placer.decide(job)
+
+    def memory_of(self, name: str) -> dict[str, int]:
+        """What the worker of this name has in memory, as far as is known, with sizes; 0 is one that is not known."""
+        return self._placer.memory_of(name)
 
     def look(self) -> None:
         """A cancellation was written down: look for it now, not in a moment."""

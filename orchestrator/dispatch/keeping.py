@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ...provenance.formats import SIDECAR
 from ...storage.assets.base import AssetStore
 from ..execution.delivery import Brought, told
 from ..jobs.job import Made
 
 
 def keep(files: Iterable[Brought], assets: AssetStore) -> tuple[Made, ...]:
-    """Put the files away; durable when this returns. Raises DiskFull and CannotWrite."""
-    return tuple(_kept(number, file, assets) for number, file in enumerate(files))
+    """Put the files away; durable when this returns. A credential that stands beside a file comes after all of them, as
+    a file of its own. Raises DiskFull and CannotWrite."""
+    every = list(files)
+    made = [_kept(number, file, assets) for number, file in enumerate(every)]
+    for file in every:
+        if file.sidecar is not None:
+            made.append(_kept_beside(len(made), file.sidecar, assets))
+    return tuple(made)
 
 
 def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
@@ -28,6 +35,17 @@ def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
         seed=_seed(file.record.get("seed")),
         verdict=None if file.verdict is None else told(file.verdict),
         credential=file.credential.model_dump(),
+    )
+
+
+def _kept_beside(number: int, sidecar: bytes, assets: AssetStore) -> Made:
+    asset = assets.put(sidecar, SIDECAR)
+    return Made(
+        index=number,
+        output=None,
+        asset=asset.digest,
+        media_type=SIDECAR,
+        bytes=asset.bytes,
     )
 
 

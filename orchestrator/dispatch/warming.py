@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ... import log
 from ...errors import MintmarkError, NodeFailed, WaitedTooLong, WrongState
+from ..fleet.checking import EVERY
 from ..fleet.warm_graphs import Graph, ready_graph, warm_graph
 from .side_tasks import stopped
 
@@ -32,8 +33,6 @@ LOAD_LONGEST_S = 600.0
 """How long loading one file may take, in seconds."""
 POLL_S = 0.1
 """How often it is looked whether a job came, while something is loaded."""
-EVERY = "*"
-"""In the place of a label: all gpu workers."""
 
 
 class Warmer:

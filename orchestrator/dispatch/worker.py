@@ -134,6 +134,10 @@ class Worker:
             COMFYUI: self.capabilities.comfyui_version if self.capabilities else None,
         }
 
+    def has_other_files(self) -> None:
+        """It was given a model file: it is asked anew what it has, and what its nodes let choose."""
+        self.changed, self.capabilities = True, None
+
     def check_place(self, ordered: Ordered) -> None:
         """The last look before anything is sent. Raises WorkerRefused where the job says that it runs elsewhere."""
         if not self._is_where(ordered):

@@ -2,8 +2,8 @@
 
 Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG and WebP
 are judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
-``allow_unchecked`` asks for it; then what can carry a credential is signed, and the rest is delivered as it is. A
-worker's temporary files (previews) are no results and stay there.
+``allow_unchecked`` asks for it; then it is signed all the same, with the credential beside it where its kind takes
+none in. A worker's temporary files (previews) are no results and stay there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,9 +23,11 @@ from ...generation.context import JobContext, JobReport
 from ...generation.pictures import inspect
 from ...moderation.verdict import Verdict
 from ...provenance.credential import Credential
+from ...provenance.formats import sidecars
 from ...provenance.reading import read as read_credential
+from ...provenance.reading import read_beside
 from ...provenance.trust import Anchors
-from ...storage.files import write_new
+from ...storage.files import write_atomic, write_new
 from ..link.base import Link
 from ..link.protocol import History, OutputFile
 from . import kinds
@@ -33,6 +35,7 @@ from .unsigned import Unsigned
 
 if TYPE_CHECKING:
     from ...generation.sealing import Draft, Sealed
+    from ...provenance.signing import Signed
     from ...workflows.format import WorkflowVersion
     from .request import RunRequest
 
@@ -62,9 +65,11 @@ class Delivered(BaseModel):
     verdict: dict[str, Any] | None
     """None for what nobody here can judge."""
     credential: Seen
+    sidecar: str | None = None
+    """Where its credential lies, of a kind of file that takes none in."""
 
 
-_MARKS = (b"jumb", b"provenance")
+_MARKS = (b"jumb", b"provenance", b"c2pa:manifest")
 """Without one of these a file has no credential in it and names none elsewhere; looking for them takes no time."""
 
 SMALL = 64 * 1024
@@ -72,7 +77,7 @@ SMALL = 64 * 1024
 
 Seal = Callable[[JobContext, "Draft"], Awaitable["Sealed"]]
 """Judges and signs an image that a worker left unsigned."""
-Sign = Callable[[bytes, str, str], Awaitable[bytes]]
+Sign = Callable[[bytes, str, str], Awaitable["Signed"]]
 """Signs a file that nobody can judge: bytes, media type, title."""
 
 
@@ -95,6 +100,8 @@ class Brought:
     credential: Seen
     record: Mapping[str, Any]
     """How it was made, as its credential tells; empty where that is not known."""
+    sidecar: bytes | None = field(default=None, repr=False)
+    """Its credential, of a kind of file that takes none in."""
 
 
 class Delivery:
@@ -177,7 +184,7 @@ class Delivery:
         verdict = _verdict_of(report, hashlib.sha256(data).hexdigest())
         if verdict is not None and verdict["decision"] == "blocked":
             raise OutputBlocked(f"{file.filename} was blocked (rule {verdict['rule']}).")
-        bare = credential.state == "none"
+        bare, sidecar = credential.state == "none", None
         if media_type in kinds.JUDGED and (bare or verdict is None):
             draft = await unsigned.draft(file, data, media_type)
             sealed = await self._seal(context, draft)
@@ -185,15 +192,18 @@ class Delivery:
             credential = await self._credential(data, media_type)
         elif verdict is None:
             _check_allowed(file, media_type, allow_unchecked)
-            if self._sign is not None and bare and media_type in kinds.SIGNABLE:
-                data = await self._sign(data, media_type, file.filename)
-                credential = await self._credential(data, media_type)
+            if self._sign is not None and bare:
+                data, sidecar, _ = await self._sign(data, media_type, file.filename)
+                credential = await self._credential(data, media_type, sidecar)
         output = next((each.name for each in workflow.outputs if each.node == file.node), None)
         described = partial(self._described, file.filename, output, data, media_type, verdict, credential)
-        return described() if len(data) <= SMALL else await asyncio.to_thread(described)
+        found = described() if len(data) <= SMALL else await asyncio.to_thread(described)
+        return replace(found, sidecar=sidecar) if sidecar else found
 
-    async def _credential(self, data: bytes, media_type: str) -> Credential:
-        """What the bytes carry."""
+    async def _credential(self, data: bytes, media_type: str, sidecar: bytes | None = None) -> Credential:
+        """What the bytes carry, or what stands beside them."""
+        if sidecar is not None:
+            return await asyncio.to_thread(read_beside, data, sidecar, self._anchors)
         if not any(mark in data for mark in _MARKS):
             return Credential("none")
         return await asyncio.to_thread(self._read, data, media_type)
@@ -246,7 +256,16 @@ def _write(brought: Brought, folder: Path, stem: str) -> Delivered:
         sha256=brought.sha256,
         verdict=told(brought.verdict) if brought.verdict is not None else None,
         credential=brought.credential,
+        sidecar=_write_sidecar(brought, path),
     )
+
+
+def _write_sidecar(brought: Brought, path: Path) -> str | None:
+    if brought.sidecar is None:
+        return None
+    place = next(sidecars(path))
+    write_atomic(place, brought.sidecar)
+    return str(place)
 
 
 def _in_order(files: Iterable[OutputFile], workflow: WorkflowVersion) -> list[OutputFile]:
@@ -263,10 +282,9 @@ def _check_allowed(file: OutputFile, media_type: str, allow_unchecked: bool) -> 
     """Raises SigningFailed for what nobody can judge, unless it is wanted so."""
     if allow_unchecked:
         return
-    way = "signed, but not judged" if media_type in kinds.SIGNABLE else "neither signed nor judged"
     # The job stays open: it is paid for, and asked again with the flag its files are only fetched.
     raise SigningFailed(
-        f"{file.filename} is {media_type}, which can be {way}, so it was not delivered.",
+        f"{file.filename} is {media_type}, which can be signed, but not judged, so it was not delivered.",
         hint="To take it all the same, run the same thing again with --allow-unchecked: nothing is paid twice.",
         keep_open=True,
     )

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from ...generation.pictures import MEDIA_TYPES
+from ...provenance.formats import EMBEDS, ENDING, SIDECAR
 from ...provenance.sniffing import media_type as sniff
 
 JUDGED = frozenset(MEDIA_TYPES.values())
 """What a moderation policy can judge. It is also signed in its own format."""
-SIGNABLE = JUDGED | {
-    *("image/gif", "image/tiff", "image/avif", "image/heic", "image/heif", "image/jxl", "image/svg+xml"),
-    *("video/mp4", "video/quicktime", "video/x-msvideo", "audio/wav", "audio/mpeg", "audio/flac", "audio/mp4"),
-}
-"""What can carry a credential. WebM, Matroska, Ogg, 3D and text cannot: C2PA has no place in them yet."""
+SIGNABLE = JUDGED | EMBEDS
+"""What can carry a credential. WebM, Matroska, Ogg, 3D and text have it beside them: C2PA has no place in them yet."""
 UNKNOWN = "application/octet-stream"
 
 _BY_ENDING = {
@@ -39,6 +37,7 @@ _BY_ENDING = {
     "mp3": "audio/mpeg",
     "flac": "audio/flac",
     "m4a": "audio/mp4",
+    "m4v": "video/x-m4v",
     "ogg": "audio/ogg",
     "opus": "audio/ogg",
     "glb": "model/gltf-binary",
@@ -52,6 +51,7 @@ _BY_ENDING = {
     "md": "text/markdown",
     "csv": "text/csv",
     "json": "application/json",
+    ENDING[1:]: SIDECAR,
 }
 _ENDINGS = {kind: ending for ending, kind in reversed(_BY_ENDING.items())}
 _STARTS = (

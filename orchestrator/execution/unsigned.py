@@ -54,13 +54,13 @@ class Unsigned:
         if root.kind != "file" or not root.name or root.node in self._files:
             return
         try:
-            data = await self._link.fetch(_file(root.name))
+            data = await self._link.fetch(named_file(root.name))
             self._files[root.node] = await asyncio.to_thread(self._opened, data, root.name)
         except MintmarkError:
             self._files[root.node] = None
 
     def _opened(self, data: bytes, name: str) -> Source:
-        title = _file(name).filename
+        title = named_file(name).filename
         return open_source(data, title, anchors_pem=self._anchors, max_pixels=self._max_pixels)
 
     def _drafted(self, file: OutputFile, data: bytes, media_type: str, ways: list[Descent]) -> Draft:
@@ -87,7 +87,7 @@ class Unsigned:
         return min(known, key=lambda pair: unlike(pair[1].data, pixels) if pair[1] else telling.UNSEEN)[0]
 
 
-def _file(name: str) -> OutputFile:
+def named_file(name: str) -> OutputFile:
     """A name as ComfyUI's loaders take it: ``folder/file.png [output]``; without a place it is in the input folder."""
     place = next((each for each in _PLACES if name.endswith(f" [{each}]")), "input")
     subfolder, _, filename = name.removesuffix(f" [{place}]").replace("\\", "/").rpartition("/")

@@ -7,13 +7,15 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from ...addresses import check_url
-from ...errors import ForbiddenTarget, InvalidInput
+from ...errors import BadSetting, ForbiddenTarget, InvalidInput
 
 NAME = r"^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$"
 WORD = r"^[a-z0-9]([a-z0-9._:=/-]{0,61}[a-z0-9])?$"
 FILE = r"^[^/\\\x00-\x1f]{1,255}$"
 MOST_LABELS = 32
 MOST_WARM = 32
+EVERY = "*"
+"""In the place of a label: all workers with a GPU."""
 MOST_HOUR = 10**12
 """The most that an hour may cost, in micro-dollars: a million dollars."""
 _OWN = ("runner-", "comfyui-")
@@ -74,6 +76,17 @@ def warm_of(files: Iterable[str]) -> tuple[str, ...]:
             )
     if len(found) > MOST_WARM:
         raise InvalidInput(f"warm: at most {MOST_WARM}.", field="warm", allowed={"max_length": MOST_WARM})
+    return found
+
+
+def groups_of(words: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Files by label, of ``LABEL=FILE`` each. Raises BadSetting."""
+    found: dict[str, tuple[str, ...]] = {}
+    for word in words:
+        label, _, file = word.rpartition("=")
+        if not (label == EVERY or re.fullmatch(WORD, label)) or not re.fullmatch(FILE, file):
+            raise BadSetting(f"warm: {word[:80]!r} is not LABEL=FILE.", hint=f"Or {EVERY}=FILE, for all with a GPU.")
+        found[label] = (*found.get(label, ()), file)
     return found
 
 

@@ -90,7 +90,10 @@ class Registry:
         """Other ``labels``, ``region``, ``hour_microusd`` or ``warm`` for one that was added. Raises NotFound and
         InvalidInput."""
         checks: dict[str, Callable[[Any], Any]] = {
-            **{"labels": labels_of, "region": region_of, "hour_microusd": hour_of, "warm": warm_of}
+            "labels": labels_of,
+            "region": region_of,
+            "hour_microusd": hour_of,
+            "warm": warm_of,
         }
         checked = {field: checks[field](value) for field, value in changes.items()}
 
@@ -122,6 +125,10 @@ class Registry:
             return ordered
 
         return self._change(work)
+
+    def note(self, action: str, name: str, *, actor: str = "cli") -> None:
+        """Write an act down that changes nothing here."""
+        self._store.transact(lambda db: self._note(db, actor, action, name, {}))
 
     def conclude(self, name: str, verdict: Verdict, why: str) -> None:
         """The trial of a worker is over: it is as the others from now on, or drained. Nothing where it is over already,

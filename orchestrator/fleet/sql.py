@@ -13,9 +13,8 @@ from .entries import Entry
 
 def _to_2(db: Session) -> None:
     """What is to be warm, and who is tried."""
-    db.script(
-        "ALTER TABLE workers ADD COLUMN warm TEXT NOT NULL DEFAULT ''; ALTER TABLE workers ADD COLUMN canary INTEGER"
-    )
+    db.script("ALTER TABLE workers ADD COLUMN warm TEXT NOT NULL DEFAULT ''")
+    db.script("ALTER TABLE workers ADD COLUMN canary INTEGER")
 
 
 PART = Part(
@@ -23,16 +22,20 @@ PART = Part(
 )
 LOCK = "workers"
 
-_COLUMNS = "name, url, labels, region, hour_microusd, warm, canary, state, reason, until, strikes, struck_at, added_at, added_by"
+_COLUMNS = (
+    "name, url, labels, region, hour_microusd, warm, canary, "
+    "state, reason, until, strikes, struck_at, added_at, added_by"
+)
 _ALL = f"SELECT {_COLUMNS} FROM workers ORDER BY name"  # noqa: S608 - our own words
 _ONE = f"SELECT {_COLUMNS} FROM workers WHERE name = :name"  # noqa: S608
 _AT = "SELECT name FROM workers WHERE url = :url"
 _PUT = f"""
 INSERT INTO workers ({_COLUMNS})
-VALUES (:name, :url, :labels, :region, :hour_microusd, :warm, :canary, :state, :reason, :until, :strikes, :struck_at, :added_at,
-        :added_by)
+VALUES (:name, :url, :labels, :region, :hour_microusd, :warm, :canary,
+        :state, :reason, :until, :strikes, :struck_at, :added_at, :added_by)
 ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, region = excluded.region,
-    hour_microusd = excluded.hour_microusd, warm = excluded.warm, canary = excluded.canary, state = excluded.state, reason = excluded.reason, until = excluded.until,
+    hour_microusd = excluded.hour_microusd, warm = excluded.warm, canary = excluded.canary,
+    state = excluded.state, reason = excluded.reason, until = excluded.until,
     strikes = excluded.strikes, struck_at = excluded.struck_at
 """  # noqa: S608
 _DELETE = "DELETE FROM workers WHERE name = :name"

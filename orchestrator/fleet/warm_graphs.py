@@ -1,5 +1,5 @@
-"""Tiny graphs, of nodes that a worker has: one that brings a model file into its memory, and one that shows that it runs
-prompts at all. Pure."""
+"""Tiny graphs, of nodes that a worker has: one that brings a model file into its memory, and one that shows that it
+runs prompts at all. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def warm_graph(info: Info, file: str) -> Graph | None:
     for name in sorted(info, key=lambda each: (_FIRST.index(each) if each in _FIRST else len(_FIRST), each)):
         if (inputs := _loads(info[name], file)) is not None:
             graph: Graph = {"1": {"class_type": name, "inputs": inputs}}
-            if _outputs(info[name])[:3] == ["MODEL", "CLIP", "VAE"] and _SAMPLING <= info.keys():
+            if _outputs(info[name])[:3] == ["MODEL", "CLIP", "VAE"] and info.keys() >= _SAMPLING:
                 return graph | _sampled(info)
             if _ANY in info:
                 return graph | {"2": {"class_type": _ANY, "inputs": {"source": ["1", 0]}}}
@@ -46,9 +46,16 @@ def _sampled(info: Info) -> Graph:
     """One step with a checkpoint that is node 1."""
     options = {name: _first_option(spec) for name, spec in _required(info["KSampler"]).items()}
     sampler = {
-        **{name: options[name] for name in ("sampler_name", "scheduler")},
-        **{"seed": 0, "steps": 1, "cfg": 1.0, "denoise": 1.0},
-        **{"model": ["1", 0], "positive": ["2", 0], "negative": ["2", 0], "latent_image": ["3", 0]},
+        "model": ["1", 0],
+        "positive": ["2", 0],
+        "negative": ["2", 0],
+        "latent_image": ["3", 0],
+        "seed": 0,
+        "steps": 1,
+        "cfg": 1.0,
+        "denoise": 1.0,
+        "sampler_name": options.get("sampler_name"),
+        "scheduler": options.get("scheduler"),
     }
     return {
         "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["1", 1]}},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...errors import QueueFull
 from ...metering.ledger import Account
@@ -27,32 +28,45 @@ SELECT coalesce((SELECT waiting FROM queues WHERE queue_id = :one), 0) AS one,
        (SELECT CAST(coalesce(sum(waiting), 0) AS BIGINT) FROM queues WHERE waiting > 0) AS overall
 """
 _INSERT = """
-INSERT INTO jobs (job_id, queue_id, state, rank, ready, due, deadline, workflow, key_id, project, user_name, cache_key,
-                  submitted_at, ordered)
-VALUES (:job_id, :queue_id, 'queued', :rank, :ready, :due, :deadline, :workflow, :key_id, :project, :user_name,
-        :cache_key, :submitted_at, :ordered)
+INSERT INTO jobs (job_id, queue_id, state, rank, ready, due, deadline, fence, attempt, worker, lease_owner, lease_until,
+                  workflow, key_id, project, user_name, cache_key, submitted_at, started_at, ordered)
+VALUES (:job_id, :queue_id, :state, :rank, :ready, :due, :deadline, :fence, :attempt, :worker, :owner, :until,
+        :workflow, :key_id, :project, :user_name, :cache_key, :submitted_at, :started_at, :ordered)
 ON CONFLICT (job_id) DO NOTHING RETURNING seq
 """
 _METADATA = "INSERT INTO job_metadata (name, value, job_seq) VALUES (:name, :value, :job_seq)"
 _INPUT = "INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq, 'input')"
 
 
+class Begun(NamedTuple):
+    """By whom a job is begun as it is taken in."""
+
+    owner: str
+    worker: str
+    until: datetime
+
+
 def accept(change: Change, ordered: Ordered, bounds: Bounds, ending: Ending | None = None) -> Job:
     """A new job. Raises QueueFull and BudgetExceeded, and then all that was written is to be undone."""
     ready = ending is None and (ordered.not_before is None or ordered.not_before <= change.at)
-    queue = queue_id(waits_in(ordered.lane, ordered.region, ordered.labels), ordered.key_id)
-    made = _insert(change, ordered, queue, ready=ready)
+    queue = queue_of(ordered)
+    made = insert(change, ordered, queue, ready=ready)
     if made is None:
         # The answer to our own commit was lost, and this is the same transaction once more.
         return locked(change.db, ordered.job_id).job
     if ordered.supersedes is not None:
         _supersede(change, ordered.supersedes, by=ordered.job_id)
     if ending is None:
-        _check(change, ordered, bounds)
+        check(change, ordered, bounds)
         change.ledger.allow_within(change.db, ordered.job_id, ordered.allowance_microusd, account(ordered))
     change.counts.add(queue, waiting=1, ready=int(ready), accepted=int(ending is None))
     change.tell(made.job, State.QUEUED.value)
     return made.job if ending is None else finish(change, made, ending, cached=True)
+
+
+def queue_of(ordered: Ordered) -> str:
+    """Where it waits, or would."""
+    return queue_id(waits_in(ordered.lane, ordered.region, ordered.labels), ordered.key_id)
 
 
 def account(ordered: Ordered) -> Account:
@@ -67,7 +81,7 @@ def _supersede(change: Change, job_id: str, *, by: str) -> None:
         cancel(change, older, Step.SUPERSEDED, {"by": by})
 
 
-def _check(change: Change, ordered: Ordered, bounds: Bounds) -> None:
+def check(change: Change, ordered: Ordered, bounds: Bounds) -> None:
     """Raises QueueFull where it would be one too many."""
     queues = [queue_id(lane, ordered.key_id) for lane in (*LANES, CHOSEN)]
     [found] = change.db.run(_WAITING, one=queues[0], other=queues[1], chosen=queues[2])
@@ -85,23 +99,30 @@ def _refuse(whose: str, waiting: int, most: int | None) -> None:
         )
 
 
-def _insert(change: Change, ordered: Ordered, queue: str, *, ready: bool) -> Stored | None:
-    """The job as it is now kept; None where it is there already."""
+def insert(change: Change, ordered: Ordered, queue: str, *, ready: bool, begun: Begun | None = None) -> Stored | None:
+    """The job as it is now kept, ``begun`` or waiting; None where it is there already."""
     due = max(change.at, ordered.not_before or change.at)
     rows = change.db.run(
         _INSERT,
         job_id=ordered.job_id,
         queue_id=queue,
+        state=(State.RUNNING if begun else State.QUEUED).value,
         rank=rank(due, ordered.priority),
         ready=int(ready),
         due=text_of(due) if due > change.at else None,
-        deadline=text_of(ordered.deadline),
+        deadline=None if begun else text_of(ordered.deadline),
+        fence=int(begun is not None),
+        attempt=int(begun is not None),
+        worker=begun.worker if begun else None,
+        owner=begun.owner if begun else None,
+        until=text_of(begun.until) if begun else None,
         workflow=ordered.workflow,
         key_id=ordered.key_id,
         project=ordered.project,
         user_name=ordered.end_user or ordered.user,
         cache_key=ordered.cache_key,
         submitted_at=change.stamp,
+        started_at=change.stamp if begun else None,
         ordered=ordered_document(ordered),
     )
     if not rows:

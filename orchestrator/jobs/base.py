@@ -7,7 +7,8 @@ The database is the truth; whatever is told besides (in process, over NATS) only
 - A job ends once. Its last state, its outputs, its receipts, the rest of its allowance given back, its event and its
   webhook deliveries are one transaction. A second ending is refused (WrongState) and changes nothing.
 - What is written for an attempt names its fence; a late word of an older attempt is refused (StaleLease).
-- Each transition is an event row, written in the same transaction. Events are never changed.
+- Each transition is an event row, written in the same transaction. Events are never changed; a purge takes out what
+  people said in them.
 - :meth:`JobStore.claim` is fair: queues (one for each key and lane) take turns by how much they were served, so ten
   thousand jobs of one key delay another key's single job by at most one claim; within a queue the highest priority
   goes first, and waiting raises it. It costs the same with a million queued jobs as with ten.
@@ -24,6 +25,7 @@ from typing import Any, Protocol
 
 from ...storage.base import Session
 from .job import CONTENTS, Content, Ending, Job, JobEvent, Lease, Ordered, Renewed
+from .purging import Elsewhere
 from .states import State
 
 
@@ -266,6 +268,14 @@ class JobStore(ABC):
     @abstractmethod
     def gone(self, asset: str) -> None:
         """A file that was to be deleted is, or has become somebody's again."""
+
+    @abstractmethod
+    def elsewhere(self, *, limit: int = 1000) -> list[Elsewhere]:
+        """What is forgotten here and still to be forgotten in other places, the latest last."""
+
+    @abstractmethod
+    def gone_elsewhere(self, its: Elsewhere) -> None:
+        """It is forgotten there, too."""
 
     @abstractmethod
     def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:

@@ -16,6 +16,7 @@ from .states import State, Step
 if TYPE_CHECKING:
     from ...storage.base import Session
     from .change import Change
+    from .job import Job
 
 LOCK = "claim"
 """Alone under this name: who claims. Which queue is next is decided by who was served before."""
@@ -155,12 +156,7 @@ class Claims:
         change, until = self.change, stamp(self._until)
         at = change.stamp
         self.db.run(_BEGIN, seq=found.job.seq, worker=self._worker, owner=self._owner, until=until, at=at)
-        attempt = found.job.attempt + 1
-        job = found.job.model_copy(
-            update={"state": State.RUNNING, "attempt": attempt, "worker": self._worker, "started_at": change.at}
-        )
-        change.tell(job, Step.CLAIMED.value, {"attempt": attempt, "worker": self._worker})
-        return Lease(job=job, fence=found.fence + 1, expires_at=self._until)
+        return Lease(job=claimed(change, found.job, self._worker), fence=found.fence + 1, expires_at=self._until)
 
     def _write(self, queues: Sequence[_Queue], virtual_time: int) -> None:
         served = [queue for queue in queues if queue.taken]
@@ -171,6 +167,16 @@ class Claims:
             self.db.run(_SERVE, queue_id=queue.queue_id, served=queue.served)
         if served:
             self.db.run(_TIME, served=virtual_time)
+
+
+def claimed(change: Change, job: Job, worker: str) -> Job:
+    """The job as it is once its next attempt has begun there, which is told."""
+    attempt = job.attempt + 1
+    running = job.model_copy(
+        update={"state": State.RUNNING, "attempt": attempt, "worker": worker, "started_at": change.at}
+    )
+    change.tell(running, Step.CLAIMED.value, {"attempt": attempt, "worker": worker})
+    return running
 
 
 def promote(change: Change) -> None:

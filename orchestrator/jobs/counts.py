@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...storage.base import TryAgain
+from .queueing import lane_of
 
 if TYPE_CHECKING:
     from ...storage.base import Session
@@ -67,6 +68,6 @@ class Counts:
     def _write(self, db: Session, queue_id: str, changes: dict[str, int]) -> int:
         rows = db.run(_ADD, queue_id=queue_id, **changes)
         if not rows:
-            db.run(_BEGIN, queue_id=queue_id, lane=queue_id.partition(":")[0])
+            db.run(_BEGIN, queue_id=queue_id, lane=lane_of(queue_id))
             rows = db.run(_ADD, queue_id=queue_id, **changes)
         return int(rows[0]["waiting"])

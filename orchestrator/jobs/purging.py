@@ -6,9 +6,10 @@ killed in between leaves it to the next one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import InvalidInput, WrongState
 from ...metering.periods import stamp
@@ -21,7 +22,29 @@ if TYPE_CHECKING:
     from .change import Change
 
 PART = Part("forgotten_assets", "CREATE TABLE forgotten_assets (asset TEXT PRIMARY KEY) {table};")
+_SCHEMA = """
+CREATE TABLE forgotten_jobs (
+    job_id TEXT NOT NULL,
+    place  TEXT NOT NULL,  -- a worker on which it ran; '' is here
+    assets TEXT NOT NULL,  -- JSON: files of it that no job has any more
+    at     TEXT NOT NULL,
+    PRIMARY KEY (job_id, place)
+) {table};
+"""
+ELSEWHERE = Part("forgotten_jobs", _SCHEMA)
 PURGED = "purged"
+
+
+class Elsewhere(NamedTuple):
+    """A job that is forgotten here and is still to be forgotten in another place: on the worker of this name, or, ``""``,
+    in what is kept beside the jobs. ``assets`` are files of it that no job has any more."""
+
+    job_id: str
+    place: str
+    assets: tuple[str, ...]
+    at: str
+
+
 Held = Callable[["Session", Job], str]
 """Why nothing of a job may be forgotten, within a transaction; "" where it may."""
 _JUDGED = {True: "accepted", False: "rejected", None: "unjudged"}
@@ -30,7 +53,7 @@ _RESULT = "UPDATE jobs SET result = :result WHERE seq = :seq"
 _PURGE = "UPDATE jobs SET purged = :purged, result = :result, ordered = :ordered WHERE seq = :seq"
 _UNCACHED = "UPDATE jobs SET cache_key = NULL WHERE seq = :seq"
 _NOBODY = "UPDATE jobs SET user_name = :user WHERE seq = :seq"
-_NOT_SAID = "UPDATE job_events SET data = '{}' WHERE job_seq = :seq AND kind IN ('accepted', 'rejected', 'failed')"
+_NOT_SAID = "UPDATE job_events SET data = '{}' WHERE job_seq = :seq AND kind IN ('accepted', 'rejected')"
 _KEPT_NO_LONGER = "UPDATE jobs SET keep_until = NULL WHERE seq = :seq"
 _RELEASE = "mintmark hold list; what is released can be purged."
 _NO_METADATA = "DELETE FROM job_metadata WHERE name = :name AND value = :value AND job_seq = :job_seq"
@@ -38,6 +61,13 @@ _NO_ASSET = "DELETE FROM job_assets WHERE asset = :asset AND job_seq = :job_seq 
 _HAS = "SELECT 1 FROM job_assets WHERE asset = :asset LIMIT 1"
 _NOBODYS = "INSERT INTO forgotten_assets (asset) VALUES (:asset) ON CONFLICT (asset) DO NOTHING"
 _FORGOTTEN = "SELECT asset FROM forgotten_assets ORDER BY asset LIMIT :most"
+_CLAIMED = "SELECT data FROM job_events WHERE job_seq = :seq AND kind = 'claimed'"
+_ELSEWHERE = """
+INSERT INTO forgotten_jobs (job_id, place, assets, at) VALUES (:job_id, :place, :assets, :at)
+ON CONFLICT (job_id, place) DO UPDATE SET assets = excluded.assets, at = excluded.at
+"""
+_ELSEWHERES = "SELECT job_id, place, assets, at FROM forgotten_jobs ORDER BY at, job_id LIMIT :most"
+_GONE_ELSEWHERE = "DELETE FROM forgotten_jobs WHERE job_id = :job_id AND place = :place AND at = :at"
 _GONE = "DELETE FROM forgotten_assets WHERE asset = :asset"
 _OWN_TIME = "SELECT job_id FROM jobs WHERE keep_until IS NOT NULL AND keep_until <= :at ORDER BY keep_until LIMIT :most"
 _USUAL_TIME = """
@@ -82,7 +112,15 @@ def purge(change: Change, job_id: str, contents: Sequence[Content] = CONTENTS, h
     orphans = [each for each in assets if not change.db.run(_HAS, asset=each)]
     for each in orphans:
         change.db.run(_NOBODYS, asset=each)
+    for place in ("", *_workers(change.db, job)):
+        change.db.run(_ELSEWHERE, job_id=job_id, place=place, assets=json.dumps(orphans), at=change.stamp)
     return orphans
+
+
+def _workers(db: Session, job: Job) -> list[str]:
+    """Where it ever ran."""
+    told = [json.loads(row["data"]) for row in db.run(_CLAIMED, seq=job.seq)]
+    return sorted({str(each["worker"]) for each in told if each.get("worker")})
 
 
 def _without(job: Job, going: Sequence[Content]) -> Job:
@@ -119,6 +157,17 @@ def _write(change: Change, job: Job) -> None:
 def forgotten(db: Session, most: int) -> list[str]:
     """Files that were no job's any more, and of which nobody has said yet that they are deleted."""
     return [str(row["asset"]) for row in db.run(_FORGOTTEN, most=most)]
+
+
+def elsewhere(db: Session, most: int) -> list[Elsewhere]:
+    """Jobs that are forgotten here, and of which nobody has said yet that they are there, the latest last."""
+    found = db.run(_ELSEWHERES, most=most)
+    return [Elsewhere(row["job_id"], row["place"], tuple(json.loads(row["assets"])), row["at"]) for row in found]
+
+
+def gone_elsewhere(db: Session, its: Elsewhere) -> None:
+    """It is forgotten there, too."""
+    db.run(_GONE_ELSEWHERE, job_id=its.job_id, place=its.place, at=its.at)
 
 
 def gone(db: Session, asset: str) -> None:

@@ -42,6 +42,11 @@ def queue_id(lane: str, key_id: str | None) -> str:
     return f"{lane}:{key_id or ''}"
 
 
+def lane_of(queue_id: str) -> str:
+    """The lane of a queue."""
+    return queue_id.partition(":")[0]
+
+
 def turn(served: int, virtual_time: int) -> int:
     """The virtual time at which a queue has its turn; it is the store's from then on, and the queue's is one more."""
     return max(served, virtual_time)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +11,7 @@ from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from ...storage.base import Part, Session
 from . import accepting, claiming, peeking, purging, reading
+from . import at_once as beginning
 from . import ending as endings
 from . import idempotency as known_keys
 from .base import Accepted, Beyond, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
@@ -36,7 +36,7 @@ _PAUSE = "UPDATE claiming SET paused = :paused"
 class SqlJobStore(JobStore):
     """``ledger`` is where money is set aside, and its database that of the jobs; it stays the caller's to close.
     ``lease_s``: how long a lease lasts that is not renewed; ``ended`` is told of each job that ended by this store,
-    once that is durable."""
+    once that is durable; ``held`` says why nothing of a job may be forgotten."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class SqlJobStore(JobStore):
         self._ledger, self._store = ledger, ledger.store
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
         self._ended, self._held = ended, held
-        for part in (PART, known_keys.PART, purging.PART):
+        for part in (PART, known_keys.PART, purging.PART, purging.ELSEWHERE):
             self._store.install(part)
 
     def _change(self, db: Session) -> Change:
@@ -95,18 +95,27 @@ class SqlJobStore(JobStore):
     ) -> Accepted:
         # Whoever claims locks that first of all; taken later, two could wait for each other.
         change.db.alone(claiming.LOCK)
-        accepted = self._accept(change, ordered, key, None)
-        if accepted.replayed:
-            return accepted
+        if (known := self._kept(change, ordered, key)) is not None:
+            return known
+        at_once = beginning.begin(change, ordered, self._bounds, claimer, self._lease_s)
+        if at_once is not None:
+            return at_once
+        job = accepting.accept(change, ordered, self._bounds)
         leases = claiming.Claims(change, claimer.owner, claimer.worker, self._lease_s).take(claimer.lanes, 1)
-        return replace(accepted, lease=leases[0] if leases else None)
+        return Accepted(job, lease=leases[0] if leases else None)
 
     def _accept(self, change: Change, ordered: Ordered, key: Idempotency | None, ending: Ending | None) -> Accepted:
-        if key is not None:
-            if (before := self._known(change.db, key)) is not None:
-                return Accepted(before, replayed=True)
-            known_keys.keep(change.db, key, change.at, job_id=ordered.job_id)
-        return Accepted(accepting.accept(change, ordered, self._bounds, ending))
+        known = self._kept(change, ordered, key)
+        return known or Accepted(accepting.accept(change, ordered, self._bounds, ending))
+
+    def _kept(self, change: Change, ordered: Ordered, key: Idempotency | None) -> Accepted | None:
+        """What the key made before; None where it makes this job now, which is kept with it."""
+        if key is None:
+            return None
+        if (before := self._known(change.db, key)) is not None:
+            return Accepted(before, replayed=True)
+        known_keys.keep(change.db, key, change.at, job_id=ordered.job_id)
+        return None
 
     def _known(self, db: Session, key: Idempotency) -> Job | None:
         known = known_keys.find(db, key, self._now())
@@ -239,6 +248,12 @@ class SqlJobStore(JobStore):
 
     def gone(self, asset: str) -> None:
         self._store.transact(lambda db: purging.gone(db, asset))
+
+    def elsewhere(self, *, limit: int = 1000) -> list[purging.Elsewhere]:
+        return self._store.read(lambda db: purging.elsewhere(db, limit))
+
+    def gone_elsewhere(self, its: purging.Elsewhere) -> None:
+        self._store.transact(lambda db: purging.gone_elsewhere(db, its))
 
     def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:
         return self._store.read(lambda db: purging.due(self._change(db), default_days, limit))

@@ -15,7 +15,7 @@ Everything raises WorkerUnreachable where the worker gives no answer. All jobs o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .events import WorkerEvent
@@ -56,6 +56,17 @@ class Link(ABC):
     @abstractmethod
     async def models(self) -> dict[str, dict[str, int | None]]:
         """The model files that it has, by folder, each with its size in bytes or None; empty where it does not tell."""
+
+    @abstractmethod
+    async def fetch_model(self, folder: str, name: str, *, url: str, sha256: str) -> dict[str, Any]:
+        """Have it fetch a model file into one of its folders; how far that is. Harmless to repeat.
+
+        Raises ForbiddenTarget where it may not from there, and NotFound where it has no such folder.
+        """
+
+    @abstractmethod
+    async def fetching(self, folder: str, name: str) -> dict[str, Any]:
+        """How far that is: ``{state, bytes, total, error}``. Raises NotFound where it was not asked to."""
 
     @property
     @abstractmethod
@@ -126,6 +137,17 @@ class Link(ABC):
     @abstractmethod
     async def fetch(self, file: OutputFile) -> bytes:
         """The bytes of an output. Raises WorkerLost where the worker no longer has it."""
+
+    @abstractmethod
+    async def forget(self, job_id: str, inputs: Sequence[str]) -> None:
+        """Have it delete what it has of the content of a job that is over: the files it made, its entry in the history,
+        what its journal says beside the accounting, and pictures it was given (by digest) that no other job has.
+        Harmless to repeat. Raises WrongState where the job still runs there.
+        """
+
+    @abstractmethod
+    async def free(self) -> None:
+        """Have it let go of results of nodes that it has in memory. Models stay."""
 
     @abstractmethod
     def listen(self, prompt_id: str | None = None) -> Listening:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 from pydantic import ValidationError
 from typing_extensions import Self
@@ -143,6 +144,14 @@ class WorkerLink(Link):
         _, body = await self._wire.json("GET", "/api/jobs?status=in_progress&limit=100")
         jobs = body.get("jobs") if isinstance(body, dict) else None
         return tuple(str(job["id"]) for job in jobs or () if isinstance(job, dict) and "id" in job)
+
+    async def fetch_model(self, folder: str, name: str, *, url: str, sha256: str) -> dict[str, Any]:
+        status, body = await self._wire.json("PUT", _model(folder, name), {"url": url, "sha256": sha256})
+        return _told(_progress, body, status)
+
+    async def fetching(self, folder: str, name: str) -> dict[str, Any]:
+        status, body = await self._wire.json("GET", _model(folder, name))
+        return _told(_progress, body, status)
 
     async def wait_for_room(self, job_id: str) -> None:
         # The best that can be done without talking to the others: two that see the same room both take it.
@@ -280,6 +289,19 @@ class WorkerLink(Link):
         query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
         return await self._wire.file(file.filename, query)
 
+    async def forget(self, job_id: str, inputs: Sequence[str]) -> None:
+        known = await self.history(job_id)
+        files = [] if known is None else known.files
+        told = [{"filename": each.filename, "subfolder": each.subfolder, "type": each.type} for each in files]
+        body = {"files": told, "inputs": list(inputs)}
+        status, answer = await self._wire.json("POST", f"/mintmark/jobs/{job_id}/forget", body)
+        _told(lambda answer: answer, answer, status)
+        # Last: until its files are gone it is what they are found by.
+        await self._wire.json("POST", "/history", {"delete": [job_id]})
+
+    async def free(self) -> None:
+        await self._wire.json("POST", "/free", {"unload_models": False, "free_memory": True})
+
     # -- following ------------------------------------------------------------------------------------------------
 
     def listen(self, prompt_id: str | None = None) -> Listening:
@@ -298,6 +320,14 @@ class WorkerLink(Link):
         posted = self._posted.pop(job_id, None)
         pace = replace(self._pace, stuck_s=max(self._pace.stuck_s, patience_s))
         return await Following(self, job_id, listening, heard, pace, boot_id=boot_id, posted=posted).end()
+
+
+def _model(folder: str, name: str) -> str:
+    return f"/mintmark/models/{quote(folder, safe='')}/{quote(name, safe='')}"
+
+
+def _progress(body: Any) -> dict[str, Any]:
+    return dict(body) if isinstance(body, dict) and "state" in body else {"state": "failed"}
 
 
 def _told(read: Callable[[Any], T], body: Any, status: int) -> T:

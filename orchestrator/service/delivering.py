@@ -7,6 +7,7 @@ import asyncio
 from ...generation.context import JobContext
 from ...generation.engine import Engine
 from ...generation.sealing import Draft, Sealed, seal, sign_unjudged
+from ...provenance.signing import Signed
 from ...provenance.trust import trust_of
 from ..execution.delivery import Delivery
 

@@ -34,6 +34,7 @@ from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.kit import THREADS, Kit
 from ..dispatch.news import News
 from ..dispatch.worker import Worker
+from ..fleet.checking import groups_of
 from ..fleet.registry import Registry
 from ..generations.pictures import Pictures
 from ..jobs.base import Bounds
@@ -213,6 +214,7 @@ class Service:
             retention_days=self.service.retention_days,
             registry=self.fleet,
             line=self._processes.line,
+            warm=groups_of(self.service.warm),
         )
         return await stack.enter_async_context(dispatcher)
 
@@ -243,6 +245,12 @@ class Service:
     def worker_log(self, name: str) -> Path | None:
         """The log file of a runner that this service started; None of any other worker."""
         return self._processes.log_of(name)
+
+    def restart_worker(self, name: str) -> bool:
+        """Have a worker that this service started end in order and begin again; False of any other, or one that does
+        not run."""
+        own = self._processes.own(name)
+        return own is not None and own.restart()
 
     def _look_at_fleet(self) -> None:
         """The registry was changed here, in a thread: what that means is done at once."""

@@ -10,7 +10,8 @@ import pytest
 from mintmark.workflows.bind import bind
 from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.library import Library
-from mintmark.workflows.validate import missing_nodes, offered, validate
+from mintmark.workflows.object_info import Slot
+from mintmark.workflows.validate import literal_problem, missing_nodes, offered, validate
 
 CASES = json.loads((Path(__file__).parent / "recorded" / "verdicts.json").read_text())["cases"]
 STRICTER = {
@@ -103,6 +104,13 @@ def test_everything_is_told_at_once(shipped: WorkflowVersion, object_info: dict[
     graph["4"]["inputs"]["verdict"] = ["2", 1]
     wheres = {each.where for each in validate(shipped, object_info, graph)}
     assert wheres == {"inputs.width", "inputs.height", "graph.2.inputs.extra", "graph.4.inputs.verdict"}
+
+
+@pytest.mark.parametrize("name", ["mintmark/boat.png", "boat.png [output]"])
+def test_a_file_that_no_worker_lists_is_the_workers_to_find(name: str) -> None:
+    slot = Slot(frozenset({"COMBO"}), choices=("a.png",), file=True)
+    assert literal_problem(name, slot) is None
+    assert literal_problem("boat.png", slot) is not None
 
 
 def test_a_file_that_will_only_be_uploaded_is_not_missed(document: dict[str, Any], object_info: dict[str, Any]) -> None:

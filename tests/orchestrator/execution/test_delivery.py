@@ -22,6 +22,7 @@ from mintmark.orchestrator.execution.request import RunRequest
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.orchestrator.link.protocol import parse_history
 from mintmark.provenance.reading import read
+from mintmark.provenance.signing import Signed
 
 from ..conftest import House, text_to_image
 from ..fake_comfy import FakeComfy
@@ -123,7 +124,7 @@ class Bringing:
             history = parse_history({"outputs": outputs})
             return await delivery.deliver(link, history, report, context, request, graph or {})
 
-    async def _sign(self, data: bytes, media_type: str, name: str) -> bytes:
+    async def _sign(self, data: bytes, media_type: str, name: str) -> Signed:
         async with Engine(self.house.settings, sandbox_url=self.house.sandbox.url, pack_version="test") as engine:
             return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 

@@ -1,0 +1,199 @@
+"""Making a file again from what it tells of itself: its graph, what that needs, and whether the result is the same."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import CannotRerun, WorkerLost
+from ...generation.pictures import decode
+from ...provenance.credential import Credential
+from ...provenance.lineage.kinds import FILES
+from ...provenance.texts import read_texts
+from ...workflows.ui_format import is_api_format
+from ..link.base import Link
+from . import kinds
+from .inputs import read_image
+from .unsigned import named_file
+
+_NOT_KEPT = "Run the workflow anew: mintmark run {workflow}. Sign and Save writes the graph where keep_graph is on."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Then:
+    """How a file was made, as its credential vouches for it."""
+
+    data: bytes = field(repr=False)
+    graph: dict[str, Any]
+    record: Mapping[str, Any]
+
+    @property
+    def mode(self) -> str:
+        """``live`` or ``sandbox``; empty where it is not told."""
+        return str(self.record.get("mode") or "")
+
+    @property
+    def label(self) -> str:
+        """The workflow's name and version; empty for a graph that was of none."""
+        found = self.record.get("workflow") or {}
+        return f"{found['name']}@{found['version']}" if found else ""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files that the graph loads, by the node that does."""
+        found = (
+            (node_id, node["inputs"].get(FILES.get(node["class_type"], ""))) for node_id, node in self.graph.items()
+        )
+        return {node_id: name for node_id, name in found if isinstance(name, str)}
+
+    def sha256_of(self, title: str) -> str | None:
+        """The digest that the credential has of a file it was made from."""
+        sources = self.record.get("sources") or ()
+        return next((str(each["sha256"]) for each in sources if each.get("title") == title), None)
+
+
+def then_of(data: bytes, media_type: str, credential: Credential) -> Then:
+    """How the file was made. Raises CannotRerun where it does not tell, or where what it tells cannot be believed."""
+    if credential.state == "none":
+        raise CannotRerun("The file carries no credential.", hint="Only what was signed can be made again from itself.")
+    if credential.state == "invalid":
+        why = credential.problems[0].explanation
+        raise CannotRerun(f"The file is not what was signed: {why}", hint="Look at it with: mintmark verify")
+    record = credential.record or {}
+    text = read_texts(data, media_type).get("prompt") if media_type in kinds.JUDGED else None
+    graph = _graph(text) if text else None
+    if graph is None:
+        workflow = record.get("workflow") or {}
+        label = f"{workflow['name']}@{workflow['version']} --set …" if workflow else "NAME --set …"
+        raise CannotRerun("The file does not hold its graph.", hint=_NOT_KEPT.format(workflow=label))
+    return Then(data=data, graph=graph, record=record)
+
+
+def _graph(text: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if is_api_format(found) else None
+
+
+async def bring_files(then: Then, link: Link, given: Sequence[Path], *, max_pixels: int) -> dict[str, Any]:
+    """The graph, with every file that it loads on the worker: the worker's own where that is the one it was made from,
+    else one of those that were given.
+
+    Raises CannotRerun naming the file, and what reading a given one may raise.
+    """
+    graph = copy.deepcopy(then.graph)
+    for node_id, name in then.files.items():
+        node = graph[node_id]
+        if await _is_there(then, link, name):
+            continue
+        data, media_type = await asyncio.to_thread(_given, then, name, given, max_pixels)
+        node["inputs"][FILES[node["class_type"]]] = await link.upload(
+            f"{digest(data)[:32]}.{media_type[6:]}", data, media_type
+        )
+    return graph
+
+
+async def _is_there(then: Then, link: Link, name: str) -> bool:
+    """Whether the worker has this file. Raises CannotRerun where it has another one of this name."""
+    file = named_file(name)
+    try:
+        data = await link.fetch(file)
+    except WorkerLost:
+        return False
+    wanted = then.sha256_of(file.filename)
+    return wanted is None or wanted == digest(data)
+
+
+def _given(then: Then, name: str, given: Sequence[Path], max_pixels: int) -> tuple[bytes, str]:
+    """The given file that is meant: the one with the right content, or of the right name where that is not known."""
+    title = named_file(name).filename
+    wanted = then.sha256_of(title)
+    for path in given:
+        data, media_type, found = read_image("--image", path, max_pixels)
+        if found == wanted or (wanted is None and (path.name == title or found.startswith(Path(title).stem))):
+            return data, media_type
+    asked = f" (SHA-256 {wanted})" if wanted else ""
+    raise CannotRerun(
+        f"It was made from {title}{asked}, which the worker does not have.", hint="Give the file: --image PATH"
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is not as it was."""
+
+    what: str
+    then: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.what} was {self.then}, and is {self.now}"
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    """What differs between two records of the same graph, that which matters most first."""
+    for name in ("model", "model_version", "pack_version", "mode", "models", "task"):
+        before, after = then.get(name), now.get(name)
+        if before != after and not (before is None and name != "model_version"):
+            yield Change(name, _shown(before), _shown(after))
+
+
+def unpinned(record: Mapping[str, Any]) -> str | None:
+    """Why the same request may give another picture though nothing changed; None where it should not."""
+    seed = record.get("seed")
+    if isinstance(seed, Mapping) and seed.get("sent") is None:
+        return f"{record.get('model')} takes no seed, so it makes another picture each time"
+    return None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """``equal``: every pixel is the same. Else ``difference`` names the first thing that is not."""
+
+    equal: bool
+    difference: str = ""
+
+
+def compared(then: bytes, outputs: Iterable[bytes], *, max_pixels: int) -> Compared:
+    """The file beside what was made now: the output that is nearest to it counts."""
+    before = decode(then, max_pixels=max_pixels)[..., :3]
+    found = [_compared(before, decode(each, max_pixels=max_pixels)[..., :3]) for each in outputs]
+    if not found:
+        return Compared(False, "no picture was made")
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _compared(before: Any, after: Any) -> tuple[float, Compared]:
+    import numpy as np
+
+    if before.shape != after.shape:
+        size = f"{after.shape[1]}x{after.shape[0]} instead of {before.shape[1]}x{before.shape[0]}"
+        return 256.0, Compared(False, f"the size: {size}")
+    unlike = np.abs(before.astype(np.int16) - after).max(axis=-1)
+    if not unlike.any():
+        return 0.0, Compared(True)
+    top, left = np.argwhere(unlike)[0]
+    share = float((unlike > 0).mean())
+    first = f"the pixel at {left},{top}: {_rgb(after[top, left])} instead of {_rgb(before[top, left])}"
+    return float(unlike.mean()), Compared(False, f"{first}; {share:.1%} of all pixels differ")
+
+
+def digest(data: bytes) -> str:
+    """SHA-256, as credentials have it of the files they name."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _rgb(pixel: Any) -> str:
+    return "#" + "".join(f"{value:02x}" for value in pixel)
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value if value is not None else "not told")
