@@ -1,13 +1,14 @@
 """Placement with real files: `python bench/fleet_files.py [--json PATH]`.
 
-Eight runner processes, each with a node that reads a model file and keeps two of them in memory, the least recently used
-going first; twenty files of 64 MiB, written anew and dropped at the end; the real service (`mintmark serve`, SQLite) as
-a process of its own, which is asked for models by Zipf's law. Each file is read whole from the disk or the system's
-cache of it, its digest is taken and compared, and its bytes stay in the worker's memory; eight disks and GPUs share two
-cores here, so a file is read at no more than a stated rate. All times are a tenth of those of `fleet_sim.py`: 2.5 s a
-load, 0.6 s a job on average, a fifth of the time is work. First as the service comes, then the same orders with each
-sent to the worker with the fewest jobs; that too hands jobs out one by one as workers have room, which is kinder to it
-than a queue for each worker would be. A wait is from the order to the first step of the job's own work.
+Eight runner processes, each with a node that reads a model file and keeps two of them in memory, the least recently
+used going first; twenty files of 64 MiB, written anew and dropped at the end; the real service (`mintmark serve`,
+SQLite) as a process of its own, which is asked for models by Zipf's law. Each file is read whole from the disk or the
+system's cache of it, its digest is taken and compared, and its bytes stay in the worker's memory; eight disks and GPUs
+share one machine here, so a file is read at no more than a stated rate. All times are a tenth of those of
+`fleet_sim.py`: 2.5 s a load, 0.6 s a job on average, a fifth of the time is work. First as the service comes, then the
+same orders with each sent to the worker with the fewest jobs; that too hands jobs out one by one as workers have room,
+which is kinder to it than a queue for each worker would be. A wait is from the order to the first step of the job's
+own work.
 MINTMARK_BENCH_FILE_JOBS changes how many jobs there are.
 """
 
@@ -163,7 +164,7 @@ async def run(folder: Path, files: Path, way: str, orders: list[Order]) -> Outco
             await _all_up(client)
             asked = await _ask(client, orders)
             await _all_over(client, set(asked))
-    told = [Run(**json.loads(line)) for file in folder.glob("worker-*/runs.jsonl") for line in file.open()]
+    told = _told(folder)
     began = {each.job_id: each.at for each in told}
     if len(told) != len(asked) or began.keys() != asked.keys():
         raise NotRun(f"{len(asked)} jobs were asked for, and {len(told)} ran")
@@ -171,6 +172,11 @@ async def run(folder: Path, files: Path, way: str, orders: list[Order]) -> Outco
     waits = [began[job_id] - at for job_id, at in asked.items()]
     load_s = statistics.mean(each.load_s for each in loads)
     return Outcome(len(loads), sum(each.read for each in loads), load_s, waits)
+
+
+def _told(folder: Path) -> list[Run]:
+    files = folder.glob("worker-*/runs.jsonl")
+    return [Run(**json.loads(line)) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 async def _all_up(client: Client) -> None:

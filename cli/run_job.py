@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..config import Settings
     from ..generation.context import JobContext
     from ..generation.sealing import Draft, Sealed
+    from ..moderation.verdict import Verdict
     from ..orchestrator.execution.adhoc import GraphFile
     from ..orchestrator.execution.delivery import Delivery
     from ..orchestrator.execution.request import JobResult, RunRequest
@@ -167,4 +168,11 @@ def _delivery(found: Settings) -> Delivery:
         async with open_engine(found) as engine:
             return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
-    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_of(found), seal=seal, sign=sign)
+    async def ask(context: JobContext, text: str, negative: str) -> Verdict:
+        from .engine import open_engine
+
+        async with open_engine(found) as engine:
+            engine.journal.open_job(context)
+            return await engine.judge.text(context, text, negative)
+
+    return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_of(found), seal=seal, sign=sign, ask=ask)

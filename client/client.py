@@ -23,7 +23,7 @@ from typing_extensions import Self
 
 from .. import config
 from ..config.client import ClientSettings
-from ..errors import MintmarkError, ServiceUnreachable, WaitedTooLong
+from ..errors import MintmarkError, OutputWithheld, ServiceUnreachable, WaitedTooLong
 from .events import Reader
 from .transport import Transport, problem
 from .values import Job, Order, Output, Update
@@ -198,7 +198,12 @@ class Client:
                 return
 
     async def download(self, output: Output, *, job: Job | None = None) -> bytes:
-        """The file's bytes, as they were signed. With ``job`` a notebook then shows them with it."""
+        """The file's bytes, as they were signed. With ``job`` a notebook then shows them with it.
+
+        Raises OutputWithheld where a person has to accept it first.
+        """
+        if output.image_url is None:
+            raise OutputWithheld("A person has to accept this output first.", hint="Look at the job again later.")
         async with self._line.request("GET", output.image_url) as answer:
             if answer.status >= 400:
                 raise problem(await answer.json(content_type=None), answer.status)

@@ -20,9 +20,11 @@ class _Told(BaseModel):
 
 
 class Output(_Told):
-    """One image (or other file) of a job. ``image_url`` opens without a key, until it expires."""
+    """One image (or other file) of a job. ``image_url`` opens without a key, until it expires; it is None while the
+    output is ``withheld``: a person has to accept it first."""
 
-    image_url: str
+    image_url: str | None = None
+    withheld: bool = False
     thumbnail_url: str | None = None
     seed: int | None = None
     sha256: str
@@ -68,7 +70,7 @@ class Job(_Told):
 
     def _shown(self, output: Output) -> str:
         data = self._pictures.get(output.sha256)
-        source = output.image_url
+        source = output.image_url or ""
         if data is not None:
             source = f"data:{output.media_type};base64,{base64.b64encode(data).decode()}"
         return f'<img src="{_quoted(source)}" style="max-width:320px;margin:4px" alt="{output.sha256[:12]}">'

@@ -151,6 +151,12 @@ def _count(text: str) -> int:
     return number
 
 
+def _days(text: str) -> float:
+    if not 0 <= (number := float(text)) < float("inf"):
+        raise ValueError(text)
+    return number
+
+
 def _port(text: str) -> int:
     if not 0 <= (number := int(text)) <= 65_535:
         raise ValueError(text)
@@ -207,4 +213,5 @@ POSITIVE = Kind(_positive)
 COUNT = Kind(_count)
 """A whole number from 0."""
 PORT = Kind(_port)
+DAYS = Kind(_days)
 SECONDS = Kind(_seconds)

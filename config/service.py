@@ -71,9 +71,10 @@ class ServiceSettings(Section):
     )
     retention_days: float | None = setting(
         "MINTMARK_SERVICE_RETENTION_DAYS",
-        "How long a job's content is kept after its end; what it cost is kept for ever (default: no limit).",
+        "How many days a job's content is kept after its end, where its project has no rule; what it cost is kept for "
+        "ever (default: no limit).",
         None,
-        kinds.SECONDS,
+        kinds.DAYS,
     )
     queued_per_key: int = setting(
         "MINTMARK_SERVICE_QUEUED_PER_KEY", "How many jobs of one API key may wait.", 100_000, kinds.POSITIVE

@@ -126,5 +126,9 @@ class Journal(ABC):
         also for a job that is not known."""
 
     @abstractmethod
+    def scrub(self, *, thorough: bool = False) -> bool:
+        """Leave nothing behind of what was taken out, as :meth:`..storage.base.Store.scrub` does."""
+
+    @abstractmethod
     def close(self) -> None:
         """Give back files and locks."""

@@ -45,6 +45,8 @@ class Draft:
     """The file that pixels without a record came from."""
     inputs: tuple[Source, ...] = ()
     """Files that were fed to the model."""
+    prompts: tuple[Verdict, ...] = ()
+    """Verdicts on the words that it was made of, beside those that this process gave itself."""
     steps: tuple[Done, ...] = ()
     """What was done to the pixels since they were opened or made, where the graph tells."""
     tool: str = ""
@@ -75,7 +77,8 @@ async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
     Raises OutputBlocked, ModerationUnavailable, SigningFailed: in each case there is no file.
     """
     verdict = _known_verdict(draft) or await engine.judge.image(job, draft.data, draft.media_type)
-    verdict = carried(await asyncio.to_thread(prompts_of, engine, job, draft), verdict)
+    prompts = await asyncio.to_thread(prompts_of, engine, job, draft)
+    verdict = carried((*draft.prompts, *prompts), verdict)
     if verdict.decision == "blocked":
         raise verdict.error()
     if verdict.decision == "blurred":

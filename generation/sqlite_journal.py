@@ -246,6 +246,9 @@ class SqliteJournal(Journal):
         with self._db.transaction() as db:
             return forget(db, job_id)
 
+    def scrub(self, *, thorough: bool = False) -> bool:
+        return self._db.scrub(thorough=thorough)
+
     # -- after a crash ------------------------------------------------------------------------------------------
 
     def adopt_orphans(self) -> list[Call]:

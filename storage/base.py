@@ -9,7 +9,7 @@ SQLAlchemy: importing that would be a noticeable part of the time that ``mintmar
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -119,6 +119,12 @@ class Store(ABC):
     @abstractmethod
     def read(self, work: Callable[[Session], T]) -> T:
         """Do work that changes nothing, on one consistent view of what is committed."""
+
+    @abstractmethod
+    def scrub(self, tables: Iterable[str], *, thorough: bool = False) -> bool:
+        """Leave nothing behind of what was deleted from these tables, as far as this database can; whether it could
+        now. ``thorough`` writes them anew, which takes as long as copying them; others wait meanwhile. What stands in
+        backups, replicas and archived logs is beyond it."""
 
     @abstractmethod
     def close(self) -> None:

@@ -97,6 +97,8 @@ class Database:
             self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
         )
         made.row_factory = sqlite3.Row
+        # What is deleted is overwritten: content that was to be forgotten must not stay in free pages.
+        made.execute("PRAGMA secure_delete = ON")
         return made
 
     def _prepare(self, schema: str, version: int, upgrades: Mapping[int, Callable[[sqlite3.Connection], None]]) -> None:
@@ -251,6 +253,22 @@ class Database:
         with self._reading, self._errors():
             found: sqlite3.Row | None = self._reader.execute(sql, values).fetchone()
             return found
+
+    def scrub(self, *, thorough: bool = False) -> bool:
+        """Empty the log, in which every page that was written since stands as it was then; whether that was possible:
+        not while somebody reads what is older. ``thorough``: write the file anew before, so that nothing is left of
+        what was deleted, also before it was overwritten or where pages were split. That takes as long as copying it.
+
+        Raises DiskFull and CannotWrite.
+        """
+        with self._errors(), self._my_turn():
+            if self._connection.in_transaction:
+                self._finish(self._commit)
+            with self._reading:
+                if thorough:
+                    self._connection.execute("VACUUM")
+                busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
 
     def close(self) -> None:
         """Close the file. Harmless to repeat."""

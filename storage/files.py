@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -31,9 +32,9 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         fsync_folder(path.parent)
 
 
-def write_once(path: Path, data: bytes) -> None:
+def write_once(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Like :func:`write_atomic`, for a file that is named by what is in it, in a folder that is there; nobody else may
-    read it. Raises DiskFull and CannotWrite."""
+    read it. One that is not ``durable`` is so after :func:`sync_files`. Raises DiskFull and CannotWrite."""
     name = os.fspath(path)
     folder, last = os.path.split(name)
     temporary = os.path.join(folder, f".{last}.{secrets.token_hex(8)}.part")  # noqa: PTH118 - paths cost more than this
@@ -42,13 +43,15 @@ def write_once(path: Path, data: bytes) -> None:
         try:
             with os.fdopen(handle, "wb", buffering=0) as file:
                 _write_all(file, data)
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             os.replace(temporary, name)  # noqa: PTH105
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)  # noqa: PTH108
             raise
-        fsync_folder(path.parent)
+        if durable:
+            fsync_folder(path.parent)
 
 
 def _write_all(file: FileIO, data: bytes) -> None:
@@ -114,6 +117,32 @@ def fsync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_files(root: Path, files: Iterable[Path]) -> None:
+    """Make files below ``root`` durable, with their names; those that are gone by now are left out. Raises DiskFull and
+    CannotWrite."""
+    with translated(root):
+        if platform.system() == "Linux":
+            _sync_all(root)
+            return
+        for path in files:
+            with suppress(FileNotFoundError):
+                fsync_folder(path)  # a file is synced in the same way
+                fsync_folder(path.parent)
+
+
+def _sync_all(root: Path) -> None:
+    """Everything of the file system that ``root`` is in: one wait for the disk, however many files there are."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        if libc.syncfs(handle) != 0:
+            raise OSError(ctypes.get_errno(), "syncfs failed")
     finally:
         os.close(handle)
 

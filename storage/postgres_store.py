@@ -11,7 +11,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -237,6 +237,14 @@ class PostgresStore(Store):
                 self._free.append(connection)
                 return
         _discard(connection)
+
+    def scrub(self, tables: Iterable[str], *, thorough: bool = False) -> bool:
+        # A plain VACUUM lets old rows' room be used again; only writing the table anew gives the old files up.
+        how = "VACUUM (FULL)" if thorough else "VACUUM"
+        with self._connection() as connection:
+            for table in tables:
+                connection.raw.execute_simple(f"{how} {table}")
+        return True
 
     def close(self) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .base import TRIES, Row, Session, Store, T, TryAgain
@@ -52,6 +52,10 @@ class SqliteStore(Store):
     def read(self, work: Callable[[Session], T]) -> T:
         with self.database.snapshot() as connection:
             return work(SqliteSession(connection))
+
+    def scrub(self, tables: Iterable[str], *, thorough: bool = False) -> bool:
+        # Deleted rows are overwritten as they go; what is left stands in the log.
+        return self.database.scrub(thorough=thorough)
 
     def close(self) -> None:
         self.database.close()

@@ -106,9 +106,8 @@ def _roles(
         for name, value in node["inputs"].items():
             if is_link(value) and value[0] == node_id and place in (None, value[1]):
                 role = "negative" if "negative" in name.lower() else "positive"
-                further = [
-                    _roles(user, each, graph, object_info, seen) for each in _onward(user, name, graph, object_info)
-                ]
+                onward = _onward(user, name, graph, object_info)
+                further = [_roles(user, each, graph, object_info, seen) for each in onward]
                 found |= set().union(*further) or {role}
     return found
 

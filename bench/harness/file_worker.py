@@ -139,7 +139,6 @@ class FileRunner(Runner):
 
 
 async def serve(folder: Path, base: Path, slots: int, rate: float) -> None:
-    base.mkdir(parents=True, exist_ok=True)
     worker.configure(config.load())
     async with FileRunner(Models(folder, slots, rate), base / "runs.jsonl", base_dir=base, port=0) as runner:
         garbage.serving()
@@ -152,6 +151,7 @@ async def serve(folder: Path, base: Path, slots: int, rate: float) -> None:
 
 if __name__ == "__main__":
     garbage.starting()
+    Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
     try:
         asyncio.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
     except KeyboardInterrupt:

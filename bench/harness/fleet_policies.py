@@ -135,7 +135,7 @@ class Bag:
 class OneModel(Policy):
     """A current model for each worker; where another model's jobs have waited longest, a free one changes over.
 
-    Whenever a worker is free nothing waits: a job that comes looks at the free ones, a worker that is freed at the jobs.
+    While a worker is free nothing waits: a job that comes looks at the free ones, a worker that is freed at the jobs.
     """
 
     def __init__(self, *given: Any) -> None:

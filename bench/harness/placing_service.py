@@ -22,9 +22,7 @@ _TURNS = itertools.count(1)
 _LAST: dict[str, int] = {}
 
 
-def least_loaded(
-    worker: str, queue: Iterable[Work], fleet: Fleet, now: float
-) -> tuple[Work | None, dict[str, Choice]]:
+def least_loaded(worker: str, queue: Iterable[Work], fleet: Fleet, now: float) -> tuple[Work | None, dict[str, Choice]]:
     """In the place of :func:`mintmark.orchestrator.placement.choosing.next_for`. Of several with as many jobs it is the
     one that has waited longest."""
     work = next(iter(queue), None)

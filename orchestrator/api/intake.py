@@ -20,9 +20,10 @@ from ...moderation.moderator import Moderator
 from ...moderation.policy import load as load_policy
 from ...workflows.bind import Bound
 from ...workflows.format import WorkflowVersion
+from ...workflows.wording import words_of
 from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
-from ..generations.pictures import ALLOWED, Pictures
+from ..generations.pictures import ALLOWED, Pictures, refused
 from ..jobs.job import Ordered
 from .fitting import Fits
 from .order_shapes import Options
@@ -60,23 +61,26 @@ class Intake:
         self._service, self._threads, self._now = service, threads, now
         fetch = partial(_fetched, service.service.allow_private_targets)
         self.pictures = Pictures(service.uploads, fetch)
-        """Where pictures that an order names come from."""
+        """Where pictures that a request names come from."""
+        self.references = Pictures(service.uploads, fetch, self._own_only)
+        """Where those of an order come from, by the house rules."""
         self._fits = Fits()
         self._moderators: dict[str, Moderator] = {}
 
     async def order(self, caller: Caller, asked: Asked) -> Ordered:
         """The order as it is written down.
 
-        Raises InvalidInput, UnknownInput, ModelRetired, WorkerRefused, PromptBlocked, NotAnImage, ForbiddenTarget.
+        Raises InvalidInput, UnknownInput, ModelRetired, WorkerRefused, PromptBlocked, ReferenceRefused, NotAnImage,
+        ForbiddenTarget.
         """
         warnings = check_pins(asked.version, asked.values, self._now().date())
         check_delivery(asked.options.delivery, asked.version, asked.values)
         bound = self._bound(asked)
-        await self._moderate(caller, asked, bound.inputs)
+        await self._moderate(caller, asked, bound)
         await self._check_superseded(caller, asked.options)
         brought = {f"inputs.{name}": where for name, where in asked.pictures.items()}
         # Fetched last: nothing is fetched for what is refused anyway.
-        found = await self.pictures.bring(brought, caller.key_id or "")
+        found = await self.references.bring(brought, caller.key_id or "")
         images = {**asked.images, **{name: found[f"inputs.{name}"] for name in asked.pictures}}
         return self._ordered(caller, asked, bound, images, warnings)
 
@@ -86,9 +90,25 @@ class Intake:
         values = {**asked.values, **{name: _named(name) for name in (*asked.images, *asked.pictures)}}
         return self._fits.bound(asked.version, values, self._service.dispatcher.object_infos(asked.version.lane))
 
-    async def _moderate(self, caller: Caller, asked: Asked, inputs: Mapping[str, Any]) -> None:
+    def _own_only(self) -> bool:
+        return load_house(self._service.settings.house_rules).references == "own_uploads"
+
+    def check_references(self, caller: Caller, images: Mapping[str, str]) -> None:
+        """Whether pictures of an earlier order may be used in another one of this caller. Blocks.
+
+        Raises ReferenceRefused naming the input.
+        """
+        if not self._own_only():
+            return
+        for name, digest in images.items():
+            if self._service.uploads.find(digest, caller.key_id or "") is None:
+                raise refused(f"inputs.{name}")
+
+    async def _moderate(self, caller: Caller, asked: Asked, bound: Bound) -> None:
         rules = self._rules(caller, asked.job_id)
-        for text, negative in _texts(asked.version, inputs):
+        infos = self._service.dispatcher.object_infos(asked.version.lane)
+        said = words_of(bound.graph, infos[0]) if infos else ()
+        for text, negative in dict.fromkeys([*_texts(asked.version, bound.inputs), *said]):
             verdict = await rules.prompt(text, negative)
             if verdict.decision == "blocked":
                 raise verdict.error()

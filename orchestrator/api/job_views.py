@@ -45,7 +45,9 @@ class OutputView(View):
 
     index: int
     output: str | None = Field(description="The workflow's output that it is.")
-    image_url: str = Field(description="Signed; opens the file until it expires.")
+    image_url: str | None = Field(
+        description="Signed; opens the file until it expires. Null where it is withheld from this key."
+    )
     thumbnail_url: str | None
     media_type: str
     width: int | None
@@ -57,6 +59,10 @@ class OutputView(View):
     credential: CredentialView | None
     aesthetic_score: float | None = Field(description="Where the workflow ranked it.")
     accepted: bool | None = Field(description="What a person said of it.")
+    withheld: bool = Field(
+        default=False,
+        description="Policy wants a person to accept it first; until then only keys with the scope `review` see it.",
+    )
 
 
 class ReceiptView(View):
@@ -160,8 +166,8 @@ def accepted(job: Job) -> JobAccepted:
     return JobAccepted(job_id=job.job_id, status=job.state.value, warnings=list(job.ordered.warnings))
 
 
-def job_view(job: Job, link: Link) -> JobView:
-    """The whole job."""
+def job_view(job: Job, link: Link, *, reviewer: bool = False) -> JobView:
+    """The whole job; ``reviewer`` sees what is withheld."""
     ordered = job.ordered
     return JobView(
         job_id=job.job_id,
@@ -179,7 +185,7 @@ def job_view(job: Job, link: Link) -> JobView:
         ended_at=job.ended_at,
         attempt=job.attempt,
         worker=job.worker,
-        outputs=[_output(made, link) for made in job.outputs],
+        outputs=[_output(made, link, shown=reviewer or not made.withheld) for made in job.outputs],
         receipts=[ReceiptView(**receipt.model_dump()) for receipt in job.receipts],
         cost_microusd=job.cost_microusd,
         allowance_microusd=ordered.allowance_microusd,
@@ -198,13 +204,13 @@ def event_view(event: JobEvent) -> EventView:
     return EventView(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
 
 
-def _output(made: Made, link: Link) -> OutputView:
+def _output(made: Made, link: Link, *, shown: bool) -> OutputView:
     verdict = made.verdict
     return OutputView(
         index=made.index,
         output=made.output,
-        image_url=link(made, False),
-        thumbnail_url=link(made, True) if made.media_type in _PICTURES else None,
+        image_url=link(made, False) if shown else None,
+        thumbnail_url=link(made, True) if shown and made.media_type in _PICTURES else None,
         media_type=made.media_type,
         width=made.width,
         height=made.height,
@@ -212,7 +218,7 @@ def _output(made: Made, link: Link) -> OutputView:
         seed=made.seed,
         sha256=made.asset,
         safety=Safety(
-            allowed=None if verdict is None else verdict.get("decision") != "blocked",
+            allowed=None if verdict is None else verdict.get("decision") != "blocked" and not made.withheld,
             categories=list((verdict or {}).get("categories") or ()),
         ),
         credential=None
@@ -220,6 +226,7 @@ def _output(made: Made, link: Link) -> OutputView:
         else CredentialView(state=made.credential.get("state"), issuer=made.credential.get("issuer")),
         aesthetic_score=made.score,
         accepted=made.accepted,
+        withheld=made.withheld,
     )
 
 

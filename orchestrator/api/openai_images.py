@@ -124,7 +124,7 @@ async def _asked(call: Call[Any, Any], body: OpenAIOptions, wish: ImageWish, tas
     made = await order(
         wish,
         service.releases,
-        call.intake.pictures,
+        call.intake.references,
         owner=call.caller.key_id or "",
         sticky=body.end_user or call.caller.key_id,
         default_model=service.service.model,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ...clock import utc_now
-from ...errors import MintmarkError, WaitedTooLong, from_dict
+from ...errors import MintmarkError, OutputWithheld, WaitedTooLong, from_dict
 from ..dispatch.news import JobChanged, PreviewShown
 from ..generations import openai_answer
 from . import problems
@@ -76,11 +76,18 @@ def failure(job: Job | None, job_id: str) -> MintmarkError | None:
         hint = f"It goes on: GET /v1/jobs/{job_id}."
         return WaitedTooLong("The job was not over in time.", hint=hint, job_id=job_id)
     if job.state.value == "succeeded":
-        return None
+        return None if openai_answer.pictures(job) else _withheld(job)
     told = job.failure
     if told is None:
         return from_dict({"code": "canceled", "message": "The job was canceled."})
     return from_dict({"code": told.code, "message": told.message, "hint": told.hint})
+
+
+def _withheld(job: Job) -> OutputWithheld | None:
+    if not any(made.withheld for made in job.outputs):
+        return None
+    hint = f"Once somebody has accepted it: GET /v1/jobs/{job.job_id}."
+    return OutputWithheld("A person has to accept the image first.", hint=hint, job_id=job.job_id)
 
 
 async def _send(answer: web.StreamResponse, event: dict[str, Any]) -> None:

@@ -44,7 +44,7 @@ async def generate_images(call: Call[ImagesBody, NoQuery]) -> Reply:
         made = await order(
             body,
             service.releases,
-            call.intake.pictures,
+            call.intake.references,
             owner=call.caller.key_id or "",
             sticky=body.user or call.caller.key_id,
             default_model=service.service.model,

@@ -165,7 +165,9 @@ async def retry_job(call: Call[None, NoQuery]) -> Reply:
         return await submitting.answer(call, known, replayed=True)
     submitting.check_open(call)
     old = await submitting.find(call)
-    accepted = await call.block(service.jobs.accept, _again(old, call), key)
+    again = _again(old, call)
+    await call.block(call.intake.check_references, call.caller, again.images)
+    accepted = await call.block(service.jobs.accept, again, key)
     submitting.tell(call, accepted.job)
     return await submitting.answer(call, accepted.job, replayed=accepted.replayed)
 

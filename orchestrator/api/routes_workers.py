@@ -232,14 +232,14 @@ async def try_worker(call: Call[Trial, NoQuery]) -> Reply:
 
 
 @routes.get(
-    "/v1/model-files/{file}",
+    "/v1/model-files/{model_file}",
     "Where a model file is",
     scope="read",
     answers=(Answer(status=200, description="On which workers.", model=ModelFile),),
 )
 async def where_is_model(call: Call[None, NoQuery]) -> Reply:
     """On which workers' disks, and in whose memory, by its name without its folder."""
-    file, dispatcher = call.path["file"], call.service.dispatcher
+    file, dispatcher = call.path["model_file"], call.service.dispatcher
     found = [copy for each in dispatcher.workers if (copy := copy_of(each, file, dispatcher.memory_of(each.name)))]
     return Reply(200, ModelFile(file=file, workers=found))
 

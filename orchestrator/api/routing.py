@@ -78,6 +78,7 @@ PATHS: Mapping[str, Parameter] = {
     "key_id": Parameter("The key's id.", "^[A-Za-z0-9_-]{1,64}$"),
     "delivery_id": Parameter("The delivery.", "^[A-Za-z0-9_-]{1,64}$"),
     "worker": Parameter("The worker.", r"^[A-Za-z0-9._:/@\[\]-]{1,300}$", "gpu-1"),
+    "model_file": Parameter("The model file's name.", r"^[^/\\\x00-\x1f]{1,255}$", "model.safetensors"),
     "file": Parameter("The file's name.", r"^[A-Za-z0-9-]{1,40}\.[a-z]{2,4}$", "page.js"),
     "model": Parameter("The model.", r"^[A-Za-z0-9._:@/-]{1,128}$", "gpt-image-2"),
 }

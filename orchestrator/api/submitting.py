@@ -120,7 +120,7 @@ def view(call: Call[Any, Any], job: Job) -> job_views.JobView:
         name = f"{job.ordered.workflow}-{job.job_id[:8]}-{made.index}"
         return links.url(made.asset, expires_at=expires_at, name=name, thumbnail=thumbnail)
 
-    return job_views.job_view(job, link)
+    return job_views.job_view(job, link, reviewer=call.caller.is_admin or "review" in call.caller.scopes)
 
 
 async def find(call: Call[Any, Any]) -> Job:

@@ -15,6 +15,8 @@ from ..jobs.job import CONTENTS, Content
 if TYPE_CHECKING:
     from ...storage.base import Session
 
+SETTLED = timedelta(seconds=30)
+"""After a job's end: so long may another process take to write down an end that was before."""
 FETCH = timedelta(minutes=15)
 """So long outputs that are not to be kept stay, to be fetched."""
 _SET = """
@@ -29,7 +31,7 @@ _ALL = "SELECT project, prompts, inputs, outputs FROM retention_rules ORDER BY p
 @dataclass(frozen=True)
 class Rule:
     """Of a project; "" is every project without a rule of its own. Days after a job's end; None: for ever. Zero: not
-    kept beyond that end; outputs can be fetched for :data:`FETCH`."""
+    kept beyond that end, but for a moment; outputs can be fetched for :data:`FETCH`."""
 
     project: str
     prompts: float | None
@@ -41,7 +43,7 @@ class Rule:
         for content in CONTENTS:
             days: float | None = getattr(self, content)
             if days is not None:
-                yield content, max(timedelta(days=days), FETCH if content == "outputs" else timedelta())
+                yield content, max(timedelta(days=days), FETCH if content == "outputs" else SETTLED)
 
 
 def put(db: Session, rule: Rule, *, actor: str, at: datetime) -> None:
@@ -54,7 +56,7 @@ def put(db: Session, rule: Rule, *, actor: str, at: datetime) -> None:
             raise InvalidInput(f"{content}: days are from 0 to 36500.", field=content)
     db.run(_SET, **vars(rule))
     db.run(_AGAIN, project=rule.project)
-    told = {content: getattr(rule, content) for content in CONTENTS}
+    told: dict[str, float | None] = {content: getattr(rule, content) for content in CONTENTS}
     audit.chain(db, [audit.fact(at, actor, "retention.set", rule.project, told)])
 
 

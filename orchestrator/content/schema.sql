@@ -36,15 +36,6 @@ CREATE TABLE retention_skipped (
     PRIMARY KEY (job_id, content)
 ) {table};
 
--- Jobs of which workers are still to forget what they have: whoever was to tell them may have died, or they were away.
-CREATE TABLE worker_forgets (
-    job_id TEXT NOT NULL,
-    worker TEXT NOT NULL,
-    inputs TEXT NOT NULL,  -- JSON: digests of pictures that no other job has
-    at     TEXT NOT NULL,
-    PRIMARY KEY (job_id, worker)
-) {table};
-
 -- What a file looks like, in 64 hex digits: provenance/softbinding.py. A file without features has ''.
 CREATE TABLE looks (
     seq    {serial},

@@ -28,6 +28,7 @@ from ..link.client import WorkerLink
 from ..link.waiting import Signal
 from ..metrics.meters import WorkerState
 from .crew import Crew
+from .keeping import restore
 from .kit import Kit
 from .news import JobChanged
 from .orphans import Orphans
@@ -62,7 +63,6 @@ class Dispatcher:
         folder: Path,
         most_attempts: int = 3,
         drain_s: float = 30.0,
-        retention_days: float | None = None,
         registry: Registry | None = None,
         line: Callable[[str], WorkerLink] = WorkerLink,
         warm: Mapping[str, tuple[str, ...]] | None = None,
@@ -73,7 +73,6 @@ class Dispatcher:
         self._folder = folder
         self._most = most_attempts
         self._drain_s = drain_s
-        self._retention_days = retention_days
         self._workers = kit.workers
         self._workers.extend(workers)
         self._loops: dict[str, WorkerLoop] = {}
@@ -119,6 +118,7 @@ class Dispatcher:
             stack.push_async_callback(self.crew.close)
             await self.crew.refresh()
         stack.push_async_callback(self._side.close)
+        await self._kit.block(restore, self._kit.jobs, self._kit.assets)
         await self._take_up()
         for name, loop in always:
             self._side.start(loop.run(), f"jobs of {name}")
@@ -127,7 +127,7 @@ class Dispatcher:
         self._side.start(self.warmer.run(), "warming")
         self._side.start(self._renew(), "lease renewal")
         self._side.start(self._look_for_abandoned(), "recovery")
-        self._side.start(upkeep(self._kit, retention_days=self._retention_days), "upkeep")
+        self._side.start(upkeep(self._kit), "upkeep")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -8,12 +8,13 @@ from typing import Any
 from ...provenance.formats import SIDECAR
 from ...storage.assets.base import AssetStore
 from ..execution.delivery import Brought, told
-from ..jobs.job import Made
+from ..jobs.base import JobStore
+from ..jobs.job import Ending, Job, Lease, Made
 
 
 def keep(files: Iterable[Brought], assets: AssetStore) -> tuple[Made, ...]:
-    """Put the files away; durable when this returns. A credential that stands beside a file comes after all of them, as
-    a file of its own. Raises DiskFull and CannotWrite."""
+    """Put the files away; durable when this returns, or with the job: see :func:`end`. A credential that stands beside
+    a file comes after all of them, as a file of its own. Raises DiskFull and CannotWrite."""
     every = list(files)
     made = [_kept(number, file, assets) for number, file in enumerate(every)]
     for file in every:
@@ -22,8 +23,30 @@ def keep(files: Iterable[Brought], assets: AssetStore) -> tuple[Made, ...]:
     return tuple(made)
 
 
+def end(lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore) -> Job:
+    """End the job with its files. What may not be on the disk yet is kept with it until it is: see :func:`settle`."""
+    files = {made.asset: assets.laid(made.asset) for made in ending.outputs}
+    laid = {asset: data for asset, data in files.items() if data is not None}
+    return jobs.end(lease, ending, laid=laid, place=assets.place)
+
+
+def settle(jobs: JobStore, assets: AssetStore) -> None:
+    """See to it that the files of jobs that ended of late are on the disk, and need not be kept with them."""
+    if settled := assets.settle():
+        jobs.settled(assets.place, settled)
+
+
+def restore(jobs: JobStore, assets: AssetStore) -> None:
+    """The same for those that an earlier process left: the power may have failed since."""
+    left = jobs.laid(assets.place)
+    for asset, data in left.items():
+        assets.restore(asset, data)
+    if left:
+        jobs.settled(assets.place, left)
+
+
 def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
-    asset = assets.put(file.data, file.media_type)
+    asset = assets.lay(file.data, file.media_type)
     return Made(
         index=number,
         output=file.output,
@@ -39,7 +62,7 @@ def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
 
 
 def _kept_beside(number: int, sidecar: bytes, assets: AssetStore) -> Made:
-    asset = assets.put(sidecar, SIDECAR)
+    asset = assets.lay(sidecar, SIDECAR)
     return Made(
         index=number,
         output=None,

@@ -60,7 +60,8 @@ class Kit:
     and ``journal_id`` tells the folder from others.
 
     ``catch_up`` books what that journal has and no job's end has booked; ``forget`` deletes files that no job has any
-    more. Both block.
+    more; ``sweep`` forgets content that was kept for long enough, and says of which jobs. These block.
+    ``forget_elsewhere`` has workers forget what the store has forgotten.
     """
 
     settings: Settings
@@ -74,6 +75,8 @@ class Kit:
     news: News
     catch_up: Callable[[], None] = lambda: None
     forget: Callable[[Iterable[str]], None] = lambda digests: None
+    sweep: Callable[[], list[str]] = list
+    forget_elsewhere: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
     met: Callable[[str, str], None] = lambda worker, reason: None
     """Told when a worker is put into quarantine, and why."""
     threads: ThreadPoolExecutor = field(

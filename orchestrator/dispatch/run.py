@@ -35,6 +35,7 @@ from ..execution.delivery import Brought
 from ..execution.granting import context_of, local_work, needs_context
 from ..execution.preparing import Image, Prepared, fit
 from ..execution.settling import settle_badly, settle_well
+from ..execution.words import having
 from ..fleet.skew import Pin, pins_of
 from ..jobs.job import Ending, Failure, Job, Lease, Metrics
 from ..jobs.prompts import ANEW, MEMORY
@@ -42,7 +43,7 @@ from ..jobs.queueing import CHOSEN, LARGE, OWN
 from ..jobs.states import Step
 from ..link.client import LOST_S
 from ..link.slots import COMFYUI
-from .keeping import keep
+from .keeping import end, keep
 from .kit import Kit
 from .money import JobMoney
 from .news import JobChanged
@@ -190,9 +191,10 @@ class Run:
         prepare = partial(self._prepared, workflow)
         prepared = await (self._patiently(prepare) if self._resumed else prepare())
         attempt = self._attempt = await self._begun(workflow, prepared)
+        said = await self._kit.delivery.read(attempt.context, prepared.words)
         history = await attempt.run()
         self._laps.ran = time.monotonic()
-        report = await self._patiently(lambda: settle_well(self._booking, attempt, history))
+        report = having(await self._patiently(lambda: settle_well(self._booking, attempt, history)), said)
         self._well = True
         self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
         files = await self._patiently(
@@ -211,7 +213,7 @@ class Run:
         self._kept = True
         metrics = self._metrics(prepared)
         ending = Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=metrics)
-        return self._kit.jobs.end(self.lease, ending)
+        return end(self.lease, ending, self._kit.jobs, self._kit.assets)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What was paid for is fetched, however long its worker takes to answer again, within limits."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -30,13 +30,14 @@ from ...provenance.trust import Anchors
 from ...storage.files import write_atomic, write_new
 from ..link.base import Link
 from ..link.protocol import History, OutputFile
-from . import kinds
+from . import kinds, words
 from .unsigned import Unsigned
 
 if TYPE_CHECKING:
     from ...generation.sealing import Draft, Sealed
     from ...provenance.signing import Signed
     from ...workflows.format import WorkflowVersion
+    from ...workflows.wording import Words
     from .request import RunRequest
 
 
@@ -104,14 +105,33 @@ class Brought:
     """Its credential, of a kind of file that takes none in."""
 
 
-class Delivery:
-    """Fetches and checks a job's files; ``seal`` and ``sign`` are asked where a file has no credential."""
+REVIEW = "review"
+"""The folder within a run's own where files lie that a person has to accept first."""
 
-    def __init__(self, *, max_pixels: int, anchors_pem: Anchors, seal: Seal, sign: Sign | None = None) -> None:
+
+class Delivery:
+    """Fetches and checks a job's files; ``seal`` and ``sign`` are asked where a file has no credential, ``ask`` about words that
+    no node of ours sees."""
+
+    def __init__(
+        self,
+        *,
+        max_pixels: int,
+        anchors_pem: Anchors,
+        seal: Seal,
+        sign: Sign | None = None,
+        ask: words.Read | None = None,
+    ) -> None:
         self._max_pixels = max_pixels
         self._anchors = anchors_pem
         self._seal = seal
         self._sign = sign
+        self._ask = ask
+
+    async def read(self, context: JobContext, said: Sequence[Words]) -> tuple[Verdict, ...]:
+        """What is decided of the words that a plain graph makes pictures of, before it is posted. Raises PromptBlocked,
+        and ModerationUnavailable where the policy wants that."""
+        return await words.read(said, context, self._ask)
 
     async def deliver(
         self,
@@ -181,13 +201,15 @@ class Delivery:
                 f"The credential of {file.filename} does not hold: {credential.problems[0].explanation}",
                 hint="It was damaged or changed on its way; run the job again.",
             )
-        verdict = _verdict_of(report, hashlib.sha256(data).hexdigest())
+        own = _verdict_of(report, hashlib.sha256(data).hexdigest())
+        verdict = words.of_file(report, own)
         if verdict is not None and verdict["decision"] == "blocked":
             raise OutputBlocked(f"{file.filename} was blocked (rule {verdict['rule']}).")
         bare, sidecar = credential.state == "none", None
-        if media_type in kinds.JUDGED and (bare or verdict is None):
+        clear = own is not None and verdict is not None and own["decision"] != verdict["decision"] == "blurred"
+        if media_type in kinds.JUDGED and (bare or verdict is None or clear):
             draft = await unsigned.draft(file, data, media_type)
-            sealed = await self._seal(context, draft)
+            sealed = await self._seal(context, replace(draft, prompts=report.verdicts))
             data, verdict = sealed.data, sealed.verdict.model_dump(mode="json")
             credential = await self._credential(data, media_type)
         elif verdict is None:
@@ -195,6 +217,7 @@ class Delivery:
             if self._sign is not None and bare:
                 data, sidecar, _ = await self._sign(data, media_type, file.filename)
                 credential = await self._credential(data, media_type, sidecar)
+            verdict = words.of_unjudged(report)
         output = next((each.name for each in workflow.outputs if each.node == file.node), None)
         described = partial(self._described, file.filename, output, data, media_type, verdict, credential)
         found = described() if len(data) <= SMALL else await asyncio.to_thread(described)
@@ -246,6 +269,8 @@ class Delivery:
 
 
 def _write(brought: Brought, folder: Path, stem: str) -> Delivered:
+    if brought.verdict is not None and brought.verdict["decision"] == "review":
+        folder = folder / REVIEW
     path = write_new(_names(folder, stem, kinds.ending(brought.media_type, brought.name)), brought.data)
     return Delivered(
         path=str(path),

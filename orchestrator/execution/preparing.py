@@ -15,6 +15,7 @@ from ...providers.models import Catalog
 from ...workflows.bind import bind
 from ...workflows.format import WorkflowVersion
 from ...workflows.validate import offered, validate
+from ...workflows.wording import Words, words_of
 from ..link.base import Link
 from .adhoc import VERSION as UNRELEASED
 from .inputs import read_image
@@ -35,6 +36,8 @@ class Prepared:
     graph: Mapping[str, Any]
     asked: Mapping[str, Any]
     warnings: tuple[str, ...] = ()
+    words: tuple[Words, ...] = ()
+    """What its text encoders are given, to be judged before it is posted."""
 
 
 async def prepare(request: RunRequest, link: Link, settings: Settings, today: date) -> Prepared:
@@ -92,7 +95,7 @@ async def fit(
     placed = {**values, **await _upload(images, link)}
     bound = bind(workflow, placed, choices=choices, object_info=info)
     asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
-    return Prepared(bound.graph, asked, warnings)
+    return Prepared(bound.graph, asked, warnings, words_of(bound.graph, info))
 
 
 def _offered(workflow: WorkflowVersion, info: Mapping[str, Any], known: Fitting, url: str) -> dict[str, list[str]]:

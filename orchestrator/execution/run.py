@@ -27,6 +27,7 @@ from .local_jobs import Job, JobStore, fingerprint
 from .preparing import Prepared, prepare
 from .request import Clock, JobResult, RunRequest, succeeded
 from .settling import settle_badly, settle_well
+from .words import having
 
 logger = log.get("orchestrator.run")
 
@@ -68,10 +69,11 @@ class JobRunner:
         context = attempt.context
         try:
             await asyncio.to_thread(self._booking.allow, context)
+            said = await self.delivery.read(context, prepared.words)
             clock.lap("prepare")
             history = await attempt.run()
             clock.lap("run")
-            report = await settle_well(self._booking, attempt, history)
+            report = having(await settle_well(self._booking, attempt, history), said)
             outputs = await self.delivery.deliver(self.link, history, report, context, request, attempt.graph)
             attempt.heard(FilesArrived(len(outputs)))
             clock.lap("deliver")

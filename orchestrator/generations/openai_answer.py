@@ -60,8 +60,8 @@ class OpenAIImages(_View):
 
 
 def pictures(job: Job) -> list[Made]:
-    """The images among what the job made."""
-    return [made for made in job.outputs if made.media_type.startswith("image/")]
+    """The images among what the job made, without those that wait for a person."""
+    return [made for made in job.outputs if made.media_type.startswith("image/") and not made.withheld]
 
 
 def images(job: Job, body: OpenAIOptions, data: Sequence[OpenAIImage]) -> OpenAIImages:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from ...errors import InvalidInput, MintmarkError
+from ...errors import InvalidInput, MintmarkError, ReferenceRefused
 from ...storage.assets.base import is_digest
 from ...storage.assets.uploads import PREFIX, Uploads
 from .impossible import Impossible, refuse
@@ -27,17 +27,18 @@ class Fetch(Protocol):
 
 
 class Pictures:
-    """Brings pictures to the assets. ``fetch`` is ``webhooks.targets.fetch``, or None where no URL may be fetched."""
+    """Brings pictures to the assets. ``fetch`` is ``webhooks.targets.fetch``, or None where no URL may be fetched.
+    ``own_only`` tells whether, by the house rules, what is elsewhere may not be brought at all."""
 
-    def __init__(self, uploads: Uploads, fetch: Fetch | None = None) -> None:
-        self._uploads, self._fetch = uploads, fetch
+    def __init__(self, uploads: Uploads, fetch: Fetch | None = None, own_only: Callable[[], bool] = bool) -> None:
+        self._uploads, self._fetch, self._own_only = uploads, fetch, own_only
         self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
 
     async def bring(self, urls: Mapping[str, str], owner: str) -> dict[str, str]:
         """The digest of each picture, by the field that named it. Each is ``owner``'s own upload, or becomes one.
 
-        Raises InvalidInput for what is no picture of the owner's, NotAnImage, ImageTooLarge, RequestTooLarge, and as
-        ``fetch``; with the field in the data.
+        Raises InvalidInput for what is no picture of the owner's, ReferenceRefused, NotAnImage, ImageTooLarge,
+        RequestTooLarge, and as ``fetch``; with the field in the data.
         """
         found = {}
         for field, url in urls.items():
@@ -54,6 +55,8 @@ class Pictures:
         if url.startswith("data:"):
             data = _decoded(field, url)
         elif self._fetch is not None and url.startswith(("http://", "https://")):
+            if self._own_only():
+                raise refused(field)
             # Each is in memory while it comes.
             async with self._fetching:
                 data = await self._fetch(url, max_bytes=self._uploads.most_bytes)
@@ -73,6 +76,16 @@ class Pictures:
                 allowed=ALLOWED,
             )
         return found.digest
+
+
+def refused(field: str) -> ReferenceRefused:
+    """A picture of a run that the house rules do not take."""
+    return ReferenceRefused(
+        f"{field}: only pictures that were uploaded with this key are taken here.",
+        hint="Upload it (POST /v1/uploads) with the same key, and use the id of the answer.",
+        field=field,
+        allowed=["upload:<sha256>", "data:image/png;base64,…"],
+    )
 
 
 def _decoded(field: str, url: str) -> bytes:

@@ -178,8 +178,20 @@ class JobStore(ABC):
         """
 
     @abstractmethod
-    def end(self, lease: Lease, ending: Ending) -> Job:
-        """Write down how the attempt ended, all in one transaction. Raises StaleLease and WrongState."""
+    def end(self, lease: Lease, ending: Ending, *, laid: Mapping[str, bytes] | None = None, place: str = "") -> Job:
+        """Write down how the attempt ended, all in one transaction. Raises StaleLease and WrongState.
+
+        ``laid`` are files of it, by digest, that may not be durable yet in ``place``: they are kept with it, until they
+        are named by :meth:`settled`, or no job has them any more.
+        """
+
+    @abstractmethod
+    def laid(self, place: str) -> dict[str, bytes]:
+        """The files, by digest, that are still kept for this place: after a power failure they may be missing there."""
+
+    @abstractmethod
+    def settled(self, place: str, assets: Iterable[str]) -> None:
+        """These files are durable in their place."""
 
     @abstractmethod
     def requeue(
@@ -276,10 +288,6 @@ class JobStore(ABC):
     @abstractmethod
     def gone_elsewhere(self, its: Elsewhere) -> None:
         """It is forgotten there, too."""
-
-    @abstractmethod
-    def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:
-        """Jobs that are over and whose retention has ended: their own, or ``default_days`` (None: for ever)."""
 
     @abstractmethod
     def note(self, job_id: str, kind: str, data: Mapping[str, Any]) -> JobEvent:

@@ -99,6 +99,11 @@ class Made(_Frozen):
     accepted: bool | None = None
     """What a person said of it; None: nothing yet."""
 
+    @property
+    def withheld(self) -> bool:
+        """Whether it waits for a person to accept it, or was rejected: only who may decide that gets to see it."""
+        return (self.verdict or {}).get("decision") == "review" and self.accepted is not True
+
 
 class Failure(_Frozen):
     """Why a job failed."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import InvalidInput, WrongState
-from ...metering.periods import stamp
 from ...storage.base import Part
+from . import laid
 from .job import CONTENTS, Content, Failure, Job
 from .records import locked, ordered_document, result_document, searchable
 
@@ -36,8 +35,8 @@ PURGED = "purged"
 
 
 class Elsewhere(NamedTuple):
-    """A job that is forgotten here and is still to be forgotten in another place: on the worker of this name, or, ``""``,
-    in what is kept beside the jobs. ``assets`` are files of it that no job has any more."""
+    """A job that is forgotten here and is still to be forgotten in another place: on the worker of this name, or in
+    what is kept beside the jobs (""). ``assets`` are files of it that no job has any more."""
 
     job_id: str
     place: str
@@ -69,11 +68,6 @@ ON CONFLICT (job_id, place) DO UPDATE SET assets = excluded.assets, at = exclude
 _ELSEWHERES = "SELECT job_id, place, assets, at FROM forgotten_jobs ORDER BY at, job_id LIMIT :most"
 _GONE_ELSEWHERE = "DELETE FROM forgotten_jobs WHERE job_id = :job_id AND place = :place AND at = :at"
 _GONE = "DELETE FROM forgotten_assets WHERE asset = :asset"
-_OWN_TIME = "SELECT job_id FROM jobs WHERE keep_until IS NOT NULL AND keep_until <= :at ORDER BY keep_until LIMIT :most"
-_USUAL_TIME = """
-SELECT job_id FROM jobs WHERE ended_at IS NOT NULL AND keep_until IS NULL AND purged = 0 AND ended_at <= :before
-ORDER BY ended_at LIMIT :most
-"""
 
 
 def judge(change: Change, job_id: str, index: int, *, accepted: bool | None) -> Job:
@@ -112,6 +106,7 @@ def purge(change: Change, job_id: str, contents: Sequence[Content] = CONTENTS, h
     orphans = [each for each in assets if not change.db.run(_HAS, asset=each)]
     for each in orphans:
         change.db.run(_NOBODYS, asset=each)
+        laid.forget(change.db, each)
     for place in ("", *_workers(change.db, job)):
         change.db.run(_ELSEWHERE, job_id=job_id, place=place, assets=json.dumps(orphans), at=change.stamp)
     return orphans
@@ -185,13 +180,3 @@ def _forget(db: Session, was: Job, job: Job) -> list[str]:
     for role, asset in gone:
         db.run(_NO_ASSET, asset=asset, job_seq=job.seq, role=role)
     return sorted({asset for _, asset in gone})
-
-
-def due(change: Change, default_days: float | None, limit: int) -> list[str]:
-    """Jobs whose content was kept for long enough."""
-    own = change.db.run(_OWN_TIME, at=change.stamp, most=limit)
-    usual = []
-    if default_days is not None:
-        before = stamp(change.at - timedelta(days=default_days))
-        usual = change.db.run(_USUAL_TIME, before=before, most=limit)
-    return [row["job_id"] for row in [*own, *usual]][:limit]

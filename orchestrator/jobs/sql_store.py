@@ -14,6 +14,7 @@ from . import accepting, claiming, peeking, purging, reading
 from . import at_once as beginning
 from . import ending as endings
 from . import idempotency as known_keys
+from . import laid as laying
 from .base import Accepted, Beyond, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
 from .change import Change
 from .counts import Counts
@@ -52,7 +53,7 @@ class SqlJobStore(JobStore):
         self._ledger, self._store = ledger, ledger.store
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
         self._ended, self._held = ended, held
-        for part in (PART, known_keys.PART, purging.PART, purging.ELSEWHERE):
+        for part in (PART, known_keys.PART, laying.PART, purging.PART, purging.ELSEWHERE):
             self._store.install(part)
 
     def _change(self, db: Session) -> Change:
@@ -176,8 +177,20 @@ class SqlJobStore(JobStore):
             return []
         return self._store.transact(lambda db: claiming.take_over(self._change(db), owner, dead, self._lease_s))
 
-    def end(self, lease: Lease, ending: Ending) -> Job:
-        return self._transact(lambda change: endings.end(change, lease, ending))
+    def end(self, lease: Lease, ending: Ending, *, laid: Mapping[str, bytes] | None = None, place: str = "") -> Job:
+        def work(change: Change) -> Job:
+            job = endings.end(change, lease, ending)
+            laying.keep(change.db, place, laid or {})
+            return job
+
+        return self._transact(work)
+
+    def laid(self, place: str) -> dict[str, bytes]:
+        return self._store.read(lambda db: laying.kept(db, place))
+
+    def settled(self, place: str, assets: Iterable[str]) -> None:
+        those = list(assets)
+        self._store.transact(lambda db: laying.settled(db, place, those))
 
     def requeue(
         self, lease: Lease, *, reason: str, delay_s: float = 0.0, lane: str | None = None, counts: bool = True
@@ -254,9 +267,6 @@ class SqlJobStore(JobStore):
 
     def gone_elsewhere(self, its: purging.Elsewhere) -> None:
         self._store.transact(lambda db: purging.gone_elsewhere(db, its))
-
-    def due_for_purge(self, default_days: float | None, *, limit: int = 100) -> list[str]:
-        return self._store.read(lambda db: purging.due(self._change(db), default_days, limit))
 
     def note(self, job_id: str, kind: str, data: Mapping[str, Any]) -> JobEvent:
         def work(db: Session) -> JobEvent:

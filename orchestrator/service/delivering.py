@@ -7,6 +7,7 @@ import asyncio
 from ...generation.context import JobContext
 from ...generation.engine import Engine
 from ...generation.sealing import Draft, Sealed, seal, sign_unjudged
+from ...moderation.verdict import Verdict
 from ...provenance.signing import Signed
 from ...provenance.trust import trust_of
 from ..execution.delivery import Delivery
@@ -22,5 +23,9 @@ def open_delivery(engine: Engine) -> Delivery:
     async def sign(data: bytes, media_type: str, name: str) -> Signed:
         return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
-    settings = engine.settings
-    return Delivery(max_pixels=settings.max_pixels, anchors_pem=trust_of(settings), seal=judge_and_sign, sign=sign)
+    async def ask(context: JobContext, text: str, negative: str) -> Verdict:
+        await asyncio.to_thread(engine.journal.open_job, context)
+        return await engine.judge.text(context, text, negative)
+
+    settings, anchors = engine.settings, trust_of(engine.settings)
+    return Delivery(max_pixels=settings.max_pixels, anchors_pem=anchors, seal=judge_and_sign, sign=sign, ask=ask)

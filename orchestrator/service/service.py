@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -30,6 +30,10 @@ from ..access.access import Access
 from ..access.audit_keys import audit_key
 from ..access.checkpoint_targets import default_target
 from ..access.checkpoint_task import CheckpointTask
+from ..content.elsewhere import Here, forget_elsewhere
+from ..content.holds import held
+from ..content.rules import Rule
+from ..content.sweeping import TABLES, Sweeper
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.kit import THREADS, Kit
 from ..dispatch.news import News
@@ -132,6 +136,7 @@ class Service:
             waiting_since=lambda: self.jobs.waiting_since(),
         )
         self.jobs = await asyncio.to_thread(self._jobs)
+        self.sweeper = await asyncio.to_thread(self._sweeper)
         self.fleet = await asyncio.to_thread(Registry, self.store, changed=self._look_at_fleet)
         self.sender = await self._open_sender(stack)
         self.pictures = Pictures(self.uploads, partial(fetch, allow_private=self.service.allow_private_targets))
@@ -172,9 +177,13 @@ class Service:
         from ..webhooks.outbox import outbox
 
         bounds = Bounds(queued_per_key=self.service.queued_per_key, queued_overall=self.service.queued_overall)
-        return SqlJobStore(
-            self.ledger, bounds=bounds, outbox=all_of(self.access.on_job, outbox, self._told), ended=self.meters.ended
-        )
+        outboxes = all_of(self.access.on_job, outbox, self._told)
+        return SqlJobStore(self.ledger, bounds=bounds, outbox=outboxes, ended=self.meters.ended, held=held)
+
+    def _sweeper(self) -> Sweeper:
+        days = self.service.retention_days
+        default = Rule("", prompts=days, inputs=days, outputs=days)
+        return Sweeper(self.store, self.jobs, default, forget_assets=self.forget_assets)
 
     def _told(self, db: Session, job: Job, event: JobEvent) -> None:
         """Within the transaction: what waits for it looks a moment later, or by itself."""
@@ -211,7 +220,6 @@ class Service:
             folder=self.settings.books_dir,
             most_attempts=self.service.max_attempts,
             drain_s=self.service.drain_s,
-            retention_days=self.service.retention_days,
             registry=self.fleet,
             line=self._processes.line,
             warm=groups_of(self.service.warm),
@@ -231,6 +239,8 @@ class Service:
             news=self.news,
             catch_up=self.engine.books.catch_up,
             forget=self.forget_assets,
+            sweep=self.sweeper.sweep,
+            forget_elsewhere=self.forget_elsewhere,
             met=self.meters.quarantined,
             threads=self.threads,
         )
@@ -274,6 +284,20 @@ class Service:
             if not self.uploads.holds(digest) and not self.jobs.having(digest):
                 self.assets.delete(digest)
             self.jobs.gone(digest)
+
+    async def forget_elsewhere(self) -> None:
+        """Have what was purged forgotten beside the jobs, and by the workers that answer now."""
+        here = Here(self.store, self.engine.journal, self.engine.spool)
+        links = {worker.name: worker.link for worker in self.workers if worker.state == "up"}
+        await forget_elsewhere(self.jobs, here, links, self._block)
+
+    def scrub(self, *, thorough: bool = True) -> None:
+        """Leave nothing behind in databases of what was deleted. Blocks."""
+        self.store.scrub(TABLES, thorough=thorough)
+        self.engine.journal.scrub(thorough=thorough)
+
+    async def _block(self, call: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(call, *args))
 
     def describe(self, job: Job) -> Mapping[str, Any]:
         """The job as a webhook tells of it."""

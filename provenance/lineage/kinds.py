@@ -15,9 +15,10 @@ FILES: Mapping[str, str] = {
     "LoadImage": "image",
     "LoadImageOutput": "image",
     "LoadImageMask": "image",
+    "LoadVideo": "file",
     "MintmarkLoadImageWithCredentials": "image",
 }
-"""Nodes that load an image, and the input that names its file."""
+"""Nodes that load an image or a video, and the input that names its file."""
 
 HOSTED = frozenset(
     f"Mintmark{name}"
@@ -28,6 +29,8 @@ HOSTED = frozenset(
 EMPTY = frozenset(
     {
         *("EmptyLatentImage", "EmptySD3LatentImage", "EmptyFlux2LatentImage", "EmptyHunyuanImageLatent"),
+        *("EmptyHiDreamO1LatentImage", "EmptyHunyuanLatentVideo", "EmptyHunyuanVideo15Latent", "EmptyMochiLatentVideo"),
+        *("EmptyLTXVLatentVideo", "EmptyCosmosLatentVideo", "EmptyARVideoLatent"),
         *("EmptyChromaRadianceLatentImage", "EmptyQwenImageLayeredLatentImage", "StableCascade_EmptyLatentImage"),
     }
 )
@@ -63,6 +66,18 @@ PASSES: Mapping[str, tuple[str, ...]] = {
     "RebatchLatents": ("latents",),
     "PreviewImage": ("images",),
     "SaveImage": ("images",),
+    "SaveImageAdvanced": ("images",),
+    "SaveAnimatedPNG": ("images",),
+    "SaveAnimatedWEBP": ("images",),
+    "GetVideoComponents": ("video",),
+    "CreateVideo": ("images",),
+    "SaveVideo": ("video",),
+    "InstructPixToPixConditioning": ("pixels",),
+    "SplitImageWithAlpha": ("image",),
+    "ImageDeduplication": ("images",),
+    "MergeImageLists": ("images",),
+    "ShuffleDataset": ("images",),
+    "LatentBatchSeedBehavior": ("samples",),
     "MintmarkModerateImage": ("images",),
     "MintmarkRankCandidates": ("images",),
     "MintmarkPickBest": ("images",),
@@ -88,18 +103,28 @@ class Change:
     places: tuple[str, ...] = ()
 
 
-_RESIZED, _FILTERED, _TURNED = "c2pa.resized", "c2pa.filtered", "c2pa.orientation"
+_RESIZED, _CROPPED, _TURNED = "c2pa.resized", "c2pa.cropped", "c2pa.orientation"
+_FILTERED, _COLOURS = "c2pa.filtered", "c2pa.adjustedColor"
 CHANGES: Mapping[str, Change] = {
     "ImageScale": Change(_RESIZED),
     "ImageScaleBy": Change(_RESIZED),
     "ImageScaleToTotalPixels": Change(_RESIZED),
     "ImageScaleToMaxDimension": Change(_RESIZED),
     "FluxKontextImageScale": Change(_RESIZED),
+    "ResizeImagesByLongerEdge": Change(_RESIZED, "images"),
+    "ResizeImagesByShorterEdge": Change(_RESIZED, "images"),
+    "ResizeAndPadImage": Change(_RESIZED),
     "LatentUpscale": Change(_RESIZED, "samples"),
     "LatentUpscaleBy": Change(_RESIZED, "samples"),
     "ImageUpscaleWithModel": Change("c2pa.enhanced", by="enhanced"),
-    "ImageCrop": Change("c2pa.cropped"),
-    "LatentCrop": Change("c2pa.cropped", "samples"),
+    "ImageCrop": Change(_CROPPED),
+    "LatentCrop": Change(_CROPPED, "samples"),
+    "ImageCropV2": Change(_CROPPED),
+    "CropByBBoxes": Change(_CROPPED),
+    "CenterCropImages": Change(_CROPPED, "images"),
+    "RandomCropImages": Change(_CROPPED, "images"),
+    "ImageCropToMask": Change(_CROPPED, "images"),
+    "SplitImageToTileList": Change(_CROPPED),
     "ImageFlip": Change(_TURNED),
     "ImageRotate": Change(_TURNED),
     "LatentFlip": Change(_TURNED, "samples"),
@@ -110,7 +135,13 @@ CHANGES: Mapping[str, Change] = {
     "ImageAddNoise": Change(_FILTERED),
     "Canny": Change(_FILTERED),
     "Morphology": Change(_FILTERED),
-    "ImageInvert": Change("c2pa.adjustedColor"),
+    "ImageInvert": Change(_COLOURS),
+    "AdjustBrightness": Change(_COLOURS, "images"),
+    "AdjustContrast": Change(_COLOURS, "images"),
+    "ColorTransfer": Change(_COLOURS, "image_target"),
+    "TextOverlay": Change("c2pa.addedText", "images"),
+    "DrawBBoxes": Change("c2pa.drawing"),
+    "Painter": Change("c2pa.drawing"),
     "ImagePadForOutpaint": Change("c2pa.edited"),
     "ImageCompositeMasked": Change("c2pa.placed", "destination", places=("source",)),
     "LatentComposite": Change("c2pa.placed", "samples_to", places=("samples_from",)),

@@ -88,6 +88,28 @@ class AssetStore(ABC):
         Raises DiskFull and CannotWrite.
         """
 
+    def lay(self, data: bytes, media_type: str | None = None) -> Asset:
+        """Like :meth:`put`, but a small file need not be durable yet: as long as :meth:`laid` gives its bytes, whoever
+        laid it keeps them elsewhere, until :meth:`settle` has named it. A disk is waited for so only once for many."""
+        return self.put(data, media_type)
+
+    def laid(self, digest: str) -> bytes | None:
+        """The bytes of a file that may not be durable yet."""
+        return None
+
+    def settle(self) -> list[str]:
+        """Make durable what was laid; the digests of that. Raises DiskFull and CannotWrite."""
+        return []
+
+    def restore(self, digest: str, data: bytes) -> None:
+        """Have the file be there and durable, whatever was left of it when the power failed."""
+        self.put(data)
+
+    @property
+    def place(self) -> str:
+        """Names where the files lie, so that nobody restores another's."""
+        return ""
+
     @abstractmethod
     def incoming(self, *, most_bytes: int) -> Incoming:
         """Begin a file that arrives in pieces and may have at most so many bytes."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ...errors import RequestTooLarge
-from ..files import fsync_folder, translated, write_atomic, write_once
+from ..files import fsync_folder, sync_files, translated, write_atomic, write_once
 from . import kinds
 from .base import Asset, AssetStore, Incoming, Span, is_digest, unknown
 
 SMALL, LATE = 2**16, 256
 """Of so many files, which have so many bytes at most, the system still has what was written."""
+LAID, MOST_LAID = 2**14, 2000
+"""The largest file that is laid, in bytes; so many at most wait to be settled, and with them so much memory."""
 ARRIVING = ".arriving"
 """The folder of what has not fully arrived."""
 
@@ -32,19 +35,61 @@ class FolderAssets(AssetStore):
         self._root = root
         self._late: OrderedDict[str, None] = OrderedDict()
         """Small files that were put of late."""
+        self._laid: dict[str, bytes] = {}
+        """Those of them that may not be durable yet."""
 
     def put(self, data: bytes, media_type: str | None = None) -> Asset:
-        digest = hashlib.sha256(data).hexdigest()
-        asset = Asset(digest, len(data), kinds.media_type(data[: kinds.HEAD], media_type))
-        if not self._has(digest, len(data)):
-            self._make_room(digest)
-            self._say(asset, data[: kinds.HEAD])
-            write_once(self._place(digest), data)
-        if len(data) <= SMALL:
-            self._late[digest] = None
+        asset = _asset_of(data, media_type)
+        # What was laid has its size, and may have no bytes yet on the disk.
+        if asset.digest in self._laid or not self._has(asset.digest, len(data)):
+            self._write(asset, data, durable=True)
+        self._note(asset)
+        return asset
+
+    def lay(self, data: bytes, media_type: str | None = None) -> Asset:
+        if len(data) > LAID or len(self._laid) >= MOST_LAID:
+            return self.put(data, media_type)
+        asset = _asset_of(data, media_type)
+        if asset.digest not in self._laid and not self._has(asset.digest, len(data)):
+            # Noted first: who lays the same meanwhile must not take it for durable.
+            self._laid[asset.digest] = data
+            try:
+                self._write(asset, data, durable=False)
+            except BaseException:
+                self._laid.pop(asset.digest, None)
+                raise
+        self._note(asset)
+        return asset
+
+    def laid(self, digest: str) -> bytes | None:
+        return self._laid.get(digest)
+
+    def settle(self) -> list[str]:
+        digests = list(self._laid)
+        if digests:
+            sync_files(self._root, map(self._place, digests))
+        for digest in digests:
+            self._laid.pop(digest, None)
+        return digests
+
+    def restore(self, digest: str, data: bytes) -> None:
+        self._write(_asset_of(data, None), data, durable=True)
+
+    @property
+    def place(self) -> str:
+        return f"{platform.node()}:{self._root.resolve()}"
+
+    def _write(self, asset: Asset, data: bytes, *, durable: bool) -> None:
+        self._make_room(asset.digest)
+        self._say(asset, data[: kinds.HEAD])
+        write_once(self._place(asset.digest), data, durable=durable)
+
+    def _note(self, asset: Asset) -> None:
+        """It was put of late."""
+        if asset.bytes <= SMALL:
+            self._late[asset.digest] = None
             if len(self._late) > LATE:
                 self._late.popitem(last=False)
-        return asset
 
     def at_hand(self, digest: str) -> bool:
         return digest in self._late
@@ -87,6 +132,7 @@ class FolderAssets(AssetStore):
         if not is_digest(digest):
             return False
         path = self._place(digest)
+        self._laid.pop(digest, None)
         with translated(path):
             _beside(path).unlink(missing_ok=True)
             try:
@@ -145,6 +191,11 @@ class FolderAssets(AssetStore):
         with translated(path):
             arrived.replace(path)
             fsync_folder(path.parent)
+
+
+def _asset_of(data: bytes, media_type: str | None) -> Asset:
+    digest = hashlib.sha256(data).hexdigest()
+    return Asset(digest, len(data), kinds.media_type(data[: kinds.HEAD], media_type))
 
 
 def _beside(path: Path) -> Path:

@@ -12,7 +12,7 @@ from mintmark.orchestrator.jobs.base import Filter, JobStore
 from mintmark.orchestrator.jobs.job import Ending, Job
 from mintmark.orchestrator.jobs.states import State, Step
 
-from .jobs import FAILED, SUCCEEDED, JobStores, accepted, claimed, kinds, made, set_aside
+from .jobs import FAILED, SUCCEEDED, JobStores, accepted, claimed, kinds, made
 
 
 def succeeded(store: JobStore, *, ending: Ending = SUCCEEDED, **differs: object) -> Job:
@@ -191,17 +191,40 @@ def test_only_what_is_over_is_purged(store: JobStore) -> None:
         store.purge(str(uuid.uuid4()))
 
 
-def test_content_is_kept_as_long_as_the_job_or_the_service_says(stores: JobStores, store: JobStore) -> None:
-    own, usual = succeeded(store, retention_days=2.0), succeeded(store)
-    accepted(store)
-    assert store.due_for_purge(5.0) == []
-    stores.clock.go(days=2)
-    assert store.due_for_purge(5.0) == [own.job_id]
-    stores.clock.go(days=3)
-    assert store.due_for_purge(None) == [own.job_id]
-    assert store.due_for_purge(5.0) == [own.job_id, usual.job_id]
-    assert store.due_for_purge(5.0, limit=1) == [own.job_id]
-    for job in (own, usual):
-        store.purge(job.job_id)
-    assert store.due_for_purge(5.0) == []
-    assert set_aside(stores.ledger) == 10
+def test_a_part_of_the_content_is_forgotten_and_the_rest_stays(store: JobStore) -> None:
+    job = succeeded(store, metadata={"customer": "ann"}, images={"init": "f" * 64}, asked={"n": 1}, end_user="ann")
+    assert store.purge(job.job_id, ["prompts"]) == []
+    left = store.get(job.job_id)
+    assert left is not None
+    assert (left.purged, left.forgotten) == (False, ("prompts",))
+    assert (left.ordered.values, left.ordered.metadata, left.ordered.asked, left.ordered.end_user) == ({}, {}, {}, None)
+    assert (left.ordered.images, left.outputs) == ({"init": "f" * 64}, job.outputs)
+    assert store.purge(job.job_id, ["prompts", "inputs"]) == ["f" * 64]
+    assert [each.job_id for each in store.having("a" * 64)] == [job.job_id]
+    assert store.purge(job.job_id) == ["a" * 64]
+    left = store.get(job.job_id)
+    assert left is not None
+    assert (left.purged, left.forgotten, left.outputs) == (True, ("prompts", "inputs", "outputs"), ())
+
+
+def test_what_a_failure_said_goes_with_the_prompt_it_may_quote(store: JobStore) -> None:
+    job = succeeded(store, ending=FAILED)
+    assert job.failure is not None
+    store.purge(job.job_id, ["prompts"])
+    left = store.get(job.job_id)
+    assert left is not None
+    assert left.failure is not None
+    assert (left.failure.code, left.failure.data) == (job.failure.code, {})
+    assert left.failure.message != job.failure.message
+
+
+def test_it_is_written_down_where_else_a_job_is_to_be_forgotten(stores: JobStores, store: JobStore) -> None:
+    job = succeeded(store)
+    assert store.elsewhere() == []
+    store.purge(job.job_id)
+    places = {each.place for each in store.elsewhere()}
+    assert places == {"", str(job.worker)}
+    assert {each.assets for each in store.elsewhere()} == {("a" * 64,)}
+    for each in stores.open().elsewhere():
+        store.gone_elsewhere(each)
+    assert store.elsewhere() == []

@@ -10,7 +10,7 @@ import pytest
 from mintmark.errors import StaleLease
 from mintmark.orchestrator.jobs.base import JobStore
 from mintmark.orchestrator.jobs.job import Lease
-from mintmark.orchestrator.jobs.queueing import LARGE
+from mintmark.orchestrator.jobs.queueing import CHOSEN, LARGE
 from mintmark.orchestrator.jobs.states import State
 
 from .jobs import LANES, SUCCEEDED, JobStores, accepted, claimed, kinds
@@ -124,3 +124,54 @@ def test_of_many_who_name_the_same_jobs_each_job_is_claimed_once(stores: JobStor
     with ThreadPoolExecutor(8) as threads:
         found = [job_id for taken in threads.map(take, range(20)) for job_id in taken]
     assert sorted(found) == sorted(jobs)
+
+
+def test_what_is_behind_is_peeked_in_parts_and_as_much_of_each_queue(store: JobStore) -> None:
+    mine = [accepted(store, key_id="mine").job_id for _ in range(5)]
+    theirs = [accepted(store, key_id="theirs").job_id for _ in range(2)]
+    found: list[str] = []
+    beyond: dict[str, tuple[int, int]] = {}
+    for _ in range(4):
+        part = store.peek(LANES, most=2, beyond=beyond)
+        found += [ready.job.job_id for ready in part]
+        beyond |= {ready.queue_id: ready.place for ready in part}
+        if len(found) == 4:
+            assert set(found) == {*mine[:2], *theirs}
+    assert sorted(found) == sorted([*mine, *theirs])
+
+
+def test_what_waits_for_want_of_a_worker_hides_nothing_of_another_queue(store: JobStore) -> None:
+    for _ in range(6):
+        accepted(store, key_id="stuck")
+    for _ in range(30):
+        accepted(store, key_id="busy")
+        [lease] = store.claim("me", "w", LANES, only=[store.peek(LANES, most=99)[-1].job.job_id])
+        store.end(lease, SUCCEEDED)
+    last = accepted(store, key_id="busy").job_id
+    assert last not in peeked(store, most=4), "whoever was passed over keeps its turns"
+    assert last in [ready.job.job_id for ready in store.peek(LANES, most=4, beyond={})]
+
+
+def test_an_attempt_that_did_nothing_does_not_count(store: JobStore) -> None:
+    job = accepted(store)
+    [first] = claimed(store)
+    waiting = store.requeue(first, reason="given_back", counts=False)
+    assert (waiting.attempt, waiting.state) == (0, State.QUEUED)
+    [second] = claimed(store)
+    assert (second.job.attempt, second.fence) == (1, first.fence + 1)
+    with pytest.raises(StaleLease):
+        store.end(first, SUCCEEDED)
+    assert store.end(second, SUCCEEDED).attempt == 1
+    assert kinds(store, job.job_id) == ["queued", "claimed", "requeued", "claimed", "succeeded"]
+
+
+def test_a_job_that_says_where_it_may_run_waits_among_the_chosen_and_counts(store: JobStore) -> None:
+    there = accepted(store, region="eu")
+    labelled = accepted(store, lane="gpu", labels=("a100",))
+    assert peeked(store) == [] and claimed(store) == []
+    assert [(ready.job.job_id, ready.lane) for ready in store.peek([CHOSEN], most=9)] == [
+        (there.job_id, CHOSEN),
+        (labelled.job_id, CHOSEN),
+    ]
+    assert store.open_jobs(None) == 2
+    assert ids(store.claim("me", "w", [CHOSEN], only=[labelled.job_id])) == [labelled.job_id]

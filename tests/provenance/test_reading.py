@@ -9,9 +9,9 @@ import c2pa
 import pytest
 
 from mintmark.errors import FileMissing, NotAnImage
+from mintmark.provenance.actions import Ingredient
 from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.findings import interpret
-from mintmark.provenance.actions import Ingredient
 from mintmark.provenance.manifest import build
 from mintmark.provenance.reading import read
 

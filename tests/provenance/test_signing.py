@@ -79,7 +79,9 @@ def test_half_a_character_in_a_text_does_not_lose_the_image(signer, picture, fac
 def test_all_assertions_and_ingredients_are_attributed_to_the_signer(signer, picture, facts):
     parent = Ingredient("answer.png", "image/png", picture())
     sketch = Ingredient("sketch.jpg", "image/jpeg", picture("JPEG"))
-    made = facts(origin="provider", parent=parent, inputs=(sketch,), edited=True, training={"data_mining": "notAllowed"})
+    made = facts(
+        origin="provider", parent=parent, inputs=(sketch,), edited=True, training={"data_mining": "notAllowed"}
+    )
     manifest = claim_of(signer.sign(picture(), "image/png", made))
     assert manifest["claim"]["claim_version"] == 2
     assert not manifest["claim"].get("gathered_assertions")

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from mintmark.errors import NotAnImage
-from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.actions import Ingredient
+from mintmark.provenance.contexts import for_signing
 from mintmark.provenance.png import with_text
 from mintmark.provenance.reading import read
 

@@ -212,7 +212,7 @@ class _Door(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _refusing(self, _clock: Clock, _query: bytes) -> None:
-        self._send(tsp.TimeStampResp({"status": {"status": "rejection"}}).dump())
+        self._send(bytes.fromhex("30053003020102"))  # a reply whose status is "rejection", and no token
 
     def _another(self, clock: Clock, query: bytes) -> None:
         """A sound timestamp, of something else."""

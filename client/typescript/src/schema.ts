@@ -888,6 +888,87 @@ export interface paths {
         patch: operations["changeWorker"];
         trace?: never;
     };
+    "/v1/workers/{worker}/restart": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a worker again
+         * @description One that this service started. What runs there is lost to it and decided as if it had died: drain it first.
+         */
+        post: operations["restartWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers/{worker}/trial": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a worker
+         * @description Have it run a small prompt that costs nothing, and load the files, whether it is drained or not.
+         */
+        post: operations["tryWorker"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/model-files/{model_file}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a model file is
+         * @description On which workers' disks, and in whose memory, by its name without its folder.
+         */
+        get: operations["whereIsModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/workers/{worker}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a worker fetch a model file
+         * @description From where its own setting `MINTMARK_MODEL_URLS` allows it, kept only with the digest that is named; it never
+         *     takes the place of another file. Ask again to learn how far it is: that is harmless.
+         */
+        post: operations["fetchModel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/workers/{worker}/logs": {
         parameters: {
             query?: never;
@@ -897,7 +978,7 @@ export interface paths {
         };
         /**
          * Read a worker's log
-         * @description Of a runner that this service started. Any other worker keeps its log where it runs.
+         * @description Of a worker that this service started. Any other worker keeps its log where it runs.
          */
         get: operations["readWorkerLog"];
         put?: never;
@@ -1334,6 +1415,18 @@ export interface components {
              */
             previews: boolean;
             /**
+             * Region
+             * @description Run it on workers of this region alone; it waits for one as long as it takes.
+             * @default null
+             */
+            region: string | null;
+            /**
+             * Labels
+             * @description Run it on workers alone that have all of these labels.
+             * @default []
+             */
+            labels: string[];
+            /**
              * Version
              * @description A version, a range (`^1`) or an alias (`stable`); left out: the newest release.
              * @default null
@@ -1440,6 +1533,31 @@ export interface components {
              * @default null
              */
             weight: number | null;
+        };
+        /**
+         * Copy
+         * @description A model file on a worker.
+         */
+        Copy: {
+            /**
+             * Name
+             * @description The worker's.
+             */
+            name: string;
+            /** State */
+            state: string;
+            /**
+             * Folders
+             * @description Those of its model folders that have it; empty where only memory does.
+             */
+            folders: string[];
+            /** Bytes */
+            bytes: number | null;
+            /**
+             * In Memory
+             * @description As it tells, or, where it does not, by what it last ran.
+             */
+            in_memory: boolean;
         };
         /**
          * CredentialReport
@@ -1606,6 +1724,29 @@ export interface components {
             };
         };
         /**
+         * Fetching
+         * @description How far a download is.
+         */
+        Fetching: {
+            /** Worker */
+            worker: string;
+            /** Folder */
+            folder: string;
+            /** Name */
+            name: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "loading" | "there" | "failed";
+            /** Bytes */
+            bytes: number;
+            /** Total */
+            total: number | null;
+            /** Problem */
+            problem: string | null;
+        };
+        /**
          * FieldProblem
          * @description One field that is wrong.
          */
@@ -1767,6 +1908,18 @@ export interface components {
              * @default false
              */
             previews: boolean;
+            /**
+             * Region
+             * @description Run it on workers of this region alone; it waits for one as long as it takes.
+             * @default null
+             */
+            region: string | null;
+            /**
+             * Labels
+             * @description Run it on workers alone that have all of these labels.
+             * @default []
+             */
+            labels: string[];
             /**
              * Model
              * @description `provider/model` of the catalog, or a workflow of yours: `name`, `name@range`, `name@alias`. Left out: the service's default.
@@ -2102,7 +2255,7 @@ export interface components {
          * ModelFile
          * @description A model file by its name and its folder among ComfyUI's (``checkpoints``); ``sha256`` where it is known.
          */
-        ModelFile: {
+        "ModelFile-Input": {
             /** File */
             file: string;
             /** Folder */
@@ -2112,6 +2265,16 @@ export interface components {
              * @default null
              */
             sha256: string | null;
+        };
+        /**
+         * ModelFile
+         * @description Where a model file is.
+         */
+        "ModelFile-Output": {
+            /** File */
+            file: string;
+            /** Workers */
+            workers: components["schemas"]["Copy"][];
         };
         /**
          * ModelPage
@@ -2237,6 +2400,23 @@ export interface components {
             expires_at: string | null;
         };
         /**
+         * NewModel
+         * @description A model file that a worker is to fetch.
+         */
+        NewModel: {
+            /** Url */
+            url: string;
+            /** Sha256 */
+            sha256: string;
+            /**
+             * Folder
+             * @description As `checkpoints` or `loras`.
+             */
+            folder: string;
+            /** Name */
+            name: string;
+        };
+        /**
          * NewWorker
          * @description A worker that is to be added: a running ComfyUI with the node pack, or a runner.
          */
@@ -2268,6 +2448,12 @@ export interface components {
              * @default null
              */
             hour_microusd: number | null;
+            /**
+             * Warm
+             * @description Model files that it loads while it is idle, without their folders.
+             * @default []
+             */
+            warm: string[];
         };
         /**
          * OpenAIError
@@ -2562,9 +2748,9 @@ export interface components {
             output: string | null;
             /**
              * Image Url
-             * @description Signed; opens the file until it expires.
+             * @description Signed; opens the file until it expires. Null where it is withheld from this key.
              */
-            image_url: string;
+            image_url: string | null;
             /** Thumbnail Url */
             thumbnail_url: string | null;
             /** Media Type */
@@ -2591,6 +2777,12 @@ export interface components {
              * @description What a person said of it.
              */
             accepted: boolean | null;
+            /**
+             * Withheld
+             * @description Policy wants a person to accept it first; until then only keys with the scope `review` see it.
+             * @default false
+             */
+            withheld: boolean;
         };
         /**
          * Pack
@@ -2751,7 +2943,7 @@ export interface components {
              * Models
              * @default []
              */
-            models: components["schemas"]["ModelFile"][];
+            models: components["schemas"]["ModelFile-Input"][];
         };
         /**
          * Rotation
@@ -2852,6 +3044,18 @@ export interface components {
              */
             previews: boolean;
             /**
+             * Region
+             * @description Run it on workers of this region alone; it waits for one as long as it takes.
+             * @default null
+             */
+            region: string | null;
+            /**
+             * Labels
+             * @description Run it on workers alone that have all of these labels.
+             * @default []
+             */
+            labels: string[];
+            /**
              * Version
              * @description A version, a range (`^1`) or an alias (`stable`); left out: the newest release.
              * @default null
@@ -2917,6 +3121,34 @@ export interface components {
              * @default 0
              */
             text_tokens: number;
+        };
+        /**
+         * Trial
+         * @description What a worker is to show.
+         */
+        Trial: {
+            /**
+             * Files
+             * @description Model files that it loads for it.
+             * @default []
+             */
+            files: string[];
+            /**
+             * Within S
+             * @description How long it may take.
+             * @default 60
+             */
+            within_s: number;
+        };
+        /**
+         * TrialView
+         * @description A worker has run what it was to.
+         */
+        TrialView: {
+            /** Name */
+            name: string;
+            /** Seconds */
+            seconds: number;
         };
         /**
          * UploadByAddress
@@ -3123,6 +3355,11 @@ export interface components {
             against: {
                 [key: string]: string;
             };
+            /**
+             * Ahead
+             * @description How many jobs go first that have a worker now; null where that is not counted.
+             */
+            ahead: number | null;
         };
         /**
          * WorkerChange
@@ -3150,6 +3387,17 @@ export interface components {
              * @default null
              */
             hour_microusd: number | null;
+            /**
+             * Warm
+             * @default null
+             */
+            warm: string[] | null;
+            /**
+             * Canary
+             * @description With `state` `up`: it is tried with so many percent of the jobs that it could have. Once enough have ended it is as the others; where more fail than elsewhere it is drained.
+             * @default null
+             */
+            canary: number | null;
         };
         /**
          * WorkerDetail
@@ -3219,6 +3467,21 @@ export interface components {
             hour_microusd: number | null;
             /** Added At */
             added_at: string | null;
+            /**
+             * Warm
+             * @description Model files of its own that it loads while it is idle.
+             */
+            warm: string[];
+            /**
+             * Canary
+             * @description It is tried with so many percent of the jobs that it could have.
+             */
+            canary: number | null;
+            /**
+             * Boot Id
+             * @description Of the process that answers; another one after a restart.
+             */
+            boot_id: string | null;
             /** Comfyui Version */
             comfyui_version: string | null;
             /**
@@ -3333,6 +3596,21 @@ export interface components {
             hour_microusd: number | null;
             /** Added At */
             added_at: string | null;
+            /**
+             * Warm
+             * @description Model files of its own that it loads while it is idle.
+             */
+            warm: string[];
+            /**
+             * Canary
+             * @description It is tried with so many percent of the jobs that it could have.
+             */
+            canary: number | null;
+            /**
+             * Boot Id
+             * @description Of the process that answers; another one after a restart.
+             */
+            boot_id: string | null;
         };
         /**
          * Workers
@@ -10275,6 +10553,577 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WorkerView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    restartWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It ends, and begins again. */
+            202: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkerView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tryWorker: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Trial"];
+            };
+        };
+        responses: {
+            /** @description It ran them. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    whereIsModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The model file's name.
+                 * @example model.safetensors
+                 */
+                model_file: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description On which workers. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelFile-Output"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    fetchModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewModel"];
+            };
+        };
+        responses: {
+            /** @description How far that is. */
+            202: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fetching"];
                 };
             };
             /** @description The request cannot be read */
