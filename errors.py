@@ -35,6 +35,7 @@
     │   ├── NotAuthenticated      not_authenticated    no valid API key
     │   ├── NotAllowed            not_allowed          the key lacks the scope
     │   ├── LinkExpired           link_expired         the link to a file was good until some time ago
+    │   ├── TakenDown             taken_down           the file was taken down, and is not given any more
     │   ├── LinkForged            link_forged          the link to a file is not one of ours, or was changed
     │   ├── TooManyRequests       too_many_requests    a limit of the key or of its end user
     │   ├── QueueFull             queue_full           as many jobs wait as may
@@ -319,6 +320,12 @@ class LinkExpired(AccessError):
     """The link to a file was good until some time ago."""
 
     code = "link_expired"
+
+
+class TakenDown(AccessError):
+    """The file was taken down, and is not given any more."""
+
+    code = "taken_down"
 
 
 class LinkForged(AccessError):

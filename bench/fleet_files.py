@@ -30,9 +30,10 @@ from typing import Any
 
 from mintmark.bench.harness.file_worker import NODE, Run
 from mintmark.bench.harness.fleet import LOAD_S, Order, Shape, trace
-from mintmark.bench.harness.processes import Server, environment, telling
+from mintmark.bench.harness.processes import Server, environment, tail, telling
 from mintmark.bench.harness.report import NotRun, Report, Row, main
 from mintmark.client import Client
+from mintmark.errors import ServiceUnreachable
 from mintmark.orchestrator.dispatch.placing import PREFETCH_S
 
 JOBS = int(os.environ.get("MINTMARK_BENCH_FILE_JOBS", "800"))
@@ -162,8 +163,11 @@ async def run(folder: Path, files: Path, way: str, orders: list[Order]) -> Outco
     with workers(folder, files) as runners, service(folder, way, [each.url for each in runners]) as server:
         async with Client(server.url) as client:
             await _all_up(client)
-            asked = await _ask(client, orders)
-            await _all_over(client, set(asked))
+            try:
+                asked = await _ask(client, orders)
+                await _all_over(client, set(asked))
+            except ServiceUnreachable as error:
+                raise NotRun(f"the service died: {await asyncio.to_thread(tail, server.log)}") from error
     told = _told(folder)
     began = {each.job_id: each.at for each in told}
     if len(told) != len(asked) or began.keys() != asked.keys():

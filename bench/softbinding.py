@@ -1,4 +1,4 @@
-"""Whether a copy is known by its look, and how often a stranger is taken for it: `python bench/softbinding.py [--json PATH]`.
+"""Whether a copy is known by its look, and a stranger is not: `python bench/softbinding.py [--json PATH]`.
 
 Copies: JPEG at quality 60, half the size, and crops that leave 90% of the width, of the height, or of both. Strangers:
 each of the pictures is looked up among all others, with all the guesses that a look-up makes. The pictures are drawn.
@@ -92,9 +92,9 @@ def _speed(report: Report) -> None:
     picture = scene(1, 1024).resize((1024, 1024))
     file = io.BytesIO()
     picture.save(file, "PNG")
-    words = np.random.default_rng(3).bytes(32 * STORED)
+    words = np.random.default_rng(3).bytes(40 * STORED)
     known = Looks()
-    known.add((str(number), words[32 * number : 32 * number + 32]) for number in range(STORED))
+    known.add((str(number), words[40 * number : 40 * number + 40]) for number in range(STORED))
     asked = _guesses(picture)
     png = file.getvalue()
     report.add(

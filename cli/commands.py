@@ -16,6 +16,7 @@ GROUPS = (
 COMMANDS = {
     "run": "run_job",
     "verify": "verify",
+    "sign": "sign",
     "rerun": "rerun",
     "moderate": "moderate",
     "advise": "advise",

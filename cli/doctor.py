@@ -20,7 +20,7 @@ def doctor(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     findings = [check() for check in (_python, _packages, _comfyui)]
     try:
         found, keyless = settings(sandbox=sandbox)
-        findings += [_mode(found, keyless), _keys(found), _database(found), _signing(found)]
+        findings += [_mode(found, keyless), _keys(found), _database(found), _signing(found), _trust(found)]
     except MintmarkError as exc:
         findings.append({"check": "settings", "ok": False, "found": exc.message, "fix": exc.hint})
     sound = all(each["ok"] for each in findings)
@@ -116,4 +116,20 @@ def _signing(found: Any) -> dict[str, Any]:
     except MintmarkError as exc:
         return _finding("signing key", False, exc.message, exc.hint)
     own = "self-made, on no trust list" if identity.self_made else "your own certificate"
-    return _finding("signing key", True, f"{identity.issuer}, {own}, until {identity.expires:%Y-%m-%d}")
+    held = f", signed by {identity.holder.name}" if identity.holder else ""
+    return _finding("signing key", True, f"{identity.issuer}, {own}{held}, until {identity.expires:%Y-%m-%d}")
+
+
+def _trust(found: Any) -> dict[str, Any]:
+    from ..provenance.timestamps import stamping
+    from ..provenance.trust import trust_of
+
+    try:
+        trust = trust_of(found)
+    except MintmarkError as exc:
+        return _finding("trust", False, exc.message, exc.hint)
+    lists = [f"{each.shown} ({each.anchors} authorities)" for each in trust.lists]
+    told = ", ".join([*(["your own anchors"] if trust.own_pem else []), *lists]) or "nobody"
+    wanted = stamping(found)
+    stamps = f"{wanted.authority.shown} ({wanted.policy})" if wanted else "none"
+    return _finding("trust", True, f"{told}; timestamps: {stamps}")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import WorkerError
 from .money import microusd_of
 from .output import Json, console, emit, facts, plain, table, wide
 from .remote import ask, part
@@ -133,6 +134,8 @@ def try_it(
     if as_json:
         emit(found)
         return
+    if not found["ready"]:
+        raise WorkerError(f"{name} is not ready: {found['problem']}")
     console().print(f"[green]✓[/] {plain(name)} is ready ({found['seconds']:.1f} s).")
 
 

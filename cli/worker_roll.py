@@ -76,6 +76,11 @@ def _one(name: str, command: str | None, files: list[str], within_s: float, say:
     say("is started again")
     _until(name, lambda worker: _is_new(worker, before), "did not come back as another process", within_s)
     tried = ask("POST", f"{_path(name)}/trial", {"files": files, "within_s": min(within_s, 600.0)})
+    if not tried["ready"]:
+        raise WorkerError(
+            f"{name} is not ready: {tried['problem']} It stays drained.",
+            hint=f"Once it is mended: mintmark worker try {name}, then mintmark worker resume {name}.",
+        )
     say(f"is ready ({tried['seconds']:.1f} s)")
 
 

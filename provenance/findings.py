@@ -162,7 +162,7 @@ def _vouched_by(report: Json, list_shown: str) -> str | None:
     said = next((str(each.get("explanation")) for each in found if each.get("code") == _TRUSTED), "")
     if "[user_anchors]" in said:
         return OWN
-    return list_shown if "[trust_anchors]" in said and list_shown else None
+    return list_shown if "[system_anchors]" in said and list_shown else None
 
 
 def _stamp(report: Json, active: Json) -> Stamp | None:

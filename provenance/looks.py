@@ -1,4 +1,4 @@
-"""Looks of many pictures, and which of them are like one that is asked for. In memory: 32 bytes a picture.
+"""Looks of many pictures, and which of them are like one that is asked for. In memory: 40 bytes a picture.
 
 A look is found by counting differing bits with all of them: a million at once take milliseconds, where no index of a
 database helps, because as many bits may differ as in every part of a look one.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from .softbinding import BITS, LIKE
+from .softbinding import BITS, GREY, LIKE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +84,8 @@ def _least(words: NDArray[np.uint64], asked: NDArray[np.uint64]) -> NDArray[np.u
         differ = _ones(columns[0] ^ one[0]).astype(np.uint16)
         for word in range(1, _WORDS):
             differ += _ones(columns[word] ^ one[word])
+        if not one[-1]:  # the last word is that of colours
+            differ += GREY
         np.minimum(best, differ, out=best)
     return best
 

@@ -16,6 +16,7 @@ from .cache import OutputCache
 from .calling import Answer, Blocker, Caller, Lists, nested, own_class
 from .comfy_api.latest.node import HiddenValues
 from .context import Executing
+from .core import MODULE
 from .failures import NodeError
 from .graph import Graph
 from .paths import Paths
@@ -26,6 +27,8 @@ from .signature import fingerprint, signature
 
 logger = log.get("runner")
 
+NO_GRAPH = "mintmark_no_graph"
+"""What ``extra_data`` says where policy keeps the graph out of files: ComfyUI does not know it, a runner heeds it."""
 STOP_WITHIN = 0.4  # seconds that interrupted nodes get to clean up before the prompt ends without them
 
 
@@ -243,6 +246,9 @@ class PromptRun:
             "extra_pnginfo": self.extra_data.get("extra_pnginfo"),
             "dynprompt": self.graph,
         }
+        # Core nodes want it to write it into files. Nodes of a pack know the job's policy themselves.
+        if self.extra_data.get(NO_GRAPH) is True and self.types[node_id].module == MODULE:
+            offered |= {"prompt": None, "extra_pnginfo": None}
         asked = {each.name for each in self.types[node_id].schema.all_hidden}
         return HiddenValues(**{name: value for name, value in offered.items() if name in asked})
 

@@ -25,17 +25,18 @@ _LAST: dict[str, int] = {}
 def least_loaded(worker: str, queue: Iterable[Work], fleet: Fleet, now: float) -> tuple[Work | None, dict[str, Choice]]:
     """In the place of :func:`mintmark.orchestrator.placement.choosing.next_for`. Of several with as many jobs it is the
     one that has waited longest."""
-    work = next(iter(queue), None)
-    if work is None:
-        return None, {}
-    free = [seat for seat in fleet.free() if not against(work, seat)]
+    works = list(queue)
+    told = {work.job_id: Choice(worker=None, reason="all_busy") for work in works}
+    if not works:
+        return None, told
+    free = [seat for seat in fleet.free() if not against(works[0], seat)]
     best = min(free, key=lambda seat: (seat.running, _LAST.get(seat.name, 0)), default=None)
-    if best is None:
-        return None, {work.job_id: Choice(worker=None, reason="all_busy")}
-    if best.name != worker:
-        return None, {work.job_id: Choice(worker=best.name, reason="any")}
+    if best is not None:
+        told[works[0].job_id] = Choice(worker=best.name, reason="any")
+    if best is None or best.name != worker:
+        return None, told
     _LAST[worker] = next(_TURNS)
-    return work, {work.job_id: Choice(worker=worker, reason="any")}
+    return works[0], told
 
 
 if __name__ == "__main__":

@@ -83,6 +83,8 @@ def _room(image: Image.Image, rng: Random) -> None:
         other = (one + 1) % 4
         draw.polygon([near[one], near[other], tuple(far[other]), tuple(far[one])], fill=_colour(rng))
     draw.polygon([tuple(each) for each in far], fill=_colour(rng))
+    _things(image, rng)
+    _writing(image, rng)
 
 
 def _branches(image: Image.Image, rng: Random) -> None:

@@ -36,6 +36,7 @@ STATUS: Mapping[str, int] = {
     "stale_lease": 409,
     "canceled": 409,
     "link_expired": 410,
+    "taken_down": 410,
     "request_too_large": 413,
     "image_too_large": 413,
     "unsupported_media_type": 415,

@@ -10,6 +10,8 @@ from aiohttp import web
 from pydantic import Field
 
 from ...clock import utc_now
+from ...errors import MintmarkError, UnknownAsset
+from ...provenance.formats import EMBEDS
 from ...provenance.reading import read as read_credential
 from ...provenance.trust import trust_of
 from ...storage.assets import serving as kept
@@ -75,17 +77,59 @@ class AssetQuery(Query):
     thumbnail: str | None = Field(default=None, max_length=5)
 
 
+class CheckView(View):
+    """One answer, and why; ``holds`` is null where there is nothing to ask it of."""
+
+    holds: bool | None
+    why: str
+
+
+class ChecksView(View):
+    """The three questions apart: built as C2PA says, unchanged since, and signed by who it says."""
+
+    well_formed: CheckView
+    intact: CheckView
+    trusted: CheckView
+
+
+class StampView(View):
+    """When a timestamp authority says that the signature was there, and whether that authority is trusted."""
+
+    time: str
+    trusted: bool
+
+
+class AlikeView(View):
+    """A file that a job made and that looks like it. ``bits``: in how many of 320 their looks differ."""
+
+    job_id: str
+    index: int
+    sha256: Digest
+    workflow: str
+    signed_at: str | None
+    issuer: str | None
+    bits: int
+    words: str
+
+
 class CredentialReport(View):
     """What a file's content credential says, and whether it holds."""
 
     state: Literal["trusted", "valid", "invalid", "none"]
+    checks: ChecksView
     issuer: str | None
+    vouched_by: str | None
+    """The trust list that the signer's root is on."""
+    timestamp: StampView | None
     ai_generated: bool
     actions: list[dict[str, Any]]
     ingredients: list[dict[str, Any]]
     record: dict[str, Any] | None
     problems: list[dict[str, Any]]
     notes: list[str]
+    alike: list[AlikeView] = Field(
+        default=[], description="Of a file without a credential: what it looks like a copy of, the likest first."
+    )
 
 
 @routes.post(
@@ -95,6 +139,7 @@ class CredentialReport(View):
     body=UploadByAddress,
     content=Content(media_types=(*PICTURES, "application/octet-stream", "multipart/form-data"), form=_FORM),
     answers=(Answer(status=201, description="It is here.", model=UploadView, headers=(LOCATION, REPLAYED)),),
+    problems=(410,),
     creates=True,
 )
 async def upload_picture(call: Call[UploadByAddress | None, NoQuery]) -> Reply:
@@ -201,7 +246,13 @@ async def open_asset(call: Call[None, AssetQuery]) -> Reply | web.StreamResponse
     links = Links(service.link_secrets, "")
     link = links.check(digest, call.request.rel_url.query, now)
     here = service.assets.at_hand(digest)
-    asset, small = _looked_at(service.assets, digest) if here else await call.block(_looked_at, service.assets, digest)
+    try:
+        asset, small = (
+            _looked_at(service.assets, digest) if here else await call.block(_looked_at, service.assets, digest)
+        )
+    except UnknownAsset:
+        await call.block(service.takedowns.refuse, digest)
+        raise
     headers = kept.headers(asset, link, now)
     if kept.not_modified(call.request.headers.get("If-None-Match"), headers["ETag"]):
         return Reply(304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
@@ -247,12 +298,24 @@ async def _file(call: Call[Any, Any], asset: Asset, headers: dict[str, str]) -> 
     "/v1/provenance/verify",
     "Check a file's credential",
     scope="read",
-    content=Content(media_types=(*PICTURES, "application/octet-stream")),
+    content=Content(media_types=(*PICTURES, *sorted(EMBEDS - set(PICTURES)), "application/octet-stream")),
     answers=(Answer(status=200, description="What it says, and whether it holds.", model=CredentialReport),),
 )
 async def verify_provenance(call: Call[None, NoQuery]) -> Reply:
-    """Nothing of the file is kept."""
+    """Nothing of the file is kept. One without a credential is looked up by what it looks like, among the files of the
+    key's project; an admin's, among all."""
     anchors = trust_of(call.service.settings)
     async with uploading.arrived(call) as arriving, call.request.app[CHECKS]:
-        found = await call.block(lambda: read_credential(arriving.path().read_bytes(), None, anchors))
-    return Reply(200, CredentialReport(**found.as_dict()))
+        data = await call.block(arriving.path().read_bytes)
+        found = await call.block(read_credential, data, None, anchors)
+        alike = await call.block(_alike, call, data) if found.state == "none" else []
+    return Reply(200, CredentialReport(**found.as_dict(), alike=alike))
+
+
+def _alike(call: Call[Any, Any], data: bytes) -> list[AlikeView]:
+    try:
+        likes = call.service.lookbook.find(data, most=20)
+    except MintmarkError:
+        return []  # no picture, or one that cannot be unpacked
+    own = [each for each in likes if call.caller.is_admin or each.job.ordered.project == call.caller.project]
+    return [AlikeView(**each.document()) for each in own[:5]]

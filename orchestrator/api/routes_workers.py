@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ...errors import FileMissing, InvalidInput, NotFound, WrongState
+from ...errors import FileMissing, InvalidInput, MintmarkError, NotFound, WrongState
 from ..dispatch.warming import show_ready
 from ..fleet.checking import FILE, MOST_HOUR, MOST_LABELS, MOST_WARM, NAME, WORD
 from .call import Call, Reply
@@ -218,7 +219,7 @@ async def restart_worker(call: Call[None, NoQuery]) -> Reply:
     "Try a worker",
     scope="admin",
     body=Trial,
-    answers=(Answer(status=200, description="It ran them.", model=TrialView),),
+    answers=(Answer(status=200, description="Whether it is ready for jobs.", model=TrialView),),
     problems=(409,),
 )
 async def try_worker(call: Call[Trial, NoQuery]) -> Reply:
@@ -227,8 +228,13 @@ async def try_worker(call: Call[Trial, NoQuery]) -> Reply:
     worker = _used(call, view.name)
     if worker is None or worker.state != "up":
         raise WrongState(f"{view.name} is not up.", hint="GET /v1/workers says why.")
-    seconds = await show_ready(worker, call.body.files, call.body.within_s)
-    return Reply(200, TrialView(name=view.name, seconds=round(seconds, 3)))
+    began, problem = time.monotonic(), None
+    try:
+        await show_ready(worker, call.body.files, call.body.within_s)
+    except MintmarkError as exc:
+        problem = exc.message
+    seconds = round(time.monotonic() - began, 3)
+    return Reply(200, TrialView(name=view.name, ready=problem is None, problem=problem, seconds=seconds))
 
 
 @routes.get(

@@ -75,6 +75,8 @@ PATHS: Mapping[str, Parameter] = {
     "index": Parameter("The number of the output, from 0.", "^(0|[1-9][0-9]{0,5})$", "0"),
     "alias": Parameter("The alias.", "^[a-z][a-z0-9-]{0,63}$", "stable"),
     "digest": Parameter("SHA-256 of the content, in lower-case hex.", "^[0-9a-f]{64}$"),
+    "hold_id": Parameter("The legal hold.", "^[0-9a-f-]{36}$", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+    "takedown_id": Parameter("The takedown.", "^[0-9a-f-]{36}$", "0f8fad5b-d9cb-469f-a165-70867728950e"),
     "key_id": Parameter("The key's id.", "^[A-Za-z0-9_-]{1,64}$"),
     "delivery_id": Parameter("The delivery.", "^[A-Za-z0-9_-]{1,64}$"),
     "worker": Parameter("The worker.", r"^[A-Za-z0-9._:/@\[\]-]{1,300}$", "gpu-1"),

@@ -89,9 +89,11 @@ class ModelFile(View):
 
 
 class TrialView(View):
-    """A worker has run what it was to."""
+    """Whether a worker has run what it was to."""
 
     name: str
+    ready: bool
+    problem: str | None = Field(description="Why it is not.")
     seconds: float
 
 

@@ -64,7 +64,8 @@ def ids_of(jobs: JobStore, job_id: str) -> list[str]:
 
 async def forget_elsewhere(jobs: JobStore, here: Here, links: Mapping[str, Link], block: Block) -> int:
     """See to all that can be seen to now; how many are left. ``links`` are those to workers that answer, by name."""
-    left, freed = 0, dict[str, Link]()
+    left = 0
+    freed: dict[str, Link] = {}
     for each in await block(jobs.elsewhere):
         if each.place and each.place not in links:
             left += 1
@@ -85,9 +86,7 @@ async def forget_elsewhere(jobs: JobStore, here: Here, links: Mapping[str, Link]
     return left
 
 
-async def _forget(
-    its: Elsewhere, job_ids: Sequence[str], here: Here, links: Mapping[str, Link], block: Block
-) -> None:
+async def _forget(its: Elsewhere, job_ids: Sequence[str], here: Here, links: Mapping[str, Link], block: Block) -> None:
     if not its.place:
         await block(here.forget, job_ids, its.assets)
         return

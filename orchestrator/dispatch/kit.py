@@ -76,6 +76,8 @@ class Kit:
     catch_up: Callable[[], None] = lambda: None
     forget: Callable[[Iterable[str]], None] = lambda digests: None
     sweep: Callable[[], list[str]] = list
+    bar: Callable[[], Callable[[Iterable[Any]], None] | None] = lambda: None
+    """What files are to be shown to before they are delivered, which raises OutputBlocked; None: nothing, just now."""
     forget_elsewhere: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
     met: Callable[[str, str], None] = lambda worker, reason: None
     """Told when a worker is put into quarantine, and why."""

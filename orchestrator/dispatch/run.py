@@ -202,6 +202,8 @@ class Run:
                 self._worker.link, history, report, attempt.context, workflow, attempt.graph
             )
         )
+        if (bar := self._kit.bar()) is not None:
+            await self._kit.block(bar, files)
         receipts = report.receipts
         if self._resumed or self.job.attempt > 1:
             receipts = await self._kit.block(self._money.receipts)  # what was tried before has its price, too

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ... import log
-from ...errors import MintmarkError, NodeFailed, WaitedTooLong, WrongState
+from ...errors import DeadlinePassed, MintmarkError, NodeFailed, WrongState
 from ..fleet.checking import EVERY
 from ..fleet.warm_graphs import Graph, ready_graph, warm_graph
 from .side_tasks import stopped
@@ -121,10 +121,10 @@ async def _unless_a_job_comes(loop: WorkerLoop, work: Coroutine[Any, Any, float]
         await stopped([task])
 
 
-async def show_ready(worker: Worker, files: Iterable[str], within_s: float) -> float:
-    """Have a worker run a prompt that asks nobody, and load these files; how many seconds that took.
+async def show_ready(worker: Worker, files: Iterable[str], within_s: float) -> None:
+    """Have a worker run a prompt that asks nobody, and load these files.
 
-    Raises NodeFailed, WrongState where it has not what that takes, WaitedTooLong, and what the line raises.
+    Raises NodeFailed, WrongState where it has not what that takes, DeadlinePassed, and what the line raises.
     """
     graphs = {file: warm_graph(worker.object_info, file) for file in files}
     if lacking := [file for file, graph in graphs.items() if graph is None]:
@@ -136,13 +136,12 @@ async def show_ready(worker: Worker, files: Iterable[str], within_s: float) -> f
     for graph in (ready, *graphs.values()):
         if graph is not None:
             await run_graph(worker, graph, max(within_s - (time.monotonic() - began), 0.0))
-    return time.monotonic() - began
 
 
 async def run_graph(worker: Worker, graph: Graph, within_s: float) -> float:
     """Run it there, with no job; how many seconds that took. Stopped there where this is canceled or takes too long.
 
-    Raises what the prompt failed with, WaitedTooLong, and what the line raises.
+    Raises what the prompt failed with, DeadlinePassed, and what the line raises.
     """
     prompt_id, began, link = str(uuid.uuid4()), time.monotonic(), worker.link
     history = None
@@ -151,7 +150,7 @@ async def run_graph(worker: Worker, graph: Graph, within_s: float) -> float:
             await link.submit(prompt_id, graph, {}, fresh=True)
             history = await asyncio.wait_for(link.follow(prompt_id, ear, lambda event: None), within_s)
     except asyncio.TimeoutError:
-        raise WaitedTooLong(f"{worker.name} has not run a trial prompt within {within_s:g} s.") from None
+        raise DeadlinePassed(f"{worker.name} has not run a trial prompt within {within_s:.1f} s.") from None
     finally:
         if history is None:
             with suppress(MintmarkError):

@@ -28,6 +28,9 @@ AGAIN_S = 2.0
 """After which time a worker that does not answer is asked again, in seconds; beside the link's own patience."""
 RESTARTS = 3
 """How often a worker may be started again under an attempt, and its prompt be posted anew."""
+NO_GRAPH = "mintmark_no_graph"
+"""In ``extra_data``: a runner's core nodes then leave the graph out of what they save. ComfyUI does not know the word;
+what its nodes save is freed of the graph on delivery."""
 STOP_S = 10.0
 """How long a canceled job may take on its worker to give back what it can, in seconds."""
 
@@ -121,7 +124,8 @@ class Attempt:
         fresh = self.fresh and self.posts == 0
         self.posts += 1
         self.local.on = health.kind
-        await self.link.submit(job_id, self.graph, self.extra, fresh=fresh)
+        extra = {**self.extra, NO_GRAPH: True} if self.context.keep_prompt is False else self.extra
+        await self.link.submit(job_id, self.graph, extra, fresh=fresh)
         self._followed += 1
         history = await self._follow(health.boot_id, listening)
         if isinstance(history.error, ContextMissing):

@@ -27,6 +27,7 @@ from ...provenance.formats import sidecars
 from ...provenance.reading import read as read_credential
 from ...provenance.reading import read_beside
 from ...provenance.trust import Anchors
+from ...provenance.words import without_graph
 from ...storage.files import write_atomic, write_new
 from ..link.base import Link
 from ..link.protocol import History, OutputFile
@@ -110,8 +111,8 @@ REVIEW = "review"
 
 
 class Delivery:
-    """Fetches and checks a job's files; ``seal`` and ``sign`` are asked where a file has no credential, ``ask`` about words that
-    no node of ours sees."""
+    """Fetches and checks a job's files; ``seal`` and ``sign`` are asked where a file has no credential,
+    ``ask`` about words that no node of ours sees."""
 
     def __init__(
         self,
@@ -206,6 +207,8 @@ class Delivery:
         if verdict is not None and verdict["decision"] == "blocked":
             raise OutputBlocked(f"{file.filename} was blocked (rule {verdict['rule']}).")
         bare, sidecar = credential.state == "none", None
+        if bare and context.keep_prompt is False:
+            data = await asyncio.to_thread(_without_graph, file, data, media_type)
         clear = own is not None and verdict is not None and own["decision"] != verdict["decision"] == "blurred"
         if media_type in kinds.JUDGED and (bare or verdict is None or clear):
             draft = await unsigned.draft(file, data, media_type)
@@ -313,6 +316,19 @@ def _check_allowed(file: OutputFile, media_type: str, allow_unchecked: bool) -> 
         hint="To take it all the same, run the same thing again with --allow-unchecked: nothing is paid twice.",
         keep_open=True,
     )
+
+
+def _without_graph(file: OutputFile, data: bytes, media_type: str) -> bytes:
+    """Raises SigningFailed for what policy keeps here."""
+    freed = without_graph(data, media_type)
+    if freed is None:
+        raise SigningFailed(
+            f"{file.filename} holds its graph, which policy keeps out of files (MINTMARK_KEEP_PROMPT=0), and "
+            f"{media_type} cannot be freed of it here.",
+            hint="Save it as another kind, or start the worker with --disable-metadata.",
+            keep_open=True,
+        )
+    return freed
 
 
 def told(verdict: Mapping[str, Any] | Verdict) -> dict[str, Any]:

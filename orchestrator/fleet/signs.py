@@ -42,11 +42,11 @@ class Signs:
         return "memory"
 
     def succeeded(self, kind: Hashable | None, seconds: float) -> Reason | None:
-        """A job ended well there, and its prompt took so long. ``kind``: what its like have in common; None where how
-        long it took says nothing of the worker."""
-        self._memory.clear()
+        """A job ended well there, and its prompt took so long. ``kind``: what its like have in common; None where its
+        device had nothing to do, so that this says nothing of it, nor of its memory."""
         if kind is None:
             return None
+        self._memory.clear()
         known = self._known(kind)
         if not _is_slow(seconds, known):
             self._slow = 0

@@ -282,6 +282,11 @@ class JobStore(ABC):
         """A file that was to be deleted is, or has become somebody's again."""
 
     @abstractmethod
+    def forget_copies(self, job_id: str, *, cached_only: bool = False) -> None:
+        """Have forgotten what workers and journals have of the job beside its files here, and never give its result
+        again for another order; with ``cached_only`` just the latter. What the job is stays. Raises UnknownJob."""
+
+    @abstractmethod
     def elsewhere(self, *, limit: int = 1000) -> list[Elsewhere]:
         """What is forgotten here and still to be forgotten in other places, the latest last."""
 

@@ -107,9 +107,22 @@ def purge(change: Change, job_id: str, contents: Sequence[Content] = CONTENTS, h
     for each in orphans:
         change.db.run(_NOBODYS, asset=each)
         laid.forget(change.db, each)
-    for place in ("", *_workers(change.db, job)):
-        change.db.run(_ELSEWHERE, job_id=job_id, place=place, assets=json.dumps(orphans), at=change.stamp)
+    _tell_elsewhere(change, job, orphans)
     return orphans
+
+
+def forget_copies(change: Change, job_id: str, *, cached_only: bool) -> None:
+    """See :meth:`.base.JobStore.forget_copies`."""
+    job = locked(change.db, job_id).job
+    change.db.run(_UNCACHED, seq=job.seq)
+    if not cached_only:
+        _tell_elsewhere(change, job, ())
+
+
+def _tell_elsewhere(change: Change, job: Job, orphans: Sequence[str]) -> None:
+    for place in ("", *_workers(change.db, job)):
+        assets = json.dumps(list(orphans))
+        change.db.run(_ELSEWHERE, job_id=job.job_id, place=place, assets=assets, at=change.stamp)
 
 
 def _workers(db: Session, job: Job) -> list[str]:

@@ -43,6 +43,22 @@ _HAVING = f"""
 SELECT {COLUMNS} FROM jobs WHERE seq IN (SELECT job_seq FROM job_assets WHERE asset = :asset)
 ORDER BY seq DESC LIMIT {_MOST_HAVING}
 """  # noqa: S608
+_ENDED_WELL = """
+SELECT seq, job_seq FROM job_events WHERE seq > :after AND kind = 'succeeded' ORDER BY seq LIMIT :most
+"""
+_BY_SEQ = f"SELECT {COLUMNS} FROM jobs WHERE seq = :seq"  # noqa: S608
+_LAST_EVENT = "SELECT coalesce(max(seq), 0) AS seq FROM job_events"
+
+
+def ended_well(db: Session, after: int, most: int) -> list[tuple[int, Job]]:
+    """Jobs that succeeded, each with the number of that event; events behind ``after``, in order."""
+    found = db.run(_ENDED_WELL, after=after, most=most)
+    return [(int(row["seq"]), job_of(db.run(_BY_SEQ, seq=row["job_seq"])[0])) for row in found]
+
+
+def last_event(db: Session) -> int:
+    """The highest number of an event."""
+    return int(db.run(_LAST_EVENT)[0]["seq"])
 
 
 def events(db: Session, job_id: str, after: int) -> list[JobEvent]:

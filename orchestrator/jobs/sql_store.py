@@ -262,6 +262,9 @@ class SqlJobStore(JobStore):
     def gone(self, asset: str) -> None:
         self._store.transact(lambda db: purging.gone(db, asset))
 
+    def forget_copies(self, job_id: str, *, cached_only: bool = False) -> None:
+        self._store.transact(lambda db: purging.forget_copies(self._change(db), job_id, cached_only=cached_only))
+
     def elsewhere(self, *, limit: int = 1000) -> list[purging.Elsewhere]:
         return self._store.read(lambda db: purging.elsewhere(db, limit))
 

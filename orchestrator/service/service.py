@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
+from ... import log
 from ...clock import utc_now
 from ...config import Settings
 from ...config.audit import AuditSettings
+from ...errors import StorageError
 from ...generation.engine import Engine
 from ...storage.assets import secret
 from ...storage.assets.folder import FolderAssets
@@ -32,11 +34,14 @@ from ..access.checkpoint_targets import default_target
 from ..access.checkpoint_task import CheckpointTask
 from ..content.elsewhere import Here, forget_elsewhere
 from ..content.holds import held
+from ..content.looking import Lookbook
 from ..content.rules import Rule
 from ..content.sweeping import TABLES, Sweeper
+from ..content.takedowns import Takedowns
 from ..dispatch.dispatcher import Dispatcher
 from ..dispatch.kit import THREADS, Kit
 from ..dispatch.news import News
+from ..dispatch.side_tasks import SideTasks
 from ..dispatch.worker import Worker
 from ..fleet.checking import groups_of
 from ..fleet.registry import Registry
@@ -60,8 +65,12 @@ if TYPE_CHECKING:
     from ..execution.delivery import Delivery
     from ..jobs.job import Job, JobEvent, Made
 
+logger = log.get("orchestrator.service")
+
 ARRIVING_S = 24 * 3600.0
 """An upload that began longer ago was cut off by a crash."""
+LOOK_S = 2.0
+"""How often it is looked what others took down, and what new files look like."""
 LIBRARY_KEPT = 4096
 """Workflow versions that are remembered by their digest."""
 
@@ -106,7 +115,7 @@ class Service:
 
     async def watch(self) -> None:
         """Wait until a part dies that must not, and raise what it died of: then the service ends, loudly."""
-        parts = (self.dispatcher, self.sender, self.access, self.checkpoints, self._processes)
+        parts = (self.dispatcher, self.sender, self.access, self.checkpoints, self._looking, self._processes)
         watched = [asyncio.create_task(each.watch(), name=f"watch {type(each).__name__}") for each in parts]
         try:
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +146,10 @@ class Service:
         )
         self.jobs = await asyncio.to_thread(self._jobs)
         self.sweeper = await asyncio.to_thread(self._sweeper)
+        await asyncio.to_thread(self._open_content)
+        self._looking = SideTasks()
+        stack.push_async_callback(self._looking.close)
+        self._looking.start(self._look_at_content(), "looks and takedowns")
         self.fleet = await asyncio.to_thread(Registry, self.store, changed=self._look_at_fleet)
         self.sender = await self._open_sender(stack)
         self.pictures = Pictures(self.uploads, partial(fetch, allow_private=self.service.allow_private_targets))
@@ -158,7 +171,12 @@ class Service:
         self.assets = FolderAssets(self.service.assets or self.settings.books_dir / "assets")
         self.assets.tidy(older_than_s=ARRIVING_S, now=time.time())
         self.thumbnails = Thumbnails(folder / "thumbnails", self.assets, max_pixels=self.settings.max_pixels)
-        self.uploads = Uploads(self.store, self.assets, max_pixels=self.settings.max_pixels)
+        self.uploads = Uploads(
+            self.store,
+            self.assets,
+            max_pixels=self.settings.max_pixels,
+            refuse=lambda digest: self.takedowns.refuse(digest),
+        )
         fetch_it = partial(fetch, allow_private=self.service.allow_private_targets)
         self.pictures = Pictures(self.uploads, fetch_it)
         self.link_secrets = secret.load(folder / "links.json")
@@ -184,6 +202,25 @@ class Service:
         days = self.service.retention_days
         default = Rule("", prompts=days, inputs=days, outputs=days)
         return Sweeper(self.store, self.jobs, default, forget_assets=self.forget_assets)
+
+    def _open_content(self) -> None:
+        most = self.settings.max_pixels
+        aside = FolderAssets(self.settings.books_dir / "withheld")
+        self.lookbook = Lookbook(self.store, self.jobs, self.assets.read, max_pixels=most)
+        self.takedowns = Takedowns(
+            self.store, self.jobs, self.assets, self.thumbnails, aside, max_pixels=most, now=utc_now
+        )
+        self.takedowns.refresh()
+
+    async def _look_at_content(self) -> None:
+        """What other services took down, and what jobs made since: one after the other, in one thread."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await asyncio.to_thread(self.takedowns.refresh)
+                await asyncio.to_thread(self.lookbook.note)
+            except StorageError as exc:
+                logger.warning("Looks and takedowns wait: %s", exc, extra=log.action("look_waits"))
 
     def _told(self, db: Session, job: Job, event: JobEvent) -> None:
         """Within the transaction: what waits for it looks a moment later, or by itself."""
@@ -240,6 +277,7 @@ class Service:
             catch_up=self.engine.books.catch_up,
             forget=self.forget_assets,
             sweep=self.sweeper.sweep,
+            bar=self.takedowns.bar,
             forget_elsewhere=self.forget_elsewhere,
             met=self.meters.quarantined,
             threads=self.threads,
@@ -283,6 +321,7 @@ class Service:
             # Asked again: since these were found to be nobody's, another job may have been given them.
             if not self.uploads.holds(digest) and not self.jobs.having(digest):
                 self.assets.delete(digest)
+                self.takedowns.forget(digest)
             self.jobs.gone(digest)
 
     async def forget_elsewhere(self) -> None:

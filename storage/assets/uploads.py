@@ -6,13 +6,14 @@ bytes and upload them himself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ...clock import Clock, utc_now
-from ...errors import NotAnImage
+from ...errors import MintmarkError, NotAnImage
 from ..base import Part, Session, Store
 from .base import AssetStore, Incoming, is_digest
 from .pictures import look
@@ -53,7 +54,7 @@ class Upload:
 class Uploads:
     """The uploads of everybody. ``owner`` is whoever a caller is to us: the id of his key, "" without keys.
 
-    All methods block: call them from a thread.
+    ``refuse`` raises where a file of this digest is not taken. All methods block: call them from a thread.
     """
 
     def __init__(
@@ -63,8 +64,10 @@ class Uploads:
         *,
         max_pixels: int,
         most_bytes: int = MOST_BYTES,
+        refuse: Callable[[str], None] = lambda _digest: None,
         now: Clock = utc_now,
     ) -> None:
+        self._refuse = refuse
         self._store, self._assets, self._now = store, assets, now
         self._max_pixels, self.most_bytes = max_pixels, most_bytes
         store.install(PART)
@@ -79,6 +82,11 @@ class Uploads:
             raise NotAnImage("The upload is empty.", hint="Send a PNG, JPEG or WebP picture.")
         seen = look(arrived.path(), max_pixels=self._max_pixels)
         asset = arrived.keep()
+        try:
+            self._refuse(asset.digest)
+        except MintmarkError:
+            self._assets.delete(asset.digest)
+            raise
         made = Upload(asset.digest, seen.media_type, asset.bytes, seen.width, seen.height, _stamp(self._now()))
         self._store.transact(lambda db: db.run(_ADD, owner=owner, **vars(made)))
         return made

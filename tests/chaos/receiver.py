@@ -17,7 +17,9 @@ class Receiver:
         self.seen: Counter[tuple[str, str]] = Counter()
         self.refused = 0
         self.secret = ""
-        self._chance, self._broken = chance, broken
+        self.broken = 0
+        """How many deliveries were turned away with a 503."""
+        self._chance, self._share = chance, broken
         self._hurt: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
@@ -37,8 +39,9 @@ class Receiver:
         body = await request.text()
         number = request.headers.get("webhook-id", "")
         # Not more than twice each: the pauses between tries grow, and nobody wants to wait for them here.
-        if self._hurt[number] < 2 and self._chance.random() < self._broken:
+        if self._hurt[number] < 2 and self._chance.random() < self._share:
             self._hurt[number] += 1
+            self.broken += 1
             return web.Response(status=503)
         try:
             told = Webhook(self.secret).verify(body, dict(request.headers))

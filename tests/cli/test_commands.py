@@ -43,7 +43,8 @@ def test_run_prints_what_was_made_decided_signed_and_paid(cli: Cli, books: Books
         "digest": Library(()).resolve("text-to-image").digest,
     }
     (output,) = found["outputs"]
-    assert set(output) == {"path", "output", "media_type", "width", "height", "sha256", "verdict", "credential"}
+    told = {"path", "output", "media_type", "width", "height", "sha256", "verdict", "credential", "sidecar"}
+    assert set(output) == told
     assert Path(output["path"]).parent == Path("there")
     (receipt,) = found["receipts"]
     assert {"provider", "model", "request_id", "microusd"} <= set(receipt)

@@ -16,6 +16,7 @@ MINTMARK = [sys.executable, "-c", "from mintmark.cli import main; main()"]
 COMMANDS = (
     ("run",),
     ("verify",),
+    ("sign",),
     ("moderate",),
     ("workflows", "list"),
     ("workflows", "show"),

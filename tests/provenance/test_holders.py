@@ -61,7 +61,11 @@ def test_a_key_comes_from_the_environment_as_pem_in_one_line_or_as_base64(
 ):
     key = ec.generate_private_key(ec.SECP256R1())
     chain, root = chain_for(authorities, key)
-    forms = (bytes.decode, lambda each: each.decode().replace("\n", "\\n"), lambda each: base64.b64encode(each).decode())
+    forms = (
+        bytes.decode,
+        lambda each: each.decode().replace("\n", "\\n"),
+        lambda each: base64.b64encode(each).decode(),
+    )
     for form in forms:
         identity = signing_identity(from_text(settings_for, tmp_path, form(chain), form(key_pem(key))))
         with CredentialSigner(identity) as signer:
@@ -242,7 +246,7 @@ def test_the_example_of_the_docs_signs_with_a_key_of_aws_kms(
     tmp_path, settings_for, authorities, module, picture, facts, monkeypatch
 ):
     pytest.importorskip("botocore")
-    (code,) = re.findall(r"```python\n(# studio_kms\.py\n.*?)```", PAGE, re.DOTALL)
+    (code,) = re.findall(r"```python\n(# studio_kms\.py.*?)```", PAGE, re.DOTALL)
     key, secret = ec.generate_private_key(ec.SECP256R1()), hashlib.sha256(b"secret").hexdigest()
     chain, root = chain_for(authorities, key)
     service = KeyService(key, secret)

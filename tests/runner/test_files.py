@@ -238,6 +238,17 @@ async def test_a_saved_image_has_the_graph_in_it_and_the_pixels_of_the_upload(
         assert saved.text["workflow"] == '{"id": "w"}'  # type: ignore[attr-defined]
 
 
+async def test_where_policy_keeps_the_graph_out_of_files_none_is_saved_with_it(runner: Runner, client: Any) -> None:
+    graph = {"1": node("ProbePicture", width=4, height=4, batch=1)}
+    graph |= {"2": node("SaveImage", images=["1", 0], filename_prefix="p"), "3": node("PreviewImage", images=["1", 0])}
+    said = {"mintmark_no_graph": True, "extra_pnginfo": {"workflow": {"id": "w"}}}
+    entry = await client.run(graph, extra_data=said)
+    for folder, number in ((runner.paths.output, "2"), (runner.paths.temp, "3")):
+        (told,) = entry["outputs"][number]["images"]
+        with Image.open(folder / told["filename"]) as saved:
+            assert saved.text == {}  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     "prefix", ["../../evil", "/abs/evil", "a/../../evil", "..", "nul\x00evil", "evil" * 80, "evil" * 80 + "/x"]
 )

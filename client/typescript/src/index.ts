@@ -155,8 +155,12 @@ export class Mintmark {
     } while (cursor !== null);
   }
 
-  /** The file's bytes, as they were signed. */
+  /** The file's bytes, as they were signed. Of an output that waits for a person to accept it there are none yet. */
   async download(output: Output): Promise<Uint8Array> {
+    if (output.image_url === null) {
+      const detail = "A person has to accept this output first.";
+      throw new MintmarkError({ status: 403, code: "output_withheld", detail });
+    }
     const answer = await fetch(output.image_url);
     if (!answer.ok) throw await problemOf(answer);
     return new Uint8Array(await answer.arrayBuffer());

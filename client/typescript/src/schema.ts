@@ -1508,6 +1508,25 @@ export interface components {
             after: unknown;
         };
         /**
+         * CheckView
+         * @description One answer, and why; ``holds`` is null where there is nothing to ask it of.
+         */
+        CheckView: {
+            /** Holds */
+            holds: boolean | null;
+            /** Why */
+            why: string;
+        };
+        /**
+         * ChecksView
+         * @description The three questions apart: built as C2PA says, unchanged since, and signed by who it says.
+         */
+        ChecksView: {
+            well_formed: components["schemas"]["CheckView"];
+            intact: components["schemas"]["CheckView"];
+            trusted: components["schemas"]["CheckView"];
+        };
+        /**
          * Control
          * @description A map to follow: one of them.
          */
@@ -1569,8 +1588,12 @@ export interface components {
              * @enum {string}
              */
             state: "trusted" | "valid" | "invalid" | "none";
+            checks: components["schemas"]["ChecksView"];
             /** Issuer */
             issuer: string | null;
+            /** Vouched By */
+            vouched_by: string | null;
+            timestamp: components["schemas"]["StampView"] | null;
             /** Ai Generated */
             ai_generated: boolean;
             /** Actions */
@@ -3092,6 +3115,16 @@ export interface components {
             width: number;
             /** Height */
             height: number;
+        };
+        /**
+         * StampView
+         * @description When a timestamp authority says that the signature was there, and whether that authority is trusted.
+         */
+        StampView: {
+            /** Time */
+            time: string;
+            /** Trusted */
+            trusted: boolean;
         };
         /**
          * TextPart
@@ -7685,6 +7718,21 @@ export interface operations {
                 "image/png": string;
                 "image/jpeg": string;
                 "image/webp": string;
+                "audio/flac": string;
+                "audio/mp4": string;
+                "audio/mpeg": string;
+                "audio/wav": string;
+                "image/avif": string;
+                "image/gif": string;
+                "image/heic": string;
+                "image/heif": string;
+                "image/jxl": string;
+                "image/svg+xml": string;
+                "image/tiff": string;
+                "video/mp4": string;
+                "video/quicktime": string;
+                "video/x-m4v": string;
+                "video/x-msvideo": string;
                 "application/octet-stream": string;
             };
         };

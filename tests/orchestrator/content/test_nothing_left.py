@@ -38,7 +38,7 @@ async def purged(house: ServiceHouse, job: Job) -> None:
 async def test_a_purged_job_leaves_no_byte_of_its_content(
     house: ServiceHouse, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="mintmark")
     kept = await house.run(values={"prompt": "a teapot"})
     job = await house.run(values={"prompt": WORDS}, metadata={"note": "zebrafinch"}, end_user="zebrafinch-fan")
     assert job.state is State.SUCCEEDED

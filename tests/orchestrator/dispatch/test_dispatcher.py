@@ -160,9 +160,10 @@ async def test_who_cancels_while_a_failure_is_written_down_does_not_keep_it_from
 ) -> None:
     booking, booked = asyncio.Event(), asyncio.Event()
 
-    async def settled(self: Run) -> None:
+    async def settled(self: Run, **_: bool) -> bool:
         booking.set()
         await booked.wait()
+        return True
 
     monkeypatch.setattr(Run, "_settled", settled)
     job = await house.submit(values={"model": "nobody/nothing"})

@@ -23,6 +23,7 @@ from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.orchestrator.link.protocol import parse_history
 from mintmark.provenance.reading import read
 from mintmark.provenance.signing import Signed
+from mintmark.provenance.texts import with_texts
 
 from ..conftest import House, text_to_image
 from ..fake_comfy import FakeComfy
@@ -110,9 +111,14 @@ class Bringing:
         self.house, self.comfy = house, comfy
 
     async def __call__(
-        self, outputs: dict[str, Any], graph: dict[str, Any] | None = None, *, allow_unchecked: bool = False
+        self,
+        outputs: dict[str, Any],
+        graph: dict[str, Any] | None = None,
+        *,
+        allow_unchecked: bool = False,
+        keep_prompt: bool | None = None,
     ) -> list[Delivered]:
-        context = JobContext(job_id=JOB, allowance_microusd=0, mode="sandbox")
+        context = JobContext(job_id=JOB, allowance_microusd=0, mode="sandbox", keep_prompt=keep_prompt)
         async with WorkerLink(self.house.runner.url) as runner:
             await runner.open_job(context)
             report = await runner.report(JOB)
@@ -209,10 +215,12 @@ OTHERS = [
     ("video", "a.mp4", film(), "video/mp4", "valid"),
     ("audio", "a.wav", sound(), "audio/wav", "valid"),
     ("images", "a.gif", picture("GIF"), "image/gif", "valid"),
-    ("video", "a.webm", WEBM, "video/webm", "none"),
-    ("3d", "a.glb", GLB, "model/gltf-binary", "none"),
-    ("files", "a.txt", b"a line of text", "text/plain", "none"),
+    ("video", "a.webm", WEBM, "video/webm", "valid"),
+    ("3d", "a.glb", GLB, "model/gltf-binary", "valid"),
+    ("files", "a.txt", b"a line of text", "text/plain", "valid"),
 ]
+BESIDE = {"a.webm", "a.glb", "a.txt"}
+"""What takes no credential in has it beside it."""
 
 
 @pytest.mark.parametrize(("kind", "name", "data", "media_type", "state"), OTHERS)
@@ -236,5 +244,34 @@ async def test_what_nobody_can_judge_comes_when_it_is_wanted_so_signed_where_tha
     assert (found.media_type, found.width, found.height, found.verdict) == (media_type, None, None, None)
     assert found.credential.state == state
     written = Path(found.path).read_bytes()
-    assert (written == data) is (state == "none")
+    assert (written == data) is (name in BESIDE)
     assert Path(found.path).suffix == Path(name).suffix
+    assert found.sidecar == (f"{found.path}.c2pa" if name in BESIDE else None)
+    assert read(Path(found.path), media_type if name not in BESIDE else None).state == "valid"
+
+
+GRAPH_TEXT = '{"1": {"class_type": "KSampler", "inputs": {"text": "a lighthouse"}}}'
+
+
+@pytest.mark.parametrize(("keep_prompt", "kept"), [(None, True), (True, True), (False, False)])
+@pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("WEBP", "image/webp"), ("PNG", "image/png")])
+async def test_the_graph_that_another_node_wrote_stays_or_goes_by_policy(
+    bring: Bringing, comfy: FakeComfy, kind: str, media_type: str, keep_prompt: bool | None, kept: bool
+) -> None:
+    comfy.files["a.file"] = with_texts(picture(kind), media_type, {"prompt": GRAPH_TEXT})
+    (found,) = await bring({"9": {"images": [saved("a.file")]}}, keep_prompt=keep_prompt)
+    written = Path(found.path).read_bytes()
+    assert read(written).state == "valid"
+    assert (b"lighthouse" in written) is kept
+
+
+async def test_a_film_is_freed_of_its_graph_and_what_cannot_be_is_not_delivered(
+    bring: Bringing, comfy: FakeComfy
+) -> None:
+    words = b"udta" + GRAPH_TEXT.encode()
+    comfy.files["a.mp4"] = film() + (len(words) + 4).to_bytes(4, "big") + words
+    (found,) = await bring({"9": {"video": [saved("a.mp4")]}}, allow_unchecked=True, keep_prompt=False)
+    assert b"lighthouse" not in Path(found.path).read_bytes()
+    comfy.files["a.glb"] = GLB + GRAPH_TEXT.encode()
+    with pytest.raises(SigningFailed, match="holds its graph"):
+        await bring({"9": {"3d": [saved("a.glb")]}}, allow_unchecked=True, keep_prompt=False)

@@ -21,7 +21,16 @@ def test_a_job_that_succeeds_between_shows_that_there_is_memory() -> None:
     signs = Signs()
     for number in range(3 * MEMORY_IN_A_ROW):
         assert signs.failed(f"job-{number}", "memory") is None
+        signs.succeeded("kind", 1.0)
+
+
+def test_one_that_only_waited_for_its_provider_shows_nothing_of_memory() -> None:
+    signs = Signs()
+    told = []
+    for number in range(MEMORY_IN_A_ROW):
+        told.append(signs.failed(f"job-{number}", "memory"))
         signs.succeeded(None, 0)
+    assert told[-1] == "memory"
 
 
 def test_a_full_disk_is_enough_once_and_other_failures_are_nothing() -> None:
