@@ -268,7 +268,7 @@ async def _save(
 def _summary(saved: list[dict[str, Any]]) -> str:
     """What was done, in one line."""
     names = ", ".join(each["filename"] for each in saved[:3]) + (" and more" if len(saved) > 3 else "")
-    return f"{names}: signed by {saved[0]['issuer']}"
+    return f"{names}: signed by {', '.join(filter(None, (saved[0]['issuer'], saved[0]['note'])))}"
 
 
 def _told(sealed: Sealed, path: Path, draft: Draft, root: Path, node: str) -> dict[str, Any]:
@@ -284,5 +284,6 @@ def _told(sealed: Sealed, path: Path, draft: Draft, root: Path, node: str) -> di
         "height": sealed.height,
         "verdict": sealed.verdict.model_dump(mode="json"),
         "issuer": sealed.issuer,
+        "note": sealed.note,
         "record": draft.record.public() if draft.record else None,
     }

@@ -300,7 +300,7 @@ def test_doctor_looks_at_everything(cli: Cli) -> None:
     ran = cli("doctor", "--json")
     assert ran.code == 0
     found = {each["check"]: each for each in ran.json["checks"]}
-    assert set(found) == {"python", "packages", "comfyui", "mode", "keys", "database", "signing key"}
+    assert set(found) == {"python", "packages", "comfyui", "mode", "keys", "database", "signing key", "trust"}
     assert ran.json["ok"]
     assert found["mode"]["found"].startswith("sandbox")
 
