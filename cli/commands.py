@@ -9,7 +9,7 @@ import typer
 
 GROUPS = (
     *("workflows", "models", "ledger", "cost", "budget", "credit", "keys", "config"),
-    *("apikeys", "webhooks", "audit", "queue", "worker", "jobs"),
+    *("apikeys", "webhooks", "audit", "hold", "retention", "takedown", "queue", "worker", "jobs", "policy"),
 )
 """Commands with commands of their own: each is its module's ``app``."""
 
@@ -19,6 +19,7 @@ COMMANDS = {
     "sign": "sign",
     "rerun": "rerun",
     "moderate": "moderate",
+    "purge": "purge",
     "advise": "advise",
     "doctor": "doctor",
     "slo": "slo",

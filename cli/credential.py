@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..provenance.credential import Problem
 from ..provenance.explaining import untrusted_note
 from ..provenance.findings import HERE
-from .output import console, facts, plain
+from .output import console, facts, plain, printable
 
 if TYPE_CHECKING:
     from ..provenance.checks import Check
@@ -44,7 +44,7 @@ def show(file: Path, found: Credential) -> None:
     for name, check in _checks(found):
         mark_colour, mark = _NOT_PROVEN if found.state == "valid" and not check.holds else _MARKS[check.holds]
         out.print(f"  [{mark_colour}]{mark}[/] {name:<12} {plain(check.why)}")
-    out.print(facts((name, str(value)) for name, value in _rows(found)))
+    out.print(facts((name, printable(value)) for name, value in _rows(found)))
     for line in _tree(file, found):
         out.print(line)
 
@@ -112,14 +112,15 @@ def _branches(problems: Sequence[Problem], used: Sequence[UsedFile], before: str
     every: list[Problem | UsedFile] = [*problems, *used]
     for place, each in enumerate(every):
         last = place == len(every) - 1
-        yield f"{before}{'└── ' if last else '├── '}{_line(each)}"
+        yield f"{before}{'└── ' if last else '├── '}{_line(each, at_top=not before)}"
         if not isinstance(each, Problem):
             yield from _branches(each.problems, each.ingredients, before + ("    " if last else "│   "))
 
 
-def _line(each: Problem | UsedFile) -> str:
+def _line(each: Problem | UsedFile, *, at_top: bool) -> str:
     if isinstance(each, Problem):
-        where = "" if each.where == HERE else f", {plain(each.where)}"
+        # Below an ingredient the place is where it stands.
+        where = f", {plain(each.where)}" if at_top and each.where != HERE else ""
         return f"[red]{each.part}[/]: {plain(each.explanation)} [dim]({plain(each.code)}{where})[/]"
     relation = plain(_RELATION.get(each.relationship, each.relationship))
     by = f", by {plain(each.issuer)}" if each.issuer else ""

@@ -47,7 +47,12 @@ def plain(text: object) -> str:
     """
     from rich.markup import escape
 
-    return escape("".join(each if each == "\n" or each.isprintable() else f"\\x{ord(each):02x}" for each in str(text)))
+    return escape(printable(text))
+
+
+def printable(text: object) -> str:
+    """As :func:`plain`, for where no markup is read."""
+    return "".join(each if each == "\n" or each.isprintable() else f"\\x{ord(each):02x}" for each in str(text))
 
 
 def wide(columns: int = 110) -> bool:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import FileMissing
-from .output import Json, emit
+from .output import Json, console, emit, plain
+
+if TYPE_CHECKING:
+    from ..orchestrator.content.looking import Alike
+    from ..provenance.credential import Credential
 
 
 def verify(
@@ -24,15 +28,28 @@ def verify(
     trust = trust_of(config.load())
     found = [(file, read(_existing(file), None, trust)) for file in files]
     if as_json:
-        told = [credential.as_dict() for _, credential in found]
+        told = [{**credential.as_dict(), **_copied(file, credential)} for file, credential in found]
         # One file, one document; several are told apart by their names.
         named = [{"file": str(file), **each} for (file, _), each in zip(found, told, strict=True)]
         emit(told[0] if len(told) == 1 else named)
     else:
         for file, credential in found:
             show(file, credential)
+            for like in _likes(file, credential)[:1]:
+                console().print(f"  [yellow]{plain(like.words())}[/]")
     if any(credential.state == "invalid" for _, credential in found):
         raise typer.Exit(1)
+
+
+def _likes(file: Path, credential: Credential) -> list[Alike]:
+    """What a file without a credential looks like a copy of."""
+    from .alike import alike
+
+    return alike(file) if credential.state == "none" else []
+
+
+def _copied(file: Path, credential: Credential) -> dict[str, Any]:
+    return {"alike": [each.document() for each in _likes(file, credential)]} if credential.state == "none" else {}
 
 
 def _existing(file: Path) -> Path:

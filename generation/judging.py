@@ -11,6 +11,11 @@ from ..moderation.moderator import Moderator
 from ..moderation.verdict import Verdict, image_digest, prompt_digest
 from .context import JobContext
 from .journal import Journal
+from .pictures import MEDIA_TYPES, shown_as
+
+AVIF = MEDIA_TYPES["AVIF"]
+MOST_PIXELS = 100_000_000
+"""The largest AVIF that is unpacked to be looked at; what gives images here has its own limit, by setting."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,14 @@ class Judge:
     async def image(self, job: JobContext, data: bytes, media_type: str) -> Verdict:
         """The verdict on an image. Raises ModerationUnavailable where the policy wants that."""
         moderator = self.moderators(job.policy)
-        return await self._judge(job, moderator, image_digest(data), lambda: moderator.image(data, media_type))
+
+        async def ask() -> Verdict:
+            if media_type != AVIF:
+                return await moderator.image(data, media_type)
+            shown = await asyncio.to_thread(shown_as, data, media_type, max_pixels=MOST_PIXELS)
+            return (await moderator.image(*shown)).model_copy(update={"digest": image_digest(data)})
+
+        return await self._judge(job, moderator, image_digest(data), ask)
 
     async def _judge(
         self, job: JobContext, moderator: Moderator, digest: str, ask: Callable[[], Awaitable[Verdict]]

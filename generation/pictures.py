@@ -9,18 +9,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ImageTooLarge, NotAnImage
+from ..provenance.avif import is_avif
+from .plain_png import plain_png
 from .record import Output
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "AVIF": "image/avif"}
 """The kinds we take in, by Pillow's format names."""
 
 
 def inspect(data: bytes, *, max_pixels: int, what: str = "The file") -> tuple[str, int, int]:
     """(media type, width, height) from the header alone. Raises NotAnImage and ImageTooLarge."""
+    if (plain := plain_png(data)) is not None and plain[0] * plain[1] <= max_pixels:
+        return MEDIA_TYPES["PNG"], *plain
     with _open(data, max_pixels=max_pixels, what=what) as image:
         return MEDIA_TYPES[str(image.format)], image.width, image.height
 
@@ -60,6 +64,18 @@ def describe(data: bytes, *, max_pixels: int) -> Output:
     )
 
 
+def shown_as(data: bytes, media_type: str, *, max_pixels: int) -> tuple[bytes, str]:
+    """The image as everybody can look at it, and its media type: as it is, but an AVIF, which few take, as PNG.
+
+    Raises NotAnImage and ImageTooLarge.
+    """
+    if media_type != MEDIA_TYPES["AVIF"]:
+        return data, media_type
+    file = io.BytesIO()
+    opened(data, max_pixels=max_pixels)[1].save(file, "PNG", compress_level=1)
+    return file.getvalue(), MEDIA_TYPES["PNG"]
+
+
 def pixels_digest(pixels: np.ndarray[Any, Any]) -> str:
     """SHA-256 over shape and bytes of uint8 pixels [H,W,C]."""
     import numpy as np
@@ -88,11 +104,13 @@ def _open(data: bytes, *, max_pixels: int, what: str) -> Image:
         with warnings.catch_warnings():
             # Pillow warns of bombs at its own limit; ours is checked below, before any pixel is unpacked.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=list(MEDIA_TYPES))
+            # Pillow before 11.3 knows no AVIF, and is not asked for it where the file is none.
+            formats = ["AVIF"] if is_avif(data) else [name for name in MEDIA_TYPES if name != "AVIF"]
+            image = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError as exc:
         raise ImageTooLarge(f"{what} has far too many pixels: {exc}.") from exc
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as exc:
-        raise NotAnImage(f"{what} is no PNG, JPEG or WebP image.", hint="Convert it first.") from exc
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError) as exc:
+        raise NotAnImage(f"{what} is no PNG, JPEG, WebP or AVIF image.", hint="Convert it first.") from exc
     if image.width * image.height > max_pixels:
         raise ImageTooLarge(
             f"{what} is {image.width}x{image.height}: more than {max_pixels} pixels.",

@@ -74,6 +74,11 @@ class Moderator:
         self._shadow = shadow if shadow is not None and shadow != policy else None
         self._alike = alike
 
+    @property
+    def set_up(self) -> frozenset[str]:
+        """The checkers that can be asked here."""
+        return frozenset(self._checkers)
+
     async def prompt(self, text: str, negative: str = "") -> Verdict:
         """The verdict on a prompt and what it wants left out.
 

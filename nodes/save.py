@@ -40,7 +40,7 @@ ORIGINS = {
 
 
 class SignAndSave(Node):
-    """Writes signed PNG, JPEG and WebP files."""
+    """Writes signed PNG, JPEG, WebP and AVIF files."""
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -153,7 +153,7 @@ def _format_inputs() -> list[Any]:
             min=1,
             max=100,
             optional=True,
-            tooltip="Of JPEG and of WebP with loss: more is better and larger. PNG has no loss.",
+            tooltip="Of JPEG, and of WebP and AVIF with loss: more is better and larger. PNG has no loss.",
         ),
         io.Boolean.Input(
             "lossless", default=False, optional=True, tooltip="WebP only: every pixel stays as it is, at more bytes."

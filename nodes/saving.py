@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MEASURED = 2**62
 """No limit: the file was measured when it was opened."""
-NO_ROOM = "The graph is larger than a JPEG can hold, so the file has none: save as PNG or WebP to keep it."
+NO_ROOM = "The graph does not fit into this file, so it has none: save as PNG or WebP to keep it."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class Wanted:
 
     def encoded(self, pixels: np.ndarray[Any, Any]) -> bytes:
         """The pixels as a file. Raises InvalidInput."""
-        return encode(pixels, self.format, quality=self.quality, lossless=self.lossless)
+        return encode(pixels, self.format, quality=self.quality, lossless=self.lossless, texts=self.texts)
 
 
 def draft(

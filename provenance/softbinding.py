@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ALGORITHM = "org.mintmark.look.1"
 """The ``alg`` of soft-binding assertions: our own, and on no list of C2PA's."""
 BITS = 320
-LIKE = 72
+LIKE = 76
 """Looks that differ in at most so many bits are of one picture."""
 GREY = 12
 """So many bits count as different in a picture without colour: it has fewer that tell it from others."""

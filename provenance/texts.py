@@ -1,4 +1,4 @@
-"""The graph's texts in a file, whatever its format: PNG has text chunks, JPEG and WebP keep them in EXIF. Pure.
+"""The graph's texts in a file, whatever its format: PNG has text chunks, the others keep them in EXIF. Pure.
 
 A credential covers them, so they are written before signing. No pixel is touched.
 """
@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from types import ModuleType
 
 from ..errors import InternalError
-from . import exif, jpeg, png, webp
+from . import avif, exif, jpeg, png, webp
 
-PNG, JPEG, WEBP = "image/png", "image/jpeg", "image/webp"
-_WITH_EXIF: Mapping[str, ModuleType] = {JPEG: jpeg, WEBP: webp}
+PNG, JPEG, WEBP, AVIF = "image/png", "image/jpeg", "image/webp", "image/avif"
+_WITH_EXIF: Mapping[str, ModuleType] = {JPEG: jpeg, WEBP: webp, AVIF: avif}
 
 
 def fits(data: bytes, media_type: str, texts: Mapping[str, str]) -> bool:
-    """Whether the file can hold these texts: a JPEG has room for 64 KB in all."""
+    """Whether the file can hold these texts: a JPEG has room for 64 KB in all, an AVIF takes no more than it was
+    written with, since its parts are found by where they stand."""
+    if media_type == AVIF:
+        return dict(texts) == read_texts(data, AVIF)
     return media_type != JPEG or len(exif.with_texts(jpeg.exif_of(data), texts)) <= jpeg.MOST_EXIF
 
 
@@ -27,7 +30,9 @@ def with_texts(data: bytes, media_type: str, texts: Mapping[str, str]) -> bytes:
     if not texts:
         return data
     if not fits(data, media_type, texts):
-        raise InternalError("The graph is larger than a JPEG can hold.")
+        raise InternalError("The graph does not fit into this file.")
+    if media_type == AVIF:
+        return data
     kind = _kind(media_type)
     changed: bytes = kind.with_exif(data, exif.with_texts(kind.exif_of(data), texts))
     return changed

@@ -19,9 +19,6 @@ from .registry import NodeType
 Lists = dict[str, list[Any]]
 """Inputs of a node by name, each a list of values: one, or as many as a list output gave."""
 
-PLAIN = (str, int, float, type(None))
-"""Values that a node can pass on or show in no time."""
-
 
 @dataclass(frozen=True)
 class Blocker:
@@ -74,7 +71,7 @@ class Caller:
         """Whether a pack's nodes are given tensors; the core's nodes always work on arrays."""
 
     async def _work(self, node_type: NodeType, hidden: HiddenValues, arguments: dict[str, Any]) -> Any:
-        if node_type.only_moves_values and all(isinstance(each, PLAIN) for each in arguments.values()):
+        if node_type.is_quick(arguments):
             return node_type.cls.execute(**arguments)
         return await self.call(own_class(node_type, hidden).execute, arguments)
 

@@ -13,6 +13,8 @@ from .comfy_api.latest.node import ComfyNode
 from .paths import Paths
 
 MODULE = "nodes"
+PLAIN = (str, int, float, type(None))
+"""Values that a node can pass on or show in no time."""
 
 
 class CoreNode(ComfyNode):
@@ -20,7 +22,12 @@ class CoreNode(ComfyNode):
 
     paths: ClassVar[Paths]
     only_moves_values: ClassVar[bool] = False
-    """Whether it does nothing to a plain value that takes time, and reads nothing hidden: it then needs no thread."""
+    """Whether it does nothing to a plain value that takes time, and reads nothing hidden."""
+
+    @classmethod
+    def is_quick(cls, arguments: dict[str, Any]) -> bool:
+        """Whether it is done with these in less time than a thread takes to begin: it then needs none."""
+        return cls.only_moves_values and all(isinstance(each, PLAIN) for each in arguments.values())
 
 
 class LegacyNode(CoreNode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from . import images as pixels
@@ -10,6 +11,8 @@ from .core import MODULE, CoreNode, LegacyNode, size
 from .resampling import METHODS, scale
 
 CROPS = ("disabled", "center")
+SMALL = 2**14
+"""So many pixels of one colour are there at once."""
 
 
 class EmptyImage(LegacyNode):
@@ -27,6 +30,12 @@ class EmptyImage(LegacyNode):
             ],
             outputs=[io.Image.Output()],
         )
+
+    @classmethod
+    def is_quick(cls, arguments: dict[str, Any]) -> bool:
+        # NumPy is imported with the first image, which takes long.
+        pixels = arguments["width"] * arguments["height"] * arguments["batch_size"]
+        return "numpy" in sys.modules and isinstance(pixels, int) and pixels <= SMALL
 
     @classmethod
     def execute(cls, width: int, height: int, batch_size: int, color: int) -> io.NodeOutput:  # type: ignore[override]

@@ -43,10 +43,9 @@ class NodeType:
         """Whether this is one of ComfyUI's own nodes, as the runner has them."""
         return issubclass(self.cls, CoreNode)
 
-    @cached_property
-    def only_moves_values(self) -> bool:
-        """Whether it may run beside everything else when it is given plain values; so only nodes of the core."""
-        return issubclass(self.cls, CoreNode) and self.cls.only_moves_values
+    def is_quick(self, arguments: dict[str, Any]) -> bool:
+        """Whether it may run beside everything else when it is given these; so only nodes of the core."""
+        return issubclass(self.cls, CoreNode) and self.cls.is_quick(arguments)
 
     @property
     def per_node(self) -> bool:

@@ -243,7 +243,8 @@ class PostgresStore(Store):
         how = "VACUUM (FULL)" if thorough else "VACUUM"
         with self._connection() as connection:
             for table in tables:
-                connection.raw.execute_simple(f"{how} {table}")
+                if connection.raw.run("SELECT to_regclass(:name) IS NOT NULL", name=table)[0][0]:
+                    connection.raw.execute_simple(f"{how} {table}")
         return True
 
     def close(self) -> None:

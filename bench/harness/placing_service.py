@@ -30,7 +30,7 @@ def least_loaded(worker: str, queue: Iterable[Work], fleet: Fleet, now: float) -
     if not works:
         return None, told
     free = [seat for seat in fleet.free() if not against(works[0], seat)]
-    best = min(free, key=lambda seat: (seat.running, _LAST.get(seat.name, 0)), default=None)
+    best = min(free, key=lambda seat: (seat.running, _LAST.get(seat.name, 0), seat.name), default=None)
     if best is not None:
         told[works[0].job_id] = Choice(worker=best.name, reason="any")
     if best is None or best.name != worker:

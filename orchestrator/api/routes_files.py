@@ -265,8 +265,9 @@ async def open_asset(call: Call[None, AssetQuery]) -> Reply | web.StreamResponse
 
 def _looked_at(assets: AssetStore, digest: str) -> tuple[Asset, bytes | None]:
     """The file, with its bytes where they are few: reading them at once is quicker than coming back for them."""
-    asset = assets.get(digest)
-    return asset, assets.read(digest, Span(0, asset.bytes)) if asset.bytes <= SMALL else None
+    if (found := assets.small(digest, SMALL)) is not None:
+        return found
+    return assets.get(digest), None
 
 
 async def _thumbnail(call: Call[Any, Any], link: Link, headers: dict[str, str]) -> Reply:

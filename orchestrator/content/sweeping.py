@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 logger = log.get("orchestrator.content")
 
-TABLES = ("jobs", "job_events", "job_metadata", "job_assets", "uploads", "webhook_attempts", "looks", "idempotency")
+TABLES = (
+    *("jobs", "job_events", "job_metadata", "job_assets", "laid_assets", "idempotency"),
+    *("uploads", "webhook_deliveries", "webhook_attempts", "looks"),
+)
 """Where content has stood that is deleted."""
 NIGHT = 3
 """The hour (UTC) from which on the nightly work is done, once a day."""

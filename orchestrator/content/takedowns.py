@@ -2,8 +2,8 @@
 
 ``withheld``: it is put aside, so that it can be given back. ``deleted``: it is gone for good. Either way its link
 answers 410, its small picture and every copy of its job on workers and in caches are deleted, and no result is given
-again that has it. What is enforced is written down first, so a process that dies leaves it to the next one; each service
-looks for what others took down.
+again that has it. What is enforced is written down first, so a process that dies leaves it to the next one, and each
+service looks for what others took down.
 """
 
 from __future__ import annotations

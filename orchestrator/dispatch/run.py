@@ -250,6 +250,7 @@ class Run:
 
     async def _begun(self, workflow: WorkflowVersion, prepared: Prepared) -> Attempt:
         ordered = self.job.ordered
+        told = needs_context(prepared.graph)
         context = context_of(
             await self._prompt_id(),
             self._kit.settings,
@@ -258,6 +259,7 @@ class Run:
             project=ordered.project,
             user=ordered.user,
             delivery=ordered.delivery,
+            told=told,
         )
         seconds = await self._kit.seconds(ordered.workflow)
         return Attempt(
@@ -271,7 +273,7 @@ class Run:
             local=local_work(self._kit.settings, prepared.graph, self._worker.hour_microusd),
             fresh=self.lease.fence == 1 and not self._resumed,
             patience_s=GIVE_UP_S if self._is_tied(prepared.graph) else LOST_S,
-            known=None if needs_context(prepared.graph) else self._worker.health,
+            known=None if told else self._worker.health,
             # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.
             left=True,
         )

@@ -231,9 +231,9 @@ class WorkerLoop:
 
     @property
     def _is_alone(self) -> bool:
-        """Whether no other worker takes jobs of its lanes: then one that is tried is better than none."""
+        """Whether no other worker takes jobs of one of its lanes: then one that is tried is better than none."""
         others = (each for each in self._kit.workers if each is not self.worker and each.state == "up" and each.allowed)
-        return not any(set(self.worker.lanes) & set(each.lanes) for each in others)
+        return not {lane for each in others for lane in each.lanes}.issuperset(self.worker.lanes)
 
     def _tell_care(self) -> None:
         """What is seen of a worker that is well, beside that."""

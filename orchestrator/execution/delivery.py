@@ -1,7 +1,7 @@
 """Bringing a job's files home: an image is not delivered without a verdict and a whole credential.
 
-Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG and WebP
-are judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
+Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG, WebP
+and AVIF are judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
 ``allow_unchecked`` asks for it; then it is signed all the same, with the credential beside it where its kind takes
 none in. A worker's temporary files (previews) are no results and stay there.
 """
@@ -334,7 +334,8 @@ def _without_graph(file: OutputFile, data: bytes, media_type: str) -> bytes:
 def told(verdict: Mapping[str, Any] | Verdict) -> dict[str, Any]:
     """A verdict as the CLI prints it."""
     plain = verdict.model_dump(mode="json") if isinstance(verdict, Verdict) else verdict
-    return {name: plain[name] for name in ("decision", "categories", "scores", "rule", "policy")}
+    beside = ("shadow",) if plain.get("shadow") else ()
+    return {name: plain[name] for name in ("decision", "categories", "scores", "rule", "policy", *beside)}
 
 
 def _verdict_of(report: JobReport, digest: str) -> dict[str, Any] | None:

@@ -43,8 +43,10 @@ def context_of(
     project: str | None = None,
     user: str | None = None,
     delivery: Delivery = "now",
+    told: bool = True,
 ) -> JobContext:
-    """The job's context, with a fresh token. Account and rules are the settings' own where nobody else is named."""
+    """The job's context, with a fresh token where its worker is ``told`` of it. Account and rules are the settings' own
+    where nobody else is named."""
     who = settings.user if user is None else user
     return JobContext(
         job_id=job_id,
@@ -57,7 +59,7 @@ def context_of(
         delivery=delivery,
         keep_prompt=settings.keep_prompt,
         workflow=workflow,
-        token=SecretStr(secrets.token_urlsafe(32)),
+        token=SecretStr(secrets.token_urlsafe(32)) if told else None,
         expires_at=utc_now() + TOKEN_LIFE * (2 if delivery == "batch" else 1),
         traceparent=tracing.current(),
     )

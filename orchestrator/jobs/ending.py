@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ...errors import StaleLease
+from ...errors import StaleLease, UnknownJob
 from ...metering.periods import stamp
 from .job import Ending, Failure, Job
 from .prompts import prompt_ids
 from .queueing import queue_id
-from .records import COLUMNS, Stored, locked, result_document, stored, text_of
+from .records import COLUMNS, Stored, result_document, stored, text_of
 from .states import State, Step, after
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ UPDATE jobs SET state = 'queued', queue_id = :queue_id, ready = :ready, due = :d
        attempt = :attempt, lease_owner = NULL, lease_until = NULL, worker = NULL
 WHERE seq = :seq
 """
+_HOLDS = "SELECT fence, state, attempt, queue_id, cancel_asked FROM jobs WHERE job_id = :job_id"
 _REQUEUED = "SELECT data FROM job_events WHERE job_seq = :seq AND kind = 'requeued' ORDER BY seq"
 _ASK = "UPDATE jobs SET cancel_asked = :step WHERE seq = :seq"
 _ANY_LATE = "SELECT 1 FROM jobs WHERE deadline IS NOT NULL AND deadline <= :at LIMIT 1"
@@ -159,12 +160,18 @@ def _write(change: Change, job: Job) -> None:
 
 
 def _of_lease(db: Session, lease: Lease) -> Stored:
-    found = locked(db, lease.job.job_id)
-    if found.fence != lease.fence:
-        raise StaleLease(f"Job {lease.job.job_id} was taken over: attempt {found.job.attempt}, fence {found.fence}.")
-    if found.job.state is State.QUEUED:
-        raise StaleLease(f"Job {lease.job.job_id} waits again: attempt {found.job.attempt} is over.")
-    return found
+    rows = db.run(_HOLDS + db.for_update, job_id=lease.job.job_id)
+    if not rows:
+        raise UnknownJob(f"There is no job {lease.job.job_id}.")
+    row = rows[0]
+    if row["fence"] != lease.fence:
+        raise StaleLease(f"Job {lease.job.job_id} was taken over: attempt {row['attempt']}, fence {row['fence']}.")
+    if (state := State(row["state"])) is State.QUEUED:
+        raise StaleLease(f"Job {lease.job.job_id} waits again: attempt {row['attempt']} is over.")
+    # While a lease holds, nothing that it says of its job changes: reading all of it again would take longer.
+    job = lease.job.model_copy(update={"state": state})
+    asked = row["cancel_asked"]
+    return Stored(job, row["queue_id"], ready=False, fence=lease.fence, cancel_asked=Step(asked) if asked else None)
 
 
 def _late(job: Job) -> Failure:

@@ -122,6 +122,11 @@ class AssetStore(ABC):
     def read(self, digest: str, span: Span | None = None) -> bytes:
         """The bytes, or a part of them. Raises UnknownAsset, also where they are no longer what they were."""
 
+    def small(self, digest: str, most: int) -> tuple[Asset, bytes] | None:
+        """A file with its bytes, at one go; None where it has more than ``most``. Raises UnknownAsset."""
+        asset = self.get(digest)
+        return (asset, self.read(digest, Span(0, asset.bytes))) if asset.bytes <= most else None
+
     @abstractmethod
     def path(self, digest: str) -> Path | None:
         """The file itself where it lies on this machine, to be sent without reading it; None in a bucket.

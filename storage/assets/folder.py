@@ -108,6 +108,19 @@ class FolderAssets(AssetStore):
             return None
         return Asset(digest, size, kinds.sniff(head) or self._said(path))
 
+    def small(self, digest: str, most: int) -> tuple[Asset, bytes] | None:
+        if not is_digest(digest):
+            raise unknown(digest)
+        path = self._place(digest)
+        try:
+            with path.open("rb") as file:
+                data = file.read(most + 1)
+        except OSError as exc:
+            raise unknown(digest) from exc
+        if len(data) > most:
+            return None
+        return Asset(digest, len(data), kinds.sniff(data[: kinds.HEAD]) or self._said(path)), data
+
     def read(self, digest: str, span: Span | None = None) -> bytes:
         path = self.path(digest)
         try:

@@ -36,12 +36,12 @@ async def all_over(url: str, accepted: dict[str, str], report: Report) -> list[J
     return jobs
 
 
-def check_outcomes(jobs: list[Job], report: Report) -> Counter[str]:
+def check_outcomes(jobs: list[Job], report: Report, allowed: frozenset[str] = ALLOWED) -> Counter[str]:
     """How the jobs ended; a failure that lies in no job is off."""
     ended = Counter(_outcome(job) for job in jobs)
     report.row("jobs", f"{len(jobs):,} accepted")
     report.counts("  ended", ended)
-    wrong = [job for job in jobs if _outcome(job) not in ALLOWED]
+    wrong = [job for job in jobs if _outcome(job) not in allowed]
     for outcome in sorted({_outcome(job) for job in wrong}):
         found = [job for job in wrong if _outcome(job) == outcome]
         why = str(found[0].error["message"]) if found[0].error else job_status(found[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from mintmark import config
@@ -31,4 +32,5 @@ if __name__ == "__main__":
     import mintmark.runner
 
     mintmark.runner.Runner = FleetRunner  # type: ignore[misc]
-    asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])))

@@ -29,13 +29,15 @@ class House:
     folder: Path
     more: tuple[str, ...] = ()
     """Further arguments of ``mintmark serve``."""
+    latency_s: float = 0.1
+    """What a generation takes."""
     port: int = field(default_factory=free_port)
     starts: int = 0
 
     def open(self) -> None:
         """Start the sandbox, then the service."""
         self.sandbox = Server(
-            *("sandbox", "--latency", "0.1", "--state", self.folder / "truth.jsonl"),
+            *("sandbox", "--latency", self.latency_s, "--state", self.folder / "truth.jsonl"),
             env=clean_environment(),
             log=self.folder / "sandbox.log",
         )

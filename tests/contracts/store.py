@@ -221,3 +221,12 @@ def test_every_word_in_braces_has_a_meaning(store: Store) -> None:
 def test_closing_twice_is_harmless(store: Store) -> None:
     store.close()
     store.close()
+
+
+def test_what_was_deleted_is_cleared_away_and_the_rest_stays(store: Store) -> None:
+    for number in (1, 2):
+        store.transact(add(number))
+    store.transact(lambda db: db.run("DELETE FROM numbers WHERE number = 2"))
+    for thorough in (False, True):
+        assert store.scrub(["numbers", "never_made"], thorough=thorough)
+    assert numbers(store) == [1]

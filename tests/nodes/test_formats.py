@@ -31,7 +31,8 @@ def pixels_of(path: Path) -> np.ndarray[Any, Any]:
 
 def in_the_middle(data: bytes, media_type: str) -> int:
     """A byte of the pixels: of the scan of a JPEG, of the picture chunk of the others."""
-    start = {"image/jpeg": b"\xff\xda", "image/webp": b"VP8", "image/png": b"IDAT"}[media_type]
+    starts = {"image/jpeg": b"\xff\xda", "image/webp": b"VP8", "image/png": b"IDAT", "image/avif": b"mdat"}
+    start = starts[media_type]
     return data.index(start) + 200
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -201,3 +202,27 @@ def test_what_many_commits_wrote_is_copied_into_the_file_beside_them(tmp_path: P
                 break
         assert path.stat().st_size > 20_000
         assert len(numbers(database)) == 10_000
+
+
+def test_nothing_that_was_deleted_is_left_in_the_file_or_its_log(tmp_path: Path) -> None:
+    """Rows that grow, move between pages and go, among others that stay, as jobs do."""
+    database = Database(tmp_path / "a.sqlite3", "CREATE TABLE jobs (id INTEGER PRIMARY KEY, body TEXT, more TEXT)")
+    rng = random.Random(7)
+    for number in range(300):
+        secret = f"zebrafinch-{number}-" + "x" * rng.randrange(10, 9000)
+        with database.transaction() as db:
+            db.execute("INSERT INTO jobs VALUES (?, ?, '')", (number, secret if number % 2 else "kept" * 300))
+    for number in range(300):
+        with database.transaction() as db:
+            db.execute("UPDATE jobs SET more = ? WHERE id = ?", ("y" * rng.randrange(0, 6000), number))
+    for number in range(1, 300, 2):
+        with database.transaction() as db:
+            db.execute(
+                "UPDATE jobs SET body = '' WHERE id = ?" if number % 4 == 1 else "DELETE FROM jobs WHERE id = ?",
+                (number,),
+            )
+    assert database.scrub(thorough=True)
+    left = b"".join(path.read_bytes() for path in tmp_path.iterdir() if path.is_file())
+    assert b"zebrafinch" not in left
+    assert b"kept" in left
+    database.close()

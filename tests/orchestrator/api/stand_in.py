@@ -19,6 +19,9 @@ from mintmark.generation.engine import Engine
 from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.api.app import build_app
 from mintmark.orchestrator.api.connections import Runner
+from mintmark.orchestrator.content.holds import held
+from mintmark.orchestrator.content.looking import Lookbook
+from mintmark.orchestrator.content.takedowns import Takedowns
 from mintmark.orchestrator.dispatch.news import JobChanged, News
 from mintmark.orchestrator.fleet.registry import Registry
 from mintmark.orchestrator.jobs.base import Accepted, Idempotency
@@ -79,12 +82,24 @@ class StandIn:
         self.meters = Meters(
             counts=lambda: self.jobs.counts(), workers=list, waiting_since=lambda: self.jobs.waiting_since()
         )
-        self.jobs = SqlJobStore(self.ledger, outbox=all_of(self.access.on_job, outbox), ended=self.meters.ended)
+        self.jobs = SqlJobStore(
+            self.ledger, outbox=all_of(self.access.on_job, outbox), ended=self.meters.ended, held=held
+        )
         self.fleet = Registry(self.ledger.store)
         self.releases = Releases(self.ledger.store, Library())
         self.assets = FolderAssets(folder / "assets")
         self.thumbnails = Thumbnails(folder / "thumbnails", self.assets)
-        self.uploads = Uploads(self.ledger.store, self.assets, max_pixels=4_000_000, most_bytes=4_000_000)
+        self.store = self.ledger.store
+        self.uploads = Uploads(
+            self.store,
+            self.assets,
+            max_pixels=4_000_000,
+            most_bytes=4_000_000,
+            refuse=lambda it: self.takedowns.refuse(it),
+        )
+        self.lookbook = Lookbook(self.store, self.jobs, self.assets.read, max_pixels=4_000_000)
+        aside = FolderAssets(folder / "withheld")
+        self.takedowns = Takedowns(self.store, self.jobs, self.assets, self.thumbnails, aside, max_pixels=4_000_000)
         self.link_secrets = (b"s" * 32,)
         self.news = News()
         self.dispatcher = NoWorkers(self.jobs, self.news)
@@ -93,6 +108,9 @@ class StandIn:
 
     def worker_log(self, name: str) -> Path | None:
         return None
+
+    async def forget_elsewhere(self) -> None:
+        """There are no workers."""
 
     def forget_assets(self, digests: list[str]) -> None:
         for digest in digests:

@@ -23,7 +23,7 @@ from mintmark.errors import (
     WorkerRefused,
     WorkerUnreachable,
 )
-from mintmark.orchestrator.dispatch.outcomes import Facts, failure_of, judged
+from mintmark.orchestrator.dispatch.outcomes import UNCOUNTED, Facts, failure_of, judged
 
 
 def facts(**changes: Any) -> Facts:
@@ -37,7 +37,7 @@ OUT_OF_MEMORY = NodeFailed("KSampler (node 3) failed: OutOfMemoryError: CUDA out
     ("error", "reason"),
     [
         (WorkerLost("gone"), "worker_lost"),
-        (WorkerUnreachable("gone"), "worker_lost"),
+        (WorkerUnreachable("gone"), "worker_unreachable"),
         (ContextMissing("gone"), "worker_lost"),
         (ProviderDown("503"), "provider_fault"),
         (RateLimited("429"), "provider_fault"),
@@ -75,6 +75,20 @@ def test_nothing_that_has_cost_something_is_tried_again(error: MintmarkError) ->
 
 def test_a_lost_worker_s_prompt_is_repeated_only_where_nothing_can_be_paid_twice() -> None:
     assert judged(WorkerLost("gone"), facts(repeatable=False)) is None
+
+
+def test_a_lost_worker_s_books_closed_with_nothing_in_them_are_as_good_as_no_prompt() -> None:
+    for error in (WorkerLost("gone"), WorkerUnreachable("gone"), ContextMissing("gone")):
+        again = judged(error, facts(repeatable=False, closed=True))
+        assert again is not None and again.reason == "worker_gone"
+        assert judged(error, facts(repeatable=False, closed=True, spent=True)) is None
+        assert judged(error, facts(repeatable=False, closed=True, attempt=3)) is None
+
+
+def test_a_worker_that_cannot_be_reached_is_waited_for_without_end_and_never_at_the_price_of_a_second_call() -> None:
+    again = judged(WorkerUnreachable("gone"), facts(attempt=99))
+    assert again is not None and again.reason in UNCOUNTED
+    assert judged(WorkerUnreachable("gone"), facts(attempt=99, repeatable=False)) is None
 
 
 def test_for_want_of_memory_only_a_larger_worker_helps() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from mintmark.errors import (
     Canceled,
@@ -25,6 +26,7 @@ from mintmark.errors import (
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.orchestrator.link.events import NodeStarted, WorkerEvent
 from mintmark.orchestrator.link.protocol import History, OutputFile
+from mintmark.orchestrator.link.wire import AT_ONCE
 
 from ..fake_comfy import FakeComfy
 
@@ -134,6 +136,30 @@ async def test_what_is_no_address_is_unreachable(url: str) -> None:
     async with WorkerLink(url) as link:
         with pytest.raises(WorkerUnreachable):
             await link.health()
+
+
+async def test_however_many_requests_wait_a_worker_that_answers_is_seen_to_be_there() -> None:
+    hanging, let_go, most = 0, asyncio.Event(), 0
+
+    async def serve(request: web.Request) -> web.Response:
+        nonlocal hanging, most
+        if request.path == "/mintmark/worker":
+            return web.json_response(HEALTH)
+        hanging += 1
+        most = max(most, hanging)
+        await let_go.wait()
+        hanging -= 1
+        return web.json_response({"status": "pending"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", serve)
+    async with TestServer(app) as server, WorkerLink(str(server.make_url("/"))) as link:
+        jobs = [asyncio.create_task(link.state(str(uuid.uuid4()))) for _ in range(300)]
+        await soon(lambda: hanging == AT_ONCE)
+        assert (await link.health()).boot_id == "b"
+        let_go.set()
+        assert set(await asyncio.gather(*jobs)) == {"pending"}
+        assert most == AT_ONCE, "what waits, waits with us"
 
 
 async def test_the_token_opens_the_worker_and_a_wrong_one_does_not(comfy: FakeComfy) -> None:

@@ -149,6 +149,31 @@ async def test_a_socket_without_a_word_after_the_prompt_was_posted_is_opened_ane
     assert comfy.posted == [job_id]
 
 
+async def test_however_many_prompts_it_is_deaf_for_a_socket_counts_once(comfy: FakeComfy, link: WorkerLink) -> None:
+    comfy.deaf = 1
+    ids = [str(uuid.uuid4()) for _ in range(6)]
+    tasks = [asyncio.create_task(run(link, each)) for each in ids]
+    await soon(lambda: comfy.sockets_opened >= 2)
+    for each in ids:
+        comfy.finish(each)
+    await asyncio.gather(*tasks)
+    assert (link.deaf_in_a_row, comfy.sockets_opened) == (1, 2)
+
+
+async def test_a_socket_that_came_back_after_the_prompt_was_posted_is_not_deaf(
+    comfy: FakeComfy, link: WorkerLink, job_id: str
+) -> None:
+    task = asyncio.create_task(run(link, job_id))
+    await soon(lambda: job_id in comfy.posted)
+    await comfy.sockets[0].close()
+    await soon(lambda: comfy.sockets_opened == 2)
+    looks = len(comfy.looked_up)
+    await soon(lambda: len(comfy.looked_up) > looks + 12)
+    assert (link.deaf_in_a_row, comfy.sockets_opened) == (0, 2)
+    comfy.finish(job_id)
+    await task
+
+
 async def test_a_socket_that_spoke_after_the_prompt_is_left_alone(
     comfy: FakeComfy, link: WorkerLink, job_id: str
 ) -> None:
