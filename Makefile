@@ -19,7 +19,8 @@ again: $(VENV)/.ready-dev
 acceptance: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q -rs -m "acceptance or comfyui" $(ARGS)
 
-# Kills and cuts a whole service under load for so many minutes, then looks at its books.
+# Kills and cuts a whole service under load for so many minutes, then the workers of a fleet for as long; then looks at
+# the books. One of the workers is a real ComfyUI where COMFYUI_PATH names one.
 MINUTES ?= 5
 chaos: $(VENV)/.ready-dev
 	MINTMARK_CHAOS_MINUTES=$(MINUTES) $(BIN)/python -m pytest -q -s -m acceptance tests/chaos

@@ -9,7 +9,8 @@ share one machine here, so a file is read at no more than a stated rate. All tim
 same orders with each sent to the worker with the fewest jobs; that too hands jobs out one by one as workers have room,
 which is kinder to it than a queue for each worker would be. A wait is from the order to the first step of the job's
 own work.
-MINTMARK_BENCH_FILE_JOBS changes how many jobs there are.
+MINTMARK_BENCH_FILE_JOBS changes how many jobs there are, MINTMARK_BENCH_FILE_SCALE the tenth: on a machine that is
+busy with other work a second of delay counts for less where a load takes longer.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from mintmark.orchestrator.dispatch.placing import PREFETCH_S
 
 JOBS = int(os.environ.get("MINTMARK_BENCH_FILE_JOBS", "800"))
 SHAPE = Shape(workers=8, slots=2, models=20, jobs=JOBS, load=0.2)
-SCALE = 0.1
+SCALE = float(os.environ.get("MINTMARK_BENCH_FILE_SCALE", "0.1"))
 SIZE = 64 * 2**20
 RATE = SIZE / (LOAD_S * SCALE)
 """Bytes a second, at which each worker reads at most."""

@@ -63,8 +63,9 @@ def fetch(
 
 
 def _fetched(worker: str, body: dict[str, str], *, wait: bool) -> Any:
-    while True:
-        found = ask("POST", f"/v1/workers/{part(worker)}/models", body)
-        if not wait or found["state"] != "loading":
-            return found
+    path = f"/v1/workers/{part(worker)}/models"
+    found = ask("POST", path, body)
+    while wait and found["state"] == "loading":
         time.sleep(ASK_EVERY_S)
+        found = ask("GET", path, query={"folder": body["folder"], "name": body["name"]})
+    return found

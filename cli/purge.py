@@ -43,13 +43,12 @@ def purge(
     with shelves(sandbox) as its:
         facts: dict[str, Any] = {"dry_run": not yes, "actor": ACTOR, "at": at, "forget_assets": its.forget_assets}
         found = selecting.purge(its.store, its.jobs, which, **facts)
-        if yes:
-            _scrub(its, sandbox)
+        clean = not yes or _scrub(its, sandbox)
         left = sorted({each.place for each in its.jobs.elsewhere() if each.place})
     if as_json:
-        emit({"dry_run": not yes, **vars(found), "workers_left": left})
+        emit({"dry_run": not yes, **vars(found), "workers_left": left, "cleared": clean})
     else:
-        _show(found, left, done=yes)
+        _show(found, left, done=yes, clean=clean)
 
 
 def _contents(only: list[str] | None) -> tuple[Any, ...]:
@@ -61,8 +60,9 @@ def _contents(only: list[str] | None) -> tuple[Any, ...]:
     return tuple(each for each in CONTENTS if not only or each in only)
 
 
-def _scrub(its: Shelves, sandbox: bool) -> None:
-    """What this machine has beside the jobs, and what deleting leaves in its databases."""
+def _scrub(its: Shelves, sandbox: bool) -> bool:
+    """What this machine has beside the jobs, and what deleting leaves in its databases; whether that could be cleared
+    away."""
     from ..generation.sqlite_journal import SqliteJournal
     from ..orchestrator.content.elsewhere import Here, ids_of
     from ..orchestrator.content.sweeping import TABLES
@@ -76,13 +76,13 @@ def _scrub(its: Shelves, sandbox: bool) -> None:
             if not each.place:
                 here.forget(ids_of(its.jobs, each.job_id), each.assets)
                 its.jobs.gone_elsewhere(each)
-        journal.scrub(thorough=True)
+        cleared = journal.scrub(thorough=True)
     finally:
         journal.close()
-    its.store.scrub(TABLES, thorough=True)
+    return its.store.scrub(TABLES, thorough=True) and cleared
 
 
-def _show(found: Purge, left: list[str], *, done: bool) -> None:
+def _show(found: Purge, left: list[str], *, done: bool, clean: bool) -> None:
     out = console()
     many = f"{len(found.purged)} job{'s' * (len(found.purged) != 1)}"
     out.print(f"[green]✓[/] {many} forgotten." if done else f"{many} would be forgotten. Do it with --yes.")
@@ -92,5 +92,7 @@ def _show(found: Purge, left: list[str], *, done: bool) -> None:
         out.print(f"[yellow]held[/]  {job_id}: {plain(why)}")
     for job_id in found.running:
         out.print(f"[yellow]not over[/]  {job_id}: cancel it first")
+    if not clean:
+        out.print("[yellow]Somebody reads the database: free pages are cleared tonight, or by the next purge.[/]")
     if done and left:
         out.print(f"Still to forget theirs, as soon as the service reaches them: {plain(', '.join(left))}")

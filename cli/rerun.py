@@ -132,9 +132,10 @@ def _reasons(then: Then, now: Mapping[str, Any], *, equal: bool) -> list[str]:
 
 def _release(then: Then) -> list[str]:
     """What became of the workflow version it was made with, where that is not what it was."""
+    from ..orchestrator.execution.adhoc import VERSION
     from .workflows import resolve
 
-    if not then.label:
+    if not then.label or then.label.endswith(f"@{VERSION}"):
         return []
     try:
         known = resolve(then.label).digest == then.record["workflow"]["digest"]

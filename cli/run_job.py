@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..orchestrator.link.client import WorkerLink
     from ..provenance.signing import Signed
     from ..workflows.format import WorkflowVersion
+    from ..workflows.wording import Words
     from .progress import Display
 
     Ask = Callable[[WorkerLink], Awaitable[RunRequest]]
@@ -168,11 +169,11 @@ def _delivery(found: Settings) -> Delivery:
         async with open_engine(found) as engine:
             return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
-    async def ask(context: JobContext, text: str, negative: str) -> Verdict:
+    async def ask(context: JobContext, said: Sequence[Words]) -> list[Verdict]:
         from .engine import open_engine
 
         async with open_engine(found) as engine:
             engine.journal.open_job(context)
-            return await engine.judge.text(context, text, negative)
+            return [await engine.judge.text(context, *each) for each in said]
 
     return Delivery(max_pixels=found.max_pixels, anchors_pem=trust_of(found), seal=seal, sign=sign, ask=ask)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import FileMissing
+from ..errors import CannotWrite, FileMissing
 from .output import Json, console, emit, plain
 
 if TYPE_CHECKING:
@@ -66,10 +66,17 @@ def _signed(signer: CredentialSigner, settings: Settings, file: Path, out: Path 
         place = write_new(_names(folder, file), signed.data)
     else:
         beside = file if out is None else write_new(_names(folder, file, mark=""), data)
-        place = next(sidecars(beside))
+        place = _free(next(sidecars(beside)))
         write_atomic(place, signed.sidecar)
     facts_told = {"media_type": kind, "issuer": signer.identity.issuer, "note": signed.note}
     return {"file": str(file), "signed": str(place), **facts_told}
+
+
+def _free(place: Path) -> Path:
+    """Raises CannotWrite: a credential that is there may tell more than the new one would."""
+    if place.exists():
+        raise CannotWrite(f"{place} is there already.", hint="Move it away, or sign into another folder: --out.")
+    return place
 
 
 def _read(file: Path) -> bytes:

@@ -26,7 +26,7 @@ def verify(
     from .credential import show
 
     trust = trust_of(config.load())
-    found = [(file, read(_existing(file), None, trust)) for file in files]
+    found = [(file, read(existing(file), None, trust)) for file in files]
     if as_json:
         told = [{**credential.as_dict(), **_copied(file, credential)} for file, credential in found]
         # One file, one document; several are told apart by their names.
@@ -52,7 +52,8 @@ def _copied(file: Path, credential: Credential) -> dict[str, Any]:
     return {"alike": [each.document() for each in _likes(file, credential)]} if credential.state == "none" else {}
 
 
-def _existing(file: Path) -> Path:
+def existing(file: Path) -> Path:
+    """The file, where it is one. Raises FileMissing."""
     if file.is_dir():
         raise FileMissing(f"{file} is a folder.", hint=f"Name the files in it: mintmark verify {file}/*")
     if not file.is_file():

@@ -166,7 +166,10 @@ class Settings(Section):
         kinds.one_of("prefer", "require"),
     )
     timestamp_timeout_s: float = setting(
-        "MINTMARK_TIMESTAMP_TIMEOUT_S", "How long one timestamp may take in all, in seconds.", 10.0, kinds.SECONDS
+        "MINTMARK_TIMESTAMP_TIMEOUT_S",
+        "How long one timestamp may take in all, in seconds, at most 25.",
+        10.0,
+        kinds.SECONDS,
     )
     training_mining: Mapping[str, str] = setting(
         "MINTMARK_TRAINING_MINING",

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from ..moderation.verdict import Verdict
 from ..providers.request import Delivery
 from .call import Call, Entry
+from .rent_or_own import Branch
 
 
 class _Frozen(BaseModel):
@@ -68,6 +69,8 @@ class JobContext(_Frozen):
     on_unknown: Literal["strict", "available"] = "strict"
     delivery: Delivery = "now"
     """``batch``: its hosted calls may take a day, at the price that vendors then ask; a model without it fails."""
+    branch: Branch | None = None
+    """Which branch of a Rent or Own node this job takes, whatever the node's own policy; None leaves it to that."""
     keep_prompt: bool | None = None
     """True: the credential may hold the prompt itself. False: nor may a saved file hold the graph, in which it stands.
     None: only its digest stands in the credential, and the save node decides on the graph."""

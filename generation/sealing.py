@@ -53,6 +53,8 @@ class Draft:
     """The class of the node that made pixels which have no record."""
     model: str = ""
     """The file of the model it made them with."""
+    choices: tuple[Mapping[str, str], ...] = ()
+    """Which branches of its graph were taken, by which policy, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +134,8 @@ def _by_policy(engine: Engine, facts: ImageFacts) -> ImageFacts:
 def _about(engine: Engine, job: JobContext, draft: Draft, verdict: Verdict) -> ImageFacts:
     """The facts, and of an image without a record what it takes to make it again."""
     facts = facts_of(draft, verdict)
+    if draft.choices:
+        facts = replace(facts, record={**facts.record, "choices": [dict(each) for each in draft.choices]})
     if draft.record is not None:
         return facts
     models = {draft.model, *(step.model for step in draft.steps)} - {""}

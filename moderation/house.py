@@ -90,6 +90,11 @@ class House(_Data):
         """The policy that holds for this user and job: the one that is set, or the canary's."""
         return self.canary.policy if self.canary is not None and self.canary.takes(user, job_id) else policy
 
+    @property
+    def digest(self) -> str:
+        """Names these rules: what was decided under others is not handed on."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
     def policies(self) -> frozenset[str]:
         """Those that the house rules name."""
         return frozenset(name for name in (self.shadow, self.canary and self.canary.policy) if name)
@@ -180,7 +185,7 @@ def found_in(text: str, terms: Iterable[str]) -> Iterable[str]:
     return [
         term
         for term in wanted
-        if _pattern(term).search(plain) or (_latin(term) and any(words(fold(term)) in each for each in read))
+        if _pattern(term).search(plain) or (_latin(term) and any(_folded(term) in each for each in read))
     ]
 
 
@@ -200,6 +205,11 @@ def _plain(text: str) -> str:
 def _latin(term: str) -> bool:
     """Whether words of this script have gaps around them, so that the rules' readings can be asked for it."""
     return all(ord(char) < 0x0590 for char in term)
+
+
+@lru_cache(maxsize=4096)
+def _folded(term: str) -> str:
+    return words(fold(term))
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -15,9 +16,66 @@ if TYPE_CHECKING:
     from ..generation.service import Generated
     from ..generation.source import Source
     from ..provenance.lineage.values import Descent, Root
+    from .worker import Worker
 
+SWITCH = "MintmarkRentOrOwn"
+"""The node that works on one of two branches."""
 Open = Callable[[bytes, str], "Source"]
 """A file's bytes and its title as a source. Raises NotAnImage and ImageTooLarge."""
+
+
+def ancestry_of(worker: Worker, job_id: str, graph: Any, node: str, made: Any, source: Any) -> Ancestry:
+    """What the graph of this save node says of its images, and what is at hand of where they began.
+
+    ``made`` and ``source`` are what the artist connected. Of a branch that was not taken, nothing was made.
+    """
+    from ..generation.source import open_source
+    from ..provenance.lineage.tracing import descents
+    from ..provenance.trust import trust_of
+    from ..workflows.partners import classes
+
+    def opened(data: bytes, title: str) -> Source:
+        anchors, most = trust_of(worker.settings), worker.settings.max_pixels
+        return open_source(data, title, anchors_pem=anchors, max_pixels=most)
+
+    taken = {node_id: choice for node_id in _switches(graph) if (choice := worker.choices.get((job_id, node_id)))}
+    ran = pruned(graph, {node_id: choice.branch for node_id, choice in taken.items()})
+    inputs = _inputs_of(ran, node)
+    ways = descents(ran, inputs.get("images"), types=worker.host.output_types, hosted=classes()) if inputs else []
+    roots = dict.fromkeys(root.node for way in ways for root in way.files if root.kind == "hosted")
+    results = {each: list(worker.remembered.of(each)) for each in roots}
+    for each in {_node_of(inputs.get("record")), made.record.node_id} if made else ():
+        results[each] = [made, *(other for other in results.get(each, ()) if other is not made)]
+    choices = tuple({"node_id": each, **dataclasses.asdict(choice)} for each, choice in taken.items())
+    named = _node_of(inputs.get("source"))
+    return Ancestry(ways, results, opened, record=made, source=source, named=named, choices=choices)
+
+
+def pruned(graph: Any, taken: Mapping[str, str]) -> Any:
+    """The graph without what its switches did not take; ``taken`` is the branch by the switch's node id."""
+    if not taken:
+        return graph
+    changed = {}
+    for node_id, branch in taken.items():
+        node = graph[node_id]
+        kept = {name: value for name, value in node["inputs"].items() if name.startswith(branch)}
+        changed[node_id] = {**node, "inputs": kept}
+    return {**graph, **changed}
+
+
+def _switches(graph: Any) -> list[str]:
+    nodes = graph.items() if isinstance(graph, dict) else ()
+    return [node_id for node_id, node in nodes if isinstance(node, dict) and node.get("class_type") == SWITCH]
+
+
+def _inputs_of(graph: Any, node: str) -> Mapping[str, Any]:
+    """This node's inputs as the graph has them; none for one that a node made while it ran."""
+    found = graph.get(node) if isinstance(graph, dict) else None
+    return found.get("inputs", {}) if isinstance(found, dict) else {}
+
+
+def _node_of(link: Any) -> str:
+    return str(link[0]) if isinstance(link, list) and link else ""
 
 
 class Ancestry:
@@ -25,6 +83,7 @@ class Ancestry:
 
     ``made`` is what nodes that asked a provider gave, by node id, the likeliest first. ``record`` and ``source`` are
     what the artist connected; they count for more than the graph. ``named``: the node whose file ``source`` is.
+    ``choices``: which branches of the graph were taken, and why.
     """
 
     def __init__(
@@ -36,8 +95,9 @@ class Ancestry:
         record: Generated | None = None,
         source: Source | None = None,
         named: str = "",
+        choices: tuple[Mapping[str, str], ...] = (),
     ) -> None:
-        self.record, self.source = record, source
+        self.record, self.source, self.choices = record, source, choices
         self._ways, self._made, self._open, self._named = ways, made, opened, named
 
     @cached_property

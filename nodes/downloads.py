@@ -74,6 +74,8 @@ class Downloads:
             if known.sha256 != sha256:
                 raise WrongState(f"{place.name} is being fetched with another digest.")
             return known
+        if known is not None and (known.state, known.sha256) == ("there", sha256) and place.exists():
+            return known
         while len(self._known) >= KEPT:
             del self._known[next(iter(self._known))]
         self._known[place] = made = Download(folder, place.name, sha256)

@@ -21,6 +21,7 @@ from .money import BudgetGuard, CostEstimate
 from .outpaint import Outpaint
 from .prompts import PromptTemplate, SeedBatch, StructuredPrompt
 from .receipt import Receipt
+from .rent_or_own import RentOrOwn
 from .route import add_routes
 from .route_downloads import add_download_routes
 from .route_forget import add_forget_routes
@@ -55,6 +56,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     PickBest,
     CostEstimate,
     BudgetGuard,
+    RentOrOwn,
     Receipt,
     VisibleLabel,
     SignAndSave,

@@ -72,6 +72,12 @@ class Host(Protocol):
     def models(self) -> tuple[tuple[str, ...], bool]:
         """File names of models in memory, and whether these are all. May raise anything."""
 
+    def waiting(self) -> int | None:
+        """Prompts that wait, those that run left out; None where that cannot be told."""
+
+    def has_model(self, name: str) -> bool:
+        """Whether a model's file of this name, with or without its folder, is here."""
+
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         """The types of what a node of this class gives, in order; None for one that is not known here."""
 
@@ -170,6 +176,16 @@ class ComfyHost:
 
         folders = folder_paths.get_folder_paths(name) if name in folder_paths.folder_names_and_paths else []
         return next((Path(each) for each in folders if Path(each).is_dir()), None)
+
+    def waiting(self) -> int | None:
+        _, pending = self._server.prompt_queue.get_current_queue_volatile()
+        return len(pending)
+
+    def has_model(self, name: str) -> bool:
+        import folder_paths
+
+        found = (folder_paths.get_filename_list(folder) for folder in folder_paths.folder_names_and_paths)
+        return any(name in (each, each.replace("\\", "/").rpartition("/")[2]) for files in found for each in files)
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         known = getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {})

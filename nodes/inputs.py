@@ -13,7 +13,7 @@ from ..errors import FileMissing
 from .host import current as current_host
 from .host import is_known
 
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})
 _OUTPUT, _INPUT = " [output]", " [input]"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..errors import ImageTooLarge
+from .ancestry import ancestry_of
 from .base import Node
 from .checking import one_of, whole
 from .encoding import FORMATS
@@ -20,16 +21,12 @@ from .sockets import RecordSocket, SourceSocket
 from .worker import current
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..generation.context import JobContext
     from ..generation.engine import Engine
     from ..generation.record import Record
     from ..generation.sealing import Draft, Sealed
     from ..generation.service import Generated
-    from ..generation.source import Source
     from .ancestry import Ancestry
-    from .worker import Worker
 
 NO_GRAPH = "Policy keeps prompts out of files (MINTMARK_KEEP_PROMPT=0), so the graph was left out."
 ORIGINS = {
@@ -84,7 +81,7 @@ class SignAndSave(Node):
             place_of = place(worker.host.output_dir, filename_prefix, folder)
             blurs = engine.moderator(job.policy).policy.blurs
             wanted, notes = _wanted({**asked, "hides": may_hide(graph, blurs=blurs)}, texts, job)
-            ancestry = _ancestry(worker, graph, node, record, source)
+            ancestry = ancestry_of(worker, job.job_id, graph, node, record, source)
             drafts, more = await _drafts(engine, job, node, images, ancestry, wanted)
             told = await _save(engine, job, node, drafts, place_of, worker.host.output_dir)
             judged = (each["verdict"] for each in told)
@@ -206,38 +203,6 @@ async def _drafts(
     ]
     broken = [each.warning for each in fed(ancestry.record, ancestry.source) if each.warning]
     return [each for each, _ in found], [*broken, *(note for _, notes in found for note in notes)]
-
-
-def _ancestry(worker: Worker, graph: Any, node: str, made: Any, source: Any) -> Ancestry:
-    """What this node's graph says of its images, and what is at hand of where they began."""
-    from ..generation.source import open_source
-    from ..provenance.lineage.tracing import descents
-    from ..provenance.trust import trust_of
-    from ..workflows.partners import classes
-    from .ancestry import Ancestry
-
-    def opened(data: bytes, title: str) -> Source:
-        anchors, most = trust_of(worker.settings), worker.settings.max_pixels
-        return open_source(data, title, anchors_pem=anchors, max_pixels=most)
-
-    inputs = _inputs_of(graph, node)
-    ways = descents(graph, inputs.get("images"), types=worker.host.output_types, hosted=classes()) if inputs else []
-    roots = dict.fromkeys(root.node for way in ways for root in way.files if root.kind == "hosted")
-    results = {each: list(worker.remembered.of(each)) for each in roots}
-    for each in {_node_of(inputs.get("record")), made.record.node_id} if made else ():
-        results[each] = [made, *(other for other in results.get(each, ()) if other is not made)]
-    named = _node_of(inputs.get("source"))
-    return Ancestry(ways, results, opened, record=made, source=source, named=named)
-
-
-def _inputs_of(graph: Any, node: str) -> Mapping[str, Any]:
-    """This node's inputs as the graph has them; none for one that a node made while it ran."""
-    found = graph.get(node) if isinstance(graph, dict) else None
-    return found.get("inputs", {}) if isinstance(found, dict) else {}
-
-
-def _node_of(link: Any) -> str:
-    return str(link[0]) if isinstance(link, list) and link else ""
 
 
 def _check_size(images: Any, most: int) -> None:

@@ -60,7 +60,8 @@ def draft(
 
     data, kept = _untouched(ancestry, record_of, frame, wanted) or _changed(ancestry, record_of, frame, wanted)
     texts, notes = _texts(data, wanted)
-    return Draft(data=data, title=title, media_type=wanted.media_type, texts=texts, **kept), notes
+    kept |= {"media_type": wanted.media_type, "texts": texts, "choices": ancestry.choices}
+    return Draft(data=data, title=title, **kept), notes
 
 
 def _untouched(

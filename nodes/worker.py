@@ -14,6 +14,7 @@ from .. import config, log, tracing
 from ..clock import utc_now
 from ..errors import ContextMissing, InvalidInput, UnknownPolicy, WorkerModeMismatch
 from ..providers.own_catalog import use_own
+from .deciding import Choices
 from .downloads import Downloads
 from .host import Host
 from .remembering import Remembered
@@ -38,6 +39,7 @@ class Worker:
         self.settings = settings
         self.boot_id = str(uuid.uuid4())
         self.remembered = Remembered()
+        self.choices = Choices()
         self.downloads = Downloads(settings.model_urls, settings.model_max_gib * 2**30)
         self._contexts: OrderedDict[str, JobContext] = OrderedDict()
         self._limits: OrderedDict[str, Limits] = OrderedDict()
@@ -178,13 +180,18 @@ class Worker:
         )
 
     def scope(self) -> str:
-        """Within which a worker's cache may hand a result on: project, policy and mode of the executing prompt."""
+        """Within which a worker's cache may hand a result on: project, policy and mode of the executing prompt,
+        and the house rules."""
+        from ..moderation.house import NO_HOUSE, load
+
         try:
             context = self.context()
         except ContextMissing:
             # Either it will be refused when it runs, or its journal is not open yet: nothing is handed on to it.
             return str(uuid.uuid4())
-        return json.dumps([context.project, context.policy, context.mode])
+        house = load(self.settings.house_rules)
+        more = [] if house is NO_HOUSE else [house.digest]
+        return json.dumps([context.project, context.policy, context.mode, *more])
 
     def limit(self, limits: Limits) -> None:
         """Hold these limits for the executing prompt, whichever of its nodes run. May be called while it is looked up

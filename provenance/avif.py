@@ -97,7 +97,7 @@ def _items(data: bytes) -> Iterator[tuple[_Item, list[tuple[int, int]]]]:
         places = dict(_places(data, inner[b"iloc"]))
         for item in _named(data, inner[b"iinf"]):
             yield item, [each for each in places.get(item.number, []) if each[1] <= len(data)]
-    except struct.error as exc:
+    except (struct.error, IndexError) as exc:
         raise NotAnImage("The AVIF's map of items is broken.") from exc
 
 

@@ -10,15 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .credential import Action, Credential, Problem, Stamp, State, UsedFile
+from .credential import Action, Credential, Problem, State, UsedFile
 from .explaining import TOO_DEEP, UNTRUSTED, in_words, untrusted_note
 from .manifest import RECORD_LABEL
+from .results import TRUSTED, Json, has, of, stamp, stamp_notes, vouched_by
 
 HERE = "this file"
 
-OWN = "your own anchors"
-
-_TRUSTED = "signingCredential.trusted"
 _MOST_DEEP = 100
 _AI_SOURCES = frozenset(
     {
@@ -29,7 +27,6 @@ _AI_SOURCES = frozenset(
     }
 )
 
-Json = Mapping[str, Any]
 _Results = dict[str, list[Json]]
 
 
@@ -42,7 +39,7 @@ def interpret(report: Json, exact: Json, list_shown: str = "") -> Credential:
     walk = _Walk(report)
     label = str(report.get("active_manifest", ""))
     active = walk.manifest(label)
-    own = tuple(_problems(_of(report, "validation_results", "activeManifest", "failure"), HERE))
+    own = tuple(_problems(of(report, "validation_results", "activeManifest", "failure"), HERE))
     used = walk.ingredients(label, HERE, depth=0)
     problems = own + tuple(_all_problems(used))
     state = _state(report, problems)
@@ -55,9 +52,9 @@ def interpret(report: Json, exact: Json, list_shown: str = "") -> Credential:
         ingredients=used,
         record=_record(exact, label),
         problems=problems,
-        notes=(*((untrusted_note(issuer),) if state == "valid" else ()), *_stamp_notes(report)),
-        vouched_by=_vouched_by(report, list_shown) if state == "trusted" else None,
-        timestamp=_stamp(report, active),
+        notes=(*((untrusted_note(issuer),) if state == "valid" else ()), *stamp_notes(report)),
+        vouched_by=vouched_by(report, list_shown) if state == "trusted" else None,
+        timestamp=stamp(report, active),
     )
 
 
@@ -68,7 +65,7 @@ class _Walk:
         self._manifests: Json = report.get("manifests") or {}
         self._deltas = {
             str(delta.get("ingredientAssertionURI")): delta.get("validationDeltas") or {}
-            for delta in _of(report, "validation_results", "ingredientDeltas")
+            for delta in of(report, "validation_results", "ingredientDeltas")
         }
         self.seen: set[str] = set()
 
@@ -118,13 +115,6 @@ def _results(found: Json) -> _Results:
     return {kind: list(found.get(kind) or []) for kind in ("success", "failure")}
 
 
-def _of(report: Json, *path: str) -> list[Json]:
-    found: Any = report
-    for name in path:
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return list(found or [])
-
-
 def _problems(failures: list[Json], where: str) -> Iterator[Problem]:
     for failure in failures:
         code = str(failure.get("code", ""))
@@ -151,44 +141,15 @@ def _ingredient_state(broken: bool, signed: bool, noted: _Results, since: _Resul
     if not signed:
         return "none"
     # What was noted may be a lie: it counts only where c2pa, which tells differences alone, had nothing to correct.
-    doubted = _has(noted["failure"], UNTRUSTED) or _has(since["failure"], UNTRUSTED)
-    vouched = _has(since["success"], _TRUSTED) or (_has(noted["success"], _TRUSTED) and not doubted)
+    doubted = has(noted["failure"], UNTRUSTED) or has(since["failure"], UNTRUSTED)
+    vouched = has(since["success"], TRUSTED) or (has(noted["success"], TRUSTED) and not doubted)
     return "trusted" if vouched else "valid"
-
-
-def _vouched_by(report: Json, list_shown: str) -> str | None:
-    """Which of the two pools of anchors c2pa found the signer's root in: it says so in its own words alone."""
-    found = _of(report, "validation_results", "activeManifest", "success")
-    said = next((str(each.get("explanation")) for each in found if each.get("code") == _TRUSTED), "")
-    if "[user_anchors]" in said:
-        return OWN
-    return list_shown if "[system_anchors]" in said and list_shown else None
-
-
-def _stamp(report: Json, active: Json) -> Stamp | None:
-    """The timestamp, where its authority's signature holds; a bad one is among the problems."""
-    success = _of(report, "validation_results", "activeManifest", "success")
-    time = (active.get("signature_info") or {}).get("time")
-    if not time or not _has(success, "timeStamp.validated"):
-        return None
-    return Stamp(str(time), _has(success, "timeStamp.trusted"))
-
-
-def _stamp_notes(report: Json) -> Iterator[str]:
-    """What is wrong with a timestamp: it proves nothing then, and C2PA does not hold it against the file."""
-    for each in _of(report, "validation_results", "activeManifest", "informational"):
-        if str(each.get("code", "")).startswith("timeStamp."):
-            yield in_words(str(each["code"]), str(each.get("explanation") or ""))
-
-
-def _has(results: list[Json], code: str) -> bool:
-    return any(result.get("code") == code for result in results)
 
 
 def _actions(manifest: Json) -> Iterator[Action]:
     for assertion in manifest.get("assertions") or []:
         if str(assertion.get("label", "")).startswith("c2pa.actions"):
-            yield from map(_action, _of(assertion, "data", "actions"))
+            yield from map(_action, of(assertion, "data", "actions"))
 
 
 def _action(data: Json) -> Action:

@@ -16,6 +16,8 @@ from .relay import Relay, Ticket
 _log = log.get("provenance.timestamps")
 
 Policy = Literal["prefer", "require"]
+MOST_S = 25.0
+"""The most that an authority is waited for, in seconds: after half a minute c2pa gives up by itself, saying little."""
 REST_S = 60.0
 """How long an authority that failed is left alone where files are signed without it, in seconds: else each file of a
 day without it would wait for it in vain."""
@@ -43,7 +45,8 @@ def stamping(settings: StampSettings) -> Stamping | None:
     """What these settings ask for; None where no authority is set."""
     if settings.timestamp_url is None:
         return None
-    return Stamping(Authority(settings.timestamp_url, settings.timestamp_timeout_s), settings.timestamp_policy)
+    within_s = min(settings.timestamp_timeout_s, MOST_S)
+    return Stamping(Authority(settings.timestamp_url, within_s), settings.timestamp_policy)
 
 
 class Stamper:

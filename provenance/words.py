@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator
 
 from ..errors import NotAnImage
+from . import avif
+from .sniffing import after_tag
 from .texts import JPEG, PNG, WEBP, bare
 
 _MARKS = tuple(
@@ -46,13 +48,15 @@ def without_graph(data: bytes, media_type: str) -> bytes | None:
 
 
 def _freed(data: bytes) -> bytes:
+    if avif.is_avif(data):
+        return avif.without_words(data)
     if data[4:8] == b"ftyp":
         return _blanked(data, _wordy_boxes(data, 0, len(data)), b"free")
     if data.startswith(b"\x1a\x45\xdf\xa3"):
         return _without_tags(data)
     if data.startswith(b"fLaC"):
         return _without_comments(data)
-    return data[_id3_length(data) :] if data.startswith(b"ID3") else data
+    return data[after_tag(data) :] if data.startswith(b"ID3") else data
 
 
 def _wordy_boxes(data: bytes, place: int, end: int) -> Iterator[tuple[int, int]]:
@@ -67,7 +71,7 @@ def _wordy_boxes(data: bytes, place: int, end: int) -> Iterator[tuple[int, int]]
             raise NotAnImage(f"The file is broken at byte {place}.")
         if kind in (b"moov", b"trak"):
             yield from _wordy_boxes(data, place + head, stop)
-        elif kind in _WORDY_BOXES and not (kind == b"meta" and data[8:12] in (b"avif", b"heic", b"mif1")):
+        elif kind in _WORDY_BOXES and not (kind == b"meta" and data[8:12] in (b"heic", b"heix", b"mif1")):
             yield place, stop
         place = stop
 
@@ -111,11 +115,3 @@ def _without_comments(data: bytes) -> bytes:
             changed[place + 4 : stop] = bytes(stop - place - 4)
         place = stop
     return bytes(changed)
-
-
-def _id3_length(data: bytes) -> int:
-    """How long the tag before a sound is: four bytes of seven bits."""
-    length = 0
-    for byte in data[6:10]:
-        length = length << 7 | byte & 0x7F
-    return 10 + length

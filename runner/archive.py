@@ -120,6 +120,10 @@ class Archive:
             prompt_id,
         )
 
+    async def scrub(self) -> None:
+        """Leave nothing in the file of what was let go of: somebody wants it gone."""
+        await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, self._database.scrub))
+
     async def forget(self, prompt_ids: list[str], known: int) -> None:
         """Let go of what these prompts were, but not of their ids, of which so many are kept."""
         for prompt_id in prompt_ids:

@@ -31,6 +31,8 @@ class RunnerHost:
         self.routes = web.RouteTableDef()
         self.loop = loop
         self._fanout = fanout
+        self.count_waiting: Callable[[], int] | None = None
+        """How many prompts wait: the server says so once it has a queue."""
 
     def executing(self) -> tuple[str, str] | None:
         """(prompt id, node id) of what executes here and now, also within ``fingerprint_inputs``; None outside."""
@@ -83,6 +85,14 @@ class RunnerHost:
     def models(self) -> tuple[tuple[str, ...], bool]:
         """None, and that is sure: no node of the runner's own loads any."""
         return (), True
+
+    def waiting(self) -> int | None:
+        """Prompts that wait for a place; None before there is a queue."""
+        return self.count_waiting() if self.count_waiting is not None else None
+
+    def has_model(self, name: str) -> bool:
+        """Never: the runner has no models."""
+        return False
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         """None: the palette is fixed, and the pack knows what each of its nodes does."""

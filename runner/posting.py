@@ -11,6 +11,7 @@ import asyncio
 import json
 from typing import Any
 
+from .. import log
 from ..errors import StorageError
 from .bodies import Refused, extra_data_of, graph_of, number_of, prompt_id_of, refused
 from .checks import problem
@@ -18,6 +19,8 @@ from .prompts import Prompts
 from .registry import Registry
 from .socket import Peer
 from .validate import validate
+
+logger = log.get("runner")
 
 ASKED, ANSWERED = "mintmark.prompt", "mintmark.posted"
 _START = f'{{"type": "{ASKED}"'
@@ -76,8 +79,17 @@ class Posting:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    async def close(self) -> None:
+        """Wait for what came over sockets and is not answered yet."""
+        await asyncio.gather(*self._tasks)
+
     async def _answer(self, peer: Peer, body: dict[str, Any]) -> None:
-        status, answer = await self.take(body)
+        try:
+            status, answer = await self.take(body)
+        # Around one message of one connection, as the HTTP server has it around one request.
+        except Exception:
+            logger.exception("a posted prompt met a defect", extra=log.action("post_defect"))
+            status, answer = 500, refused(problem("internal_error", "The runner failed to take the prompt", ""))
         told = {"prompt_id": body.get("prompt_id"), "status": status, "answer": answer}
         # What was taken may be told with the first that comes of it; a refusal is all that there will be.
         peer.push(json.dumps({"type": ANSWERED, "data": told}), urgent=status != 200)

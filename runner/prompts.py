@@ -195,6 +195,12 @@ class Prompts:
         except StorageError as error:
             logger.warning("the end of %s is not kept: %s", prompt.prompt_id, error, extra=log.action("archive_failed"))
 
+    async def forget_for_good(self, prompt_ids: list[str]) -> None:
+        """The same as :meth:`forget`, for somebody who wants them gone: nothing of them stays in the archive's file."""
+        await self.forget(prompt_ids)
+        if self._archive is not None:
+            await self._archive.scrub()
+
     async def forget(self, prompt_ids: list[str]) -> None:
         """Take finished prompts out of the history. Their ids stay taken."""
         gone = [each for each in prompt_ids if self.history.pop(each, None) is not None]

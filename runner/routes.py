@@ -122,8 +122,9 @@ class Routes:
     async def post_history(self, request: web.Request) -> web.Response:
         asked = await optional_json(request)
         if asked.get("clear"):
-            await self._prompts.forget(list(self._prompts.history))
-        await self._prompts.forget(ids_of(asked, "delete"))
+            await self._prompts.forget_for_good(list(self._prompts.history))
+        if wanted := ids_of(asked, "delete"):
+            await self._prompts.forget_for_good(wanted)
         return web.Response()
 
     async def object_info(self, request: web.Request) -> web.Response:

@@ -114,6 +114,7 @@ class Runner:
         )
         fanout.executing = self._executing
         self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
+        self.host.count_waiting = lambda: len(self.prompts.pending)
         await self._load(self.host)
         shop.caller.tensors = images.wants_tensors(self._torch)
         await self.prompts.restore(lambda graph: missing_types(graph, self.registry))
@@ -146,6 +147,7 @@ class Runner:
         app = web.Application(client_max_size=system.MAX_BODY, middlewares=[guard])
         posting = Posting(self.registry, self.prompts)
         fanout.heard = posting.heard
+        stack.push_async_callback(posting.close)
         files, uploads = Files(self.paths), Uploads(self.paths)
         routes = Routes(self.registry, self.prompts, posting, fanout, files, uploads, self.cache, system.FEATURES)
         pack_routes = [each for each in host.routes if isinstance(each, web.RouteDef)]

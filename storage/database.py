@@ -25,6 +25,8 @@ CHECKPOINT_EVERY = 200
 """After so many commits what they wrote is copied from the log into the file, beside the writers."""
 _LOG_PAGES = 16_000
 """A log of so many pages is copied by whoever commits: whoever was to do that beside does not come to it."""
+SMALL_BYTES = 256 * 1024 * 1024
+"""A file of so many bytes is written anew within seconds."""
 _PATIENCE_S = 0.05
 """How long a part waits for the others to commit, before it commits for all itself."""
 
@@ -256,16 +258,19 @@ class Database:
 
     def scrub(self, *, thorough: bool = False) -> bool:
         """Empty the log, in which every page that was written since stands as it was then; whether that was possible:
-        not while somebody reads what is older. ``thorough``: write the file anew before, so that nothing is left of
-        what was deleted, also before it was overwritten or where pages were split. That takes as long as copying it.
+        not while somebody reads what is older. Before that the file is written anew, since where pages were split or
+        joined a copy of what was deleted may be left in them; a file of more than :data:`SMALL_BYTES`, with which that
+        would keep writers waiting for long, only where ``thorough`` says so.
 
         Raises DiskFull and CannotWrite.
         """
         with self._errors(), self._my_turn():
             if self._connection.in_transaction:
                 self._finish(self._commit)
+            if self._checkpoint is not None:
+                self._checkpoint.join()
             with self._reading:
-                if thorough:
+                if thorough or self.path.stat().st_size <= SMALL_BYTES:
                     self._connection.execute("VACUUM")
                 busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy

@@ -131,9 +131,9 @@ JOB = (
     ),
     Hop(f"{_LINK}.submit", "the graph, under the job's id, once", "orchestrator/execution/attempt.py::Attempt._once"),
     Hop(
-        "runner/routes.py::Routes.post_prompt",
+        "runner/posting.py::Posting.take",
         "on the worker (or a ComfyUI's own): validated, queued",
-        "runner/routes.py::Routes.table",
+        "runner/routes.py::Routes.post_prompt",
     ),
     Hop("runner/executor.py::PromptRun.run", "nodes run as their inputs come", "runner/prompts.py::Prompts._run"),
     Hop(

@@ -42,6 +42,6 @@ def least_loaded(worker: str, queue: Iterable[Work], fleet: Fleet, now: float) -
 if __name__ == "__main__":
     way, needs.LOAD_RATE, placing.PREFETCH_S = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
     if way == "least_loaded":
-        placing.next_for = least_loaded
+        placing.next_for = least_loaded  # type: ignore[attr-defined]
     sys.argv[1:] = sys.argv[4:]
     main()

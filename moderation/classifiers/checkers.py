@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from .description import ImageDescription, TextDescription, check_labels, config
 from .preparing import prepared
 from .scoring import scores_of
 
+AT_ONCE = 2
+"""Questions that a model answers at the same time."""
+
 
 class _Classifier(Checker):
     """Its description is read at once; the model when it is first asked, in a thread, and once."""
@@ -25,6 +31,9 @@ class _Classifier(Checker):
         self._path = path
         self._opening = threading.Lock()
         self._model: Any = None
+        # Threads of its own: a model takes every core by itself, and many pictures at once would take all of the
+        # process's threads, and memory for each.
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=self.name)
 
     @classmethod
     def open(cls, connect: Connect) -> Self | None:
@@ -35,6 +44,9 @@ class _Classifier(Checker):
     def at(cls, path: Path) -> Self:
         """The classifier at this path. Raises FileMissing and ClassifierMismatch; opens no model yet."""
         return cls(path)
+
+    async def _ask(self, judge: Callable[[], Scores]) -> Scores:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, judge)
 
     def _opened(self) -> Any:
         with self._opening:
@@ -71,7 +83,7 @@ class ImageClassifier(_Classifier):
         raise InvalidInput("The image classifier judges images, not text.")
 
     async def check_image(self, data: bytes, media_type: str) -> Scores:
-        return await asyncio.to_thread(self._judge, data)
+        return await self._ask(partial(self._judge, data))
 
     def _judge(self, data: bytes) -> Scores:
         numbers = self._opened().ask(prepared(data, self._what.input))
@@ -98,7 +110,7 @@ class TextClassifier(_Classifier):
         """What the image shall not show is no wish, and is not read."""
         if not text.strip():
             return Scores({}, model=self._what.model)
-        return await asyncio.to_thread(self._judge, text)
+        return await self._ask(partial(self._judge, text))
 
     async def check_image(self, data: bytes, media_type: str) -> Scores:
         raise InvalidInput("The text classifier judges text, not images.")

@@ -144,6 +144,8 @@ class Intake:
             check_url(options.webhook_url, allow_private=self._service.service.allow_private_targets)
         values = {name: value for name, value in bound.inputs.items() if name in asked.values}
         everything = {**{name: value for name, value in bound.inputs.items() if name not in images}, **images}
+        if options.branch is not None:
+            everything["which branch"] = options.branch  # no input has a name with a blank in it
         return Ordered(
             job_id=asked.job_id,
             key_id=caller.key_id,
@@ -170,6 +172,7 @@ class Intake:
             region=options.region,
             labels=tuple(sorted(set(options.labels))),
             delivery=options.delivery,
+            branch=options.branch,
             traceparent=tracing.current(),
             surface=asked.surface,
             asked=asked.asked,

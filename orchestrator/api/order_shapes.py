@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from ...generation.rent_or_own import Branch
 from ...providers.request import Delivery
 from ..fleet.checking import MOST_LABELS, WORD
 from .shapes import Address, Body, JobId, Metadata, Time
@@ -38,6 +39,9 @@ class Options(Body):
     cache: bool = Field(default=False, description="An earlier result of the very same order will do.")
     delivery: Delivery = Field(
         default="now", description="`batch`: within a day, at the lower price that the provider then asks."
+    )
+    branch: Branch | None = Field(
+        default=None, description="Which branch its Rent or Own nodes take (default: what their policies say)."
     )
     previews: bool = Field(default=False, description="Show how it looks on the way, by websocket.")
     region: Annotated[str, Field(pattern=WORD)] | None = Field(

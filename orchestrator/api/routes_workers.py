@@ -85,12 +85,22 @@ class Trial(Body):
     within_s: float = Field(default=60.0, gt=0, le=600, description="How long it may take.")
 
 
+Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class ModelQuery(Query):
+    """Which file."""
+
+    folder: Folder
+    name: Annotated[str, Field(pattern=FILE)]
+
+
 class NewModel(Body):
     """A model file that a worker is to fetch."""
 
     url: Address
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    folder: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(description="As `checkpoints` or `loras`.")
+    folder: Folder = Field(description="As `checkpoints` or `loras`.")
     name: Annotated[str, Field(pattern=FILE)]
 
 
@@ -224,17 +234,14 @@ async def restart_worker(call: Call[None, NoQuery]) -> Reply:
 )
 async def try_worker(call: Call[Trial, NoQuery]) -> Reply:
     """Have it run a small prompt that costs nothing, and load the files, whether it is drained or not."""
-    view = await _view(call)
-    worker = _used(call, view.name)
-    if worker is None or worker.state != "up":
-        raise WrongState(f"{view.name} is not up.", hint="GET /v1/workers says why.")
+    worker = await _up(call)
     began, problem = time.monotonic(), None
     try:
         await show_ready(worker, call.body.files, call.body.within_s)
     except MintmarkError as exc:
         problem = exc.message
     seconds = round(time.monotonic() - began, 3)
-    return Reply(200, TrialView(name=view.name, ready=problem is None, problem=problem, seconds=seconds))
+    return Reply(200, TrialView(name=worker.name, ready=problem is None, problem=problem, seconds=seconds))
 
 
 @routes.get(
@@ -260,15 +267,27 @@ async def where_is_model(call: Call[None, NoQuery]) -> Reply:
 )
 async def fetch_model(call: Call[NewModel, NoQuery]) -> Reply:
     """From where its own setting `MINTMARK_MODEL_URLS` allows it, kept only with the digest that is named; it never
-    takes the place of another file. Ask again to learn how far it is: that is harmless."""
-    view, body = await _view(call), call.body
-    worker = _used(call, view.name)
-    if worker is None or worker.state != "up":
-        raise WrongState(f"{view.name} is not up.", hint="GET /v1/workers says why.")
+    takes the place of another file. Harmless to repeat."""
+    body, worker = call.body, await _up(call)
     told = await worker.link.fetch_model(body.folder, body.name, url=body.url, sha256=body.sha256)
+    return Reply(202, fetching_view(worker.name, body.folder, body.name, told))
+
+
+@routes.get(
+    "/v1/workers/{worker}/models",
+    "How far a worker is with a model file",
+    scope="admin",
+    query=ModelQuery,
+    answers=(Answer(status=200, description="How far it is.", model=Fetching),),
+    problems=(409,),
+)
+async def show_fetching(call: Call[None, ModelQuery]) -> Reply:
+    """Of one that it was asked to fetch since it was started."""
+    asked, worker = call.query, await _up(call)
+    told = await worker.link.fetching(asked.folder, asked.name)
     if told.get("state") == "there":
         worker.has_other_files()
-    return Reply(202, fetching_view(view.name, body.folder, body.name, told))
+    return Reply(200, fetching_view(worker.name, asked.folder, asked.name, told))
 
 
 @routes.get(
@@ -314,6 +333,15 @@ async def _view(call: Call[Any, Any]) -> WorkerView:
 
 def _used(call: Call[Any, Any], name: str) -> Any:
     return next((each for each in call.service.dispatcher.workers if each.name == name), None)
+
+
+async def _up(call: Call[Any, Any]) -> Any:
+    """The worker, which answers. Raises WrongState."""
+    view = await _view(call)
+    worker = _used(call, view.name)
+    if worker is None or worker.state != "up":
+        raise WrongState(f"{view.name} is not up.", hint="GET /v1/workers says why.")
+    return worker
 
 
 def _must_be_added(view: WorkerView, hint: str) -> None:

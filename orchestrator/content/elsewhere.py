@@ -73,9 +73,13 @@ async def forget_elsewhere(jobs: JobStore, here: Here, links: Mapping[str, Link]
         try:
             await _forget(each, await block(ids_of, jobs, each.job_id), here, links, block)
         except MintmarkError as exc:
-            place = each.place or "this machine"
-            text = "%s could not forget what it has of job %s yet: %s"
-            logger.warning(text, place, each.job_id, exc, extra=log.action("forget_failed", job_id=each.job_id))
+            logger.warning(
+                "%s could not forget what it has of job %s yet: %s",
+                each.place or "This machine",
+                each.job_id,
+                exc,
+                extra=log.action("forget_failed", job_id=each.job_id),
+            )
             left += 1
             continue
         if each.place:

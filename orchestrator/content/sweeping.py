@@ -32,7 +32,7 @@ _RELEASED = "SELECT max(released_at) AS latest FROM legal_holds"
 
 class Sweeper:
     """``default``: how long is kept what no project's rule speaks of. ``forget_assets`` deletes files that no job has
-    any more. All methods block."""
+    any more; ``scrub`` clears away what deleting leaves in databases, and says whether it could. All methods block."""
 
     def __init__(
         self,
@@ -41,8 +41,10 @@ class Sweeper:
         default: Rule,
         *,
         forget_assets: Callable[[Iterable[str]], None],
+        scrub: Callable[[], bool],
         now: Clock = utc_now,
     ) -> None:
+        self._scrub = scrub
         self._store, self._jobs, self._default, self._now = store, jobs, default, now
         self._forget_assets = forget_assets
         self._released: str | None = ""
@@ -86,11 +88,11 @@ class Sweeper:
         at = self._now()
         tonight = at.replace(hour=NIGHT, minute=0, second=0, microsecond=0)
         tonight -= timedelta(days=1) if tonight > at else timedelta()
-        if self._scrubbed < tonight and self._swept:
-            self._store.scrub(TABLES)
-            self._swept = False
-        if self._scrubbed < tonight:
-            self._scrubbed = at
+        if self._scrubbed >= tonight:
+            return
+        # Where somebody reads what is older it is tried again a minute later.
+        if not self._swept or self._scrub():
+            self._swept, self._scrubbed = False, at
 
 
 def _latest_release(db: Session) -> str | None:

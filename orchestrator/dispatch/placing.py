@@ -140,6 +140,7 @@ class Placer:
         """The worker of this name has this file in memory now, for no job."""
         if (loop := self._loops.get(name)) is not None:
             told = loop.worker.capabilities
+            self._seat(loop)  # what another process than this one had is forgotten first
             self._memory(name).used({file: told.sizes.get(file, 0) if told else 0}, loop.worker.memory)
 
     def memory_of(self, name: str) -> dict[str, int]:

@@ -259,6 +259,7 @@ class Run:
             project=ordered.project,
             user=ordered.user,
             delivery=ordered.delivery,
+            branch=ordered.branch,
             told=told,
         )
         seconds = await self._kit.seconds(ordered.workflow)
@@ -272,6 +273,7 @@ class Run:
             book=self._booking.book,
             local=local_work(self._kit.settings, prepared.graph, self._worker.hour_microusd),
             fresh=self.lease.fence == 1 and not self._resumed,
+            begun=self.job.attempt > 1 or self._resumed,
             patience_s=GIVE_UP_S if self._is_tied(prepared.graph) else LOST_S,
             known=None if told else self._worker.health,
             # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.

@@ -52,6 +52,8 @@ class Attempt:
     """How often the worker was seen to have the prompt."""
     fresh: bool = False
     """Surely nobody has posted this prompt before, so it is not looked up first."""
+    begun: bool = False
+    """Whether somebody is likely to have posted it before, on this worker or on another that shares its journal."""
     known: WorkerHealth | None = None
     """What the worker last said of itself. Given where no node of the graph needs a context: then none is sent."""
     patience_s: float = 0.0
@@ -111,7 +113,7 @@ class Attempt:
 
     def _is_waited_for(self, exc: WorkerUnreachable | WorkerLost, silent_s: float) -> bool:
         """Whether a worker that has been silent for so long has time to come back."""
-        may_be_there = self.posts > 0 or not self.fresh
+        may_be_there = self.posts > 0 or self.begun
         silent = isinstance(exc, WorkerUnreachable) or "silent_s" in exc.data
         return silent and may_be_there and silent_s < self.patience_s
 

@@ -1,9 +1,9 @@
 """Bringing a job's files home: an image is not delivered without a verdict and a whole credential.
 
-Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG, WebP
-and AVIF are judged and signed in their own format where the worker left that open. What no checker judges is refused, unless
-``allow_unchecked`` asks for it; then it is signed all the same, with the credential beside it where its kind takes
-none in. A worker's temporary files (previews) are no results and stay there.
+Whatever a node saved comes the same way, from whatever subfolder: images, video, audio, 3D, text. PNG, JPEG, WebP and
+AVIF are judged and signed in their own format where the worker left that open. What no checker judges is refused,
+unless ``allow_unchecked`` asks for it; then it is signed all the same, with the credential beside it where its kind
+takes none in. A worker's temporary files (previews) are no results and stay there.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from ...clock import utc_now
 from ...config import Settings
 from ...generation.context import JobContext, WorkflowRef
 from ...generation.graph_estimate import bound_microusd
+from ...generation.rent_or_own import Branch
 from ...metering.local import hour_microusd
 from ...moderation.house import load as load_house
 from ...providers.request import Delivery
@@ -43,6 +44,7 @@ def context_of(
     project: str | None = None,
     user: str | None = None,
     delivery: Delivery = "now",
+    branch: Branch | None = None,
     told: bool = True,
 ) -> JobContext:
     """The job's context, with a fresh token where its worker is ``told`` of it. Account and rules are the settings' own
@@ -57,6 +59,7 @@ def context_of(
         mode=settings.mode,
         on_unknown=settings.on_unknown,
         delivery=delivery,
+        branch=branch,
         keep_prompt=settings.keep_prompt,
         workflow=workflow,
         token=SecretStr(secrets.token_urlsafe(32)) if told else None,

@@ -54,21 +54,14 @@ _BY_ENDING = {
     ENDING[1:]: SIDECAR,
 }
 _ENDINGS = {kind: ending for ending, kind in reversed(_BY_ENDING.items())}
-_STARTS = (
-    *((b"glTF", "model/gltf-binary"), (b"fLaC", "audio/flac"), (b"OggS", "audio/ogg"), (b"ID3", "audio/mpeg")),
-    *((b"<svg", "image/svg+xml"), (b"ply\n", "model/ply")),
-)
+_STARTS = ((b"glTF", "model/gltf-binary"), (b"OggS", "audio/ogg"), (b"ply\n", "model/ply"))
 
 
 def media_type(data: bytes, name: str) -> str:
     """The media type of an output's bytes; ``application/octet-stream`` where neither they nor the name tell."""
     by_name = _BY_ENDING.get(PurePosixPath(name).suffix.lower().removeprefix("."))
-    if data[:4] == b"RIFF" and data[8:12] in (b"WAVE", b"AVI "):
-        return "audio/wav" if data[8:12] == b"WAVE" else "video/x-msvideo"
     if data[:4] == b"\x1a\x45\xdf\xa3":  # EBML: Matroska, and WebM, which is a part of it
         return by_name if by_name in ("video/webm", "video/x-matroska") else "video/webm"
-    if data[4:11] == b"ftypM4A":
-        return "audio/mp4"
     by_start = next((kind for start, kind in _STARTS if data.startswith(start)), None)
     return sniff(data) or by_start or by_name or UNKNOWN
 

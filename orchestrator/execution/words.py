@@ -9,8 +9,8 @@ from ...generation.context import JobContext, JobReport
 from ...moderation.verdict import CARRIED, WORST_LAST, Verdict, carried
 from ...workflows.wording import Words
 
-Read = Callable[[JobContext, str, str], Awaitable[Verdict]]
-"""Judges a prompt and what it wants left out, by the job's policy."""
+Read = Callable[[JobContext, Sequence[Words]], Awaitable[Sequence[Verdict]]]
+"""Judges prompts, each with what it wants left out, by the job's policy."""
 
 
 async def read(words: Sequence[Words], context: JobContext, ask: Read | None) -> tuple[Verdict, ...]:
@@ -18,15 +18,11 @@ async def read(words: Sequence[Words], context: JobContext, ask: Read | None) ->
 
     Raises PromptBlocked, and ModerationUnavailable where the policy wants that.
     """
-    if ask is None:
-        return ()
-    found = []
-    for text, negative in words:
-        verdict = await ask(context, text, negative)
+    found = tuple(await ask(context, words)) if ask is not None and words else ()
+    for verdict in found:
         if verdict.decision == "blocked":
             raise verdict.error()
-        found.append(verdict)
-    return tuple(found)
+    return found
 
 
 def having(report: JobReport, said: Iterable[Verdict]) -> JobReport:

@@ -18,6 +18,7 @@ from typing_extensions import Self
 from ... import log
 from ...errors import WorkerUnreachable
 from ...storage.files import translated
+from .bounds import ANSWER_S
 from .comfy_cli import KEPT
 
 logger = log.get("orchestrator.launching")
@@ -70,17 +71,14 @@ class Launched:
     async def _until_it_answers(self) -> None:
         assert self._process is not None  # noqa: S101
         until = time.monotonic() + ANSWERS_S
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-            while time.monotonic() < until:
-                if self._process.returncode is not None:
-                    raise WorkerUnreachable(
-                        f"comfy-cli ended ({self._process.returncode}) before ComfyUI answered.", hint="See above why."
-                    )
-                with suppress(aiohttp.ClientError, asyncio.TimeoutError):
-                    async with session.get(f"{self.url}/system_stats") as reply:
-                        if reply.status == 200:
-                            return
-                await asyncio.sleep(ASK_EVERY_S)
+        while time.monotonic() < until:
+            if self._process.returncode is not None:
+                raise WorkerUnreachable(
+                    f"comfy-cli ended ({self._process.returncode}) before ComfyUI answered.", hint="See above why."
+                )
+            if await answers(self.url):
+                return
+            await asyncio.sleep(ASK_EVERY_S)
         raise WorkerUnreachable(f"ComfyUI has not answered for {ANSWERS_S:g} s.", hint="Its log says how far it came.")
 
     async def _end(self) -> None:
@@ -113,6 +111,16 @@ async def held(launched: Launched, stop: asyncio.Event, up: Callable[[], None]) 
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     return 0
+
+
+async def answers(url: str) -> bool:
+    """Whether a ComfyUI answers there now."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as session:
+        try:
+            async with session.get(f"{url}/system_stats") as reply:
+                return reply.status == 200
+        except (aiohttp.ClientError, asyncio.TimeoutError):
+            return False
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...generation.context import Receipt
+from ...generation.rent_or_own import Branch
 from ...providers.request import Delivery
 from .states import State, Step
 
@@ -68,6 +69,8 @@ class Ordered(_Frozen):
     previews: bool = False
     delivery: Delivery = "now"
     """``batch``: it may take a day, and costs what the vendor's batches cost."""
+    branch: Branch | None = None
+    """Which branch its Rent or Own nodes take; None leaves it to their policies."""
     traceparent: str | None = None
     """W3C trace context of the request that it came with."""
     surface: str = "workflows"

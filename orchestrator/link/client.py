@@ -169,8 +169,8 @@ class WorkerLink(Link):
             await asyncio.sleep(self._pace.poll_s)
 
     async def open_job(self, context: JobContext) -> WorkerHealth:
-        # A worker of an earlier release knows neither traces nor deliveries, and need not where there are none.
-        newer = {name for name in ("traceparent", "delivery") if getattr(context, name) in (None, "now")}
+        # A worker of an earlier release knows neither traces nor deliveries nor branches, and need not where there are none.
+        newer = {name for name in ("traceparent", "delivery", "branch") if getattr(context, name) in (None, "now")}
         body = context.model_dump(mode="json", exclude=newer)
         if context.token is not None:
             body["token"] = context.token.get_secret_value()

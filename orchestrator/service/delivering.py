@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from ...generation.context import JobContext
 from ...generation.engine import Engine
@@ -10,6 +11,7 @@ from ...generation.sealing import Draft, Sealed, seal, sign_unjudged
 from ...moderation.verdict import Verdict
 from ...provenance.signing import Signed
 from ...provenance.trust import trust_of
+from ...workflows.wording import Words
 from ..execution.delivery import Delivery
 
 
@@ -23,9 +25,9 @@ def open_delivery(engine: Engine) -> Delivery:
     async def sign(data: bytes, media_type: str, name: str) -> Signed:
         return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
 
-    async def ask(context: JobContext, text: str, negative: str) -> Verdict:
+    async def ask(context: JobContext, said: Sequence[Words]) -> list[Verdict]:
         await asyncio.to_thread(engine.journal.open_job, context)
-        return await engine.judge.text(context, text, negative)
+        return [await engine.judge.text(context, *each) for each in said]
 
     settings, anchors = engine.settings, trust_of(engine.settings)
     return Delivery(max_pixels=settings.max_pixels, anchors_pem=anchors, seal=judge_and_sign, sign=sign, ask=ask)

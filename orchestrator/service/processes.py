@@ -17,9 +17,10 @@ from typing_extensions import Self
 
 from ... import log
 from ...config import Settings
+from ..dispatch.side_tasks import stopped
 from ..dispatch.supervise import Program, Supervised
 from ..dispatch.worker import Worker, own_name
-from ..fleet.launching import ANSWERS_S, free_port
+from ..fleet.launching import ANSWERS_S, answers, free_port
 from ..link.client import WorkerLink
 from ..webhooks.targets import GuardedConnector
 from .settings import ServiceSettings
@@ -28,6 +29,10 @@ logger = log.get("orchestrator.processes")
 
 _LONGEST_BOOKS = 4 * 1024 * 1024
 """Bytes of the sandbox's books beyond which they are begun anew: play money needs no archive."""
+FROZEN_S = 60.0
+"""A launched ComfyUI that has not answered for so long, in seconds, and still runs, is started again."""
+_RESTARTED = frozenset({"prompt_thread", "memory"})
+"""Faults that starting a ComfyUI again mends."""
 LAUNCH_S = ANSWERS_S + 30.0
 """How long a ComfyUI may take until comfy-cli has it answering, in seconds."""
 _NOT_PASSED_ON = ("MINTMARK_LEDGER_URL",)
@@ -45,6 +50,7 @@ class Processes:
         self._supervised: list[Supervised] = []
         self._runners: list[Supervised] = []
         self._comfyuis: list[Supervised] = []
+        self._healing: set[asyncio.Task[None]] = set()
         self._links: dict[str, WorkerLink] = {}
         self.links: list[WorkerLink] = []
         """The lines to all workers that were asked for, to be opened."""
@@ -66,6 +72,7 @@ class Processes:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await stopped(self._healing)
         await self._stack.__aexit__(kind, error, trace)
 
     async def _started(self, stack: AsyncExitStack, program: Program, asks: Supervised | None = None) -> Supervised:
@@ -156,6 +163,25 @@ class Processes:
 
     def _made(self, url: str, **more: Any) -> WorkerLink:
         return WorkerLink(url, token=self.settings.worker_token, stuck_s=self.settings.stuck_s, **more)
+
+    def heal(self, name: str, reason: str) -> None:
+        """A worker was found at fault. A ComfyUI that was launched here is started again where that helps: at once
+        where it cannot run prompts, and where it has not answered for long: then it is frozen."""
+        own = self.own(name)
+        if own is None or own not in self._comfyuis:
+            return
+        if reason in _RESTARTED:
+            own.restart()
+        elif reason == "unreachable":
+            task = asyncio.create_task(self._unfreeze(own, own.starts), name=f"unfreezing {name}")
+            self._healing.add(task)
+            task.add_done_callback(self._healing.discard)
+
+    async def _unfreeze(self, own: Supervised, starts: int) -> None:
+        await asyncio.sleep(FROZEN_S)
+        if own.starts == starts and own.pid is not None and not await answers(own.url):
+            logger.warning("%s is frozen; it is started again", own.program.name, extra=log.action("process_frozen"))
+            own.restart()
 
     def own(self, name: str) -> Supervised | None:
         """The process of a worker that was started here, by the worker's name; None of any other worker."""

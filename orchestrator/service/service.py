@@ -201,7 +201,7 @@ class Service:
     def _sweeper(self) -> Sweeper:
         days = self.service.retention_days
         default = Rule("", prompts=days, inputs=days, outputs=days)
-        return Sweeper(self.store, self.jobs, default, forget_assets=self.forget_assets)
+        return Sweeper(self.store, self.jobs, default, forget_assets=self.forget_assets, scrub=self.scrub)
 
     def _open_content(self) -> None:
         most = self.settings.max_pixels
@@ -279,7 +279,7 @@ class Service:
             sweep=self.sweeper.sweep,
             bar=self.takedowns.bar,
             forget_elsewhere=self.forget_elsewhere,
-            met=self.meters.quarantined,
+            met=self._met,
             threads=self.threads,
         )
 
@@ -299,6 +299,11 @@ class Service:
         not run."""
         own = self._processes.own(name)
         return own is not None and own.restart()
+
+    def _met(self, worker: str, reason: str) -> None:
+        """A worker was put into quarantine: one that was started here may be started again for it."""
+        self.meters.quarantined(worker, reason)
+        self._processes.heal(worker, reason)
 
     def _look_at_fleet(self) -> None:
         """The registry was changed here, in a thread: what that means is done at once."""
@@ -330,10 +335,10 @@ class Service:
         links = {worker.name: worker.link for worker in self.workers if worker.state == "up"}
         await forget_elsewhere(self.jobs, here, links, self._block)
 
-    def scrub(self, *, thorough: bool = True) -> None:
-        """Leave nothing behind in databases of what was deleted. Blocks."""
-        self.store.scrub(TABLES, thorough=thorough)
-        self.engine.journal.scrub(thorough=thorough)
+    def scrub(self) -> bool:
+        """Leave nothing behind in databases of what was deleted, as far as they can while the service runs; whether
+        they could now. Blocks."""
+        return all([self.store.scrub(TABLES), self.engine.journal.scrub()])
 
     async def _block(self, call: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.threads, partial(call, *args))

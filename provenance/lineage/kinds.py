@@ -83,6 +83,7 @@ PASSES: Mapping[str, tuple[str, ...]] = {
     "MintmarkPickBest": ("images",),
     "MintmarkDeduplicate": ("images",),
     "MintmarkBudgetGuard": ("value",),
+    "MintmarkRentOrOwn": ("local", "hosted"),
     # Several images, each as it was.
     "ImageBatch": ("image1", "image2"),
     "LatentBatch": ("samples1", "samples2"),

@@ -15,22 +15,24 @@ from .load import Load
 from .receiver import Receiver
 from .report import Report
 
-SETTLE_S = 300.0
+SETTLE_S = 180.0
+"""How long nothing may come to its end, before what has not counts as lost."""
 ALLOWED = frozenset({"succeeded", "charge_unknown"})
 """How a job may end: a call whose answer died with its runner is in doubt where its provider takes no id of ours, and
 then nobody asks again. Whatever else a job fails of, lies in no job of this load."""
 
 
 async def all_over(url: str, accepted: dict[str, str], report: Report) -> list[Job]:
-    """Every accepted job that is over in time."""
-    until, jobs, left = time.monotonic() + SETTLE_S, [], set(accepted)
+    """Every accepted job, once it is over; as long as some still come to their end."""
+    moved, jobs, left = time.monotonic(), [], set(accepted)
     async with Client(url) as client:
-        while left and time.monotonic() < until:
+        while left and time.monotonic() - moved < SETTLE_S:
             for job_id in sorted(left):
                 job = await client.job(job_id)
                 if job.over:
                     jobs.append(job)
                     left.discard(job_id)
+                    moved = time.monotonic()
             await asyncio.sleep(0.5)
     report.off("jobs that never ended", sorted(left))
     return jobs
@@ -118,9 +120,11 @@ def _explained(line: dict[str, Any], unknown: dict[str, Any]) -> bool:
 
 async def all_told(receiver: Receiver, jobs: list[Job], report: Report) -> None:
     """Every job's end was delivered, at least once, and the Standard Webhooks library took its signature."""
-    until = time.monotonic() + SETTLE_S
     ends = {(job.job_id, f"job.{job.status}") for job in jobs}
-    while (missing := ends - receiver.seen.keys()) and time.monotonic() < until:
+    moved, before = time.monotonic(), len(ends)
+    while (missing := ends - receiver.seen.keys()) and time.monotonic() - moved < SETTLE_S:
+        if len(missing) < before:
+            moved, before = time.monotonic(), len(missing)
         await asyncio.sleep(0.5)
     several = sum(count > 1 for count in receiver.seen.values())
     told = f"{len(ends) - len(missing):,} of {len(ends):,} ends verified, {several:,} of them more than once"

@@ -7,13 +7,11 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 from mintmark.client import Client
-from mintmark.errors import MintmarkError
 from mintmark.orchestrator.fleet.bounds import ANSWER_S, LOOK_EVERY_S, MEMORY_IN_A_ROW
 from mintmark.tests.faultproxy.plan import Plan, Rule
 from mintmark.tests.faultproxy.proxy import FaultProxy
@@ -33,8 +31,8 @@ LONG = 0.25
 FULL_S = 60.0
 AT_ONCE = 6
 """Jobs that need memory, asked for at a time while a worker is full."""
-PATIENT_S = 30.0
-"""An operator who has mended a worker does not wait longer for the end of its pause."""
+PATIENT_S = 20.0
+"""An operator who has mended a worker does not wait longer for the end of its pause, in seconds."""
 
 
 @dataclass
@@ -80,62 +78,66 @@ class FleetStorm:
                 await fault()
 
     async def calm(self) -> None:
-        """All of them are at work again."""
+        """Wait until all of them answer again, and have an operator say that they are well."""
         for member in self._members:
+            await asyncio.to_thread(member.ready)
+            while (await self._told(member.name))["state"] != "up":
+                await asyncio.sleep(0.5)
             await self._mended(member)
 
     # -- faults -------------------------------------------------------------------------------------------------------
 
     async def _kill(self) -> None:
-        member = self._chance.choice(self._members[:-1])
-
-        async def again() -> None:
+        async def again(member: Member) -> None:
             await asyncio.sleep(self._chance.uniform(0, 3))
             member.start()
 
-        await self._deal("killed", member, member.kill, again)
+        await self._deal("killed", self._members[:-1], lambda member: member.kill(), again)
 
     async def _freeze(self) -> None:
-        member = self._chance.choice(self._members[:-1])
-
-        async def thaw() -> None:
+        async def thaw(member: Member) -> None:
             await self._hold()
             member.thaw()
 
-        await self._deal("frozen", member, member.freeze, thaw)
+        await self._deal("frozen", self._members[:-1], lambda member: member.freeze(), thaw)
 
     async def _cut(self) -> None:
-        def cut() -> None:
+        def cut(member: Member) -> None:
             self._line.plan = CUT
 
-        async def join() -> None:
+        async def join(member: Member) -> None:
             await self._hold()
             self._line.plan = Plan()
 
-        await self._deal("cut off", self._members[-1], cut, join)
+        await self._deal("cut off", self._members[-1:], cut, join)
 
     async def _hold(self) -> None:
         long = self._chance.random() < LONG
         await asyncio.sleep(self._chance.uniform(*(LONG_S if long else HOLD_S)))
 
     async def _deal(
-        self, name: str, member: Member, strike: Callable[[], None], undo: Callable[[], Awaitable[None]]
+        self,
+        name: str,
+        members: list[Member],
+        strike: Callable[[Member], None],
+        undo: Callable[[Member], Awaitable[None]],
     ) -> None:
-        await self._mended(member)
+        """To one of these that is well; whoever is not has its own trouble."""
+        well = [member for member in members if await self._well(member)]
+        if not well:
+            return
+        member = self._chance.choice(well)
         self.dealt[name] += 1
         began = time.monotonic()
-        await asyncio.to_thread(strike)
+        await asyncio.to_thread(strike, member)
         if await self._seen(member, began + BOUND_S + 4 * SLACK_S):
             self.noticed.seconds[name].append(time.monotonic() - began)
         else:
             self.noticed.never.append(f"{name}: {member.name}")
-        await undo()
-        await self._mended(member)
+        await undo(member)
 
     async def _fill(self) -> None:
         """Whoever gets the job that fills a worker is full: what needs memory then fails there, until it gets none."""
-        for member in self._members:
-            await self._mended(member)
         job = await self._load.ended(await self._load.fill(FULL_S))
         name = job["worker"]
         if job["status"] != "succeeded":
@@ -165,22 +167,18 @@ class FleetStorm:
             await asyncio.sleep(0.05)
         return False
 
-    async def _mended(self, member: Member) -> None:
-        """It answers, and gets jobs again: once its pause is over, or because an operator has mended it."""
-        await asyncio.to_thread(member.ready)
-        since = time.monotonic()
-        while True:
-            told = await self._told(member.name)
-            if told["state"] == "up" and told["standing"] == "up":
-                return
-            waits_s = _until(told)
-            if told["state"] == "up" and (waits_s > PATIENT_S or time.monotonic() - since > PATIENT_S):
-                with suppress(MintmarkError):
-                    await self._client._line.json("PATCH", f"/v1/workers/{member.name}", {"state": "up"})
-            await asyncio.sleep(0.5)
+    async def _well(self, member: Member) -> bool:
+        """Whether it gets jobs. Where it answers and has to wait for long, an operator says that it is mended."""
+        told = await self._told(member.name)
+        if told["state"] == "up" and _waits_s(told) > PATIENT_S:
+            told = await self._mended(member)
+        return bool(told["state"] == "up" and told["standing"] == "up")
+
+    async def _mended(self, member: Member) -> dict[str, Any]:
+        return dict(await self._client._line.json("PATCH", f"/v1/workers/{member.name}", {"state": "up"}))
 
 
-def _until(told: dict[str, Any]) -> float:
+def _waits_s(told: dict[str, Any]) -> float:
     """In how many seconds its pause is over."""
     if told["until"] is None:
         return 0.0

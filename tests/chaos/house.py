@@ -19,7 +19,7 @@ from mintmark.errors import MintmarkError
 from mintmark.tests.acceptance.conftest import Server, clean_environment, mintmark
 from mintmark.tests.comfyui.conftest import free_port
 
-READY_S = 60.0
+READY_S = 180.0
 
 
 @dataclass

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 from mintmark.client import Client
 from mintmark.errors import MintmarkError
 
+from .receiver import Receiver
+
 CALLERS = 12
+MOST_OPEN = 400
+"""Jobs that are open at a time: a busy machine gets as much load as it can carry through the storm, and no heap of jobs
+for which nobody can wait afterwards."""
 
 
 @dataclass
@@ -19,7 +24,7 @@ class Load:
     """``accepted`` is every job whose id a caller has: none of them may be lost."""
 
     url: str
-    webhook_url: str
+    receiver: Receiver
     accepted: dict[str, str] = field(default_factory=dict)
     """Prompt by job id."""
     refused: Counter[str] = field(default_factory=Counter)
@@ -35,8 +40,15 @@ class Load:
         count = 0
         async with Client(self.url, timeout_s=10) as client:
             while time.monotonic() < until:
+                if self._open >= MOST_OPEN:
+                    await asyncio.sleep(0.2)
+                    continue
                 count += 1
                 await self._one(client, f"chaos {number}-{count}")
+
+    @property
+    def _open(self) -> int:
+        return len(self.accepted) - len(self.receiver.ended & self.accepted.keys())
 
     async def _one(self, client: Client, prompt: str) -> None:
         key = str(uuid.uuid4())
@@ -44,7 +56,7 @@ class Load:
         for _ in range(200):
             try:
                 job = await client.generate(
-                    prompt, size=(64, 64), idempotency_key=key, webhook_url=self.webhook_url, model="fal/flux-schnell"
+                    prompt, size=(64, 64), idempotency_key=key, webhook_url=self.receiver.url, model="fal/flux-schnell"
                 )
             except MintmarkError as exc:
                 self.refused[exc.code] += 1

@@ -15,6 +15,8 @@ class Receiver:
 
     def __init__(self, chance: random.Random, *, broken: float = 0.2) -> None:
         self.seen: Counter[tuple[str, str]] = Counter()
+        self.ended: set[str] = set()
+        """The jobs of which it was told that they are over."""
         self.refused = 0
         self.secret = ""
         self.broken = 0
@@ -49,4 +51,5 @@ class Receiver:
             self.refused += 1
             return web.Response(status=401)
         self.seen[told["data"]["job_id"], told["type"]] += 1
+        self.ended.add(told["data"]["job_id"])
         return web.Response(status=204)

@@ -87,7 +87,7 @@ async def test_every_accepted_job_ends_once_is_paid_once_and_told(tmp_path: Path
             await house.ready()
             blows = Storm(house, chance, kills(house, chance))
             report.row("chaos", f"seed {SEED}, {MINUTES:g} min")
-            await weather(house, blows, Load(near.url, receiver.url), receiver, MINUTES * 60, report)
+            await weather(house, blows, Load(near.url, receiver), receiver, MINUTES * 60, report)
             for name, line in (("sockets to the callers", near), ("sockets to the far worker", far)):
                 report.counts(name, Counter(each.fault for each in line.log))
         print(f"\n{report}")  # noqa: T201 - what a person ran it for

@@ -56,6 +56,9 @@ def test_films_are_signed_within_and_what_takes_none_in_beside(cli: Cli) -> None
     found = cli("verify", "there/clip.signed.mp4", "there/clip.webm", "--json").json
     assert [each["state"] for each in found] == ["valid", "valid"]
     assert "beside the file" in cli("verify", "there/clip.webm").out
+    assert cli("sign", "clip.webm").code == 0
+    again = cli("sign", "clip.webm", "--json")
+    assert (again.code, again.error["code"]) == (1, "cannot_write")
 
 
 @pytest.mark.parametrize("name", ["gone.png", "."])

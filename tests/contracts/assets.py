@@ -40,6 +40,38 @@ def test_what_is_put_is_found_by_the_digest_of_its_bytes(store: AssetStore) -> N
     assert store.read(asset.digest) == PNG
 
 
+def test_what_is_laid_can_be_had_at_once_and_is_kept_elsewhere_until_it_is_settled(store: AssetStore) -> None:
+    asset = store.lay(PNG)
+    assert store.read(asset.digest) == PNG
+    # Whoever laid it either keeps these bytes, or need not.
+    assert store.laid(asset.digest) in (PNG, None)
+    assert store.settle() in ([asset.digest], [])
+    assert (store.laid(asset.digest), store.settle()) == (None, [])
+    assert store.lay(PNG) == asset
+    assert store.laid(asset.digest) is None
+
+
+def test_what_is_put_is_durable_also_where_it_was_laid(store: AssetStore) -> None:
+    digest = store.lay(PNG).digest
+    store.put(PNG)
+    assert store.read(digest) == PNG
+
+
+def test_what_is_restored_is_there_whatever_was_left_of_it(store: AssetStore) -> None:
+    digest = digest_of(PNG)
+    store.restore(digest, PNG)
+    assert store.read(digest) == PNG
+
+
+def test_a_small_file_is_had_at_one_go_and_a_larger_one_is_not(store: AssetStore) -> None:
+    asset = store.put(PNG)
+    assert store.small(asset.digest, len(PNG)) == (asset, PNG)
+    assert store.small(asset.digest, len(PNG) - 1) is None
+    for name in ("c" * 64, "../x"):
+        with pytest.raises(UnknownAsset):
+            store.small(name, 100)
+
+
 def test_putting_the_same_twice_is_one_file(store: AssetStore) -> None:
     assert store.put(PNG) == store.put(PNG)
     assert store.delete(digest_of(PNG))

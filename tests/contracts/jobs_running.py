@@ -86,6 +86,55 @@ def test_nothing_is_claimed_with_an_order_that_is_known_refused_or_paused(stores
     assert ids(claimed(store)) == [ordered.job_id]
 
 
+def test_a_job_that_begins_as_it_is_accepted_takes_a_turn_of_its_queue(store: JobStore) -> None:
+    for number in range(3):
+        assert store.accept(order(key_id="busy"), claimer=Claimer("me", f"worker-{number}", LANES)).lease is not None
+    assert (store.counts()[State.RUNNING], store.open_jobs("busy")) == (3, 3)
+    accepted(store, key_id="busy")
+    new = accepted(store, key_id="new")
+    accepted(store, key_id="busy")
+    assert ids(claimed(store, most=1)) == [new.job_id]
+
+
+def test_who_accepts_and_claims_does_not_pass_over_a_job_whose_time_has_come(
+    stores: JobStores, store: JobStore
+) -> None:
+    claimer = Claimer("me", "worker-1", LANES)
+    later = order(not_before=stores.clock.now + timedelta(seconds=5))
+    assert store.accept(later, claimer=claimer).lease is None
+    stores.clock.go(seconds=6)
+    came = store.accept(order(), claimer=claimer)
+    assert came.lease is not None and came.lease.job.job_id == later.job_id
+
+
+def test_an_order_that_came_too_late_is_not_begun(stores: JobStores, store: JobStore) -> None:
+    late = order(deadline=stores.clock.now)
+    assert store.accept(late, claimer=Claimer("me", "worker-1", LANES)).lease is None
+    assert [job.job_id for job in store.expire()] == [late.job_id]
+
+
+def test_an_order_that_begins_at_once_supersedes_and_is_paid_as_any_other(stores: JobStores, store: JobStore) -> None:
+    claimer = Claimer("me", "worker-1", LANES)
+    old = accepted(store, not_before=stores.clock.now + timedelta(hours=1))
+    came = store.accept(order(supersedes=old.job_id), claimer=claimer)
+    assert came.lease is not None
+    assert (store.counts()[State.CANCELED], set_aside(stores.ledger)) == (1, 10)
+    stores.budget(15)
+    refused = order(metadata={"batch": "x"})
+    with pytest.raises(BudgetExceeded):
+        store.accept(refused, claimer=claimer)
+    assert (store.get(refused.job_id), store.counts()[State.RUNNING]) == (None, 1)
+
+
+def test_an_order_that_began_and_whose_commit_was_not_heard_of_is_accepted_once(store: JobStore) -> None:
+    asked, claimer = order(), Claimer("me", "worker-1", LANES)
+    first = store.accept(asked, claimer=claimer)
+    again = store.accept(asked, claimer=claimer)
+    assert first.lease is not None and again.lease is None
+    assert again.job == first.lease.job
+    assert kinds(store, asked.job_id) == ["queued", "claimed"]
+
+
 def test_of_many_who_accept_and_claim_at_once_each_job_is_claimed_once(stores: JobStores) -> None:
     views = [stores.open() for _ in range(4)]
 
@@ -300,6 +349,38 @@ def test_an_end_writes_down_all_that_came_of_it(stores: JobStores, store: JobSto
     assert (ended.cost_microusd, set_aside(stores.ledger)) == (7, 0)
     assert stores.open().get(job.job_id) == ended
     assert kinds(store, job.job_id) == ["queued", "claimed", "succeeded"]
+
+
+def test_files_that_may_not_be_on_the_disk_are_kept_with_the_end_until_they_are(
+    stores: JobStores, store: JobStore
+) -> None:
+    a, b = "a" * 64, "b" * 64
+    for files in ({a: b"\0one", b: b"two"}, {a: b"\0one"}):
+        accepted(store)
+        [lease] = claimed(store)
+        store.end(lease, SUCCEEDED, laid=files, place="here")
+    assert stores.open().laid("here") == {a: b"\0one", b: b"two"}
+    assert store.laid("elsewhere") == {}
+    store.settled("elsewhere", [a])
+    store.settled("here", [b])
+    assert store.laid("here") == {a: b"\0one"}
+
+
+def test_files_of_an_end_that_is_refused_are_not_kept(store: JobStore) -> None:
+    accepted(store)
+    [lease] = claimed(store)
+    store.requeue(lease, reason="worker_lost")
+    with pytest.raises(StaleLease):
+        store.end(lease, SUCCEEDED, laid={"a" * 64: b"one"}, place="here")
+    assert store.laid("here") == {}
+
+
+def test_files_of_a_job_whose_content_is_deleted_are_kept_nowhere(store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    store.end(lease, SUCCEEDED, laid={made().asset: b"one"}, place="here")
+    store.purge(job.job_id)
+    assert store.laid("here") == {}
 
 
 def test_a_failure_is_told_with_its_code(store: JobStore) -> None:

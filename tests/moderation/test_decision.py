@@ -133,3 +133,52 @@ def test_the_standard_policy_delivers_a_paid_image_flagged_when_its_checker_fail
 def test_a_checker_cannot_report_what_is_no_score(score: float) -> None:
     with pytest.raises(InternalError, match="violence"):
         Scores(scores={"violence": score})
+
+
+EVERY = {"violence": {"flag_at": 0.2, "blur_at": 0.4, "review_at": 0.6, "block_at": 0.8}}
+
+
+@pytest.mark.parametrize(
+    ("score", "decision"), [(0.1, "allowed"), (0.2, "flagged"), (0.4, "blurred"), (0.6, "review"), (0.8, "blocked")]
+)
+@pytest.mark.parametrize("subject", ["prompt", "image"])
+def test_the_worst_threshold_that_is_reached_decides(judged: Any, subject: str, score: float, decision: str) -> None:
+    verdict = judged(says(violence=score), subject=subject, categories=EVERY)
+    assert verdict.decision == decision
+    told = {"blurred": "blurred", "review": "until a person accepts"}.get(decision, "")
+    assert told in verdict.explanation
+
+
+@pytest.mark.parametrize(("milder", "worse"), [("flagged", "blurred"), ("blurred", "review"), ("review", "blocked")])
+def test_of_two_findings_the_worse_decides(judged: Any, milder: str, worse: str) -> None:
+    at = {"flagged": "flag_at", "blurred": "blur_at", "review": "review_at", "blocked": "block_at"}
+    categories = {"hate": {at[milder]: 0.1, "severity": "critical"}, "violence": {at[worse]: 0.1, "severity": "low"}}
+    assert judged(says(hate=0.9, violence=0.2), categories=categories).decision == worse
+
+
+def test_images_may_have_thresholds_of_their_own(judged: Any) -> None:
+    own = {"image_categories": {"nudity": {"blur_at": 0.3}}}
+    assert judged(says(nudity=0.9), subject="image", **own).decision == "blurred"
+    assert judged(says(nudity=0.9), **own).decision == "flagged"
+    assert judged(says(violence=0.5), subject="image", **own).decision == "flagged"
+
+
+@pytest.mark.parametrize("own", [{}, {"sexual/minors": {"blur_at": 0.9, "review_at": 1.0}}])
+def test_what_is_locked_blocks_also_where_images_have_thresholds_of_their_own(judged: Any, own: dict[str, Any]) -> None:
+    for subject in ("prompt", "image"):
+        verdict = judged(says(sexual__minors=0.5), subject=subject, categories=own, image_categories=own)
+        assert verdict.decision == "blocked"
+
+
+def test_an_image_that_nobody_could_look_at_may_wait_for_a_person(judged: Any) -> None:
+    unseen = Outcome("openai", problem="not_configured")
+    assert judged(unseen, subject="image", image_unchecked="review").decision == "review"
+    failed = Outcome("openai", problem="failed")
+    verdict = judged(failed, subject="image", unavailable={"image": "review"})
+    assert (verdict.decision, verdict.rule) == ("review", "unavailable/openai")
+
+
+def test_a_language_that_the_rules_do_not_know_waits_for_a_person_by_default(noon: datetime) -> None:
+    said = [Outcome("rules", Scores(scores={"unknown_language": 1.0}))]
+    assert decide(load("standard"), "prompt", DIGEST, said, noon).decision == "review"
+    assert decide(load("standard@1.0.0"), "prompt", DIGEST, said, noon).decision == "allowed"

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from mintmark.errors import InternalError
-from mintmark.moderation.verdict import Verdict, combine, image_digest, prompt_digest
+from mintmark.moderation.verdict import Verdict, carried, combine, image_digest, prompt_digest
 
 
 @pytest.fixture
@@ -94,3 +94,34 @@ def test_a_prompts_digest_is_that_of_its_text_and_of_its_negative_where_there_is
     assert prompt_digest("a fox") == hashlib.sha256(b"a fox").hexdigest()
     assert len({prompt_digest("a fox"), prompt_digest("a fox", "blur"), prompt_digest("a foxblur")}) == 3
     assert len(prompt_digest("\ud800")) == 64
+
+
+@pytest.mark.parametrize(
+    ("prompt", "image", "together"),
+    [
+        ("review", "allowed", "review"),
+        ("blurred", "flagged", "blurred"),
+        ("review", "blurred", "review"),
+        ("blurred", "review", "review"),
+        ("review", "blocked", "blocked"),
+        ("flagged", "allowed", "allowed"),
+    ],
+)
+def test_what_a_prompt_asks_of_its_image_is_done_where_it_is_worse(
+    verdict: Any, prompt: str, image: str, together: str
+) -> None:
+    said = verdict(subject="prompt", decision=prompt, rule="rules/nudity", digest=prompt_digest("x"))
+    seen = verdict(decision=image, rule="openai/violence")
+    found = carried([said], seen)
+    assert (found.decision, found.digest, found.subject) == (together, seen.digest, "image")
+    assert (found.rule == "rules/nudity") == (together == prompt)
+
+
+def test_another_images_verdict_asks_nothing(verdict: Any) -> None:
+    assert carried([verdict(decision="review")], verdict()) == verdict()
+
+
+def test_a_shadow_is_written_down_and_read_back(verdict: Any) -> None:
+    one = verdict(shadow={"policy": "new@1.0.0", "decision": "blocked", "rule": "openai/hate"})
+    assert Verdict.model_validate_json(one.model_dump_json()) == one
+    assert "shadow" not in verdict().model_dump(mode="json")

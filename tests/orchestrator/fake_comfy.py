@@ -14,6 +14,9 @@ from typing_extensions import Self
 
 OnPrompt = Callable[["FakeComfy", web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]
 
+OnSocketPrompt = Callable[["FakeComfy", dict[str, Any]], "tuple[int, Any] | None"]
+"""The answer to a prompt, HTTP's status and body; None breaks the socket off."""
+
 
 async def queue_it(comfy: FakeComfy, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
     """What ComfyUI does with a prompt that validates."""
@@ -35,6 +38,9 @@ class FakeComfy:
         """Whether it has the route that tells them."""
         self.system: dict[str, Any] = {"os": "linux"}
         self.on_prompt: OnPrompt = queue_it
+        self.on_socket_prompt: OnSocketPrompt | None = None
+        """What becomes of prompts that come over a socket, as a runner takes them; None: no such thing is known."""
+        self.posted_on_socket: list[str] = []
         self.state: dict[str, str] = {}
         self.jobs_status = 200
         self.history: dict[str, dict[str, Any]] = {}
@@ -182,6 +188,16 @@ class FakeComfy:
         data = self.files.get(request.query["filename"])
         return web.Response(body=data) if data is not None else web.Response(status=404)
 
+    async def _socket_prompt(self, socket: web.WebSocketResponse, body: dict[str, Any]) -> None:
+        assert self.on_socket_prompt is not None
+        self.posted_on_socket.append(body["prompt_id"])
+        answer = self.on_socket_prompt(self, body)
+        if answer is None:
+            await socket.close()
+            return
+        told = {"prompt_id": body["prompt_id"], "status": answer[0], "answer": answer[1]}
+        await socket.send_json([{"type": "mintmark.posted", "data": told}])
+
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -201,5 +217,9 @@ class FakeComfy:
         async for message in socket:
             if first:
                 self.hellos.append(json.loads(message.data))
+                if self.on_socket_prompt is not None:
+                    await socket.send_json([{"type": "feature_flags", "data": {"mintmark_posts": True}}])
+            elif self.on_socket_prompt is not None:
+                await self._socket_prompt(socket, json.loads(message.data)["data"])
             first = False
         return socket

@@ -10,9 +10,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from mintmark.provenance.texts import with_texts
+from mintmark.provenance import exif
+from mintmark.provenance.texts import read_texts, with_texts
 from mintmark.provenance.words import holds_graph, without_graph
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -26,6 +27,21 @@ def test_a_picture_loses_its_texts_and_no_pixel(kind, media_type, picture):
     freed = without_graph(data, media_type)
     assert b"lighthouse" in data
     assert b"lighthouse" not in freed
+    before, after = (Image.open(io.BytesIO(each)).tobytes() for each in (data, freed))
+    assert before == after
+
+
+def test_an_avif_loses_its_texts_and_no_pixel():
+    if not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    file = io.BytesIO()
+    block = exif.with_texts(None, {"prompt": GRAPH})
+    Image.effect_noise((24, 24), 60).convert("RGB").save(file, "AVIF", exif=block, xmp=b"<x>class_type</x>")
+    data = file.getvalue()
+    assert read_texts(data, "image/avif") == {"prompt": GRAPH}
+    freed = without_graph(data, "image/avif")
+    assert not holds_graph(freed)
+    assert read_texts(freed, "image/avif") == {}
     before, after = (Image.open(io.BytesIO(each)).tobytes() for each in (data, freed))
     assert before == after
 

@@ -1,4 +1,4 @@
-"""A file that was taken down is given no more, nor what is the same or looks like it; what is withheld can be given back."""
+"""A file that was taken down is given no more, nor what is the same or looks like it; the withheld can be given back."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_its_links_answer_410_and_it_is_given_back_only_where_it_was_withh
     assert (await opened(house, url), await opened(house, small)) == (410, 410)
     assert not house.service.assets.exists(digest)
     assert (await house.ask("POST", "/v1/takedowns", body))[0] == 409
-    status, undone = await house.ask("DELETE", f"/v1/takedowns/{taken['takedown_id']}")
+    status, _ = await house.ask("DELETE", f"/v1/takedowns/{taken['takedown_id']}")
     again = await opened(house, url)
     assert (status, again) == ((200, 200) if mode == "withheld" else (409, 410))
     acts = [entry.action for entry in await house.service.access.audited(limit=5)]

@@ -144,7 +144,10 @@ def saved(name: str, subfolder: str = "", kind: str = "output") -> dict[str, str
     return {"filename": name, "subfolder": subfolder, "type": kind}
 
 
-@pytest.mark.parametrize(("kind", "media_type"), [("JPEG", "image/jpeg"), ("WEBP", "image/webp"), ("PNG", "image/png")])
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [("JPEG", "image/jpeg"), ("WEBP", "image/webp"), ("PNG", "image/png"), ("AVIF", "image/avif")],
+)
 async def test_an_unsigned_picture_is_judged_and_signed_in_its_own_format(
     bring: Bringing, comfy: FakeComfy, kind: str, media_type: str
 ) -> None:

@@ -134,12 +134,14 @@ async def test_one_that_never_answers_is_given_up_and_ended(
 async def test_what_a_killed_holder_left_is_ended_before_the_next_one_begins(comfy: Path, tmp_path: Path) -> None:
     left = launched(comfy, tmp_path)
     await left.__aenter__()
-    old = (await said(left.url))["pid"]
-    async with launched(comfy, tmp_path) as new:
-        assert (await said(new.url))["pid"] != old
-        with pytest.raises(aiohttp.ClientError):
-            await said(left.url)
-    await left.__aexit__(None, None, None)
+    try:
+        old = (await said(left.url))["pid"]
+        async with launched(comfy, tmp_path) as new:
+            assert (await said(new.url))["pid"] != old
+            with pytest.raises(aiohttp.ClientError):
+                await said(left.url)
+    finally:
+        await left.__aexit__(None, None, None)
 
 
 async def test_it_is_held_until_it_is_to_stop_or_ends_by_itself(comfy: Path, tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mintmark.errors import CannotWrite, UnknownAsset
+from mintmark.errors import CannotWrite, DiskFull, UnknownAsset
+from mintmark.storage.assets import folder
 from mintmark.storage.assets.base import Span
 from mintmark.storage.assets.folder import ARRIVING, FolderAssets
 from mintmark.tests.contracts.assets import *  # noqa: F403 - the contract's tests are this file's
@@ -38,6 +39,41 @@ def test_a_file_that_was_cut_short_is_written_again(store: FolderAssets) -> None
     store.path(digest).write_bytes(PNG[:10])
     store.put(PNG)
     assert store.read(digest) == PNG
+
+
+def test_what_the_power_failure_left_empty_is_restored(store: FolderAssets) -> None:
+    digest = store.lay(PNG).digest
+    store.path(digest).write_bytes(b"\0" * len(PNG))
+    again = FolderAssets(store.path(digest).parent.parent)
+    again.restore(digest, PNG)
+    assert again.read(digest) == PNG
+
+
+def test_too_large_a_file_and_too_many_are_waited_for(store: FolderAssets, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = store.lay(PNG + b"x" * folder.LAID).digest
+    assert store.laid(large) is None
+    monkeypatch.setattr(folder, "MOST_LAID", 1)
+    first, second = store.lay(PNG + b"1").digest, store.lay(PNG + b"2").digest
+    assert (store.laid(first) is None, store.laid(second)) == (False, None)
+
+
+def test_a_file_that_is_deleted_before_it_is_settled_is_gone(store: FolderAssets) -> None:
+    kept, gone = store.lay(PNG + b"1").digest, store.lay(PNG + b"2").digest
+    assert store.delete(gone)
+    assert store.laid(gone) is None
+    assert store.settle() == [kept]
+
+
+def test_a_disk_that_fails_as_a_file_is_laid_leaves_nothing_to_settle(
+    store: FolderAssets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise DiskFull("no room")
+
+    monkeypatch.setattr(folder, "write_once", full)
+    with pytest.raises(DiskFull):
+        store.lay(PNG)
+    assert store.settle() == []
 
 
 def test_a_link_in_the_folder_leads_nowhere_else_by_a_name(store: FolderAssets, tmp_path: Path) -> None:

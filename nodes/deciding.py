@@ -1,0 +1,130 @@
+"""What Rent or Own has to decide by: the graph's hosted branch, this worker, and its ledger."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from ..clock import utc_now
+from ..generation.rent_or_own import Choice, Known
+from .checking import number, one_of, whole
+from .host import current as current_host
+
+if TYPE_CHECKING:
+    from ..generation.context import JobContext
+    from ..generation.engine import Engine
+
+KEPT = 10_000
+"""Choices that are kept: a prompt is over long before so many others began."""
+_GIB = 1024**3
+_MICRO = 1_000_000
+_ASSUMED_HOUR = 1.20
+
+
+class Choices:
+    """What was chosen, by prompt and node: asked for several times in one run, and decided once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str], Choice] = OrderedDict()
+
+    def get(self, key: tuple[str, str]) -> Choice | None:
+        """What this prompt's node chose."""
+        return self._kept.get(key)
+
+    def keep(self, key: tuple[str, str], choice: Choice) -> Choice:
+        """Keep it; one that was kept meanwhile stays."""
+        found = self._kept.setdefault(key, choice)
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+        return found
+
+
+def links_of(hidden: Any) -> dict[str, Any]:
+    """The executing node's own links, by input."""
+    node = (hidden.prompt or {}).get(str(hidden.unique_id)) or {}
+    return {name: value for name, value in node.get("inputs", {}).items() if isinstance(value, list)}
+
+
+def known(policy: str, words: Mapping[str, Any], hidden: Any, engine: Engine, job: JobContext) -> Known:
+    """What this policy asks for; what it does not ask for is not looked up. Blocks. Raises InvalidInput."""
+    if job.branch is not None:
+        return Known(pinned=job.branch)
+    if policy == "by hand":
+        return Known(by_hand=_branch(words))
+    if policy == "shortest wait":
+        most = whole("most_waiting", words.get("most_waiting", 2), 0, 10_000)
+        return Known(waiting=current_host().waiting(), most_waiting=most)
+    if policy == "local if it fits":
+        return Known(lacking=tuple(_lacking(words)))
+    if policy in ("cheapest now", "break-even"):
+        return _money(policy, words, hidden, engine)
+    return Known()
+
+
+def _branch(words: Mapping[str, Any]) -> Any:
+    return one_of("branch", words.get("branch"), ("local", "hosted"))
+
+
+def _money(policy: str, words: Mapping[str, Any], hidden: Any, engine: Engine) -> Known:
+    from ..metering.trailing import since, trailing
+
+    facts: dict[str, Any] = {
+        "hosted_microusd": _hosted_microusd(hidden),
+        "seconds": number("seconds", words.get("seconds", 10.0), 0.01, 86_400.0),
+        "hour_microusd": _hour(words, engine),
+    }
+    if policy == "break-even":
+        today = utc_now().date()
+        month = trailing(engine.ledger.report("provider", since=since(today), until=today))
+        overhead = number("overhead_usd", words.get("overhead_usd", 0.0), 0.0, 1_000_000.0)
+        facts |= {"volume": month.images, "price_microusd": month.price_microusd}
+        facts["overhead_microusd"] = Decimal(str(overhead)) * _MICRO
+    return Known(**facts)
+
+
+def _hour(words: Mapping[str, Any], engine: Engine) -> Decimal:
+    """As on the node, else as the settings say, else as the break-even assumes."""
+    from ..metering.local import hour_microusd
+
+    told = number("gpu_hour_usd", words.get("gpu_hour_usd", 0.0), 0.0, 1000.0)
+    if told or not engine.settings.gpu_hour:
+        return Decimal(str(told or _ASSUMED_HOUR)) * _MICRO
+    return hour_microusd(engine.settings.gpu_hour)
+
+
+def _hosted_microusd(hidden: Any) -> int | None:
+    """The most that the hosted branch sets aside; None where that is not known before."""
+    from ..generation.graph_estimate_links import needed
+    from . import estimating
+
+    link = links_of(hidden).get("hosted")
+    if link is None:
+        return None
+    branch = {
+        node_id: hidden.prompt[node_id] for node_id in needed(hidden.prompt, [link[0]]) if node_id in hidden.prompt
+    }
+    # An end of its own, so that the branch counts as what runs.
+    branch["the end"] = {"class_type": "PreviewImage", "inputs": {"images": link}}
+    found = estimating.lines(branch)
+    highs = [line.estimate.high for line in found]
+    return None if not found or any(high is None for high in highs) else sum(int(high or 0) for high in highs)
+
+
+def _lacking(words: Mapping[str, Any]) -> list[str]:
+    host, found = current_host(), []
+    file, wanted = str(words.get("file") or "").strip(), number("vram_gb", words.get("vram_gb", 0.0), 0.0, 1024.0)
+    if file and not host.has_model(file):
+        found.append(f"the model {file}")
+    if wanted:
+        there = max((_vram(device) for device in host.devices()), default=0.0)
+        if there < wanted:
+            found.append(f"{wanted:g} GB of GPU memory (there are {there:g})")
+    return found
+
+
+def _vram(device: Mapping[str, Any]) -> float:
+    """Memory of a GPU in GiB; a CPU has none."""
+    total = device.get("vram_total")
+    return round(total / _GIB, 1) if device.get("type") != "cpu" and isinstance(total, int) else 0.0

@@ -1,0 +1,159 @@
+"""Rent or Own: two branches that could make a picture, of which one is worked on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from comfy_api.latest import io, ui
+
+from ..errors import InvalidInput
+from ..generation.rent_or_own import POLICIES, Branch, Choice, Known, choose
+from . import deciding
+from .base import Node
+from .checking import one_of
+from .sockets import RecordSocket
+from .worker import current
+
+if TYPE_CHECKING:
+    from ..generation.context import JobContext
+    from ..generation.engine import Engine
+
+LOCAL: Branch = "local"
+HOSTED: Branch = "hosted"
+_BRANCHES = (LOCAL, HOSTED)
+
+
+class RentOrOwn(Node):
+    """Works on the branch that its policy takes, and on no node that only the other one needs."""
+
+    @classmethod
+    def define_schema(cls) -> Any:
+        return io.Schema(
+            node_id="MintmarkRentOrOwn",
+            display_name="Rent or Own",
+            category="Mintmark/money",
+            description="Make a picture here or with a provider: only the branch that the policy takes is worked on.",
+            search_aliases=["switch", "local or cloud", "fallback", "cost", "privacy", "route", "either"],
+            inputs=[_policy_input(), *_branch_inputs()],
+            outputs=[
+                io.Image.Output("images", tooltip="The pictures of the branch that was taken."),
+                RecordSocket.Output("record", tooltip="That branch's record, where one is connected."),
+                io.String.Output("branch", tooltip="`local` or `hosted`."),
+                io.String.Output("reason", tooltip="Why, in a sentence."),
+            ],
+            hidden=[io.Hidden.prompt, io.Hidden.unique_id],
+        )
+
+    @classmethod
+    async def fingerprint_inputs(cls, policy: Any = None, **_: Any) -> str:
+        """By the branch: another one is another picture, and the same one is not made again."""
+        choice = await _decided(policy, cls.hidden)
+        return f"{current().scope()} {choice.branch}"
+
+    @classmethod
+    async def check_lazy_status(cls, policy: Any = None, **given: Any) -> list[str]:
+        """The inputs of the branch that is taken, where they are connected. Raises InvalidInput where none is."""
+        choice = await _decided(policy, cls.hidden)
+        wanted = [choice.branch, f"{choice.branch}_record"]
+        links = deciding.links_of(cls.hidden)
+        if choice.branch not in links:
+            raise InvalidInput(
+                f"{choice.branch}: nothing is connected, and {choice.reason}.",
+                hint="Connect the branch, or choose another policy.",
+            )
+        return [name for name in wanted if name in links and given.get(name) is None]
+
+    @classmethod
+    async def execute(cls, policy: Any, **given: Any) -> Any:
+        choice = await _decided(policy, cls.hidden)
+
+        async def note(engine: Engine, job: JobContext, node: str) -> None:
+            told = {"node_id": node, "branch": choice.branch, "policy": choice.policy, "reason": choice.reason}
+            await asyncio.to_thread(engine.journal.note, job.job_id, "choice", told)
+
+        await current().job(note)
+        text = f"{choice.branch}: {choice.reason}"
+        images, record = given.get(choice.branch), given.get(f"{choice.branch}_record")
+        return io.NodeOutput(images, record, choice.branch, choice.reason, ui=ui.PreviewText(text))
+
+
+def _policy_input() -> Any:
+    option = io.DynamicCombo.Option
+    return io.DynamicCombo.Input(
+        "policy",
+        options=[
+            option("by hand", [io.Combo.Input("branch", options=list(_BRANCHES), tooltip="Which one.")]),
+            option("data must stay", []),
+            option("cheapest now", _cost_inputs()),
+            option("break-even", [*_cost_inputs(), *_month_inputs()]),
+            option("shortest wait", [_waiting_input()]),
+            option("local if it fits", _fit_inputs()),
+        ],
+        tooltip="By what the branch is taken. Whoever submits a job can pin it for that job.",
+    )
+
+
+def _cost_inputs() -> list[Any]:
+    return [
+        io.Float.Input(
+            "seconds", default=10.0, min=0.01, max=86_400.0, step=0.1, tooltip="Of the GPU for one picture."
+        ),
+        io.Float.Input(
+            "gpu_hour_usd", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="0: as MINTMARK_GPU_HOUR_USD says."
+        ),
+    ]
+
+
+def _month_inputs() -> list[Any]:
+    return [
+        io.Float.Input(
+            "overhead_usd",
+            default=2000.0,
+            min=0.0,
+            max=1_000_000.0,
+            step=1.0,
+            tooltip="What a month of GPUs of one's own costs besides: people, storage.",
+        )
+    ]
+
+
+def _waiting_input() -> Any:
+    return io.Int.Input("most_waiting", default=2, min=0, max=10_000, tooltip="Prompts that may wait here before it.")
+
+
+def _fit_inputs() -> list[Any]:
+    return [
+        io.String.Input("file", default="", tooltip="A model's file that must be here; empty: none is looked for."),
+        io.Float.Input("vram_gb", default=0.0, min=0.0, max=1024.0, step=0.5, tooltip="Memory of the GPU, at least."),
+    ]
+
+
+def _branch_inputs() -> list[Any]:
+    lazy: dict[str, Any] = {"optional": True, "lazy": True}
+    return [
+        io.Image.Input("local", tooltip="Made here: any nodes, KSampler too.", **lazy),
+        io.Image.Input("hosted", tooltip="Made by a provider.", **lazy),
+        RecordSocket.Input("local_record", tooltip="Of the local branch, where it has one.", **lazy),
+        RecordSocket.Input("hosted_record", tooltip="Of the hosted branch: its credential needs it.", **lazy),
+    ]
+
+
+async def _decided(policy: Any, hidden: Any) -> Choice:
+    """The choice for the executing prompt: made once, however often it is asked for."""
+    worker = current()
+    key = worker.host.executing() or ("", "")
+    if (known := worker.choices.get(key)) is None:
+        known = worker.choices.keep(key, await _choice(policy, hidden))
+    return known
+
+
+async def _choice(policy: Any, hidden: Any) -> Choice:
+    words: Mapping[str, Any] = policy if isinstance(policy, dict) else {"policy": policy}
+    name = one_of("policy", words.get("policy"), POLICIES)
+
+    async def look(engine: Engine, job: JobContext, _node: str) -> Known:
+        return await asyncio.to_thread(deciding.known, name, words, hidden, engine, job)
+
+    return choose(name, await current().job(look))
