@@ -44,11 +44,14 @@ def measure(report: Report) -> None:
         unset = dict.fromkeys(("signing_cert", "signing_key", "signing_cert_pem", "signing_key_pem", "signer"))
         identity = signing_identity(SimpleNamespace(data_dir=Path(folder), **unset))
     png = noise()
-    bare, ours = sign(identity, png)
+    bare, ours = sign(identity, png, time.perf_counter)
     ratios = [mine / base for base, mine in zip(bare, ours, strict=True)]
     size = f"a PNG of {len(png) / 1e6:.1f} MB"
     report.add(measured("bare library call", bare, "ms", note=size), measured("ours", ours, "ms"))
     report.add(measured("ratio", ratios, "×", most=BUDGET))
+    worked = [sum(each) for each in sign(identity, png, time.process_time)]
+    note = "of its own processor time, which others on the machine do not add to"
+    report.add(Row(name="ratio of work", value=worked[1] / worked[0], unit="×", most=BUDGET, note=note))
     asyncio.run(at_once(report, identity, png))
 
 
@@ -64,8 +67,8 @@ def facts_of(title: str) -> ImageFacts:
     return ImageFacts(title, "image/png", "local_ai", record, datetime.now(timezone.utc), model="flux")
 
 
-def sign(identity: Identity, png: bytes) -> tuple[list[float], ...]:
-    """Milliseconds of each signing: by the bare library, and by ours."""
+def sign(identity: Identity, png: bytes, clock: Callable[[], float]) -> tuple[list[float], ...]:
+    """Milliseconds of each signing by this clock: by the bare library, and by ours."""
     facts = facts_of("a.png")
     with CredentialSigner(identity) as signer, c2pa.Context.from_dict(for_signing()) as context:
         info = c2pa.C2paSignerInfo(identity.algorithm, identity.chain_pem, identity.key_pem, None)
@@ -75,17 +78,17 @@ def sign(identity: Identity, png: bytes) -> tuple[list[float], ...]:
             def bare() -> None:
                 c2pa.Builder(definition, context=context).sign(bare_signer, "image/png", io.BytesIO(png), io.BytesIO())
 
-            return alternate(bare, lambda: signer.sign(png, "image/png", facts))
+            return alternate(clock, bare, lambda: signer.sign(png, "image/png", facts))
 
 
-def alternate(*calls: Callable[[], object]) -> tuple[list[float], ...]:
+def alternate(clock: Callable[[], float], *calls: Callable[[], object]) -> tuple[list[float], ...]:
     """Milliseconds of each call, measured in turns after one round that is thrown away."""
     times: tuple[list[float], ...] = tuple([] for _ in calls)
     for _ in range(ROUNDS + 1):
         for call, taken in zip(calls, times, strict=True):
-            start = time.perf_counter()
+            start = clock()
             call()
-            taken.append((time.perf_counter() - start) * 1000)
+            taken.append((clock() - start) * 1000)
     return tuple(taken[1:] for taken in times)
 
 

@@ -30,14 +30,15 @@ def comfyui(
     with_parent: WithParent = False,
 ) -> None:
     """Run a ComfyUI through comfy-cli, pinned to a GPU; it ends with this command."""
-    from ..orchestrator.fleet.comfy_cli import find_comfy, launch_command, launch_env
+    from ..orchestrator.fleet.comfy_cli import launch_command, launch_env
     from ..orchestrator.fleet.installing import install_into
     from ..orchestrator.fleet.launching import Launched, free_port, held, is_free
+    from ..workflows.comfy_cli import find_comfy
 
     place = workspace.expanduser().absolute()
     comfy = find_comfy("comfy-cli, which launches ComfyUI", without="Or start it yourself: mintmark worker add URL")
     if install:
-        install_into(place, comfy, gpu=gpu)
+        install_into(place, comfy, gpu=gpu, env=os.environ)
     folder = (base_dir or place / "mintmark" / f"gpu-{gpu}").absolute()
     chosen = port if port and is_free(port) else free_port()
     command = launch_command(comfy, place, gpu=gpu, port=chosen, folder=folder, more=arg or ())

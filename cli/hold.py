@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .content import store_of
-from .output import Json, console, emit, plain, table
+from .output import Json, console, emit, plain
 from .settings import SandboxFlag
 
 app = typer.Typer(help="Legal holds: what no purge forgets.", no_args_is_help=True)
@@ -63,8 +63,6 @@ def list_holds(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     if as_json:
         emit([vars(each) for each in found])
         return
-    shown = table("Legal holds", "!id", "on", "name", "since", "released", "reason")
     for each in found:
-        facts = (each.hold_id, each.scope, each.value, each.held_at[:16], (each.released_at or "–")[:16], each.reason)
-        shown.add_row(*(plain(fact) for fact in facts))
-    console().print(shown)
+        state = f"[dim]released {each.released_at[:10]}[/]" if each.released_at else "[bold]held[/]"
+        console().print(f"{state}  {plain(each)}", soft_wrap=True)

@@ -40,9 +40,11 @@ def moderate(
 
     if (text is None) == (image is None):
         raise UsageError("Give either a text or --image FILE.", hint='mintmark moderate "a red fox"')
-    verdict, layers = asyncio.run(_judge(settings(sandbox=sandbox)[0], text, image))
+    found = settings(sandbox=sandbox)[0]
+    verdict, layers = asyncio.run(_judge(found, text, image))
+    marks = {"digest": verdict.digest, "look": None if image is None else _look(found, image)} if explain else {}
     if as_json:
-        shown = {"layers": [each.as_dict() for each in layers]} if explain else {}
+        shown = {**marks, "layers": [each.as_dict() for each in layers]} if explain else {}
         emit({**told(verdict), **shown})
         return
     out = console()
@@ -52,6 +54,15 @@ def moderate(
         out.print(f"  on trial: {verdict.shadow.policy} would say {verdict.shadow.decision}", style="dim")
     if explain:
         out.print(_shown(layers))
+        out.print(f"  for the house rules: digest {marks['digest']}, look {marks['look'] or 'none'}", style="dim")
+
+
+def _look(found: Settings, image: Path) -> str | None:
+    """What house rules know copies of a picture by; None where it has too little in it."""
+    from ..provenance.softbinding import look
+
+    own = look(image.read_bytes(), max_pixels=found.max_pixels)
+    return None if own is None else own.hex()
 
 
 def _shown(layers: list[Layer]) -> Any:

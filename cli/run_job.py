@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -43,6 +43,10 @@ def run(
         bool,
         typer.Option("--allow-unchecked", help="Also take files that nobody can judge: video, audio, 3D, text."),
     ] = False,
+    branch: Annotated[
+        Literal["local", "hosted"] | None,
+        typer.Option(help="Which branch its Rent or Own nodes take, whatever their policies."),
+    ] = None,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
@@ -72,6 +76,7 @@ def run(
             worker_name=worker or "runner",
             out_dir=out,
             allow_unchecked=allow_unchecked,
+            branch=branch,
         )
 
     with Display(version.label if version else workflow, quiet=as_json) as display:

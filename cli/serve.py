@@ -63,13 +63,13 @@ def serve(
 
 def _prepare(found: Settings, service: ServiceSettings, *, install: bool) -> None:
     """What is missing is better known before anything starts. Raises MissingExtra, InstallFailed, BadSetting."""
-    from ..orchestrator.fleet.comfy_cli import find_comfy
     from ..orchestrator.fleet.installing import install_into
+    from ..workflows.comfy_cli import find_comfy
 
     workspace = (service.comfyui or found.books_dir / "comfyui").expanduser().absolute()
     comfy = find_comfy("comfy-cli, which launches ComfyUI", without="Or start ComfyUI yourself: --worker URL")
     if install:
-        install_into(workspace, comfy, gpu=service.launch[0])
+        install_into(workspace, comfy, gpu=service.launch[0], env=os.environ)
     elif not (workspace / "main.py").exists():
         raise BadSetting(
             f"comfyui: there is no ComfyUI in {workspace}.", hint="Name its folder, or have it put there: --install"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .content import Shelves, shelves
-from .output import Json, console, emit, plain, table
+from .output import Json, console, emit, plain
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ def list_takedowns(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     if as_json:
         emit([vars(each) for each in found])
         return
-    shown = table("Takedowns", "!id", "file", "mode", "by look", "since", "undone", "reason")
     for each in found:
-        facts = (each.mode, "yes" if each.look else "no", each.at[:16], (each.undone_at or "–")[:16], each.reason)
-        shown.add_row(each.takedown_id, each.asset[:16], *(plain(fact) for fact in facts))
-    console().print(shown)
+        state = f"[dim]undone {each.undone_at[:10]}[/]" if each.undone_at else f"[bold]{each.mode}[/]"
+        look = ", and what looks like it" if each.look else ""
+        about = f"{each.asset} since {each.at[:10]}{look}: {each.reason} ({each.takedown_id})"
+        console().print(f"{state}  {plain(about)}", soft_wrap=True)
 
 
 def _meant(its: Shelves, what: str, sandbox: bool, *, by_look: bool) -> list[str]:

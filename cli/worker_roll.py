@@ -29,7 +29,7 @@ def roll(
         str | None,
         typer.Option(
             metavar="CMD",
-            help="What upgrades one: run here by a shell, with MINTMARK_WORKER_NAME and MINTMARK_WORKER_URL. It must"
+            help="What upgrades one: run here by a shell, with WORKER_NAME and WORKER_URL. It must"
             " start a worker again that the service did not start.",
         ),
     ] = None,
@@ -90,7 +90,7 @@ def _is_new(worker: Any, before: Any) -> bool:
 
 def _upgrade(command: str, worker: Any) -> None:
     """Raises WorkerError where the command fails."""
-    env = {**os.environ, "MINTMARK_WORKER_NAME": worker["name"], "MINTMARK_WORKER_URL": worker["url"]}
+    env = {**os.environ, "WORKER_NAME": worker["name"], "WORKER_URL": worker["url"]}
     done = subprocess.run(command, shell=True, env=env, stdin=subprocess.DEVNULL, check=False)  # noqa: S602 - the user's
     if done.returncode:
         raise WorkerError(

@@ -178,6 +178,12 @@ class Settings(Section):
         {},
         kinds.TRAINING,
     )
+    soft_binding: bool = setting(
+        "MINTMARK_SOFT_BINDING",
+        "1: credentials also say what the image looks like, which costs unpacking it (docs/softbinding.md).",
+        False,
+        kinds.FLAG,
+    )
     trust_anchors: Path | None = setting(
         "MINTMARK_TRUST_ANCHORS", "PEM file of root certificates that `verify` trusts.", None, kinds.PATH, steers=True
     )

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .sealing import Draft
 
 
-def prompts_of(engine: Engine, job: JobContext, draft: Draft) -> tuple[Verdict, ...]:
-    """The verdicts on the words that an image was made of: all that the job said, where no record tells. Blocks."""
-    return engine.journal.report(job.job_id).verdicts if draft.record is None else draft.record.verdicts
+def prompts_of(engine: Engine, job: JobContext) -> tuple[Verdict, ...]:
+    """The verdicts on all words of the job: what an image without a record was made of. Blocks."""
+    return engine.journal.report(job.job_id).verdicts
 
 
 def applied(draft: Draft, verdict: Verdict, *, max_pixels: int) -> Draft:
@@ -50,5 +50,5 @@ def blurring(verdict: Verdict) -> Done:
 
 def put_away(engine: Engine, job: JobContext, verdict: Verdict) -> None:
     """Delete the picture that a blurred one was made from, unless the policy keeps it for a reviewer. Blocks."""
-    if verdict.decision == "blurred" and engine.moderator(job.policy).policy.blurred_originals == "drop":
+    if engine.moderator(job.policy).policy.blurred_originals == "drop":
         engine.spool.drop(verdict.digest)

@@ -102,7 +102,7 @@ class Engine:
         await self._stack.aclose()
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        stack.callback(self._signing.shutdown, wait=False)
+        stack.callback(self._signing.shutdown, wait=False, cancel_futures=True)
         folder = self.settings.books_dir
         self.spool = Spool(folder / "spool")
         self.journal = await asyncio.to_thread(SqliteJournal, folder, listener=self._listener)

@@ -83,10 +83,8 @@ def _cheapest(known: Known) -> tuple[Branch, str]:
 def _break_even(known: Known) -> tuple[Branch, str]:
     """What a month costs: owning has to earn its overhead first."""
     price = known.price_microusd
-    if price is None and known.hosted_microusd is not None:
-        price = Decimal(known.hosted_microusd)
-    if price is None or known.volume is None or known.seconds <= 0:
-        return "hosted", "what a hosted image costs, or how many there were, is not known"
+    if price is None or not known.volume:
+        return "hosted", "no image was hosted in the last 30 days"
     rate = Decimal(3600) / Decimal(str(known.seconds))
     case = Case(hosted=price, gpu_hour=known.hour_microusd, rate=rate, overhead=known.overhead_microusd)
     crossover = case.break_even()

@@ -13,6 +13,7 @@ from ..moderation.verdict import Verdict, carried
 from ..provenance.actions import Done, Ingredient, Origin
 from ..provenance.manifest import ImageFacts
 from ..provenance.signing import Signed
+from ..provenance.softbinding import look
 from ..provenance.texts import with_texts
 from .applying import applied, blurring, prompts_of, put_away
 from .context import JobContext
@@ -79,14 +80,15 @@ async def seal(engine: Engine, job: JobContext, draft: Draft) -> Sealed:
     Raises OutputBlocked, ModerationUnavailable, SigningFailed: in each case there is no file.
     """
     verdict = _known_verdict(draft) or await engine.judge.image(job, draft.data, draft.media_type)
-    prompts = await asyncio.to_thread(prompts_of, engine, job, draft)
-    verdict = carried((*draft.prompts, *prompts), verdict)
+    said = await asyncio.to_thread(prompts_of, engine, job) if draft.record is None else draft.record.verdicts
+    verdict = carried((*draft.prompts, *said), verdict)
     if verdict.decision == "blocked":
         raise verdict.error()
     if verdict.decision == "blurred":
         draft = await asyncio.to_thread(applied, draft, verdict, max_pixels=engine.settings.max_pixels)
     sealed = await engine.at_signing(_sign, engine, job, draft, verdict)
-    await asyncio.to_thread(put_away, engine, job, verdict)
+    if verdict.decision == "blurred":
+        await asyncio.to_thread(put_away, engine, job, verdict)
     return sealed
 
 
@@ -110,9 +112,10 @@ def _known_verdict(draft: Draft) -> Verdict | None:
 
 def _sign(engine: Engine, job: JobContext, draft: Draft, verdict: Verdict) -> Sealed:
     unsigned = with_texts(draft.data, draft.media_type, draft.texts)
-    data, _, note = engine.signer.embed(
-        unsigned, draft.media_type, _by_policy(engine, _about(engine, job, draft, verdict))
-    )
+    facts = _by_policy(engine, _about(engine, job, draft, verdict))
+    if engine.settings.soft_binding:
+        facts = replace(facts, look=look(draft.data, max_pixels=engine.settings.max_pixels))
+    data, _, note = engine.signer.embed(unsigned, draft.media_type, facts)
     _, width, height = inspect(data, max_pixels=engine.settings.max_pixels)
     return Sealed(
         data=data,
@@ -153,7 +156,8 @@ def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:
         return _plain_facts(draft, record.public() if record else known)
     data = source.data if source.original is None else source.original
     parent = Ingredient(title=f"{record.model} result", media_type=source.output.media_type, data=data)
-    softened = () if source.output.blurred_from is None else (blurring(verdict),)
+    hidden = source.output.blurred_from
+    softened = tuple(blurring(each) for each in record.verdicts if each.digest == hidden)
     return ImageFacts(
         title=draft.title,
         media_type=draft.media_type,

@@ -253,7 +253,9 @@ class GenerationService:
         pictures = await asyncio.to_thread(self._pictures, [data for asked in calls for data in asked.images])
         own = await all_or_first_error(self.judge.image(job, p.data, p.output.media_type) for p in pictures)
         judged = [carried(prompts, verdict) for verdict in own]
-        shown = await asyncio.to_thread(self._shown, list(zip(pictures, judged, strict=True)))
+        show = partial(self._shown, list(zip(pictures, judged, strict=True)))
+        blurs = any(verdict.decision == "blurred" for verdict in judged)
+        shown = await asyncio.to_thread(show) if blurs else show()
         if shown:
             return shown, judged, refused + len(pictures) - len(shown)
         if judged:
@@ -266,7 +268,7 @@ class GenerationService:
         )
 
     def _shown(self, judged: list[tuple[Picture, Verdict]]) -> list[Picture]:
-        """What may go on, as it may be seen. Blocks."""
+        """What may go on, as it may be seen. Blocks where something is blurred."""
         limit = self.settings.max_pixels
         return [
             blurred_picture(picture, max_pixels=limit) if verdict.decision == "blurred" else picture

@@ -46,8 +46,8 @@ class Lists(_Data):
     """SHA-256 of whole prompts, as verdicts have it."""
     images: frozenset[Digest] = frozenset()
     """SHA-256 of files."""
-    looks: frozenset[Digest] = frozenset()
-    """Looks of pictures, 256 bits each: also of copies that were scaled, cropped a little or saved again."""
+    looks: frozenset[Annotated[str, Field(pattern=r"^[0-9a-f]{32,256}$")]] = frozenset()
+    """Looks of pictures, in hexadecimal: also of copies that were scaled, cropped a little or saved again."""
 
     @field_validator("terms")
     @classmethod

@@ -1,32 +1,26 @@
-"""The word list, and where its phrases stand in a reading of a text.
+"""The word lists, one file a language, and what they are made of.
 
-``policies/terms.json`` says what the words are; :class:`TermsFile` says what may stand in that file. All phrases go
-into one table, built on first use and once in a process: at each word of a text the table is asked for the phrases
-that begin there, word by word, and most words begin none.
+``policies/terms/<version>`` holds a file a language, which says what its words are, and ``rules.json``, which says for
+all languages what follows from them. The classes here say what may stand in those files; :mod:`.matching` finds where
+their phrases stand in a text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from .normalize import Form, collapse, fold, words
-
-TERMS_FILE = Path(__file__).parent / "policies" / "terms.json"
+POLICIES = Path(__file__).parent / "policies"
+TERMS_FILE = POLICIES / "terms.json"
+"""The list of version 1.0.0, which was English alone. Published, so it stays as it is."""
+TERMS = POLICIES / "terms" / "2.0.0"
+"""The lists in use."""
 
 Severity = Literal["low", "medium", "high", "critical"]
 Kind = Literal["term", "allow", "context"]
-
-_AGE_WORDS = (
-    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen"),
-)
-_AGES = (*map(str, range(1, 18)), *_AGE_WORDS)
 
 
 class _Data(BaseModel):
@@ -34,166 +28,96 @@ class _Data(BaseModel):
 
 
 class Group(_Data):
-    """Words that say nothing alone and count only in a combination."""
+    """Words of one meaning: a category, or a group that says nothing alone and counts only in a combination."""
 
-    terms: tuple[str, ...]
+    terms: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     """Phrases in which a term means something else; a term inside one is not found."""
 
 
-class Category(Group):
-    """Words that speak for a category by themselves."""
+class Language(_Data):
+    """The words of one language."""
 
-    severity: Severity
-    context: tuple[str, ...] = ()
-    """Phrases that make the category's terms harmless wherever they stand in the prompt."""
+    language: str
+    """ISO 639-1: ``de``."""
+    by: Literal["word", "character"] = "word"
+    """How its texts are searched: by words between spaces, or by character."""
+    plural: tuple[str, ...] = ()
+    """Endings that any phrase may take, besides none."""
+    endings: dict[str, tuple[str, ...]] = {}
+    """Endings by a name: ``nackt{adj}`` stands for each of them. ``{age}`` stands for the ages 1 to 17."""
+    ages: tuple[str, ...] = ()
+    """The ages of a minor in words."""
+    homographs: tuple[str, ...] = ()
+    """Terms that are everyday words of another language; they count only in a text that shows signs of this one."""
+    negations: tuple[str, ...] = ()
+    """Words before a term (behind it, where they begin with ``-``) that say that it shall be absent."""
+    links: tuple[str, ...] = ()
+    """Words that do not count as standing between two others: "art of a"."""
+    words: tuple[str, ...] = ()
+    """Harmless words that hold a term or overlap with one; the longest word at a place is the one that is read."""
+    particles: tuple[str, ...] = ()
+    """What may follow a noun inside its word, as in Korean."""
+    variants: dict[str, str] = {}
+    """Characters that are read as another one, such as traditional as simplified."""
+    categories: dict[str, Group] = {}
+    groups: dict[str, Group] = {}
+    contexts: dict[str, tuple[str, ...]] = {}
+    """Phrases anywhere in a prompt that show what it is about: art, medicine, food. ``rules.json`` says what for."""
+
+    def phrases(self) -> Iterator[tuple[str, Kind, str]]:
+        """Every phrase as it is written in the file, with its kind and the category, group or context it is of."""
+        for label, group in (*self.categories.items(), *self.groups.items()):
+            yield from ((label, "term", phrase) for phrase in group.terms)
+            yield from ((label, "allow", phrase) for phrase in group.allow)
+        for label, phrases in self.contexts.items():
+            yield from ((label, "context", phrase) for phrase in phrases)
 
 
 class Combination(_Data):
-    """A category that is reached by two kinds of words together, each kind a category or a group."""
+    """A category that is reached by words of two kinds together, or of three; a kind is a category or a group."""
 
+    id: str
     category: str
     severity: Severity
     first: tuple[str, ...]
     second: tuple[str, ...]
+    third: tuple[str, ...] = ()
+    """Where there are any: one of these must stand somewhere in the prompt, too."""
     words_between: int | None = None
-    """At most so many words between the two; None: anywhere in the prompt."""
-    uncounted: tuple[str, ...] = ()
-    """Words that do not count towards ``words_between``: they only tie the two together, as in "art of a"."""
+    """At most so many words between the first two; None: anywhere in the prompt."""
+    words_between_in: dict[str, int] = {}
+    """Nearer than that where the prompt has a context of this name, as "nude" is no wish in a museum."""
     second_in: Literal["prompt", "negative"] = "prompt"
     """``negative``: the second is an item of the negative prompt, which takes it out of the image."""
+    excused: bool = True
+    """Whether the category's contexts make it harmless."""
 
 
-class TermsFile(_Data):
-    """The whole word list."""
+class Rules(_Data):
+    """What follows from the words, in whatever language they are."""
 
     name: str
     version: str
-    description: str
-    categories: dict[str, Category]
-    groups: dict[str, Group]
-    combinations: tuple[Combination, ...]
-
-    def phrases(self) -> Iterator[tuple[str, Kind, str]]:
-        """Every phrase as it is written in the file, with its kind and the category or group it belongs to."""
-        for label, group in (*self.categories.items(), *self.groups.items()):
-            yield from ((label, "term", phrase) for phrase in group.terms)
-            yield from ((label, "allow", phrase) for phrase in group.allow)
-        for label, category in self.categories.items():
-            yield from ((label, "context", phrase) for phrase in category.context)
+    description: str = ""
+    severities: dict[str, Severity]
+    """What a category's own terms count as."""
+    excuses: dict[str, tuple[str, ...]] = {}
+    """The contexts that make a category harmless."""
+    combinations: tuple[Combination, ...] = ()
+    unfit_for_encodings: tuple[str, ...] = ()
+    """Words that, read backwards or in rot13, are words of a listed language; as such they are not looked for."""
 
 
-Uses = tuple[tuple[str, Kind], ...]
-"""What a phrase is, in each category or group that has it."""
+class Source(_Data):
+    """A whole version of the lists."""
+
+    rules: Rules
+    languages: tuple[Language, ...]
 
 
-class _Phrases:
-    """Phrases of whole words, and where they stand in a text."""
-
-    def __init__(self) -> None:
-        self._uses: dict[str, Uses] = {}
-        self._begun: set[str] = set()
-        """All that a phrase can begin with and that is not all of it, by whole words."""
-
-    def add(self, phrases: Iterable[str], begun: Iterable[str], use: Uses) -> None:
-        """Take in phrases, and what they begin with, in one use; most have no other, and then it is not copied."""
-        uses = self._uses
-        for phrase in phrases:
-            known = uses.setdefault(phrase, use)
-            if known is not use and use[0] not in known:
-                uses[phrase] = known + use
-        self._begun.update(begun)
-
-    def found(self, text: str) -> Iterator[tuple[int, int, Uses]]:
-        """(behind the last character, first character, uses) of each phrase in a text with one space around words."""
-        start = 1
-        for word in text[1:-1].split(" "):
-            phrase, end = word, start + len(word)
-            while True:
-                if (uses := self._uses.get(phrase)) is not None:
-                    yield end, start, uses
-                if phrase not in self._begun or end + 1 >= len(text):
-                    break
-                end = text.index(" ", end + 1)
-                phrase = text[start:end]
-            start += len(word) + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A phrase found in a reading, from its first character to behind its last."""
-
-    label: str
-    kind: Kind
-    start: int
-    end: int
-    initial: str
-    """The phrase's first letter, all of it that may be told."""
-
-
-class Lexicon:
-    """A word list made ready for searching."""
-
-    def __init__(self, source: TermsFile) -> None:
-        self.source = source
-        self._whole = _Phrases()
-        self._collapsed = _Phrases()
-        for label, kind, phrase in source.phrases():
-            use: Uses = ((label, kind),)
-            written, begun = _written(phrase)
-            self._whole.add(written, begun, use)
-            if kind == "term":
-                self._collapsed.add([collapse(each) for each in written if " " not in each], (), use)
-
-    def find(self, form: Form) -> list[Hit]:
-        """Terms and contexts in the reading, in order; without the terms that an ``allow`` phrase of theirs covers."""
-        hits = list(self._hits(form))
-        spoken_for = {(hit.label, place) for hit in hits if hit.kind == "allow" for place in range(hit.start, hit.end)}
-        return [
-            hit
-            for hit in hits
-            if hit.kind == "context"
-            or (hit.kind == "term" and not {(hit.label, hit.start), (hit.label, hit.end - 1)} <= spoken_for)
-        ]
-
-    def _hits(self, form: Form) -> Iterator[Hit]:
-        phrases = self._collapsed if form.collapsed else self._whole
-        # In the order in which a reader comes to their ends; of two that end together, the longer one first.
-        for end, start, uses in sorted(phrases.found(form.text)):
-            for label, kind in uses:
-                yield Hit(label, kind, start, end, form.text[start])
-
-
-@lru_cache(maxsize=1)
-def lexicon() -> Lexicon:
-    """The shipped word list, read and built on first use."""
-    return Lexicon(TermsFile.model_validate_json(TERMS_FILE.read_bytes()))
-
-
-def spellings(phrase: str) -> set[str]:
-    """The ways a phrase of the file is searched: folded, also in the plural, each gap open or closed, for each age.
-
-    Closed gaps are not only a writer's ("highschool student"): a reading that takes hyphens out closes some of them.
-    """
-    return set(_written(phrase)[0])
-
-
-def _written(phrase: str) -> tuple[list[str], list[str]]:
-    """All spellings of a phrase; and what they begin with, up to an open gap."""
-    found: list[str] = []
-    begun: list[str] = []
-    for aged in _with_ages(phrase):
-        first, *rest = words(fold(aged)).split()
-        written = [first]
-        for word in rest:
-            begun += written
-            written = [f"{each} {word}" for each in written] + [each + word for each in written]
-        found += written
-        found += [each + "s" for each in written]
-    return found, begun
-
-
-def _with_ages(phrase: str) -> list[str]:
-    if "{age}" not in phrase:
-        return [phrase]
-    return [phrase.replace("{age}", age) for age in _AGES]
+def read(folder: Path = TERMS) -> Source:
+    """The lists of a version, as its files say them; the languages in the order of their names."""
+    rules = Rules.model_validate_json((folder / "rules.json").read_bytes())
+    files = sorted(path for path in folder.glob("*.json") if path.stem != "rules")
+    return Source(rules=rules, languages=tuple(Language.model_validate_json(path.read_bytes()) for path in files))

@@ -5,6 +5,9 @@ in a reading of its own, beside the text as it stands: undoing one that is not t
 word boundaries, so a matcher finds words and never parts of words. Letters are joined only where they stand alone or
 inside one unspaced token, never across the gaps of a sentence.
 
+Latin readings are here; the scripts without spaces have theirs in :mod:`.languages.scripts`, encodings in
+:mod:`.decoders`.
+
 Work and output are linear in the text: each character becomes at most :data:`MAX_PER_CHAR` characters, and there are at
 most :data:`MAX_FORMS` readings. Nothing backtracks, and nothing sorts combining marks (which a library's NFKD does in
 quadratic time when thousands of them stand in a row).
@@ -14,16 +17,23 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from ..errors import InvalidInput
+from .decoders import rot13
 
 MAX_CHARS = 32_000
 """The longest text that is judged. OpenAI's own limit for a prompt, the largest of any provider."""
-MAX_FORMS = 32
+MAX_FORMS = 40
 MAX_PER_CHAR = 12
+MAX_RUN = 64
+"""The longest run of single letters that is searched for words inside it."""
+
+AGE = "0age"
+"""The word that stands for any age of a minor, in readings and in terms."""
 
 # Letters that show nothing, though Unicode does not file them under format characters: Hangul fillers, blank Braille.
 _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
@@ -31,18 +41,23 @@ _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
 # What looks like a Latin letter but sounds like another, so that transliteration would miss it: Cyrillic, Greek,
 # Armenian, currency. Capitals have their own rows, as some look like another letter than the small one.
 _LOOK_ALIKE = str.maketrans(
-    "авсеёніјкморѕтухԁԛԝьгпи" + "АВСЕЁНІЈКМОРЅТУХ" + "αβγεηικμνορτυχω" + "ΑΒΕΗΙΚΜΝΟΡΤΥΧΖ" + "օսհո" + "€£¢¥",
-    "abceehijkmopstyxdqwbrnu" + "abceehijkmopstyx" + "abyenikuvoptuxw" + "abehikmnoptyxz" + "ouhn" + "elcy",
+    "авсеёніјкморѕтухԁԛԝьгпиӏ" + "АВСЕЁНІЈКМОРЅТУХӀ" + "αβγεηικμνορτυχω" + "ΑΒΕΗΙΚΜΝΟΡΤΥΧΖ" + "օսհո" + "€£¢¥",
+    "abceehijkmopstyxdqwbrnul" + "abceehijkmopstyxl" + "abyenikuvoptuxw" + "abehikmnoptyxz" + "ouhn" + "elcy",
 )
 
 # Emoji become spaces, as their names are words of the namer (🔞 is called "underage"). These alone are read as words.
 _EMOJI = dict.fromkeys("👶🧒👧👦", " child ")
+# Letters drawn as flags or keys, which Unicode does not decompose.
+_DRAWN = {chr(0x1F1E6 + place): letter for place, letter in enumerate("abcdefghijklmnopqrstuvwxyz")}
 
 _LEET = str.maketrans("013456789@$!|+", "oieasgtbgasiit")
 _LEET_L = _LEET | str.maketrans("1!|", "lll")
 _LEET_MARKS = frozenset("013456789@$!|+")
 _NUMBER = re.compile(r"[^a-z@$]+(?:k|mm|cm|m|px|p|s|d|st|nd|rd|th|x|am|pm|ft|yo)\W*|[^a-z@$]{2,}")
+# A digit far from every letter, as in "focus:1.2", is a digit.
+_AMONG_LETTERS = re.compile(r"[a-z][013456789@$!|+]+[a-z]|(?<![^\W\d])[01345789@$!|+][a-z]|[a-z][01345@$](?![\d.])")
 
+_SEPARATORS = {code: " " for code in range(128) if not chr(code).isalnum()}
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _RUN = re.compile(r"(?<![a-z0-9])[a-z](?:[^a-z0-9]{1,3}[a-z](?![a-z0-9])){2,}")
 _GAP_IN_RUN = re.compile(r"[^a-z]+")
@@ -52,33 +67,51 @@ _LINE_BREAK = re.compile(r"(?<=[a-z])-?\r?\n(?=[a-z])")
 # Three of a letter are no English spelling, nor are two of these but in a few words, which collapse to nothing listed.
 _STRETCHED = re.compile(r"([a-z])\1\1|([ahijkquvwxy])\2")
 _REPEAT = re.compile(r"([a-z])\1+")
+# German without its keys: "Maedchen". Where it is none, the reading is a few odd words more.
+_UMLAUT = re.compile(r"(?<=[bdfghjklmnprstvwz])([aou])e(?=[bcdfghklmnprstvz])")
+_AGED = re.compile(r"(1[0-7]|[1-9])((?:y|j|an|o)[a-z]*)?")  # "12yo", "12jahrige", "12ans", and no "8k"
+
+# Written without spaces, or in blocks: read by character, elsewhere.
+_BY_CHARACTER = re.compile(
+    "[\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u31ff\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff]"
+)
+
+Kind = Literal["plain", "collapsed", "run", "encoded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One reading of a text: its words in order, one space before, between and after them."""
+    """One reading of a text: its words, in order."""
 
     name: str
-    text: str
-    collapsed: bool = False
-    """True for the reading that holds only stretched words, each letter once: compare it with terms treated alike."""
+    tokens: tuple[str, ...]
+    kind: Kind = "plain"
+    """``collapsed`` holds only stretched words, each letter once; ``run`` only what was spelled letter by letter, gaps
+    between its words lost; ``encoded`` is the whole text read backwards or in rot13."""
+
+    @property
+    def text(self) -> str:
+        """The words with one space before, between and after them."""
+        return f" {' '.join(self.tokens)} "
 
 
-def forms(text: str, *, limit: int = MAX_CHARS) -> tuple[Form, ...]:
+def forms(text: str, *, limit: int = MAX_CHARS, encoded: bool = False) -> tuple[Form, ...]:
     """Every distinct reading of the text, the plainest first; at least one, and at most :data:`MAX_FORMS`.
+
+    With ``encoded`` also those that read it backwards or in rot13, which find words where none are meant, too.
 
     Raises :class:`InvalidInput` when the text is longer than ``limit`` characters.
     """
     if len(text) > limit:
         raise InvalidInput(f"The prompt has {len(text):,} characters; at most {limit:,} are allowed.")
-    found: dict[str, str] = {}
-    for name, reading in _readings(text):
-        found.setdefault(words(reading), name)
-    every = [Form(name, reading) for reading, name in found.items()]
-    distinct = {word for form in every if _STRETCHED.search(form.text) for word in form.text.split()}
-    once = {collapse(word) for word in distinct if _STRETCHED.search(word)}
+    found: dict[tuple[str, ...], Form] = {}
+    for form in _readings(text):
+        if encoded or form.kind != "encoded":
+            found.setdefault(form.tokens, form)
+    every = list(found.values())
+    once = _stretched(form.tokens for form in every if form.kind == "plain")
     if once:
-        every.append(Form("collapsed", f" {' '.join(sorted(once))} ", collapsed=True))
+        every.append(Form("collapsed", once, "collapsed"))
     return tuple(every)
 
 
@@ -94,10 +127,15 @@ def collapse(word: str) -> str:
 
 def fold(text: str) -> str:
     """The text in Latin letters, lower case, without marks and invisible characters: what terms are compared in."""
-    return text.lower() if text.isascii() else text.translate({ord(char): _latin(char) for char in set(text)})
+    return text.lower() if text.isascii() else text.translate({ord(char): _letters(char) for char in set(text)})
 
 
-def _readings(text: str) -> Iterator[tuple[str, str]]:
+def invisible(char: str) -> bool:
+    """Whether a character shows nothing and only keeps others apart."""
+    return char in _BLANK or unicodedata.category(char) == "Cf"
+
+
+def _readings(text: str) -> Iterator[Form]:
     if text.isascii():
         yield from _undisguised("latin", text.lower())
         return
@@ -105,30 +143,43 @@ def _readings(text: str) -> Iterator[tuple[str, str]]:
     table = {ord(char): _latin(char) for char in set(text)}
     latin = text.translate(table)
     yield from _undisguised("latin", latin)
-    yield "folded", text.translate({ord(char): _visible(char) for char in set(text)})
     alike = text.translate(table | {code: _LOOK_ALIKE[code] for code in table.keys() & _LOOK_ALIKE.keys()})
     if alike != latin:
         yield from _undisguised("alike", alike)
 
 
-def _undisguised(name: str, latin: str) -> Iterator[tuple[str, str]]:
-    yield from _rejoined(name, latin)
+def _undisguised(name: str, latin: str) -> Iterator[Form]:
+    tokens = _split(latin)
+    yield from _rejoined(name, latin, tokens)
+    if (aged := _with_ages(tokens)) != tokens:
+        yield Form(f"{name}+age", aged)
+    if _UMLAUT.search(latin):
+        yield Form(f"{name}+umlauts", _split(_UMLAUT.sub(r"\1", latin)))
+    yield Form(f"{name}+rot13", _split(rot13(latin)), "encoded")
+    yield Form(f"{name}+reversed", _split(latin[::-1]), "encoded")
     leet = _leet(latin, _LEET)
     if leet != latin:
-        yield from _rejoined(f"{name}+leet", leet)
+        yield from _rejoined(f"{name}+leet", leet, _split(leet))
         # 1 may stand for i or for l.
         if (other := _leet(latin, _LEET_L)) != leet:
-            yield from _rejoined(f"{name}+leet l", other)
+            yield from _rejoined(f"{name}+leet l", other, _split(other))
 
 
-def _rejoined(name: str, latin: str) -> Iterator[tuple[str, str]]:
+def _split(latin: str) -> tuple[str, ...]:
+    return tuple(latin.translate(_SEPARATORS).split())
+
+
+def _rejoined(name: str, latin: str, tokens: tuple[str, ...]) -> Iterator[Form]:
     """The text, and the text with its broken words put together again in each way they get broken."""
-    yield name, latin
-    for how, pattern, repair in _REPAIRS:
-        repaired = pattern.sub(repair, latin)
+    yield Form(name, tokens)
+    if sum(len(token) == 1 for token in tokens) > 2 and (runs := _RUN.findall(latin)):
+        yield Form(f"{name}+spelled", _split(_RUN.sub(_spelled, latin)))
+        yield Form(f"{name}+run", tuple(_GAP_IN_RUN.sub("", run)[:MAX_RUN] for run in runs), "run")
+    for how, pattern in _REPAIRS:
+        repaired = pattern.sub("", latin)
         # A substitution that changes nothing gives back an equal text, which most texts do for most of these.
         if repaired != latin:
-            yield f"{name}+{how}", repaired
+            yield Form(f"{name}+{how}", _split(repaired))
 
 
 def _spelled(run: re.Match[str]) -> str:
@@ -140,29 +191,50 @@ def _spelled(run: re.Match[str]) -> str:
     return " ".join(f"{word} {word[1:]}" if word[0] in "ai" else word for word in found)
 
 
+def _stretched(every: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    distinct = set().union(*every)
+    if not _STRETCHED.search(" ".join(distinct)):
+        return ()
+    return tuple(sorted({collapse(word) for word in distinct if _STRETCHED.search(word)}))
+
+
+def _with_ages(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    """The words with each number from 1 to 17 as :data:`AGE`, cut loose from letters behind it ("12yo")."""
+    found: list[str] = []
+    for token in tokens:
+        if not "0" < token[0] <= "9" or not (match := _AGED.fullmatch(token)):
+            found.append(token)
+        else:
+            found += (AGE, match[2]) if match[2] else (AGE,)
+    return tuple(found)
+
+
 def _leet(latin: str, table: dict[int, int]) -> str:
     latin = latin.replace("()", "o")
     if _LEET_MARKS.isdisjoint(latin):
         return latin
     # Token by token, as plain numbers must stay numbers.
     return " ".join(
-        token if _LEET_MARKS.isdisjoint(token) or _NUMBER.fullmatch(token) else token.translate(table)
+        token if _LEET_MARKS.isdisjoint(token) or _is_number(token) else token.translate(table)
         for token in latin.split(" ")
     )
 
 
-def _visible(char: str) -> str:
-    if char in _BLANK or unicodedata.category(char) == "Cf":
-        return ""
-    return char.casefold()
+def _is_number(token: str) -> bool:
+    return len(token) > 1 and (bool(_NUMBER.fullmatch(token)) or not _AMONG_LETTERS.search(token))
+
+
+def _latin(char: str) -> str:
+    """As the Latin readings have it: what is searched by character is a gap there."""
+    return " " if _BY_CHARACTER.match(char) and char not in _BLANK else _letters(char)
 
 
 @lru_cache(maxsize=8192)
-def _latin(char: str) -> str:
+def _letters(char: str) -> str:
     if char.isascii():
         return char.lower()
-    if char in _EMOJI:
-        return _EMOJI[char]
+    if char in _EMOJI or char in _DRAWN:
+        return _EMOJI.get(char) or _DRAWN[char]
     if char in _BLANK or unicodedata.category(char) in ("Cf", "Mn", "Me"):
         return ""
     plain = unicodedata.normalize("NFKD", char)
@@ -183,9 +255,8 @@ def _bounded(latin: str) -> str:
     return latin if len(latin) <= MAX_PER_CHAR else " "
 
 
-_REPAIRS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    ("spelled", _RUN, _spelled),
-    ("token", _INSIDE_TOKEN, ""),
-    ("item", _INSIDE_ITEM, ""),
-    ("lines", _LINE_BREAK, ""),
+_REPAIRS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("token", _INSIDE_TOKEN),
+    ("item", _INSIDE_ITEM),
+    ("lines", _LINE_BREAK),
 )

@@ -13,6 +13,9 @@ from ..errors import FileMissing, ImageTooLarge, NotAnImage
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..generation.context import JobContext
+    from ..generation.engine import Engine
+    from ..generation.rent_or_own import Choice
     from ..generation.service import Generated
     from ..generation.source import Source
     from ..provenance.lineage.values import Descent, Root
@@ -24,7 +27,9 @@ Open = Callable[[bytes, str], "Source"]
 """A file's bytes and its title as a source. Raises NotAnImage and ImageTooLarge."""
 
 
-def ancestry_of(worker: Worker, job_id: str, graph: Any, node: str, made: Any, source: Any) -> Ancestry:
+def ancestry_of(
+    worker: Worker, engine: Engine, job: JobContext, graph: Any, node: str, made: Any, source: Any
+) -> Ancestry:
     """What the graph of this save node says of its images, and what is at hand of where they began.
 
     ``made`` and ``source`` are what the artist connected. Of a branch that was not taken, nothing was made.
@@ -38,7 +43,7 @@ def ancestry_of(worker: Worker, job_id: str, graph: Any, node: str, made: Any, s
         anchors, most = trust_of(worker.settings), worker.settings.max_pixels
         return open_source(data, title, anchors_pem=anchors, max_pixels=most)
 
-    taken = {node_id: choice for node_id in _switches(graph) if (choice := worker.choices.get((job_id, node_id)))}
+    taken = {node_id: _choice(worker, engine, job, graph, node_id) for node_id in _switches(graph)}
     ran = pruned(graph, {node_id: choice.branch for node_id, choice in taken.items()})
     inputs = _inputs_of(ran, node)
     ways = descents(ran, inputs.get("images"), types=worker.host.output_types, hosted=classes()) if inputs else []
@@ -49,6 +54,14 @@ def ancestry_of(worker: Worker, job_id: str, graph: Any, node: str, made: Any, s
     choices = tuple({"node_id": each, **dataclasses.asdict(choice)} for each, choice in taken.items())
     named = _node_of(inputs.get("source"))
     return Ancestry(ways, results, opened, record=made, source=source, named=named, choices=choices)
+
+
+def _choice(worker: Worker, engine: Engine, job: JobContext, graph: Any, node_id: str) -> Choice:
+    """What this switch chose in this run. One whose answer came from the cache chooses by the graph: the same again."""
+    from .deciding import decide, nested
+
+    known = worker.choices.get((job.job_id, node_id))
+    return known or decide(nested(graph[node_id]["inputs"], "policy"), graph, node_id, engine, job)
 
 
 def pruned(graph: Any, taken: Mapping[str, str]) -> Any:

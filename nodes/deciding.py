@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..clock import utc_now
-from ..generation.rent_or_own import Choice, Known
+from ..generation.rent_or_own import POLICIES, Choice, Known, choose
 from .checking import number, one_of, whole
 from .host import current as current_host
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEPT = 10_000
 """Choices that are kept: a prompt is over long before so many others began."""
+BY_GRAPH = frozenset({"cheapest now"})
+"""Policies whose choice is the same as long as graph, prices and settings are."""
 _GIB = 1024**3
 _MICRO = 1_000_000
 _ASSUMED_HOUR = 1.20
@@ -41,14 +43,38 @@ class Choices:
         return found
 
 
-def links_of(hidden: Any) -> dict[str, Any]:
-    """The executing node's own links, by input."""
-    node = (hidden.prompt or {}).get(str(hidden.unique_id)) or {}
+def nested(inputs: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A dynamic combo's value as its node gets it, from the inputs of a graph: ``policy``, ``policy.branch`` ..."""
+    below = {key.removeprefix(f"{name}."): value for key, value in inputs.items() if key.startswith(f"{name}.")}
+    return {name: inputs.get(name), **below}
+
+
+def links_of(graph: Any, node_id: str) -> dict[str, Any]:
+    """A node's own links, by input."""
+    node = (graph or {}).get(node_id) or {}
     return {name: value for name, value in node.get("inputs", {}).items() if isinstance(value, list)}
 
 
-def known(policy: str, words: Mapping[str, Any], hidden: Any, engine: Engine, job: JobContext) -> Known:
-    """What this policy asks for; what it does not ask for is not looked up. Blocks. Raises InvalidInput."""
+def plain(policy: Any) -> dict[str, Any]:
+    """What the combo gives, by name. ComfyUI 0.33 hands a lazy node each value with its path: ``(2.5, "policy.x")``."""
+    words = policy if isinstance(policy, dict) else {"policy": policy}
+    return {name: value[0] if isinstance(value, tuple) and value else value for name, value in words.items()}
+
+
+def name_of(policy: Any) -> Any:
+    """The policy's name, out of what its combo gives."""
+    return plain(policy).get("policy")
+
+
+def decide(policy: Any, graph: Any, node_id: str, engine: Engine, job: JobContext) -> Choice:
+    """The branch of this node, in this graph. Blocks. Raises InvalidInput."""
+    name = one_of("policy", name_of(policy), POLICIES)
+    words = plain(policy)
+    return choose(name, _known(name, words, graph, node_id, engine, job))
+
+
+def _known(policy: str, words: Mapping[str, Any], graph: Any, node_id: str, engine: Engine, job: JobContext) -> Known:
+    """What this policy asks for; what it does not ask for is not looked up."""
     if job.branch is not None:
         return Known(pinned=job.branch)
     if policy == "by hand":
@@ -58,8 +84,10 @@ def known(policy: str, words: Mapping[str, Any], hidden: Any, engine: Engine, jo
         return Known(waiting=current_host().waiting(), most_waiting=most)
     if policy == "local if it fits":
         return Known(lacking=tuple(_lacking(words)))
-    if policy in ("cheapest now", "break-even"):
-        return _money(policy, words, hidden, engine)
+    if policy == "cheapest now":
+        return Known(hosted_microusd=_hosted_microusd(graph, node_id), **_own(words, engine))
+    if policy == "break-even":
+        return Known(**_own(words, engine), **_month(words, engine))
     return Known()
 
 
@@ -67,21 +95,20 @@ def _branch(words: Mapping[str, Any]) -> Any:
     return one_of("branch", words.get("branch"), ("local", "hosted"))
 
 
-def _money(policy: str, words: Mapping[str, Any], hidden: Any, engine: Engine) -> Known:
+def _own(words: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
+    seconds = number("seconds", words.get("seconds", 10.0), 0.01, 86_400.0)
+    return {"seconds": seconds, "hour_microusd": _hour(words, engine)}
+
+
+def _month(words: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
+    """The last 30 days of this machine's ledger."""
     from ..metering.trailing import since, trailing
 
-    facts: dict[str, Any] = {
-        "hosted_microusd": _hosted_microusd(hidden),
-        "seconds": number("seconds", words.get("seconds", 10.0), 0.01, 86_400.0),
-        "hour_microusd": _hour(words, engine),
-    }
-    if policy == "break-even":
-        today = utc_now().date()
-        month = trailing(engine.ledger.report("provider", since=since(today), until=today))
-        overhead = number("overhead_usd", words.get("overhead_usd", 0.0), 0.0, 1_000_000.0)
-        facts |= {"volume": month.images, "price_microusd": month.price_microusd}
-        facts["overhead_microusd"] = Decimal(str(overhead)) * _MICRO
-    return Known(**facts)
+    today = utc_now().date()
+    month = trailing(engine.ledger.report("provider", since=since(today), until=today))
+    overhead = number("overhead_usd", words.get("overhead_usd", 0.0), 0.0, 1_000_000.0)
+    facts = {"volume": month.images, "price_microusd": month.price_microusd}
+    return {**facts, "overhead_microusd": Decimal(str(overhead)) * _MICRO}
 
 
 def _hour(words: Mapping[str, Any], engine: Engine) -> Decimal:
@@ -94,17 +121,15 @@ def _hour(words: Mapping[str, Any], engine: Engine) -> Decimal:
     return hour_microusd(engine.settings.gpu_hour)
 
 
-def _hosted_microusd(hidden: Any) -> int | None:
+def _hosted_microusd(graph: Any, node_id: str) -> int | None:
     """The most that the hosted branch sets aside; None where that is not known before."""
     from ..generation.graph_estimate_links import needed
     from . import estimating
 
-    link = links_of(hidden).get("hosted")
+    link = links_of(graph, node_id).get("hosted")
     if link is None:
         return None
-    branch = {
-        node_id: hidden.prompt[node_id] for node_id in needed(hidden.prompt, [link[0]]) if node_id in hidden.prompt
-    }
+    branch = {each: graph[each] for each in needed(graph, [link[0]]) if each in graph}
     # An end of its own, so that the branch counts as what runs.
     branch["the end"] = {"class_type": "PreviewImage", "inputs": {"images": link}}
     found = estimating.lines(branch)

@@ -118,6 +118,7 @@ class Downloads:
                 raise WrongState(f"There is another {place.name} already.", hint="Choose another name, or remove it.")
             made.bytes = made.total = (await asyncio.to_thread(place.stat)).st_size
             return
+        await asyncio.to_thread(place.parent.mkdir, parents=True, exist_ok=True)
         part = place.with_name(f".{place.name}.{uuid.uuid4().hex}.part")
         try:
             await self._receive(made, part, url)

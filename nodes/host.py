@@ -82,7 +82,8 @@ class Host(Protocol):
         """The types of what a node of this class gives, in order; None for one that is not known here."""
 
     def model_folder(self, name: str) -> Path | None:
-        """Where new model files of this kind go, such as ``checkpoints``; None where there is no such kind."""
+        """Where new model files of this kind go, such as ``checkpoints``; it need not be there yet. None where there is no
+        such kind."""
 
     def devices(self) -> list[dict[str, Any]]:
         """What it computes on, in the fields of ``Device`` (generation/context.py) at least. May raise anything."""
@@ -174,8 +175,9 @@ class ComfyHost:
     def model_folder(self, name: str) -> Path | None:
         import folder_paths
 
-        folders = folder_paths.get_folder_paths(name) if name in folder_paths.folder_names_and_paths else []
-        return next((Path(each) for each in folders if Path(each).is_dir()), None)
+        known = folder_paths.get_folder_paths(name) if name in folder_paths.folder_names_and_paths else []
+        folders = [Path(each) for each in known]
+        return next((each for each in folders if each.is_dir()), folders[0] if folders else None)
 
     def waiting(self) -> int | None:
         _, pending = self._server.prompt_queue.get_current_queue_volatile()
@@ -184,7 +186,9 @@ class ComfyHost:
     def has_model(self, name: str) -> bool:
         import folder_paths
 
-        found = (folder_paths.get_filename_list(folder) for folder in folder_paths.folder_names_and_paths)
+        # Folders of any kind of file, such as that of the custom nodes, are no place for models, and endless to search.
+        folders = [name for name, (_, endings) in folder_paths.folder_names_and_paths.items() if endings]
+        found = (folder_paths.get_filename_list(folder) for folder in folders)
         return any(name in (each, each.replace("\\", "/").rpartition("/")[2]) for files in found for each in files)
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:

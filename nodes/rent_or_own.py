@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
 from ..errors import InvalidInput
-from ..generation.rent_or_own import POLICIES, Branch, Choice, Known, choose
+from ..generation.rent_or_own import Branch, Choice
 from . import deciding
 from .base import Node
-from .checking import one_of
 from .sockets import RecordSocket
 from .worker import current
 
@@ -48,16 +46,21 @@ class RentOrOwn(Node):
 
     @classmethod
     async def fingerprint_inputs(cls, policy: Any = None, **_: Any) -> str:
-        """By the branch: another one is another picture, and the same one is not made again."""
-        choice = await _decided(policy, cls.hidden)
-        return f"{current().scope()} {choice.branch}"
+        """By the branch: another one is another picture, and the same one is not made again.
+
+        ComfyUI does not tell the graph yet when it asks for this. A policy that goes by the graph alone needs no
+        answer: another graph is another input.
+        """
+        if deciding.name_of(policy) in deciding.BY_GRAPH:
+            return f"{current().scope()} {await current().job(_rates)}"
+        return f"{current().scope()} {(await _decided(policy, cls.hidden)).branch}"
 
     @classmethod
     async def check_lazy_status(cls, policy: Any = None, **given: Any) -> list[str]:
         """The inputs of the branch that is taken, where they are connected. Raises InvalidInput where none is."""
         choice = await _decided(policy, cls.hidden)
         wanted = [choice.branch, f"{choice.branch}_record"]
-        links = deciding.links_of(cls.hidden)
+        links = deciding.links_of(cls.hidden.prompt, str(cls.hidden.unique_id))
         if choice.branch not in links:
             raise InvalidInput(
                 f"{choice.branch}: nothing is connected, and {choice.reason}.",
@@ -150,10 +153,13 @@ async def _decided(policy: Any, hidden: Any) -> Choice:
 
 
 async def _choice(policy: Any, hidden: Any) -> Choice:
-    words: Mapping[str, Any] = policy if isinstance(policy, dict) else {"policy": policy}
-    name = one_of("policy", words.get("policy"), POLICIES)
+    async def look(engine: Engine, job: JobContext, _node: str) -> Choice:
+        return await asyncio.to_thread(deciding.decide, policy, hidden.prompt, str(hidden.unique_id), engine, job)
 
-    async def look(engine: Engine, job: JobContext, _node: str) -> Known:
-        return await asyncio.to_thread(deciding.known, name, words, hidden, engine, job)
+    choice: Choice = await current().job(look)
+    return choice
 
-    return choose(name, await current().job(look))
+
+async def _rates(engine: Engine, job: JobContext, _node: str) -> str:
+    """What a choice by graph and price depends on besides them."""
+    return f"{job.branch} {sorted(engine.settings.gpu_hour.items())}"

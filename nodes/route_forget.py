@@ -87,8 +87,7 @@ def _given(host: Host, digests: Iterable[str]) -> list[Path]:
 
 
 def _deleted(path: Path) -> bool:
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    there = path.is_file()
+    if there:
+        path.unlink(missing_ok=True)
+    return there

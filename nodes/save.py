@@ -81,7 +81,7 @@ class SignAndSave(Node):
             place_of = place(worker.host.output_dir, filename_prefix, folder)
             blurs = engine.moderator(job.policy).policy.blurs
             wanted, notes = _wanted({**asked, "hides": may_hide(graph, blurs=blurs)}, texts, job)
-            ancestry = ancestry_of(worker, job.job_id, graph, node, record, source)
+            ancestry = await asyncio.to_thread(ancestry_of, worker, engine, job, graph, node, record, source)
             drafts, more = await _drafts(engine, job, node, images, ancestry, wanted)
             told = await _save(engine, job, node, drafts, place_of, worker.host.output_dir)
             judged = (each["verdict"] for each in told)

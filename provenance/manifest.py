@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import InternalError
 from .actions import Done, Ingredient, Origin, actions, ingredients, ourselves, text
+from .softbinding import ALGORITHM
 
 RECORD_LABEL = "org.mintmark.record"
 """The label of our own assertion: the facts of how the image was made."""
@@ -52,6 +53,8 @@ class ImageFacts:
     steps: tuple[Done, ...] = ()
     tool: str = ""
     training: Mapping[str, str] = field(default_factory=dict)
+    look: bytes | None = None
+    """What the image looks like (:mod:`.softbinding`); None says nothing of it."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ def build(facts: ImageFacts) -> Manifest:
     if facts.training:
         entries = {f"cawg.{use}": {"use": word} for use, word in facts.training.items()}
         assertions.append(_assertion("cawg.training-mining", {"entries": entries}))
+    if facts.look is not None:
+        block = {"scope": {}, "value": facts.look.hex()}
+        assertions.append(_assertion("c2pa.soft-binding", {"alg": ALGORITHM, "blocks": [block], "pad": []}))
     definition = {
         "claim_version": 2,
         "claim_generator_info": [ourselves()],

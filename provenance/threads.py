@@ -17,7 +17,8 @@ AT_ONCE = max(1, (os.cpu_count() or 2) - 1)
 """Files signed at the same time: a core is left to the loop."""
 WAITING = 32
 """The same where most of the time is waiting for somebody else: a timestamp authority, a key service."""
-_LAST_IN_LINE = 10
+_BEHIND, _LEAST = 10, 19
+"""How far behind the rest of the process, and how far behind all others anything can be (see ``nice``)."""
 
 
 def signing_threads(*, waits: bool = False) -> ThreadPoolExecutor:
@@ -30,4 +31,5 @@ def _step_back() -> None:
     # Of a single thread only on Linux; elsewhere this would hold for the whole process.
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _LAST_IN_LINE)
+            own = os.getpriority(os.PRIO_PROCESS, os.getpid())
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(_LEAST, own + _BEHIND))

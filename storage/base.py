@@ -85,6 +85,8 @@ class Store(ABC):
 
     dialect: ClassVar[Mapping[str, str]]
     """What the words in braces of a :class:`Part`'s script mean here."""
+    one_writer: ClassVar[bool] = False
+    """Whether all who write take turns, and share commits: then nobody waits for a lock as well."""
 
     def install(self, part: Part) -> None:
         """Make the part's tables, or bring them up to date, losing nothing. Harmless to repeat.

@@ -129,8 +129,8 @@ def sync_files(root: Path, files: Iterable[Path]) -> None:
             _sync_all(root)
             return
         for path in files:
-            with suppress(FileNotFoundError):
-                fsync_folder(path)  # a file is synced in the same way
+            with suppress(FileNotFoundError), path.open("r+b") as file:
+                os.fsync(file.fileno())
                 fsync_folder(path.parent)
 
 

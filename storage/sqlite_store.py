@@ -35,6 +35,7 @@ class SqliteStore(Store):
     """``database`` is closed with it."""
 
     dialect = DIALECT
+    one_writer = True
 
     def __init__(self, database: Database) -> None:
         self.database = database

@@ -17,7 +17,7 @@ from mintmark.discovery import members
 
 FOLDER = Path(__file__).parents[1]
 BENCHES = (
-    *("run_process", "runner_start", "service_overhead", "signing", "ledger", "fleet_sim"),
+    *("run_process", "runner_start", "service_overhead", "signing", "ledger", "fleet_sim", "moderation"),
     *("softbinding", "trivial_prompts", "job_overhead", "hosted_only", "queued_jobs"),
     *("claims", "fleet_files"),
 )

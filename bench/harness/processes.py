@@ -173,6 +173,15 @@ def _of_children_s() -> float:
     return times.children_user + times.children_system
 
 
+def family(pid: int) -> list[int]:
+    """The process and those that it started. Raises NotRun where the system has no ``/proc``."""
+    try:
+        told = [path.read_text(encoding="ascii") for path in Path(f"/proc/{pid}/task").glob("*/children")]
+    except OSError as error:
+        raise NotRun("what a process has started is read from /proc, which is not here") from error
+    return [pid, *(int(each) for text in told for each in text.split())]
+
+
 def usage(pid: int) -> Usage:
     """Memory and processor time of a process. Raises NotRun where the system has no ``/proc``."""
     try:

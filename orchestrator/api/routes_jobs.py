@@ -173,8 +173,8 @@ async def retry_job(call: Call[None, NoQuery]) -> Reply:
 
 
 def _again(job: Job, call: Call[Any, Any]) -> Any:
-    if job.state not in (State.FAILED, State.CANCELED) or job.purged:
-        what = "purged" if job.purged else job.state.value
+    if job.state not in (State.FAILED, State.CANCELED) or job.forgotten:
+        what = "purged" if job.forgotten else job.state.value
         raise WrongState(f"The job is {what}; only one that failed or was canceled is ordered again.")
     changes = {"job_id": str(uuid.uuid4()), "key_id": call.caller.key_id, "supersedes": None, "deadline": None}
     return job.ordered.model_copy(update={**changes, "not_before": None, "traceparent": tracing.current()})

@@ -270,6 +270,8 @@ async def fetch_model(call: Call[NewModel, NoQuery]) -> Reply:
     takes the place of another file. Harmless to repeat."""
     body, worker = call.body, await _up(call)
     told = await worker.link.fetch_model(body.folder, body.name, url=body.url, sha256=body.sha256)
+    facts = {"folder": body.folder, "name": body.name, "sha256": body.sha256}
+    await call.block(call.service.fleet.note, "worker.model", worker.name, data=facts, actor=call.caller.name)
     return Reply(202, fetching_view(worker.name, body.folder, body.name, told))
 
 

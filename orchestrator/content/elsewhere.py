@@ -14,6 +14,8 @@ from ... import log
 from ...errors import MintmarkError
 from ..jobs.prompts import prompt_ids
 from ..jobs.states import Step
+from ..webhooks.outbox import PART as OUTBOX
+from .holds import PART
 
 if TYPE_CHECKING:
     from ...generation.journal import Journal
@@ -40,6 +42,8 @@ class Here:
 
     def __init__(self, store: Store, journal: Journal, spool: Spool) -> None:
         self._store, self._journal, self._spool = store, journal, spool
+        for part in (PART, OUTBOX):
+            store.install(part)
 
     def forget(self, job_ids: Sequence[str], assets: Iterable[str]) -> None:
         """Forget the job, under all ids that its prompts had."""

@@ -248,7 +248,8 @@ class Placer:
         if worker.health is not None and worker.seen_at is not None:
             held = self._ahead.files([*loop.job_ids, *coming])
             known = worker.health.models_known
-            memory.told(worker.health.boot_id, models, worker.seen_at, all_of_them=known, held=held)
+            boot_id, at = worker.health.boot_id, worker.seen_at
+            memory.told(boot_id, models, at, all_of_them=known, held=held, now=time.monotonic())
         return memory.files
 
     def _memory(self, name: str) -> Memory:

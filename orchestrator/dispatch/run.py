@@ -29,7 +29,7 @@ from ...generation.context import Receipt, WorkflowRef
 from ...generation.graph_estimate_links import is_hosted
 from ...generation.pictures import inspect
 from ...workflows.format import WorkflowVersion
-from ..execution.attempt import Attempt
+from ..execution.attempt import Attempt, is_silent
 from ..execution.booking import Booking
 from ..execution.delivery import Brought
 from ..execution.granting import context_of, local_work, needs_context
@@ -440,11 +440,6 @@ class Run:
 def is_paid(receipt: Receipt) -> bool:
     """Whether somebody was paid, or may have been. The worker's own GPU is paid for by the hour, used or not."""
     return receipt.state != "local" and (receipt.microusd > 0 or receipt.state == "unknown")
-
-
-def is_silent(error: BaseException) -> bool:
-    """Whether the worker did not answer for as long as was to be waited for it."""
-    return isinstance(error, WorkerUnreachable) or (isinstance(error, WorkerLost) and "silent_s" in error.data)
 
 
 def _asks(graph: Mapping[str, Any]) -> bool:

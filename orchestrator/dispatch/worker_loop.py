@@ -118,7 +118,8 @@ class WorkerLoop:
 
     def has_room(self, lane: str) -> bool:
         """Whether a job of this lane can be claimed now, by :meth:`accept`."""
-        return self._up and not self._asked and not self._placed and lane in self.worker.lanes and self._room() > 0
+        alone = not self._asked or self._kit.jobs.claims_together
+        return self._up and alone and not self._placed and lane in self.worker.lanes and self._room() > 0
 
     @property
     def _placed(self) -> bool:
@@ -212,6 +213,8 @@ class WorkerLoop:
             claimed = await self._claim(room)
             for lease in claimed:
                 self._begin(lease)
+            for lease in await self._chosen():
+                self._begin(lease)
             if time.monotonic() - looked >= LOOK_EVERY_S:
                 looked = time.monotonic()
                 if not await self.worker.look(self._kit.settings.mode):
@@ -262,8 +265,7 @@ class WorkerLoop:
             if self._placer is not None and self._placed:
                 return await self._placer.claim(self, room)
             lanes = self.worker.claims(self._kit.workers)
-            claimed = await self._kit.block(call, self.owner, self.worker.name, lanes, most=room)
-            return [*claimed, *(await self._chosen(room - len(claimed)))]
+            return await self._kit.block(call, self.owner, self.worker.name, lanes, most=room)
         except StorageError as exc:
             logger.warning("No job can be claimed: %s", exc, extra=log.action("claim_failed"))
             await asyncio.sleep(CLAIM_EVERY_S)
@@ -271,17 +273,21 @@ class WorkerLoop:
         finally:
             self._asked -= room
 
-    async def _chosen(self, room: int) -> list[Lease]:
-        """Jobs that say where they may run, and this is such a worker: looked for now and then, they are few."""
-        now = time.monotonic()
-        if self._placer is None or not room or now - self._looked_for_chosen < CLAIM_EVERY_S / 2:
+    async def _chosen(self) -> list[Lease]:
+        """Jobs that say where they may run, and this is such a worker: looked for now and then, they are few. Where all
+        jobs are placed, these are among them."""
+        now, room = time.monotonic(), self._room()
+        if self._placer is None or self._placed or not room or now - self._looked_for_chosen < CLAIM_EVERY_S / 2:
             return []
         self._looked_for_chosen = now
+        self._asked += room
         try:
             return await self._placer.claim(self, room)
         except StorageError as exc:
             logger.warning("No job can be placed: %s", exc, extra=log.action("place_failed"))
             return []
+        finally:
+            self._asked -= room
 
     def _begin(self, lease: Lease, *, resumed: bool = False) -> None:
         job_id = lease.job.job_id

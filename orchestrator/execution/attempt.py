@@ -114,8 +114,7 @@ class Attempt:
     def _is_waited_for(self, exc: WorkerUnreachable | WorkerLost, silent_s: float) -> bool:
         """Whether a worker that has been silent for so long has time to come back."""
         may_be_there = self.posts > 0 or self.begun
-        silent = isinstance(exc, WorkerUnreachable) or "silent_s" in exc.data
-        return silent and may_be_there and silent_s < self.patience_s
+        return is_silent(exc) and may_be_there and silent_s < self.patience_s
 
     async def _once(self, listening: Listening) -> History:
         job_id = self.context.job_id
@@ -188,6 +187,11 @@ class Attempt:
             logger.warning(
                 "Job %s may still run: %s", job_id, exc, extra=log.action("job_cancel_failed", job_id=job_id)
             )
+
+
+def is_silent(error: BaseException) -> bool:
+    """Whether all that is wrong is that the worker does not answer, for as long as it was to be waited for."""
+    return isinstance(error, WorkerUnreachable) or (isinstance(error, WorkerLost) and "silent_s" in error.data)
 
 
 def _entry(event: JournalGrew, job_id: str) -> Entry | None:

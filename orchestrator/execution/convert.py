@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 from ...errors import InvalidWorkflow, UsageError, WorkerUnreachable
 from ...storage.files import write_atomic
+from ...workflows.comfy_cli import QUIET, find_comfy
 from ...workflows.digest import canonical
 from ...workflows.ui_format import is_api_format
-from ..fleet.comfy_cli import QUIET, find_comfy
 from .adhoc import GraphFile
 
 TIMEOUT_S = 60.0

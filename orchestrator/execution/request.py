@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ...generation.context import JobReport, Receipt, WorkflowRef
+from ...generation.rent_or_own import Branch
 from ...workflows.format import WorkflowVersion
 from .delivery import Delivered
 
@@ -43,6 +44,8 @@ class RunRequest:
     """Whether a ComfyUI is asked for pictures of what it samples; they come as ``Preview`` events."""
     allow_unchecked: bool = False
     """Whether files are delivered that nobody here can judge (video, audio, 3D, text); see ``delivery.py``."""
+    branch: Branch | None = None
+    """Which branch the graph's Rent or Own nodes take; None leaves it to their policies."""
     worker_name: str
     """How the worker is called in results: its URL, or ``runner`` for one that was started for this run."""
     out_dir: Path

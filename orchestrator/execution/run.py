@@ -101,7 +101,11 @@ class JobRunner:
         attempt = Attempt(
             link=self.link,
             context=context_of(
-                job.job_id, self.settings, request.ref, allowance_microusd(self.settings, prepared.graph)
+                job.job_id,
+                self.settings,
+                request.ref,
+                allowance_microusd(self.settings, prepared.graph),
+                branch=request.branch,
             ),
             graph=prepared.graph,
             # Never extra_pnginfo: save nodes write that into files.
@@ -119,6 +123,7 @@ class JobRunner:
                 "inputs": dict(prepared.asked),
                 "worker": request.worker_name,
                 "mode": self.settings.mode,
+                **({"branch": request.branch} if request.branch else {}),
                 "sandbox": self.settings.sandbox_url or "",
                 "account": [self.settings.project, self.settings.user, self.settings.policy],
                 "allowance": self.settings.allowance_microusd,

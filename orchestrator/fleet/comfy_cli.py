@@ -1,33 +1,16 @@
-"""comfy-cli: where its program is, and what it is told. It is GPL, so it runs as a process of its own and is never
-imported. It installs and launches ComfyUI, and converts graphs."""
+"""What comfy-cli is told to install and launch ComfyUI. Pure."""
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...errors import MissingExtra
+from ...workflows.comfy_cli import QUIET
 
-QUIET = {"DO_NOT_TRACK": "1", "COMFY_NO_TELEMETRY": "1", "COMFY_NO_WATCH": "1"}
-"""Environment in which it tells nobody anything and asks nothing."""
 KEPT = ("user", "input", "output", "temp")
 """Folders that each ComfyUI has of its own; it wants them to be there."""
 CPU = "cpu"
 """In the place of a GPU: none."""
-
-
-def find_comfy(why: str, *, without: str = "") -> str:
-    """Its program: on PATH, or beside the running Python. ``why`` it is needed, ``without``: what else can be done.
-
-    Raises MissingExtra with how to install it.
-    """
-    found = shutil.which("comfy") or shutil.which("comfy", path=str(Path(sys.executable).parent))
-    if found is None:
-        hint = "Install it: pip install 'mintmark[comfy]' (or: pip install comfy-cli)."
-        raise MissingExtra(f"{why}, is not installed.", hint=f"{hint} {without}".strip())
-    return found
 
 
 def launch_command(

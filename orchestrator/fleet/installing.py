@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ... import log
 from ...errors import CannotWrite, InstallFailed
-from .comfy_cli import QUIET, install_command
+from ...workflows.comfy_cli import QUIET
+from .comfy_cli import install_command
 
 logger = log.get("orchestrator.installing")
 
@@ -20,13 +21,13 @@ INSTALL_S = 3600.0
 """How long an installation may take, in seconds: torch alone is gigabytes."""
 
 
-def install_into(workspace: Path, comfy: str, *, gpu: str) -> None:
-    """Have ComfyUI and the pack in this folder; what is there already stays as it is.
+def install_into(workspace: Path, comfy: str, *, gpu: str, env: Mapping[str, str]) -> None:
+    """Have ComfyUI and the pack in this folder; what is there already stays as it is. ``env``: of those who install.
 
     Raises InstallFailed with the last that was said, and CannotWrite.
     """
     if not (workspace / "main.py").exists():
-        _run(install_command(comfy, workspace, gpu=gpu), "ComfyUI")
+        _run(install_command(comfy, workspace, gpu=gpu), "ComfyUI", env)
     if pack_in(workspace) is None:
         place = workspace / "custom_nodes" / "mintmark"
         try:
@@ -34,7 +35,8 @@ def install_into(workspace: Path, comfy: str, *, gpu: str) -> None:
             place.symlink_to(PACK, target_is_directory=True)
         except OSError as exc:
             raise CannotWrite(f"The node pack cannot be put at {place}: {exc.strerror}.") from exc
-        _run([_python(workspace), "-m", "pip", "install", "-q", "-r", str(PACK / "requirements.txt")], "the node pack")
+        pip = [_python(workspace), "-m", "pip", "install", "-q", "-r", str(PACK / "requirements.txt")]
+        _run(pip, "the node pack", env)
 
 
 def pack_in(workspace: Path) -> Path | None:
@@ -50,7 +52,7 @@ def _python(workspace: Path) -> str:
     return str(next((each for each in own if each.exists()), Path(sys.executable)))
 
 
-def _run(command: Sequence[str], what: str) -> None:
+def _run(command: Sequence[str], what: str, env: Mapping[str, str]) -> None:
     logger.info("Installing %s: %s", what, " ".join(command), extra=log.action("installing"))
     try:
         done = subprocess.run(  # noqa: S603 - our own words
@@ -58,7 +60,7 @@ def _run(command: Sequence[str], what: str) -> None:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **QUIET},
+            env={**env, **QUIET},
             timeout=INSTALL_S,
             check=False,
         )

@@ -126,9 +126,9 @@ class Registry:
 
         return self._change(work)
 
-    def note(self, action: str, name: str, *, actor: str = "cli") -> None:
+    def note(self, action: str, name: str, *, data: Mapping[str, Any] | None = None, actor: str = "cli") -> None:
         """Write an act down that changes nothing here."""
-        self._store.transact(lambda db: self._note(db, actor, action, name, {}))
+        self._store.transact(lambda db: self._note(db, actor, action, name, data or {}))
 
     def conclude(self, name: str, verdict: Verdict, why: str) -> None:
         """The trial of a worker is over: it is as the others from now on, or drained. Nothing where it is over already,

@@ -112,6 +112,11 @@ class Outbox(Protocol):
 class JobStore(ABC):
     """See the module's text for what must hold. All methods block: call them from a thread."""
 
+    @property
+    @abstractmethod
+    def claims_together(self) -> bool:
+        """Whether several who accept and claim at once do not wait for each other's commits."""
+
     # -- accepting ----------------------------------------------------------------------------------------------------
 
     @abstractmethod

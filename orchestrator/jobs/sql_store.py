@@ -56,6 +56,10 @@ class SqlJobStore(JobStore):
         for part in (PART, known_keys.PART, laying.PART, purging.PART, purging.ELSEWHERE):
             self._store.install(part)
 
+    @property
+    def claims_together(self) -> bool:
+        return self._store.one_writer
+
     def _change(self, db: Session) -> Change:
         counts = Counts(self._bounds.queued_per_key)
         return Change(db, self._now(), self._ledger, self._outbox, counts)

@@ -191,14 +191,14 @@ class Following:
         """Open a socket anew that brings nothing: not even the queue's length after a prompt, or no word for long."""
         now, long_s = self._now(), self._pace.stuck_s / 4
         posted = self._posted
-        deaf = posted is not None and self._listening.is_deaf(posted)
+        deaf = self._listening.is_deaf(posted) if posted is not None else None
         self._deaf_looks += 1
         # By looks, too: where we were held up ourselves, what came meanwhile has not been read yet.
         soon = posted is not None and now - posted < DEAF_LOOKS * self._pace.poll_s
         if deaf and (soon or self._deaf_looks <= DEAF_LOOKS):
             return
         silent = now - self._opened >= long_s and not self._listening.heard_since(now - long_s)
-        if posted is not None:
+        if deaf is not None:
             self._listening.brought(nothing=deaf)
         self._posted = None
         if deaf or silent:

@@ -146,10 +146,12 @@ class Socket:
                 self._open = None
                 self.posts.close()
 
-    def is_deaf(self, posted: float) -> bool:
-        """Whether what is open was open when a prompt was posted, and has brought nothing since. One that was opened
-        later, as the worker came back, may have missed it: that says nothing."""
-        return self._open is not None and self._opened_at <= posted and self.heard_at < posted
+    def is_deaf(self, posted: float) -> bool | None:
+        """Whether what was open when a prompt was posted has brought nothing since. None where another is open by now,
+        or none, as when the worker was away: it may have missed something, and that says nothing."""
+        if self._open is None or self._opened_at > posted:
+            return None
+        return self.heard_at < posted
 
     def brought(self, *, nothing: bool) -> None:
         """What was heard since a prompt was posted. However many prompts a connection is deaf for, it is one."""
@@ -215,8 +217,8 @@ class Listening:
         """Whether the socket brought anything at all since then; on the loop's clock."""
         return self._socket.heard_at >= moment
 
-    def is_deaf(self, posted: float) -> bool:
-        """Whether the socket was open when a prompt was posted, and has brought nothing since."""
+    def is_deaf(self, posted: float) -> bool | None:
+        """Whether the socket has brought nothing since a prompt was posted; None where that cannot be told."""
         return self._socket.is_deaf(posted)
 
     def brought(self, *, nothing: bool) -> None:

@@ -206,6 +206,7 @@ class Service:
     def _open_content(self) -> None:
         most = self.settings.max_pixels
         aside = FolderAssets(self.settings.books_dir / "withheld")
+        self._here = Here(self.store, self.engine.journal, self.engine.spool)
         self.lookbook = Lookbook(self.store, self.jobs, self.assets.read, max_pixels=most)
         self.takedowns = Takedowns(
             self.store, self.jobs, self.assets, self.thumbnails, aside, max_pixels=most, now=utc_now
@@ -331,9 +332,8 @@ class Service:
 
     async def forget_elsewhere(self) -> None:
         """Have what was purged forgotten beside the jobs, and by the workers that answer now."""
-        here = Here(self.store, self.engine.journal, self.engine.spool)
         links = {worker.name: worker.link for worker in self.workers if worker.state == "up"}
-        await forget_elsewhere(self.jobs, here, links, self._block)
+        await forget_elsewhere(self.jobs, self._here, links, self._block)
 
     def scrub(self) -> bool:
         """Leave nothing behind in databases of what was deleted, as far as they can while the service runs; whether

@@ -10,6 +10,7 @@ from typing import Any
 from mintmark.client import Client
 
 from .load import Load
+from .receiver import Receiver
 
 A_MINUTE = 100
 """Jobs that are asked for in a minute."""
@@ -43,8 +44,8 @@ def workflow(name: str, node: str, inputs: dict[str, Any]) -> dict[str, Any]:
 class FleetLoad(Load):
     """``client`` is open for as long as jobs are asked for."""
 
-    def __init__(self, client: Client, webhook_url: str) -> None:
-        super().__init__(client.url, webhook_url)
+    def __init__(self, client: Client, receiver: Receiver) -> None:
+        super().__init__(client.url, receiver)
         self._client, self._numbers = client, itertools.count(1)
 
     async def publish(self, full_s: float) -> None:
@@ -65,8 +66,8 @@ class FleetLoad(Load):
 
         await asyncio.gather(*map(one, range(jobs)))
 
-    async def fill(self, seconds: float) -> str:
-        """Have a worker's memory filled for so long, whoever's; the job."""
+    async def fill(self) -> str:
+        """Have a worker's memory filled, whoever's; the job."""
         return await self._ask("fleet-fill")
 
     async def paint(self) -> str:
@@ -75,7 +76,7 @@ class FleetLoad(Load):
 
     async def _ask(self, name: str) -> str:
         number = next(self._numbers)
-        job = await self._client.submit(name, {"number": number}, webhook_url=self.webhook_url)
+        job = await self._client.submit(name, {"number": number}, webhook_url=self.receiver.url)
         self.accepted[job.job_id] = f"{name} {number}"
         return job.job_id
 

@@ -138,7 +138,7 @@ class FleetStorm:
 
     async def _fill(self) -> None:
         """Whoever gets the job that fills a worker is full: what needs memory then fails there, until it gets none."""
-        job = await self._load.ended(await self._load.fill(FULL_S))
+        job = await self._load.ended(await self._load.fill())
         name = job["worker"]
         if job["status"] != "succeeded":
             return

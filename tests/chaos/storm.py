@@ -16,7 +16,7 @@ Blow = Callable[[], Awaitable[bool]]
 PAUSE_S = (2.0, 6.0)
 """Between two blows."""
 EARLY = 0.25
-"""How often the next blow does not wait until the service takes jobs again: so starts are cut off, too."""
+"""How often a blow does not wait until the service takes jobs again: so starts are cut off, too."""
 
 
 class Storm:
@@ -28,15 +28,14 @@ class Storm:
         self._house, self._chance, self._blows = house, chance, dict(blows)
 
     async def rage(self, seconds: float) -> None:
-        """Until that time is over. A machine may be so busy that a service is not up before its next blow comes:
-        mostly it is waited for, because a service that never runs proves nothing."""
+        """Until that time is over. A machine may be so busy that a service is not up before its next blow comes: mostly
+        it is waited for, and given a moment to get on with its jobs, because one that never runs proves nothing."""
         until = time.monotonic() + seconds
         while True:
-            early = self._chance.random() < EARLY
-            await asyncio.sleep(self._chance.uniform(*PAUSE_S))
-            if not early:
+            if self._chance.random() >= EARLY:
                 with suppress(TimeoutError, asyncio.TimeoutError):
                     await asyncio.wait_for(self._house.ready(), max(until - time.monotonic(), 0.1))
+            await asyncio.sleep(self._chance.uniform(*PAUSE_S))
             if time.monotonic() >= until:
                 return
             name = self._chance.choice(sorted(self._blows))
@@ -45,8 +44,8 @@ class Storm:
 
 
 def kills(house: House, chance: random.Random) -> dict[str, Blow]:
-    """SIGKILL for the service, which is started again a moment later, and for a runner of its own, which is not its
-    only one to do that."""
+    """SIGKILL for the service, which is started again a moment later, and for one of its own runners, which it starts
+    again itself."""
 
     async def service() -> bool:
         await asyncio.to_thread(house.kill_service)

@@ -122,7 +122,7 @@ async def test_a_fleet_survives_what_befalls_its_workers(tmp_path: Path) -> None
                 await hire(client, member)
             await home.ready()
             receiver.secret = (await client._line.json("POST", "/v1/webhooks/secret/rotate", {}))["secret"]
-            load = FleetLoad(client, receiver.url)
+            load = FleetLoad(client, receiver)
             await load.publish(FULL_S)
             storm = FleetStorm(client, fleet, line, load, SEED)
             await storm.calm()

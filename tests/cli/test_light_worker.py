@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +20,7 @@ from mintmark.generation import caller
 from mintmark.generation.context import LINK
 from mintmark.nodes import worker
 from mintmark.sandbox import Sandbox
+from mintmark.tests.acceptance.conftest import clean_environment, mintmark
 
 MANY = 12
 
@@ -67,8 +70,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path, sandbox: Sandbox, *, keeps: bool = True) -> AsyncIterator[Bench]:
-    settings = Settings(data_dir=folder / "data", sandbox=True, sandbox_url=sandbox.url)
+async def bench(
+    folder: Path, sandbox: Sandbox, *, keeps: bool = True, data: Path | None = None
+) -> AsyncIterator[Bench]:
+    settings = Settings(data_dir=data or folder / "data", sandbox=True, sandbox_url=sandbox.url)
     db = folder / "queue.db" if keeps else None
     async with (
         aiohttp.ClientSession() as http,
@@ -117,6 +122,27 @@ async def _ends(socket: aiohttp.ClientWebSocketResponse, client_id: str, ends: l
         async for message in socket
         if message.type is aiohttp.WSMsgType.TEXT and message.json()["type"] == "execution_interrupted"
     ]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGTERM is POSIX's")
+async def test_sigterm_stops_it_in_order_and_its_call_goes_on(tmp_path: Path) -> None:
+    async with Sandbox(latency_s=0.5) as sandbox, aiohttp.ClientSession() as http:
+        env = clean_environment(MINTMARK_DATA_DIR=str(tmp_path), MINTMARK_SANDBOX="1", MINTMARK_SANDBOX_URL=sandbox.url)
+        where = ("--port", 0, "--json", "--base-dir", tmp_path / "base")
+        started = await asyncio.create_subprocess_exec(
+            *mintmark("runner", *where), stdout=asyncio.subprocess.PIPE, env=env
+        )
+        assert started.stdout is not None
+        runner = Bench(json.loads(await started.stdout.readuntil(b"}"))["url"], sandbox.url, http)
+        await runner.post(job_id := str(uuid.uuid4()), 1, f"{LINK}one")
+        while not await runner.asked():
+            await asyncio.sleep(0.01)
+        started.terminate()
+        assert await started.wait() == 0
+        async with bench(tmp_path, sandbox, keeps=False, data=tmp_path) as runner:
+            await runner.post(job_id, 1, f"{LINK}one")
+            await runner.completed([job_id])
+            assert len(await runner.asked()) == await runner.billed() == 1
 
 
 async def test_after_it_has_closed_the_worker_opens_again(tmp_path: Path) -> None:

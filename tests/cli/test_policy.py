@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from .conftest import Books, Cli
 
@@ -105,3 +108,17 @@ def test_a_file_that_a_person_has_to_accept_lies_in_a_folder_of_its_own(
     (output,) = ran.json["outputs"]
     assert Path(output["path"]).parent == tmp_path / "out" / "review"
     assert output["verdict"]["decision"] == "review"
+
+
+def test_an_image_that_the_house_is_to_know_is_told_by_digest_and_look_and_its_copy_is_stopped(
+    cli: Cli, sandboxed: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = np.random.default_rng(3).integers(0, 255, (12, 12, 3), dtype=np.uint8)
+    picture = Image.fromarray(few).resize((320, 320), Image.Resampling.BICUBIC)
+    picture.save(tmp_path / "one.png")
+    picture.resize((200, 200)).save(tmp_path / "copy.jpg", quality=70)
+    told = cli("moderate", "--image", str(tmp_path / "one.png"), "--explain", "--json").json
+    assert told["digest"] == hashlib.sha256((tmp_path / "one.png").read_bytes()).hexdigest()
+    (tmp_path / "house.json").write_text(json.dumps({"block": {"looks": [told["look"]]}}))
+    monkeypatch.setenv("MINTMARK_HOUSE_RULES", str(tmp_path / "house.json"))
+    assert cli("moderate", "--image", str(tmp_path / "copy.jpg"), "--json").json["rule"] == "house/blocked_look"

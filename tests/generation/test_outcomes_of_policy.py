@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mintmark.errors import BadSetting
 from mintmark.generation.alike import alike
 from mintmark.generation.blurring import blurred_file
 from mintmark.generation.sealing import Draft, seal
@@ -190,3 +191,8 @@ def test_a_copy_of_a_listed_picture_looks_like_it_and_another_does_not() -> None
     assert alike(copy, [listed.hex()], max_pixels=10**7)
     assert not alike(saved(other, format="PNG"), [listed.hex()], max_pixels=10**7)
     assert not alike(b"no image", [listed.hex()], max_pixels=10**7)
+
+
+def test_a_look_that_another_version_made_is_refused_and_never_passed_over() -> None:
+    with pytest.raises(BadSetting, match="16 digits"):
+        alike(detailed(), ["a" * 16], max_pixels=10**7)

@@ -41,8 +41,8 @@ def test_each_policy_takes_the_branch_that_its_inputs_say(
         (71_428, 30_000, "hosted", "71,428 images in 30 days are no more than the 71,429"),
         (71_430, 30_000, "local", "71,430 images in 30 days are more than the 71,429"),
         (10**9, 2_000, "hosted", "never gets cheaper"),
-        (None, 30_000, "hosted", "not known"),
-        (10, None, "hosted", "not known"),
+        (0, None, "hosted", "no image was hosted"),
+        (None, None, "hosted", "no image was hosted"),
     ],
 )
 def test_the_break_even_is_the_ledgers(volume: int | None, price: int | None, branch: str, why: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 
 from mintmark.errors import ProviderAuth, ProviderDown
-from mintmark.moderation.lexicon import Category, Lexicon, TermsFile
+from mintmark.moderation.lexicon import Group, Language, Rules, Source
+from mintmark.moderation.matching import Lexicon
 from mintmark.sandbox import Sandbox
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=timezone.utc)
@@ -32,12 +33,9 @@ def noon() -> datetime:
 @pytest.fixture(scope="session")
 def bad_words() -> Lexicon:
     """A word list of harmless words, to show what matching does without showing what is listed."""
-    category = Category(severity="high", terms=("badword", "moodyword", "two rude words"), allow=("badword puzzle",))
-    return Lexicon(
-        TermsFile(
-            name="test", version="1.0.0", description="", categories={"bad": category}, groups={}, combinations=()
-        )
-    )
+    bad = Group(terms=("badword", "moodyword", "two rude words"), allow=("badword puzzle",))
+    language = Language(language="en", plural=("s",), categories={"bad": bad})
+    return Lexicon(Source(rules=Rules(name="test", version="1.0.0", severities={"bad": "high"}), languages=(language,)))
 
 
 @dataclass

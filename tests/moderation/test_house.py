@@ -122,7 +122,8 @@ async def test_an_allowed_word_is_not_read_by_the_rules_and_the_rest_is() -> Non
 async def test_an_allowed_word_cannot_hide_what_is_locked() -> None:
     plain = await under({}).prompt("nude child")
     hidden = await under({"allow": {"terms": ["nude child", "child", "nude"]}}).prompt("nude child")
-    assert (hidden.decision, hidden.rule) == (plain.decision, plain.rule) == ("blocked", "rules/sexual_minors")
+    assert (hidden.decision, hidden.rule) == (plain.decision, plain.rule)
+    assert (plain.decision, plain.rule) == ("blocked", "rules/sexual_minors/en/minor+nudity")
 
 
 async def test_a_word_that_is_stopped_and_allowed_is_stopped() -> None:

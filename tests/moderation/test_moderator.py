@@ -77,13 +77,13 @@ async def test_the_service_blocks_what_the_rules_let_through(moderator: Moderato
 
 async def test_what_the_rules_block_is_shown_to_no_service(moderator: Moderator, endpoint: Endpoint) -> None:
     verdict = await moderator.prompt("n4ked 12 year old")
-    assert (verdict.decision, verdict.rule) == ("blocked", "rules/sexual_minors")
+    assert (verdict.decision, verdict.rule) == ("blocked", "rules/sexual_minors/en/minor+nudity")
     assert endpoint.asked == []
 
 
 async def test_the_rules_are_there_though_nobody_passed_them(noon: datetime) -> None:
     verdict = await Moderator(policy(), {}, lambda: noon).prompt("naked child")
-    assert verdict.rule == "rules/sexual_minors"
+    assert verdict.rule == "rules/sexual_minors/en/minor+nudity"
 
 
 async def test_an_image_is_judged_by_its_bytes(moderator: Moderator, endpoint: Endpoint) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mintmark.errors import InvalidInput
-from mintmark.moderation.lexicon import Lexicon
+from mintmark.moderation.matching import Lexicon
 from mintmark.moderation.normalize import MAX_CHARS, MAX_FORMS, MAX_PER_CHAR, forms, words
 from mintmark.moderation.rules import scan
 
@@ -35,7 +35,7 @@ CAUGHT = {
     "repeats": "baaadwooorddd",
     "drawn leet": "8@dw()rd",
 }
-NOT_CAUGHT = {
+ENCODED = {
     "base64": "YmFkd29yZA==",
     "rot13": codecs.encode("badword", "rot13"),
     "reversed": "drowdab",
@@ -66,16 +66,20 @@ def test_a_disguised_word_is_found_wherever_it_stands(text: str, bad_words: Lexi
     assert scan(f"A red fox, {text}, at dusk.", terms=bad_words).scores == {"bad": 0.9}
 
 
-def test_at_least_17_of_the_22_tried_disguises_come_off(bad_words: Lexicon) -> None:
-    tried = [*CAUGHT.values(), *NOT_CAUGHT.values()]
-    caught = [text for text in tried if scan(text, terms=bad_words).scores]
+def test_all_of_the_22_tried_disguises_come_off(bad_words: Lexicon) -> None:
+    tried = [*CAUGHT.values(), *ENCODED.values()]
     assert len(tried) == 22
-    assert len(caught) == 18
+    assert [text for text in tried if not scan(text, terms=bad_words).scores] == []
 
 
-@pytest.mark.parametrize("text", NOT_CAUGHT.values(), ids=NOT_CAUGHT)
-def test_encodings_are_left_to_the_classifier(text: str, bad_words: Lexicon) -> None:
-    assert not scan(text, terms=bad_words).scores
+@pytest.mark.parametrize("text", ENCODED.values(), ids=ENCODED)
+def test_an_encoded_word_is_found_among_others(text: str, bad_words: Lexicon) -> None:
+    assert scan(f"A red fox, {text}, at dusk.", terms=bad_words).scores == {"bad": 0.9}
+
+
+def test_readings_of_encodings_are_for_those_who_ask() -> None:
+    assert {form.kind for form in forms("a red fox")} == {"plain"}
+    assert {form.kind for form in forms("a red fox", encoded=True)} == {"plain", "encoded"}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,11 @@ def test_a_plain_prompt_has_one_reading() -> None:
 
 
 def test_plain_numbers_are_not_read_as_letters() -> None:
-    assert [form.text for form in forms("455 cars, 1970s, 4th of 10")] == [" 455 cars 1970s 4th of 10 "]
+    assert [form.text for form in forms("455 cars, 1970s, 4th of 20")] == [" 455 cars 1970s 4th of 20 "]
+
+
+def test_an_age_of_a_minor_is_read_as_one_word_beside_its_digits() -> None:
+    assert [form.text for form in forms("12yo, 12 years, 8k")] == [" 12yo 12 years 8k ", " 0age yo 0age years 8k "]
 
 
 def test_a_one_is_read_as_i_and_as_l() -> None:
@@ -123,10 +131,8 @@ def test_a_one_is_read_as_i_and_as_l() -> None:
     assert {" hide skill heip ", " hlde sklll help "} <= texts
 
 
-def test_accents_fall_and_other_scripts_keep_a_reading_of_their_own() -> None:
-    by_name = {form.name: form.text for form in forms("Café Привет")}
-    assert by_name["latin"] == " cafe privet "
-    assert by_name["folded"] == " café привет "
+def test_accents_fall_and_what_is_searched_by_character_is_a_gap() -> None:
+    assert forms("Café Привет 猫 고양이")[0].text == " cafe privet "
 
 
 def test_an_emoji_is_no_word_but_for_those_that_show_a_child() -> None:
@@ -136,7 +142,7 @@ def test_an_emoji_is_no_word_but_for_those_that_show_a_child() -> None:
 
 def test_the_readings_of_a_text_are_distinct_and_spaced() -> None:
     found = forms("b4d w-o_r.d 1lI\nсоck aaa")
-    assert len({form.text for form in found if not form.collapsed}) == len([f for f in found if not f.collapsed])
+    assert len({form.tokens for form in found if form.kind == "plain"}) == len([f for f in found if f.kind == "plain"])
     assert all(form.text.startswith(" ") and form.text.endswith(" ") and "  " not in form.text for form in found)
 
 
@@ -164,7 +170,7 @@ def test_any_text_has_a_bounded_number_of_bounded_readings(text: str) -> None:
 def test_texts_made_of_disguises_alone_are_bounded_too(text: str) -> None:
     found = forms(text)
     assert 1 <= len(found) <= MAX_FORMS
-    assert all(form.text.strip() == " ".join(form.text.split()) for form in found if not form.collapsed)
+    assert all(form.text.strip() == " ".join(form.text.split()) for form in found)
 
 
 HARD = {

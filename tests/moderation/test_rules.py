@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mintmark.errors import InvalidInput
-from mintmark.moderation.lexicon import lexicon
+from mintmark.moderation.matching import lexicon
 from mintmark.moderation.normalize import MAX_CHARS
 from mintmark.moderation.rules import RulesChecker, scan
 
@@ -155,7 +155,7 @@ def test_the_word_list_is_built_once() -> None:
 
 async def test_the_checker_names_its_list_and_takes_text_alone() -> None:
     checker = RulesChecker()
-    assert (await checker.check_text("a fox")).model == f"terms@{lexicon().source.version}"
+    assert (await checker.check_text("a fox")).model == f"terms@{lexicon().source.rules.version}"
     assert checker.subjects == {"prompt"}
     assert checker.local
     with pytest.raises(InvalidInput):

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
 
+import c2pa
 import numpy as np
 import pytest
 from PIL import Image
 
 from mintmark.bench.harness.scenes import scene
+from mintmark.config import Settings
 from mintmark.errors import ImageTooLarge, NotAnImage
 from mintmark.provenance import softbinding
+from mintmark.provenance.keys import signing_identity
 from mintmark.provenance.looks import Looks
+from mintmark.provenance.manifest import ImageFacts
+from mintmark.provenance.reading import read
+from mintmark.provenance.signing import CredentialSigner
 
 MOST = 4_000_000
 
@@ -121,3 +129,18 @@ def test_many_looks_are_kept_and_found_again_whatever_numpy_counts_with(monkeypa
     monkeypatch.delattr(np, "bitwise_count", raising=False)
     assert looks.like([nearly]) == [("2500", 2)]
     assert Looks().like([nearly]) == []
+
+
+def test_a_look_in_a_credential_is_an_assertion_of_c2pa_s(tmp_path: Path) -> None:
+    data = saved(scene(1, 256))
+    found = softbinding.look(data, max_pixels=MOST)
+    facts = ImageFacts("a.png", "image/png", "local_ai", {}, datetime.now(timezone.utc), model="m", look=found)
+    with CredentialSigner(signing_identity(Settings(data_dir=tmp_path))) as signer:
+        signed = signer.sign(data, "image/png", facts)
+    assert read(signed).state == "valid"
+    manifest = c2pa.Reader("image/png", io.BytesIO(signed)).get_active_manifest()
+    [bound] = [each["data"] for each in manifest["assertions"] if each["label"] == "c2pa.soft-binding"]
+    assert found is not None
+    assert (bound["alg"], [each["value"] for each in bound["blocks"]]) == (softbinding.ALGORITHM, [found.hex()])
+    # It is of the pixels: what is read back from the signed file is the same.
+    assert softbinding.look(signed, max_pixels=MOST) == found

@@ -497,7 +497,8 @@ export interface paths {
         put?: never;
         /**
          * Check a file's credential
-         * @description Nothing of the file is kept.
+         * @description Nothing of the file is kept. One without a credential is looked up by what it looks like, among the files of the
+         *     key's project; an admin's, among all.
          */
         post: operations["verifyProvenance"];
         delete?: never;
@@ -581,6 +582,140 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long projects keep content
+         * @description Projects that are not named keep it as long as the service's setting says.
+         */
+        get: operations["listRetention"];
+        put?: never;
+        /**
+         * Say how long a project keeps content
+         * @description In place of the rule it had.
+         */
+        post: operations["setRetention"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List legal holds
+         * @description The oldest first.
+         */
+        get: operations["listHolds"];
+        put?: never;
+        /**
+         * Place a legal hold
+         * @description Purges skip what is held, and say so.
+         */
+        post: operations["placeHold"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/holds/{hold_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Release a legal hold
+         * @description What has waited for that is purged within a minute.
+         */
+        delete: operations["releaseHold"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/purges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Purge content
+         * @description Values, pictures, outputs and metadata are deleted here, on workers and in caches; what it cost, and the audit
+         *     log's digests, are kept. Without `dry_run: false` it is only told what would be.
+         */
+        post: operations["purgeContent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/takedowns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List takedowns
+         * @description The oldest first.
+         */
+        get: operations["listTakedowns"];
+        put?: never;
+        /**
+         * Take a file down
+         * @description Its links answer 410; the same file, or one that looks like it, is not delivered again. A CDN before the service
+         *     has to be told by its own means.
+         */
+        post: operations["takeDown"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/takedowns/{takedown_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Undo a takedown
+         * @description Only of a file that was withheld: one that was deleted is gone.
+         */
+        delete: operations["undoTakedown"];
         options?: never;
         head?: never;
         patch?: never;
@@ -955,12 +1090,16 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * How far a worker is with a model file
+         * @description Of one that it was asked to fetch since it was started.
+         */
+        get: operations["showFetching"];
         put?: never;
         /**
          * Have a worker fetch a model file
          * @description From where its own setting `MINTMARK_MODEL_URLS` allows it, kept only with the digest that is named; it never
-         *     takes the place of another file. Ask again to learn how far it is: that is harmless.
+         *     takes the place of another file. Harmless to repeat.
          */
         post: operations["fetchModel"];
         delete?: never;
@@ -1263,6 +1402,28 @@ export interface components {
             percent: number;
         };
         /**
+         * AlikeView
+         * @description A file that a job made and that looks like it. ``bits``: in how many of 320 their looks differ.
+         */
+        AlikeView: {
+            /** Job Id */
+            job_id: string;
+            /** Index */
+            index: number;
+            /** Sha256 */
+            sha256: string;
+            /** Workflow */
+            workflow: string;
+            /** Signed At */
+            signed_at: string | null;
+            /** Issuer */
+            issuer: string | null;
+            /** Bits */
+            bits: number;
+            /** Words */
+            words: string;
+        };
+        /**
          * AttemptView
          * @description One try; without a status there was no answer.
          */
@@ -1408,6 +1569,12 @@ export interface components {
              * @enum {string}
              */
             delivery: "now" | "batch";
+            /**
+             * Branch
+             * @description Which branch its Rent or Own nodes take (default: what their policies say).
+             * @default null
+             */
+            branch: ("local" | "hosted") | null;
             /**
              * Previews
              * @description Show how it looks on the way, by websocket.
@@ -1614,6 +1781,12 @@ export interface components {
             }[];
             /** Notes */
             notes: string[];
+            /**
+             * Alike
+             * @description Of a file without a credential: what it looks like a copy of, the likest first.
+             * @default []
+             */
+            alike: components["schemas"]["AlikeView"][];
         };
         /**
          * CredentialView
@@ -1801,6 +1974,37 @@ export interface components {
             status: "ok";
         };
         /**
+         * HoldView
+         * @description A legal hold.
+         */
+        HoldView: {
+            /** Hold Id */
+            hold_id: string;
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "project" | "job" | "user";
+            /** Value */
+            value: string;
+            /** Reason */
+            reason: string;
+            /** Actor */
+            actor: string;
+            /** Held At */
+            held_at: string;
+            /** Released At */
+            released_at: string | null;
+        };
+        /**
+         * Holds
+         * @description All of them, those that were released too.
+         */
+        Holds: {
+            /** Holds */
+            holds: components["schemas"]["HoldView"][];
+        };
+        /**
          * ImagePart
          * @description A picture to be judged.
          */
@@ -1925,6 +2129,12 @@ export interface components {
              * @enum {string}
              */
             delivery: "now" | "batch";
+            /**
+             * Branch
+             * @description Which branch its Rent or Own nodes take (default: what their policies say).
+             * @default null
+             */
+            branch: ("local" | "hosted") | null;
             /**
              * Previews
              * @description Show how it looks on the way, by websocket.
@@ -2377,6 +2587,24 @@ export interface components {
             };
         };
         /**
+         * NewHold
+         * @description Nothing of this is forgotten until the hold is released.
+         */
+        NewHold: {
+            /**
+             * Scope
+             * @enum {string}
+             */
+            scope: "project" | "job" | "user";
+            /** Value */
+            value: string;
+            /**
+             * Reason
+             * @description Why; it stands in the audit log.
+             */
+            reason: string;
+        };
+        /**
          * NewKey
          * @description A key that is to be made.
          */
@@ -2438,6 +2666,98 @@ export interface components {
             folder: string;
             /** Name */
             name: string;
+        };
+        /**
+         * NewPurge
+         * @description The jobs that are over and of which all of this is true; at least one has to be said.
+         */
+        NewPurge: {
+            /**
+             * Jobs
+             * @default []
+             */
+            jobs: string[];
+            /**
+             * User
+             * @description Who ordered, or for whom it was.
+             * @default null
+             */
+            user: string | null;
+            /**
+             * Project
+             * @default null
+             */
+            project: string | null;
+            /**
+             * Older Than Days
+             * @default null
+             */
+            older_than_days: number | null;
+            /**
+             * Contents
+             * @default [
+             *       "prompts",
+             *       "inputs",
+             *       "outputs"
+             *     ]
+             */
+            contents: ("prompts" | "inputs" | "outputs")[];
+            /**
+             * Dry Run
+             * @description Only say what it would do.
+             * @default true
+             */
+            dry_run: boolean;
+        };
+        /**
+         * NewRetention
+         * @description How long a project's content is kept from now on, also that of jobs that are over.
+         */
+        NewRetention: {
+            /** Project */
+            project: string;
+            /**
+             * Prompts
+             * @description Days after a job's end; null: for ever; 0: not kept.
+             * @default null
+             */
+            prompts: number | null;
+            /**
+             * Inputs
+             * @description Days after a job's end; null: for ever; 0: not kept.
+             * @default null
+             */
+            inputs: number | null;
+            /**
+             * Outputs
+             * @description Days after a job's end; null: for ever; 0: not kept.
+             * @default null
+             */
+            outputs: number | null;
+        };
+        /**
+         * NewTakedown
+         * @description Have a file given no more, nor what is the same or, ``by_look``, looks like it.
+         */
+        NewTakedown: {
+            /** Sha256 */
+            sha256: string;
+            /**
+             * By Look
+             * @default false
+             */
+            by_look: boolean;
+            /**
+             * Mode
+             * @default withheld
+             * @enum {string}
+             */
+            mode: "withheld" | "deleted";
+            /**
+             * Reason
+             * @description Why; it stands in the audit log.
+             */
+            reason: string;
         };
         /**
          * NewWorker
@@ -2888,6 +3208,28 @@ export interface components {
             job_id: string | null;
         };
         /**
+         * PurgeView
+         * @description What was done, or would be.
+         */
+        PurgeView: {
+            /** Dry Run */
+            dry_run: boolean;
+            /** Purged */
+            purged: string[];
+            /**
+             * Held
+             * @description Jobs under legal hold, each with why. Nothing of them is forgotten.
+             */
+            held: {
+                [key: string]: string;
+            };
+            /**
+             * Running
+             * @description Jobs that are not over. Cancel them first.
+             */
+            running: string[];
+        };
+        /**
          * QueueView
          * @description How the queue stands.
          */
@@ -2967,6 +3309,28 @@ export interface components {
              * @default []
              */
             models: components["schemas"]["ModelFile-Input"][];
+        };
+        /**
+         * Retention
+         * @description How long a project's content is kept.
+         */
+        Retention: {
+            /** Project */
+            project: string;
+            /** Prompts */
+            prompts: number | null;
+            /** Inputs */
+            inputs: number | null;
+            /** Outputs */
+            outputs: number | null;
+        };
+        /**
+         * Retentions
+         * @description Projects with a rule of their own, by name.
+         */
+        Retentions: {
+            /** Rules */
+            rules: components["schemas"]["Retention"][];
         };
         /**
          * Rotation
@@ -3061,6 +3425,12 @@ export interface components {
              */
             delivery: "now" | "batch";
             /**
+             * Branch
+             * @description Which branch its Rent or Own nodes take (default: what their policies say).
+             * @default null
+             */
+            branch: ("local" | "hosted") | null;
+            /**
              * Previews
              * @description Show how it looks on the way, by websocket.
              * @default false
@@ -3127,6 +3497,42 @@ export interface components {
             trusted: boolean;
         };
         /**
+         * TakedownView
+         * @description A file that is not given any more.
+         */
+        TakedownView: {
+            /** Takedown Id */
+            takedown_id: string;
+            /** Sha256 */
+            sha256: string;
+            /**
+             * By Look
+             * @description What looks like it is withheld, too.
+             */
+            by_look: boolean;
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "withheld" | "deleted";
+            /** Reason */
+            reason: string;
+            /** Actor */
+            actor: string;
+            /** At */
+            at: string;
+            /** Undone At */
+            undone_at: string | null;
+        };
+        /**
+         * Takedowns
+         * @description All of them, those that were undone too.
+         */
+        Takedowns: {
+            /** Takedowns */
+            takedowns: components["schemas"]["TakedownView"][];
+        };
+        /**
          * TextPart
          * @description A text to be judged.
          */
@@ -3175,11 +3581,18 @@ export interface components {
         };
         /**
          * TrialView
-         * @description A worker has run what it was to.
+         * @description Whether a worker has run what it was to.
          */
         TrialView: {
             /** Name */
             name: string;
+            /** Ready */
+            ready: boolean;
+            /**
+             * Problem
+             * @description Why it is not.
+             */
+            problem: string | null;
             /** Seconds */
             seconds: number;
         };
@@ -7257,6 +7670,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description No longer there */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Too large */
             413: {
                 headers: {
@@ -8263,6 +8685,1150 @@ export interface operations {
             };
             /** @description Not for this method */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retentions"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setRetention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRetention"];
+            };
+        };
+        responses: {
+            /** @description The rule. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Retention"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listHolds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The holds. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Holds"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    placeHold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewHold"];
+            };
+        };
+        responses: {
+            /** @description It is held. */
+            201: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    releaseHold: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The legal hold.
+                 * @example 0f8fad5b-d9cb-469f-a165-70867728950e
+                 */
+                hold_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is released. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HoldView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    purgeContent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPurge"];
+            };
+        };
+        responses: {
+            /** @description What was done, or would be. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PurgeView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTakedowns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The takedowns. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Takedowns"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    takeDown: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewTakedown"];
+            };
+        };
+        responses: {
+            /** @description It is not given any more. */
+            201: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TakedownView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not this kind of content */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    undoTakedown: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The takedown.
+                 * @example 0f8fad5b-d9cb-469f-a165-70867728950e
+                 */
+                takedown_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file is given again. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TakedownView"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -10870,7 +12436,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description It ran them. */
+            /** @description Whether it is ready for jobs. */
             200: {
                 headers: {
                     /** @description How many requests a minute the key may make; where it has such a limit. */
@@ -11083,6 +12649,143 @@ export interface operations {
             };
             /** @description Not for this method */
             405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Cannot be done as asked */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many for now */
+            429: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A defect of ours */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not possible now */
+            503: {
+                headers: {
+                    /** @description Seconds until it may be tried again. */
+                    "Retry-After"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    showFetching: {
+        parameters: {
+            query: {
+                folder: string;
+                name: string;
+            };
+            header?: never;
+            path: {
+                /**
+                 * @description The worker.
+                 * @example gpu-1
+                 */
+                worker: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How far it is. */
+            200: {
+                headers: {
+                    /** @description How many requests a minute the key may make; where it has such a limit. */
+                    "RateLimit-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "RateLimit-Remaining"?: string;
+                    /** @description In how many seconds all of them are there again. */
+                    "RateLimit-Reset"?: string;
+                    /** @description How many jobs at once. */
+                    "Mintmark-Jobs-Limit"?: string;
+                    /** @description How many of them are left. */
+                    "Mintmark-Jobs-Remaining"?: string;
+                    /** @description How much a day, in US dollars. */
+                    "Mintmark-Spend-Limit"?: string;
+                    /** @description How much of it is left. */
+                    "Mintmark-Spend-Remaining"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Fetching"];
+                };
+            };
+            /** @description The request cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid key is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not allowed */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not for this method */
+            405: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not in this state */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

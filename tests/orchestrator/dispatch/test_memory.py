@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mintmark.orchestrator.dispatch.memory import ASSUMED_MEMORY, Memory
+from mintmark.orchestrator.dispatch.memory import ASSUMED_MEMORY, STALE_S, Memory
 
 
 def told(memory: Memory, *models: str, at: float, boot_id: str = "b", **more: Any) -> None:
-    facts: dict[str, Any] = {"all_of_them": True, "held": frozenset(), **more}
+    facts: dict[str, Any] = {"all_of_them": True, "held": frozenset(), "now": at, **more}
     memory.told(boot_id, dict.fromkeys(models, 10), at, **facts)
 
 
@@ -27,9 +27,22 @@ def test_what_it_no_longer_tells_is_gone_unless_a_job_may_be_loading_it() -> Non
     assert list(memory.files) == ["a"]
 
 
+def test_a_reading_of_before_a_job_that_was_there_a_moment_ago_takes_nothing_away_and_brings_nothing_back() -> None:
+    memory = Memory()
+    told(memory, "a", "b", at=1)
+    memory.used({"c": 10}, 20)
+    told(memory, "b", "c", at=10, held=frozenset({"c"}))
+    memory.used({"a": 10}, 20)
+    told(memory, "b", "c", at=10, held=frozenset({"a"}), now=14)
+    told(memory, "b", "c", at=15)
+    assert list(memory.files) == ["c", "a"]
+    told(memory, "b", "c", at=14 + STALE_S)
+    assert set(memory.files) == {"b", "c"}
+
+
 def test_what_it_never_tells_of_stays() -> None:
     memory = Memory()
-    memory.told("b", {}, 0, all_of_them=True, held=frozenset())
+    told(memory, at=0)
     memory.used({"line-lora": 1, "a": 10}, 100)
     told(memory, "a", at=1)
     told(memory, at=2)

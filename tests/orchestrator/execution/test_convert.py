@@ -15,7 +15,6 @@ import pytest
 from mintmark.errors import InvalidWorkflow, MissingExtra, UsageError, WorkerUnreachable
 from mintmark.orchestrator.execution.adhoc import GraphFile, as_workflow, graph_file
 from mintmark.orchestrator.execution.convert import convert
-from mintmark.orchestrator.fleet.comfy_cli import find_comfy
 
 from ..conftest import House, text_to_image
 
@@ -199,11 +198,13 @@ async def test_a_worker_that_comfy_cli_cannot_address_is_refused(comfy: Comfy, t
     assert comfy.calls == []
 
 
-def test_without_comfy_cli_the_error_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_comfy_cli_the_error_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(MissingExtra) as caught:
-        find_comfy("comfy-cli")
+        await convert(file(tmp_path, UI), "http://there:8188", INFO, tmp_path)
     assert "pip install 'mintmark[comfy]'" in caught.value.hint
     assert "Export (API)" in caught.value.hint
 

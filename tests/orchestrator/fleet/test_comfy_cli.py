@@ -15,9 +15,10 @@ import pytest
 from mintmark.errors import InstallFailed, MissingExtra, WorkerUnreachable
 from mintmark.orchestrator.dispatch.supervise import Program, Supervised
 from mintmark.orchestrator.fleet import launching
-from mintmark.orchestrator.fleet.comfy_cli import find_comfy, install_command, launch_command, launch_env
+from mintmark.orchestrator.fleet.comfy_cli import install_command, launch_command, launch_env
 from mintmark.orchestrator.fleet.installing import install_into, pack_in
 from mintmark.orchestrator.fleet.launching import Launched, end_leftovers, free_port, held, is_free
+from mintmark.workflows.comfy_cli import find_comfy
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc, and kills by signals")
 
@@ -191,13 +192,13 @@ def test_comfyui_and_the_pack_are_installed_where_they_are_missing(
     monkeypatch.setattr(
         installing,
         "_run",
-        lambda command, what: asked.append(list(command)) or (what == "ComfyUI" and real(command, what)),
+        lambda command, what, env: asked.append(list(command)) or (what == "ComfyUI" and real(command, what, env)),
     )
     workspace = tmp_path / "workspace"
-    install_into(workspace, str(comfy), gpu="cpu")
+    install_into(workspace, str(comfy), gpu="cpu", env=os.environ)
     assert pack_in(workspace) == workspace / "custom_nodes" / "mintmark"
     assert [each[-1].rpartition("/")[2] for each in asked] == ["--cpu", "requirements.txt"]
-    install_into(workspace, str(comfy), gpu="cpu")
+    install_into(workspace, str(comfy), gpu="cpu", env=os.environ)
     assert len(asked) == 2, "what is there stays"
 
 
@@ -206,5 +207,5 @@ def test_an_installation_that_fails_is_told_with_what_was_said(
 ) -> None:
     monkeypatch.setenv("COMFY_BREAKS", "1")
     with pytest.raises(InstallFailed, match=r"ComfyUI could not be installed \(3\): no network") as raised:
-        install_into(tmp_path / "workspace", str(comfy), gpu="cpu")
+        install_into(tmp_path / "workspace", str(comfy), gpu="cpu", env=os.environ)
     assert str(comfy) in raised.value.hint

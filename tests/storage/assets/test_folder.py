@@ -64,6 +64,15 @@ def test_a_file_that_is_deleted_before_it_is_settled_is_gone(store: FolderAssets
     assert store.settle() == [kept]
 
 
+@pytest.mark.parametrize("system", ["Linux", "Darwin"])
+def test_every_system_settles_in_its_way(store: FolderAssets, system: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: system)
+    laid, gone = store.lay(PNG + b"1").digest, store.lay(PNG + b"2").digest
+    store.path(gone).unlink()
+    assert sorted(store.settle()) == sorted([laid, gone])
+    assert store.read(laid) == PNG + b"1"
+
+
 def test_a_disk_that_fails_as_a_file_is_laid_leaves_nothing_to_settle(
     store: FolderAssets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
