@@ -60,7 +60,8 @@ class Words:
         self.begun: set[str] = set()
         """All that a phrase can begin with and that is not all of it, by whole words."""
         self.firsts: set[str] = set()
-        self.collapsed: dict[str, Uses] = {}
+        self._terms: list[tuple[str, Use]] = []
+        self._collapsed: dict[str, Uses] = {}
         self.stems: dict[str, Uses] = {}
         self.tails: dict[str, Uses] = {}
         self.stems_at: dict[str, tuple[str, ...]] = {}
@@ -71,17 +72,23 @@ class Words:
     def add(self, phrase: str, use: Use) -> None:
         """Take a phrase in, as readings spell it; ``*`` at an end of it stands for the rest of a longer word."""
         if phrase.endswith("*") or phrase.startswith("*"):
-            return self._add_part(phrase, use)
+            self._add_part(phrase, use)
+            return
         _join(self.uses, phrase, use)
-        first, *rest = phrase.split(" ")
-        self.firsts.add(first)
-        for word in rest:
-            self.begun.add(first)
-            first = f"{first} {word}"
-        if not rest and use.kind == "term":
-            _join(self.collapsed, collapse(phrase), use)
+        if " " in phrase:
+            self._begin(phrase)
+            return
+        self.firsts.add(phrase)
+        if use.kind == "term":
+            self._terms.append((phrase, use))
             self.word_keys.add(phrase[:_KEY])
-        return None
+
+    def _begin(self, phrase: str) -> None:
+        gap = phrase.find(" ")
+        self.firsts.add(phrase[:gap])
+        while gap > 0:
+            self.begun.add(phrase[:gap])
+            gap = phrase.find(" ", gap + 1)
 
     def _add_part(self, phrase: str, use: Use) -> None:
         bare = phrase.strip("*")
@@ -93,6 +100,15 @@ class Words:
         if phrase.startswith("*"):
             _join(self.tails, bare, use)
             _list(self.tails_at, bare[-_KEY:], bare)
+
+    def once(self, word: str) -> Uses:
+        """What a stretched word is, each letter of it once. Few texts have any, so the table waits for the first."""
+        if not self._collapsed:
+            table: dict[str, Uses] = {}
+            for phrase, use in self._terms:
+                _join(table, collapse(phrase), use)
+            self._collapsed = table
+        return self._collapsed.get(word, ())
 
     def found(self, tokens: tuple[str, ...], memo: Memo | None) -> Iterator[tuple[int, int, Uses]]:
         """(first word, behind the last word, uses) of each phrase; without a memo, of whole words alone."""
@@ -267,8 +283,9 @@ class Lexicon:
         self.words.age_words.update(language.ages)
         homographs = {each for word in language.homographs for each in spelled(word, language)}
         for label, kind, phrase in language.phrases():
+            use, elsewhere = (_use(language, label, kind, homograph=homograph) for homograph in (False, True))
             for each in spelled(phrase, language):
-                self.words.add(each, _use(language, label, kind, homograph=each in homographs))
+                self.words.add(each, elsewhere if each in homographs else use)
 
     def find(self, form: Form, memo: Memo | None = None) -> list[Hit]:
         """Terms and contexts in a reading by words; without the terms that an ``allow`` phrase covers."""
@@ -311,7 +328,7 @@ class Lexicon:
         ]
 
     def _once(self, place: int, token: str) -> Iterator[Hit]:
-        for use in self.words.collapsed.get(token, ()):
+        for use in self.words.once(token):
             yield Hit(use, place, place + 1, token[0])
 
     def _convincing(self, hits: list[Hit], form: Form) -> list[Hit]:

@@ -82,8 +82,8 @@ class Host(Protocol):
         """The types of what a node of this class gives, in order; None for one that is not known here."""
 
     def model_folder(self, name: str) -> Path | None:
-        """Where new model files of this kind go, such as ``checkpoints``; it need not be there yet. None where there is no
-        such kind."""
+        """Where new model files of this kind go, such as ``checkpoints``, there yet or not; None where there is no such
+        kind."""
 
     def devices(self) -> list[dict[str, Any]]:
         """What it computes on, in the fields of ``Device`` (generation/context.py) at least. May raise anything."""

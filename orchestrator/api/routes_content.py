@@ -13,7 +13,7 @@ from ..content.selecting import Selection, purge
 from ..dispatch.news import JobChanged
 from ..jobs.job import CONTENTS, Content
 from .call import Call, Reply
-from .routing import Answer, NoQuery, Routes
+from .routing import REPLAYED, Answer, NoQuery, Routes
 from .shapes import Body, Digest, View
 
 routes = Routes("content")
@@ -165,16 +165,21 @@ async def list_holds(call: Call[None, NoQuery]) -> Reply:
     "Place a legal hold",
     scope="admin",
     body=NewHold,
-    answers=(Answer(status=201, description="It is held.", model=HoldView),),
+    answers=(Answer(status=201, description="It is held.", model=HoldView, headers=(REPLAYED,)),),
+    creates=True,
 )
 async def place_hold(call: Call[NewHold, NoQuery]) -> Reply:
     """Purges skip what is held, and say so."""
     body, actor, at = call.body, call.caller.name, utc_now()
-    made = await call.block(
-        call.service.store.transact,
-        lambda db: holds.hold(db, body.scope, body.value, reason=body.reason, actor=actor, at=at),
-    )
-    return Reply(201, HoldView(**vars(made)))
+
+    async def place() -> Reply:
+        made = await call.block(
+            call.service.store.transact,
+            lambda db: holds.hold(db, body.scope, body.value, reason=body.reason, actor=actor, at=at),
+        )
+        return Reply(201, HoldView(**vars(made)))
+
+    return await call.repeats.once(call.idempotency, place)
 
 
 @routes.delete(
@@ -243,20 +248,25 @@ async def list_takedowns(call: Call[None, NoQuery]) -> Reply:
     "Take a file down",
     scope="admin",
     body=NewTakedown,
-    answers=(Answer(status=201, description="It is not given any more.", model=TakedownView),),
+    answers=(Answer(status=201, description="It is not given any more.", model=TakedownView, headers=(REPLAYED,)),),
     problems=(409,),
+    creates=True,
 )
 async def take_down(call: Call[NewTakedown, NoQuery]) -> Reply:
     """Its links answer 410; the same file, or one that looks like it, is not delivered again. A CDN before the service
     has to be told by its own means."""
     body, service = call.body, call.service
-    made = await call.block(
-        lambda: service.takedowns.take(
-            body.sha256, mode=body.mode, by_look=body.by_look, reason=body.reason, actor=call.caller.name
+
+    async def take() -> Reply:
+        made = await call.block(
+            lambda: service.takedowns.take(
+                body.sha256, mode=body.mode, by_look=body.by_look, reason=body.reason, actor=call.caller.name
+            )
         )
-    )
-    await service.forget_elsewhere()
-    return Reply(201, _takedown(made))
+        await service.forget_elsewhere()
+        return Reply(201, _takedown(made))
+
+    return await call.repeats.once(call.idempotency, take)
 
 
 @routes.delete(
