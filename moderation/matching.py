@@ -159,7 +159,7 @@ class Words:
     def in_run(self, run: str) -> Iterator[Uses]:
         """Listed words inside letters that were spelled one by one, where no gap says how they part."""
         for start in range(len(run)):
-            for end in range(start + _LEAST_IN_RUN, len(run) + 1):
+            for end in range(start + _LEAST_IN_RUN, min(start + MAX_WORD, len(run)) + 1):
                 uses = self.uses.get(run[start:end])
                 whole_side = start == 0 or end == len(run)
                 if uses and (whole_side or end - start > _LEAST_IN_RUN):
@@ -397,7 +397,7 @@ def _negations(languages: Iterable[Language]) -> dict[str, tuple[tuple[str, ...]
 
 def _denied(text: str, start: int, end: int, negations: tuple[tuple[str, ...], tuple[str, ...]]) -> bool:
     before, behind = negations
-    return text.endswith(before, 0, start) if before and text[:start].endswith(before) else text.startswith(behind, end)
+    return text.endswith(before, 0, start) or text.startswith(behind, end)
 
 
 def _list(table: dict[str, tuple[str, ...]], key: str, part: str) -> None:

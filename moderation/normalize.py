@@ -29,7 +29,7 @@ MAX_CHARS = 32_000
 """The longest text that is judged. OpenAI's own limit for a prompt, the largest of any provider."""
 MAX_FORMS = 40
 MAX_PER_CHAR = 12
-MAX_RUN = 64
+MAX_RUN = 256
 """The longest run of single letters that is searched for words inside it."""
 
 AGE = "0age"

@@ -4,8 +4,8 @@ The picture, 64 x 64 points, as cosines (DCT-II). Of its brightness a bit for ea
 whether it is above their median; of its two colour differences 32 bits each whether a frequency is there. Re-encoding
 and scaling leave these bits as good as untouched. Cropping shifts them all, so who looks a picture up asks for
 :func:`guesses`: what the whole picture would have looked like if this were what a crop of up to a tenth of its width
-and height left over. What was cut away is filled in as an image of neighbouring likeness (a first order Gauss-Markov field)
-most probably goes on, which is linear and so one small matrix a side.
+and height left over. What was cut away is filled in as an image of neighbouring likeness (a first order Gauss-Markov
+field) most probably goes on, which is linear and so one small matrix a side.
 
 It is a fingerprint, not a watermark: two pictures of the same look have the same bits. A picture without features (one
 colour, a smooth gradient, faint noise) has no look: what is measured of it would be chance. Pure, with NumPy and

@@ -103,7 +103,7 @@ PROMPT = (
 )
 JOB = (
     Hop("cli/run_job.py::run", "words of the command line: a workflow version, typed values, files"),
-    Hop(f"{_RUN}.run", "`RunRequest`", "cli/run_job.py::_run"),
+    Hop(f"{_RUN}.run", "`RunRequest`", "cli/run_job.py::run_request"),
     Hop(
         "orchestrator/execution/preparing.py::prepare",
         "images uploaded, the graph bound and checked against the worker",

@@ -210,7 +210,7 @@ async def remove_worker(call: Call[None, NoQuery]) -> Reply:
     "/v1/workers/{worker}/restart",
     "Start a worker again",
     scope="admin",
-    answers=(Answer(status=202, description="It ends, and begins again.", model=WorkerView),),
+    answers=(Answer(status=200, description="It ends, and begins again.", model=WorkerView),),
     problems=(409,),
 )
 async def restart_worker(call: Call[None, NoQuery]) -> Reply:
@@ -221,7 +221,7 @@ async def restart_worker(call: Call[None, NoQuery]) -> Reply:
             f"{view.name} was not started by this service, or does not run.", hint="Restart it where it was started."
         )
     await call.block(call.service.fleet.note, "worker.restarted", view.name, actor=call.caller.name)
-    return Reply(202, view)
+    return Reply(200, view)
 
 
 @routes.post(
@@ -262,7 +262,7 @@ async def where_is_model(call: Call[None, NoQuery]) -> Reply:
     "Have a worker fetch a model file",
     scope="admin",
     body=NewModel,
-    answers=(Answer(status=202, description="How far that is.", model=Fetching),),
+    answers=(Answer(status=200, description="How far that is.", model=Fetching),),
     problems=(409,),
 )
 async def fetch_model(call: Call[NewModel, NoQuery]) -> Reply:
@@ -272,7 +272,7 @@ async def fetch_model(call: Call[NewModel, NoQuery]) -> Reply:
     told = await worker.link.fetch_model(body.folder, body.name, url=body.url, sha256=body.sha256)
     facts = {"folder": body.folder, "name": body.name, "sha256": body.sha256}
     await call.block(call.service.fleet.note, "worker.model", worker.name, data=facts, actor=call.caller.name)
-    return Reply(202, fetching_view(worker.name, body.folder, body.name, told))
+    return Reply(200, fetching_view(worker.name, body.folder, body.name, told))
 
 
 @routes.get(

@@ -6,7 +6,7 @@ Looks are made of what is new among the job store's events, by one thread, a lit
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -91,24 +91,33 @@ class Lookbook:
             return 0
         noted, after = 0, max(0, self._store.read(_read_up_to) - OVERLAP)
         while ended := self._store.read(lambda db, after=after: reading.ended_well(db, after, PAGE)):  # type: ignore[misc]
-            for _, job in ended:
-                noted += sum(self._note(job, made) for made in job.outputs if made.media_type in JUDGED)
             after = ended[-1][0]
-            self._store.transact(lambda db, after=after: db.run(_SET_READ, event=after))  # type: ignore[misc]
+            noted += self._note([job for _, job in ended], after)
         self._last = last
         return noted
 
-    def _note(self, job: Job, made: Made) -> bool:
-        if self._store.read(lambda db: db.run(_KNOWN, asset=made.asset)):
-            return False
+    def _note(self, jobs: Sequence[Job], after: int) -> int:
+        """Note what these jobs made, and that everything up to this event was looked at: one commit, however many."""
+        made = {each.asset: job.job_id for job in jobs for each in job.outputs if each.media_type in JUDGED}
+        known = self._store.read(lambda db: [asset for asset in made if db.run(_KNOWN, asset=asset)])
+        found = {asset: self._looked(asset) for asset in made.keys() - set(known)}
+
+        def write(db: Session) -> None:
+            for asset, look in found.items():
+                if look is not None:
+                    db.run(_ADD, asset=asset, job_id=made[asset], look=look)
+            db.run(_SET_READ, event=after)
+
+        self._store.transact(write)
+        return sum(bool(look) for look in found.values())
+
+    def _looked(self, asset: str) -> str | None:
+        """The look of a kept file; None for what was purged or taken down since, or cannot be unpacked."""
         try:
-            found = self.look(self._read(made.asset))
+            return self.look(self._read(asset))
         except MintmarkError as exc:
-            # Purged or taken down since, or no picture that can be unpacked: it has no look.
-            logger.info("%s has no look: %s", made.asset[:12], exc, extra=log.action("look_failed"))
-            return False
-        self._store.transact(lambda db: db.run(_ADD, asset=made.asset, job_id=job.job_id, look=found))
-        return bool(found)
+            logger.info("%s has no look: %s", asset[:12], exc, extra=log.action("look_failed"))
+            return None
 
     def look(self, data: bytes) -> str:
         """The look of a file as it is kept; "" where it has none. Raises NotAnImage and ImageTooLarge."""

@@ -9089,7 +9089,10 @@ export interface operations {
     placeHold: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key with the same body is the same request, for seven days; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9102,6 +9105,8 @@ export interface operations {
             /** @description It is held. */
             201: {
                 headers: {
+                    /** @description `true` where the key was known and this is what it made then. */
+                    "Idempotent-Replayed"?: "true";
                     /** @description How many requests a minute the key may make; where it has such a limit. */
                     "RateLimit-Limit"?: string;
                     /** @description How many of them are left. */
@@ -9606,7 +9611,10 @@ export interface operations {
     takeDown: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The same key with the same body is the same request, for seven days; with another body it is refused. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -9619,6 +9627,8 @@ export interface operations {
             /** @description It is not given any more. */
             201: {
                 headers: {
+                    /** @description `true` where the key was known and this is what it made then. */
+                    "Idempotent-Replayed"?: "true";
                     /** @description How many requests a minute the key may make; where it has such a limit. */
                     "RateLimit-Limit"?: string;
                     /** @description How many of them are left. */
@@ -12299,7 +12309,7 @@ export interface operations {
         requestBody?: never;
         responses: {
             /** @description It ends, and begins again. */
-            202: {
+            200: {
                 headers: {
                     /** @description How many requests a minute the key may make; where it has such a limit. */
                     "RateLimit-Limit"?: string;
@@ -12855,7 +12865,7 @@ export interface operations {
         };
         responses: {
             /** @description How far that is. */
-            202: {
+            200: {
                 headers: {
                     /** @description How many requests a minute the key may make; where it has such a limit. */
                     "RateLimit-Limit"?: string;
