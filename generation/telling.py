@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any
 
 from ..provenance.actions import Done, Origin
@@ -13,6 +14,27 @@ UNSEEN = 64.0
 """How unlike, of 255, a picture may be before pixels are thought to have begun where nobody can look."""
 Sources = Callable[[Iterable[Root]], Iterable[Source]]
 """The files of these beginnings, those that are at hand."""
+
+
+def likeliest(ways: Sequence[Descent], unlike: Callable[[Root], float]) -> Descent | None:
+    """The way that begins with what is most alike; None where there is no way. Of several that begin where nobody can
+    look, what they have in common: which of them it was is not known, so it is not told."""
+    if len(ways) < 2:
+        return ways[0] if ways else None
+    apart = [unlike(way.root) for way in ways]
+    nearest = [way for way, each in zip(ways, apart, strict=True) if each == min(apart)]
+    return nearest[0] if min(apart) != UNSEEN else _in_common(nearest)
+
+
+def _in_common(ways: Sequence[Descent]) -> Descent:
+    first, *others = ways
+    roots = {(way.root.kind, way.root.class_type, way.root.name) for way in ways}
+    made = all(way.root.kind in ("model", "hosted") for way in ways)
+    root = first.root if len(roots) == 1 else Root("model" if made else "unknown", "", "")
+    alike = takewhile(lambda steps: all(each == steps[0] for each in steps), zip(*(way.steps[::-1] for way in ways)))
+    steps = tuple(each[0] for each in alike)[::-1]
+    fed = tuple(each for each in first.fed if all(each in way.fed for way in others))
+    return Descent(root, steps, fed)
 
 
 def begun(root: Root, says: Origin) -> dict[str, Any]:

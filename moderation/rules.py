@@ -25,8 +25,9 @@ from .decoders import hidden
 from .languages.recognize import recognize
 from .languages.scripts import by_character
 from .lexicon import Combination, Severity
-from .matching import Hit, Lexicon, Memo, lexicon
+from .matching import Hit, Lexicon, lexicon
 from .normalize import MAX_CHARS, Form, forms
+from .words import Memo
 
 SEVERITY_SCORE: dict[Severity, float] = {"low": 0.3, "medium": 0.6, "high": 0.9, "critical": 1.0}
 """What a matched word counts as. Policies compare these with the same thresholds as a classifier's scores."""

@@ -8,7 +8,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FileMissing, ImageTooLarge, NotAnImage
+from ..errors import FileMissing, ImageTooLarge, InvalidInput, NotAnImage
+from ..generation.graph_estimate_links import is_link
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +44,12 @@ def ancestry_of(
         anchors, most = trust_of(worker.settings), worker.settings.max_pixels
         return open_source(data, title, anchors_pem=anchors, max_pixels=most)
 
-    taken = {node_id: _choice(worker, engine, job, graph, node_id) for node_id in _switches(graph)}
+    taken = choices_above(graph, node, lambda node_id: _choice(worker, engine, job, graph, node_id))
     ran = pruned(graph, {node_id: choice.branch for node_id, choice in taken.items()})
     inputs = _inputs_of(ran, node)
     ways = descents(ran, inputs.get("images"), types=worker.host.output_types, hosted=classes()) if inputs else []
     roots = dict.fromkeys(root.node for way in ways for root in way.files if root.kind == "hosted")
-    results = {each: list(worker.remembered.of(each)) for each in roots}
+    results = {each: worker.remembered.of(job, each) for each in roots}
     for each in {_node_of(inputs.get("record")), made.record.node_id} if made else ():
         results[each] = [made, *(other for other in results.get(each, ()) if other is not made)]
     choices = tuple({"node_id": each, **dataclasses.asdict(choice)} for each, choice in taken.items())
@@ -56,12 +57,34 @@ def ancestry_of(
     return Ancestry(ways, results, opened, record=made, source=source, named=named, choices=choices)
 
 
-def _choice(worker: Worker, engine: Engine, job: JobContext, graph: Any, node_id: str) -> Choice:
-    """What this switch chose in this run. One whose answer came from the cache chooses by the graph: the same again."""
-    from .deciding import decide, nested
+def _choice(worker: Worker, engine: Engine, job: JobContext, graph: Any, node_id: str) -> Choice | None:
+    """What this switch chose in this run. One whose answer came from the cache chooses by the graph: the same again;
+    None where what it goes by is not in the graph, but came over a link."""
+    from .deciding import decide, goes_by_graph, nested
 
-    known = worker.choices.get((job.job_id, node_id))
-    return known or decide(nested(graph[node_id]["inputs"], "policy"), graph, node_id, engine, job)
+    if (known := worker.choices.get((job.job_id, node_id))) is not None:
+        return known
+    policy = nested(_inputs_of(graph, node_id), "policy")
+    with suppress(InvalidInput):
+        return decide(policy, graph, node_id, engine, job) if goes_by_graph(policy) else None
+    return None
+
+
+def choices_above(graph: Any, node: str, choice_of: Callable[[str], Choice | None]) -> dict[str, Choice]:
+    """The choices of the switches that this node's inputs came through, as far as they are known; behind a branch that
+    was not taken there is none."""
+    found: dict[str, Choice] = {}
+    seen, todo = {node}, [node]
+    while todo:
+        node_id = todo.pop()
+        if _is_switch(graph, node_id) and (choice := choice_of(node_id)) is not None:
+            found[node_id] = choice
+        branch = found[node_id].branch if node_id in found else ""
+        inputs = _inputs_of(graph, node_id).items()
+        above = [value[0] for name, value in inputs if name.startswith(branch) and is_link(value)]
+        todo += [each for each in dict.fromkeys(above) if each not in seen]
+        seen.update(above)
+    return found
 
 
 def pruned(graph: Any, taken: Mapping[str, str]) -> Any:
@@ -76,15 +99,16 @@ def pruned(graph: Any, taken: Mapping[str, str]) -> Any:
     return {**graph, **changed}
 
 
-def _switches(graph: Any) -> list[str]:
-    nodes = graph.items() if isinstance(graph, dict) else ()
-    return [node_id for node_id, node in nodes if isinstance(node, dict) and node.get("class_type") == SWITCH]
+def _is_switch(graph: Any, node_id: str) -> bool:
+    node = graph.get(node_id) if isinstance(graph, dict) else None
+    return isinstance(node, dict) and node.get("class_type") == SWITCH
 
 
 def _inputs_of(graph: Any, node: str) -> Mapping[str, Any]:
     """This node's inputs as the graph has them; none for one that a node made while it ran."""
     found = graph.get(node) if isinstance(graph, dict) else None
-    return found.get("inputs", {}) if isinstance(found, dict) else {}
+    inputs = found.get("inputs") if isinstance(found, dict) else None
+    return inputs if isinstance(inputs, dict) else {}
 
 
 def _node_of(link: Any) -> str:
@@ -137,22 +161,29 @@ class Ancestry:
 
         Where no way leads to what the artist connected, the graph is not asked.
         """
+        from ..generation.telling import likeliest
+
         ways = [way for way in self._ways if self._agrees(way)]
-        if len(ways) < 2:
-            return ways[0] if ways else None
-        return min(ways, key=lambda way: self._unlike(way.root, pixels))
+        return likeliest(ways, lambda root: self._unlike(root, pixels))
 
     def way_from(self, made: Generated) -> Descent | None:
         """A way that begins where the provider gave this."""
         several = ((way, self._made.get(way.root.node, ())) for way in self._ways)
         return next((way for way, results in several if any(each is made for each in results)), None)
 
-    def made_at(self, root: Root) -> Generated | None:
-        """What the provider gave where pixels began, where that is at hand."""
+    def made_at(self, root: Root, pixels: np.ndarray[Any, Any]) -> Generated | None:
+        """What the provider gave where these pixels began, where that is at hand.
+
+        Of several results (the node ran once for each seed of a list) the most alike.
+        """
+        several = self._made_at(root)
+        if len(several) < 2:
+            return several[0] if several else None
+        return min(several, key=lambda made: _least_unlike((each.data for each in made.pictures), pixels))
+
+    def _made_at(self, root: Root) -> list[Generated]:
         several = self._made.get(root.node, ())
-        if self.record is not None:
-            return self.record if any(each is self.record for each in several) else None
-        return next(iter(several), None)
+        return [each for each in several if self.record is None or each is self.record]
 
     def inputs(self, made: Generated | None, way: Descent | None) -> tuple[Source, ...]:
         """The files that a model was shown on this way, each once: those that the result came with, the one that the
@@ -167,23 +198,30 @@ class Ancestry:
         return tuple(each for root in roots for each in self._sources(root, told))
 
     def _sources(self, root: Root, told: Collection[bytes]) -> Iterator[Source]:
-        made = next(iter(self._made.get(root.node, ())), None)
-        if made is not None and not any(each.data in told for each in made.pictures):
+        several = self._made.get(root.node, ())
+        if not several and root.node in self.files:
+            yield self.files[root.node]
+        if any(each.data in told for made in several for each in made.pictures):
+            return
+        # Which of several was used nobody can tell, but the one that is connected.
+        for made in several[:1] if len(several) == 1 or several[:1] == [self.record] else ():
             yield from made.sources
             yield from (self._open(each.data, f"{made.record.model} result") for each in made.pictures)
-        elif made is None and root.node in self.files:
-            yield self.files[root.node]
 
     def _agrees(self, way: Descent) -> bool:
         if self.record is not None:
-            return self.made_at(way.root) is self.record
+            return bool(self._made_at(way.root))
         return self.source is None or any(root.node == self._named for root in way.files)
 
     def _unlike(self, root: Root, pixels: np.ndarray[Any, Any]) -> float:
-        from ..generation.likeness import unlike
-        from ..generation.telling import UNSEEN
-
-        made = self.made_at(root)
-        files = [each.data for each in made.pictures] if made else []
+        made = self._made_at(root)
+        files = [each.data for several in made for each in several.pictures]
         files += [self.files[root.node].data] if not made and root.node in self.files else []
-        return min((unlike(data, pixels) for data in files), default=UNSEEN)
+        return _least_unlike(files, pixels)
+
+
+def _least_unlike(files: Iterable[bytes], pixels: np.ndarray[Any, Any]) -> float:
+    from ..generation.likeness import unlike
+    from ..generation.telling import UNSEEN
+
+    return min((unlike(data, pixels) for data in files), default=UNSEEN)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = 10_000
 """Choices that are kept: a prompt is over long before so many others began."""
-BY_GRAPH = frozenset({"cheapest now"})
+_BY_GRAPH = ("cheapest now",)
 """Policies whose choice is the same as long as graph, prices and settings are."""
 _GIB = 1024**3
 _MICRO = 1_000_000
@@ -64,6 +64,11 @@ def plain(policy: Any) -> dict[str, Any]:
 def name_of(policy: Any) -> Any:
     """The policy's name, out of what its combo gives."""
     return plain(policy).get("policy")
+
+
+def goes_by_graph(policy: Any) -> bool:
+    """Whether this policy chooses the same as long as graph, prices and settings are the same."""
+    return name_of(policy) in _BY_GRAPH
 
 
 def decide(policy: Any, graph: Any, node_id: str, engine: Engine, job: JobContext) -> Choice:

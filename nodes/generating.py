@@ -65,7 +65,7 @@ class HostedNode(Node):
             with shown_by(on_node(engine, job, node)):
                 made = await engine.service.generate(first, job, node, more=more)
             made = replace(made, sources=await asyncio.to_thread(fed.sources, engine.settings))
-            worker.remembered.add(node, made)
+            worker.remembered.add(job, node, made)
             return made
 
         worker = current()

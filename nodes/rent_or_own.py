@@ -51,7 +51,7 @@ class RentOrOwn(Node):
         ComfyUI does not tell the graph yet when it asks for this. A policy that goes by the graph alone needs no
         answer: another graph is another input.
         """
-        if deciding.name_of(policy) in deciding.BY_GRAPH:
+        if deciding.goes_by_graph(policy):
             return f"{current().scope()} {await current().job(_rates)}"
         return f"{current().scope()} {(await _decided(policy, cls.hidden)).branch}"
 
@@ -60,7 +60,8 @@ class RentOrOwn(Node):
         """The inputs of the branch that is taken, where they are connected. Raises InvalidInput where none is."""
         choice = await _decided(policy, cls.hidden)
         wanted = [choice.branch, f"{choice.branch}_record"]
-        links = deciding.links_of(cls.hidden.prompt, str(cls.hidden.unique_id))
+        # A node that another one made while it ran (a loop) is not in the graph: what is connected is given, as None.
+        links = {*deciding.links_of(cls.hidden.prompt, str(cls.hidden.unique_id)), *given}
         if choice.branch not in links:
             raise InvalidInput(
                 f"{choice.branch}: nothing is connected, and {choice.reason}.",
@@ -146,7 +147,8 @@ def _branch_inputs() -> list[Any]:
 async def _decided(policy: Any, hidden: Any) -> Choice:
     """The choice for the executing prompt: made once, however often it is asked for."""
     worker = current()
-    key = worker.host.executing() or ("", "")
+    if (key := worker.host.executing()) is None:  # where nothing executes, nothing tells this run from another
+        return await _choice(policy, hidden)
     if (known := worker.choices.get(key)) is None:
         known = worker.choices.keep(key, await _choice(policy, hidden))
     return known

@@ -95,7 +95,7 @@ def _changed(
     if way is None and ancestry.record is None and ancestry.source is not None:
         kept: dict[str, Any] = {"opened": _fit([ancestry.source], wanted)[0], "edited": wanted.origin == "not_ai"}
         return wanted.encoded(frame.pixels), {**kept, "origin": wanted.origin}
-    made = ancestry.made_at(way.root) if way else ancestry.record
+    made = ancestry.made_at(way.root, frame.pixels) if way else ancestry.record
     file = None if way is None or made else ancestry.files.get(way.root.node)
     shown = [each for each in ancestry.inputs(made, way) if each is not file]
     steps = telling.done(way, lambda roots: _fit(ancestry.sources(roots), wanted), wanted.origin) if way else ()

@@ -34,15 +34,23 @@ class Unsigned:
         self._link, self._graph = link, graph
         self._max_pixels, self._anchors = max_pixels, anchors_pem
         self._files: dict[str, Source | None] = {}
+        self._ways: dict[str, list[Descent]] = {}
 
     async def draft(self, file: OutputFile, data: bytes, media_type: str) -> Draft:
         """The picture that this node saved."""
-        ways = descents(self._graph, self._link_of(file.node), hosted=classes())
+        ways = await self._ways_of(file.node)
         for root in [root for way in ways for root in way.files][:MOST_FILES]:
             await self._fetched(root)
         # Only where several are held against the picture there is something to decode.
         drafted = partial(self._drafted, file, data, media_type, ways)
         return await asyncio.to_thread(drafted) if len(ways) > 1 else drafted()
+
+    async def _ways_of(self, node_id: str) -> list[Descent]:
+        """How what this node saved came to be: a graph may be large, and a node may have saved many pictures."""
+        if node_id not in self._ways:
+            link = self._link_of(node_id)
+            self._ways[node_id] = await asyncio.to_thread(descents, self._graph, link, hosted=classes())
+        return self._ways[node_id]
 
     def _link_of(self, node_id: str) -> Any:
         inputs = (self._graph.get(node_id) or {}).get("inputs", {})
@@ -83,8 +91,12 @@ class Unsigned:
         if len(ways) < 2:
             return ways[0] if ways else None
         pixels = decode(data, max_pixels=self._max_pixels)
-        known = [(way, self._files.get(way.root.node)) for way in ways]
-        return min(known, key=lambda pair: unlike(pair[1].data, pixels) if pair[1] else telling.UNSEEN)[0]
+
+        def apart(root: Root) -> float:
+            source = self._files.get(root.node)
+            return unlike(source.data, pixels) if source else telling.UNSEEN
+
+        return telling.likeliest(ways, apart)
 
 
 def named_file(name: str) -> OutputFile:

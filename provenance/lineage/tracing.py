@@ -17,7 +17,7 @@ Types = Callable[[str], "tuple[str, ...] | None"]
 """The types of a node class's outputs, in order; None for one that is not known."""
 
 MOST_WAYS = 64
-"""Descents kept of one image, where batches are joined again and again."""
+"""Descents kept of one image, where batches are joined again and again; and files kept that models were shown."""
 MOST_STEPS = 100
 """Steps kept of one descent: the last ones."""
 
@@ -161,7 +161,7 @@ class _Trace:
         name = self._node(link[0])["class_type"]
         types = self._types(name)
         if types is not None:
-            return link[1] < len(types) and types[link[1]] in kinds.PIXELS
+            return link[1] in range(len(types)) and types[link[1]] in kinds.PIXELS
         return key.split(".")[-1] in kinds.NAMES or _gives_pixels(name) or name in self._hosted
 
     def _shown(self, inputs: Mapping[str, Any]) -> tuple[Root, ...]:
@@ -182,7 +182,7 @@ class _Trace:
 
 def _then(way: Descent, step: Step, fed: Iterable[Root]) -> Descent:
     steps = way.steps if way.steps[-1:] == (step,) else (*way.steps, step)
-    return Descent(way.root, steps[-MOST_STEPS:], tuple(dict.fromkeys(fed)))
+    return Descent(way.root, steps[-MOST_STEPS:], tuple(dict.fromkeys(fed))[:MOST_WAYS])
 
 
 def _roots(groups: Iterable[Iterable[Root]]) -> tuple[Root, ...]:
