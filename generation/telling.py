@@ -21,9 +21,10 @@ def likeliest(ways: Sequence[Descent], unlike: Callable[[Root], float]) -> Desce
     look, what they have in common: which of them it was is not known, so it is not told."""
     if len(ways) < 2:
         return ways[0] if ways else None
-    apart = [unlike(way.root) for way in ways]
-    nearest = [way for way, each in zip(ways, apart, strict=True) if each == min(apart)]
-    return nearest[0] if min(apart) != UNSEEN else _in_common(nearest)
+    apart = {root: unlike(root) for root in dict.fromkeys(way.root for way in ways)}
+    least = min(apart.values())
+    nearest = [way for way in ways if apart[way.root] == least]
+    return nearest[0] if least != UNSEEN else _in_common(nearest)
 
 
 def _in_common(ways: Sequence[Descent]) -> Descent:

@@ -14,13 +14,15 @@ import pytest
 from PIL import Image
 
 from mintmark.config import Settings
+from mintmark.generation.context import JobContext
 from mintmark.generation.pictures import describe
 from mintmark.generation.record import Record, Seed
+from mintmark.generation.rent_or_own import Choice
 from mintmark.generation.sealing import Draft, facts_of
 from mintmark.generation.service import Generated, Picture
 from mintmark.generation.source import Source, open_source
 from mintmark.moderation.verdict import Verdict
-from mintmark.nodes.ancestry import Ancestry
+from mintmark.nodes.ancestry import SWITCH, Ancestry, choices_above
 from mintmark.nodes.pixels import Frame
 from mintmark.nodes.remembering import Remembered
 from mintmark.nodes.save import ORIGINS
@@ -148,9 +150,63 @@ def test_of_a_batch_of_several_files_the_most_alike_is_the_parent() -> None:
     assert [way.root.name for way in found if way] == ["a.png", "b.png"]
 
 
+def job(name: str, project: str = "films") -> JobContext:
+    return JobContext(job_id=name, project=project, allowance_microusd=0, mode="sandbox")
+
+
 def test_results_are_remembered_only_while_somebody_keeps_them() -> None:
     remembered, kept = Remembered(), generated(1)
-    remembered.add("1", generated(2))
-    remembered.add("1", kept)
-    assert list(remembered.of("1")) == [kept]
-    assert list(remembered.of("2")) == []
+    remembered.add(job("a"), "1", generated(2))
+    remembered.add(job("a"), "1", kept)
+    assert remembered.of(job("a"), "1") == [kept]
+    assert remembered.of(job("a"), "2") == []
+
+
+def test_a_job_finds_its_own_results_then_its_projects_and_never_anothers() -> None:
+    remembered, mine, theirs = Remembered(), generated(1), generated(2)
+    remembered.add(job("a"), "1", mine)
+    remembered.add(job("b"), "1", theirs)
+    assert remembered.of(job("a"), "1") == [mine]
+    assert remembered.of(job("later"), "1") == [theirs, mine]
+    assert remembered.of(job("later", "another"), "1") == []
+
+
+def test_of_a_node_that_ran_for_each_of_several_seeds_each_picture_has_its_own_parent() -> None:
+    graph = {
+        "h": {"class_type": "MintmarkTextToImage", "inputs": {"model": "openai/gpt-image-1"}},
+        "s": {"class_type": "ImageScaleBy", "inputs": {"image": ["h", 0], "scale_by": 0.5}},
+    }
+    first, second = generated(20), generated(220)
+    ancestry = Files(descents(graph, ["s", 0]), {"h": [second, first]}, opened)
+    (way,) = descents(graph, ["s", 0])
+    found = [ancestry.made_at(way.root, _pixels(png(shade, (24, 16)))) for shade in (22, 218)]
+    assert [each is made for each, made in zip(found, (first, second), strict=True)] == [True, True]
+
+
+def test_of_several_models_whose_pictures_were_joined_none_is_named() -> None:
+    sampled = {"latent_image": ["e", 0]}
+    graph = {
+        "e": {"class_type": "EmptyLatentImage", "inputs": {}},
+        **{each: {"class_type": "UNETLoader", "inputs": {"unet_name": each}} for each in ("a", "b")},
+        **{f"k{each}": {"class_type": "KSampler", "inputs": {"model": [each, 0], **sampled}} for each in ("a", "b")},
+        "j": {"class_type": "LatentBatch", "inputs": {"samples1": ["ka", 0], "samples2": ["kb", 0]}},
+        "s": {"class_type": "LatentUpscale", "inputs": {"samples": ["j", 0]}},
+    }
+    way = Files(descents(graph, ["s", 0]), {}, opened).way_of(_pixels(png(3)))
+    assert way is not None
+    assert (way.root.kind, way.root.name, [step.action for step in way.steps]) == ("model", "", ["c2pa.resized"])
+
+
+def switched(branch: str = "hosted", policy: str = "cheapest now", **words: Any) -> dict[str, Any]:
+    chosen = {"policy": policy, **{f"policy.{name}": value for name, value in words.items()}}
+    return {"class_type": SWITCH, "inputs": {**chosen, "local": ["below", 0], "hosted": ["h", 0]}}
+
+
+def test_only_switches_that_a_picture_came_through_are_told_of() -> None:
+    graph = {"save": {"class_type": "SaveImage", "inputs": {"images": ["up", 0], "notes": [["up"], 0]}}}
+    graph |= {"up": switched(), "below": switched(), "elsewhere": switched(), "broken": {"class_type": SWITCH}}
+    taken = {each: Choice("hosted", "by hand", "so") for each in ("up", "below", "elsewhere")}
+    assert list(choices_above(graph, "save", taken.get)) == ["up"]
+    taken["up"] = Choice("local", "by hand", "so")
+    assert list(choices_above(graph, "save", taken.get)) == ["up", "below"]
+    assert choices_above(graph, "save", lambda _: None) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -86,3 +87,43 @@ async def test_a_branch_that_is_not_connected_is_named_and_the_other_is_not_take
     before = len(await bench.calls())
     assert "local: nothing is connected, and prompts and images may not leave" in error_of(await bench.run(prompt))
     assert len(await bench.calls()) == before
+
+
+async def test_a_choice_by_values_that_come_over_links_is_made_again_by_nobody_who_cannot_see_them(
+    bench: Any, files_of: Any
+) -> None:
+    prompt = graph("cheapest now", seed=5, seconds=["5", 0], gpu_hour_usd=2.0)
+    prompt["5"] = node("ProbeNumber", value=600)
+    (first,) = files_of(await bench.run(prompt))
+    before = len(await bench.calls())
+    (again,) = files_of(await bench.run(prompt))
+    assert len(await bench.calls()) == before
+    assert [read_credential(each).actions[0].software_agent for each in (first, again)] == ["fal/flux-schnell"] * 2
+
+
+async def test_a_choice_is_told_of_where_the_picture_came_through_it_and_nowhere_else(
+    bench: Any, files_of: Any
+) -> None:
+    prompt = graph("by hand", branch="local")
+    prompt["6"] = node("MintmarkSignAndSave", images=["4", 0], filename_prefix="apart")
+    told = {path.name[:5]: read_credential(path).record for path in files_of(await bench.run(prompt))}
+    assert "choices" in told["eithe"]
+    assert "choices" not in told["apart"]
+
+
+async def test_jobs_whose_graphs_call_their_nodes_alike_name_each_its_own_parent(bench: Any, files_of: Any) -> None:
+    prompts = [
+        {
+            "1": node("MintmarkTextToImage", seed=seed, **SMALL),
+            "2": node("ProbeInvert", images=["1", 0]),
+            "3": node("MintmarkSignAndSave", images=["2", 0], filename_prefix=f"many{seed}"),
+        }
+        for seed in range(1, 7)
+    ]
+    jobs = [await bench.open_job(project=f"project-{number % 2}") for number in range(len(prompts))]
+    await asyncio.gather(*(bench.post(prompt, job) for prompt, job in zip(prompts, jobs, strict=True)))
+    for job, prompt in zip(jobs, prompts, strict=True):
+        (path,) = files_of(await bench.ended(job))
+        record = read_credential(path).record
+        assert record is not None
+        assert (record["job_id"], record["seed"]["asked"]) == (job, str(prompt["1"]["inputs"]["seed"]))
