@@ -17,7 +17,7 @@
     │   ├── ImageTooLarge         image_too_large      more pixels than the limit (a bomb, often)
     │   ├── BadSetting            bad_setting
     │   │   └── ClassifierMismatch classifier_mismatch  a local model is not what the file beside it says
-    │   ├── CannotRerun           cannot_rerun         a file that does not say how to make it again, or needs what is gone
+    │   ├── CannotRerun           cannot_rerun         a file that does not say how it was made, or needs what is gone
     │   ├── WrongState            wrong_state          the job is not in a state in which that can be done
     │   ├── IdempotencyMismatch   idempotency_mismatch the same Idempotency-Key came with another body
     │   ├── VersionTaken          version_taken        this version was published with other content

@@ -30,8 +30,8 @@ Kind = Literal[
     "held", "asking", "accepted", "settled", "released", "unknown", "stored", "verdict", "choice", "signed", "failed"
 ]
 """What an entry tells. The first six move a call; ``stored`` (its images are in the spool), ``verdict``, ``choice``
-(which branch of a graph was taken, and why), ``signed`` (a file was signed) and ``failed`` (a node gave up, and why) only
-add facts."""
+(which branch of a graph was taken, and why), ``signed`` (a file was signed) and ``failed`` (a node gave up, and why)
+only add facts."""
 
 STEPS: dict[State, frozenset[State]] = {
     # A cached result is settled at zero without being asked.

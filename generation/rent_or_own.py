@@ -6,12 +6,16 @@ is made of this, so nothing heavy is imported with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from ..metering.breakeven import Case
+from .graph_estimate_links import is_link
 
+SWITCH = "MintmarkRentOrOwn"
+"""The node that works on one of two branches."""
 Branch = Literal["local", "hosted"]
 POLICIES = ("by hand", "data must stay", "cheapest now", "break-even", "shortest wait", "local if it fits")
 """In the order in which a node offers them."""
@@ -112,3 +116,45 @@ def _fits(known: Known) -> tuple[Branch, str]:
 
 
 _BY = dict(zip(POLICIES, (_by_hand, _stay, _cheapest, _break_even, _wait, _fits), strict=True))
+
+
+# -- which part of a graph was worked on ----------------------------------------------------------------------------
+
+
+def choices_above(graph: Any, node: str, choice_of: Callable[[str], Choice | None]) -> dict[str, Choice]:
+    """The choices of the switches that this node's inputs came through, as far as they are known; behind a branch that
+    was not taken there is none."""
+    found: dict[str, Choice] = {}
+    seen, todo = {node}, [node]
+    while todo:
+        node_id = todo.pop()
+        if _is_switch(graph, node_id) and (choice := choice_of(node_id)) is not None:
+            found[node_id] = choice
+        branch = found[node_id].branch if node_id in found else ""
+        above = [
+            value[0] for name, value in inputs_of(graph, node_id).items() if name.startswith(branch) and is_link(value)
+        ]
+        todo += [each for each in dict.fromkeys(above) if each not in seen]
+        seen.update(above)
+    return found
+
+
+def pruned(graph: Any, choices: Mapping[str, Choice]) -> Any:
+    """The graph without what its switches did not take."""
+    changed = {}
+    for node_id, choice in choices.items():
+        kept = {name: value for name, value in inputs_of(graph, node_id).items() if name.startswith(choice.branch)}
+        changed[node_id] = {**graph[node_id], "inputs": kept}
+    return {**graph, **changed} if changed else graph
+
+
+def inputs_of(graph: Any, node_id: str) -> Mapping[str, Any]:
+    """This node's inputs as the graph has them; none for a node that another one made while it ran."""
+    node = graph.get(node_id) if isinstance(graph, dict) else None
+    inputs = node.get("inputs") if isinstance(node, dict) else None
+    return inputs if isinstance(inputs, dict) else {}
+
+
+def _is_switch(graph: Any, node_id: str) -> bool:
+    node = graph.get(node_id) if isinstance(graph, dict) else None
+    return isinstance(node, dict) and node.get("class_type") == SWITCH

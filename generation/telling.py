@@ -32,8 +32,8 @@ def _in_common(ways: Sequence[Descent]) -> Descent:
     roots = {(way.root.kind, way.root.class_type, way.root.name) for way in ways}
     made = all(way.root.kind in ("model", "hosted") for way in ways)
     root = first.root if len(roots) == 1 else Root("model" if made else "unknown", "", "")
-    alike = takewhile(lambda steps: all(each == steps[0] for each in steps), zip(*(way.steps[::-1] for way in ways)))
-    steps = tuple(each[0] for each in alike)[::-1]
+    last = zip(*(way.steps[::-1] for way in ways), strict=False)
+    steps = tuple(each[0] for each in takewhile(lambda each: len(set(each)) == 1, last))[::-1]
     fed = tuple(each for each in first.fed if all(each in way.fed for way in others))
     return Descent(root, steps, fed)
 

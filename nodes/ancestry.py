@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import FileMissing, ImageTooLarge, InvalidInput, NotAnImage
-from ..generation.graph_estimate_links import is_link
+from ..generation.rent_or_own import choices_above, inputs_of, pruned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ..provenance.lineage.values import Descent, Root
     from .worker import Worker
 
-SWITCH = "MintmarkRentOrOwn"
-"""The node that works on one of two branches."""
 Open = Callable[[bytes, str], "Source"]
 """A file's bytes and its title as a source. Raises NotAnImage and ImageTooLarge."""
 
@@ -45,8 +43,8 @@ def ancestry_of(
         return open_source(data, title, anchors_pem=anchors, max_pixels=most)
 
     taken = choices_above(graph, node, lambda node_id: _choice(worker, engine, job, graph, node_id))
-    ran = pruned(graph, {node_id: choice.branch for node_id, choice in taken.items()})
-    inputs = _inputs_of(ran, node)
+    ran = pruned(graph, taken)
+    inputs = inputs_of(ran, node)
     ways = descents(ran, inputs.get("images"), types=worker.host.output_types, hosted=classes()) if inputs else []
     roots = dict.fromkeys(root.node for way in ways for root in way.files if root.kind == "hosted")
     results = {each: worker.remembered.of(job, each) for each in roots}
@@ -64,51 +62,10 @@ def _choice(worker: Worker, engine: Engine, job: JobContext, graph: Any, node_id
 
     if (known := worker.choices.get((job.job_id, node_id))) is not None:
         return known
-    policy = nested(_inputs_of(graph, node_id), "policy")
+    policy = nested(inputs_of(graph, node_id), "policy")
     with suppress(InvalidInput):
         return decide(policy, graph, node_id, engine, job) if goes_by_graph(policy) else None
     return None
-
-
-def choices_above(graph: Any, node: str, choice_of: Callable[[str], Choice | None]) -> dict[str, Choice]:
-    """The choices of the switches that this node's inputs came through, as far as they are known; behind a branch that
-    was not taken there is none."""
-    found: dict[str, Choice] = {}
-    seen, todo = {node}, [node]
-    while todo:
-        node_id = todo.pop()
-        if _is_switch(graph, node_id) and (choice := choice_of(node_id)) is not None:
-            found[node_id] = choice
-        branch = found[node_id].branch if node_id in found else ""
-        inputs = _inputs_of(graph, node_id).items()
-        above = [value[0] for name, value in inputs if name.startswith(branch) and is_link(value)]
-        todo += [each for each in dict.fromkeys(above) if each not in seen]
-        seen.update(above)
-    return found
-
-
-def pruned(graph: Any, taken: Mapping[str, str]) -> Any:
-    """The graph without what its switches did not take; ``taken`` is the branch by the switch's node id."""
-    if not taken:
-        return graph
-    changed = {}
-    for node_id, branch in taken.items():
-        node = graph[node_id]
-        kept = {name: value for name, value in node["inputs"].items() if name.startswith(branch)}
-        changed[node_id] = {**node, "inputs": kept}
-    return {**graph, **changed}
-
-
-def _is_switch(graph: Any, node_id: str) -> bool:
-    node = graph.get(node_id) if isinstance(graph, dict) else None
-    return isinstance(node, dict) and node.get("class_type") == SWITCH
-
-
-def _inputs_of(graph: Any, node: str) -> Mapping[str, Any]:
-    """This node's inputs as the graph has them; none for one that a node made while it ran."""
-    found = graph.get(node) if isinstance(graph, dict) else None
-    inputs = found.get("inputs") if isinstance(found, dict) else None
-    return inputs if isinstance(inputs, dict) else {}
 
 
 def _node_of(link: Any) -> str:

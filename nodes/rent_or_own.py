@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 
 from ..errors import InvalidInput
 from ..generation.rent_or_own import Branch, Choice
@@ -73,14 +74,15 @@ class RentOrOwn(Node):
     async def execute(cls, policy: Any, **given: Any) -> Any:
         choice = await _decided(policy, cls.hidden)
 
-        async def note(engine: Engine, job: JobContext, node: str) -> None:
-            told = {"node_id": node, "branch": choice.branch, "policy": choice.policy, "reason": choice.reason}
+        async def note(engine: Engine, job: JobContext, node: str) -> dict[str, str]:
+            told = {"node_id": node, **dataclasses.asdict(choice)}
             await asyncio.to_thread(engine.journal.note, job.job_id, "choice", told)
+            return told
 
-        await current().job(note)
-        text = f"{choice.branch}: {choice.reason}"
+        told = await current().job(note)
+        shown = {"text": [f"{choice.branch}: {choice.reason}"], "mintmark": [told]}
         images, record = given.get(choice.branch), given.get(f"{choice.branch}_record")
-        return io.NodeOutput(images, record, choice.branch, choice.reason, ui=ui.PreviewText(text))
+        return io.NodeOutput(images, record, choice.branch, choice.reason, ui=shown)
 
 
 def _policy_input() -> Any:

@@ -125,8 +125,8 @@ class Store(ABC):
     @abstractmethod
     def scrub(self, tables: Iterable[str], *, thorough: bool = False) -> bool:
         """Leave nothing behind of what was deleted from these tables, as far as they are there and this database can;
-        whether it could now. ``thorough`` writes them anew, which takes as long as copying them; others wait meanwhile. What stands in
-        backups, replicas and archived logs is beyond it."""
+        whether it could now. ``thorough`` writes them anew, which takes as long as copying them; others wait meanwhile.
+        What stands in backups, replicas and archived logs is beyond it."""
 
     @abstractmethod
     def close(self) -> None:

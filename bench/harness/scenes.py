@@ -41,7 +41,8 @@ def _field(rng: Random, height: int, width: int, fall: float) -> NDArray[np.floa
     strength = np.maximum(np.hypot(rows, columns), 1 / max(height, width)) ** -fall
     phases = np.exp(2j * np.pi * rng.random(strength.shape))
     found = np.fft.irfft2(strength * phases, s=(height, width))
-    return (found - found.min()) / (np.ptp(found) + 1e-9)
+    field: NDArray[np.float64] = (found - found.min()) / (np.ptp(found) + 1e-9)
+    return field
 
 
 def _hills(image: Image.Image, rng: Random) -> None:
@@ -109,8 +110,8 @@ def _cloth(image: Image.Image, rng: Random) -> None:
     size = (max(8, image.width // 2), max(8, image.height // 2))
     field = (_field(rng, size[1], size[0], rng.uniform(0.5, 1.5)) * 255).astype(np.uint8)
     mask = Image.fromarray(field).point(lambda value: 255 if value > 128 else 0)
-    at = tuple(int(each) for each in rng.uniform(0, 0.5, 2) * image.size)
-    image.paste(_ground(rng, *size), at, mask)
+    left, top = (int(each) for each in rng.uniform(0, 0.5, 2) * image.size)
+    image.paste(_ground(rng, *size), (left, top), mask)
 
 
 _KINDS = (_hills, _things, _face, _room, _branches, _writing, _cloth)

@@ -176,7 +176,7 @@ class Delivery:
         Raises SigningFailed and OutputBlocked naming the file, and WorkerLost where there is none.
         """
         wanted = _in_order(history.files, workflow)
-        unsigned = Unsigned(link, graph, max_pixels=self._max_pixels, anchors_pem=self._anchors)
+        unsigned = Unsigned(link, graph, history.details, max_pixels=self._max_pixels, anchors_pem=self._anchors)
         brought = [
             await self._brought(link, file, report, context, workflow, unsigned, allow_unchecked) for file in wanted
         ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from ...errors import MintmarkError
 from ...generation import telling
 from ...generation.likeness import unlike
 from ...generation.pictures import decode
+from ...generation.rent_or_own import Choice, choices_above, pruned
 from ...generation.sealing import Draft
 from ...generation.source import Source, open_source
 from ...provenance.lineage.tracing import descents
@@ -28,10 +30,19 @@ MOST_FILES = 16
 
 
 class Unsigned:
-    """Drafts of a job's pictures. ``graph`` is what the worker ran."""
+    """Drafts of a job's pictures. ``graph`` is what the worker ran, ``told`` what its nodes said in the history."""
 
-    def __init__(self, link: Link, graph: Mapping[str, Any], *, max_pixels: int, anchors_pem: Anchors) -> None:
+    def __init__(
+        self,
+        link: Link,
+        graph: Mapping[str, Any],
+        told: Iterable[Mapping[str, Any]] = (),
+        *,
+        max_pixels: int,
+        anchors_pem: Anchors,
+    ) -> None:
         self._link, self._graph = link, graph
+        self._choices = dict(_choices(told))
         self._max_pixels, self._anchors = max_pixels, anchors_pem
         self._files: dict[str, Source | None] = {}
         self._ways: dict[str, list[Descent]] = {}
@@ -48,9 +59,12 @@ class Unsigned:
     async def _ways_of(self, node_id: str) -> list[Descent]:
         """How what this node saved came to be: a graph may be large, and a node may have saved many pictures."""
         if node_id not in self._ways:
-            link = self._link_of(node_id)
-            self._ways[node_id] = await asyncio.to_thread(descents, self._graph, link, hosted=classes())
+            ran, link = pruned(self._graph, self._taken(node_id)), self._link_of(node_id)
+            self._ways[node_id] = await asyncio.to_thread(descents, ran, link, hosted=classes())
         return self._ways[node_id]
+
+    def _taken(self, node_id: str) -> dict[str, Choice]:
+        return choices_above(self._graph, node_id, self._choices.get)
 
     def _link_of(self, node_id: str) -> Any:
         inputs = (self._graph.get(node_id) or {}).get("inputs", {})
@@ -74,13 +88,16 @@ class Unsigned:
     def _drafted(self, file: OutputFile, data: bytes, media_type: str, ways: list[Descent]) -> Draft:
         way = self._likeliest(ways, data)
         title = file.filename
+        taken = self._taken(file.node).items()
+        choices = tuple({"node_id": each, **dataclasses.asdict(choice)} for each, choice in taken)
         if way is None:
-            return Draft(data=data, title=title, media_type=media_type)
+            return Draft(data=data, title=title, media_type=media_type, choices=choices)
         steps = telling.done(way, self._sources, "local_ai")
         source = self._files.get(way.root.node)
         begun = telling.opened(source, steps, "local_ai") if source else telling.begun(way.root, "local_ai")
         inputs = tuple(each for each in self._sources(way.fed) if each is not source)
-        return Draft(data=data, title=title, media_type=media_type, steps=steps, inputs=inputs, **begun)
+        kept: dict[str, Any] = {"steps": steps, "inputs": inputs, "choices": choices, **begun}
+        return Draft(data=data, title=title, media_type=media_type, **kept)
 
     def _sources(self, roots: Iterable[Root]) -> list[Source]:
         found = (self._files.get(root.node) for root in roots)
@@ -97,6 +114,13 @@ class Unsigned:
             return unlike(source.data, pixels) if source else telling.UNSEEN
 
         return telling.likeliest(ways, apart)
+
+
+def _choices(told: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Choice]]:
+    for each in told:
+        branch: Any = each.get("branch")
+        if branch in ("local", "hosted"):
+            yield str(each.get("node_id")), Choice(branch, str(each.get("policy")), str(each.get("reason")))
 
 
 def named_file(name: str) -> OutputFile:

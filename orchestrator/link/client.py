@@ -169,7 +169,7 @@ class WorkerLink(Link):
             await asyncio.sleep(self._pace.poll_s)
 
     async def open_job(self, context: JobContext) -> WorkerHealth:
-        # A worker of an earlier release knows neither traces nor deliveries nor branches, and need not where there are none.
+        # A worker of an earlier release knows no traces, deliveries or branches, and need not where there are none.
         newer = {name for name in ("traceparent", "delivery", "branch") if getattr(context, name) in (None, "now")}
         body = context.model_dump(mode="json", exclude=newer)
         if context.token is not None:

@@ -55,7 +55,7 @@ class History:
     status: Literal["success", "error", "interrupted"]
     files: tuple[OutputFile, ...]
     details: tuple[dict[str, Any], ...] = field(default=())
-    """What Sign and Save said of its files."""
+    """What Sign and Save said of its files, and Rent or Own of its choice."""
     error: MintmarkError | None = None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import uuid
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,12 +18,12 @@ from mintmark.config import Settings
 from mintmark.generation.context import JobContext
 from mintmark.generation.pictures import describe
 from mintmark.generation.record import Record, Seed
-from mintmark.generation.rent_or_own import Choice
+from mintmark.generation.rent_or_own import SWITCH, Choice, choices_above
 from mintmark.generation.sealing import Draft, facts_of
 from mintmark.generation.service import Generated, Picture
 from mintmark.generation.source import Source, open_source
 from mintmark.moderation.verdict import Verdict
-from mintmark.nodes.ancestry import SWITCH, Ancestry, choices_above
+from mintmark.nodes.ancestry import Ancestry
 from mintmark.nodes.pixels import Frame
 from mintmark.nodes.remembering import Remembered
 from mintmark.nodes.save import ORIGINS
@@ -151,7 +152,9 @@ def test_of_a_batch_of_several_files_the_most_alike_is_the_parent() -> None:
 
 
 def job(name: str, project: str = "films") -> JobContext:
-    return JobContext(job_id=name, project=project, allowance_microusd=0, mode="sandbox")
+    return JobContext(
+        job_id=str(uuid.uuid5(uuid.NAMESPACE_URL, name)), project=project, allowance_microusd=0, mode="sandbox"
+    )
 
 
 def test_results_are_remembered_only_while_somebody_keeps_them() -> None:

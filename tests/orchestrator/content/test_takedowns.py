@@ -1,4 +1,4 @@
-"""A file that was taken down is given no more, nor what is the same or looks like it; the withheld can be given back."""
+"""A file that was taken down is given no more, nor what is the same or looks like it; the withheld can come back."""
 
 from __future__ import annotations
 
