@@ -44,13 +44,10 @@ class Shelves:
     takedowns: Takedowns
 
     def forget_assets(self, digests: Iterable[str]) -> None:
-        """Delete files that no job has any more, unless somebody uploaded them."""
-        for digest in digests:
-            self.thumbnails.delete(digest)
-            if not self.uploads.holds(digest) and not self.jobs.having(digest):
-                self.assets.delete(digest)
-                self.takedowns.forget(digest)
-            self.jobs.gone(digest)
+        """Delete files that no job has any more, unless somebody uploaded them. Blocks."""
+        from ..orchestrator.content.files import forget_files
+
+        forget_files(self, digests)
 
 
 @contextmanager

@@ -99,6 +99,7 @@ def _agree(then: Then, found: Settings, *, yes: bool, as_json: bool) -> None:
 async def _made(
     then: Then, found: Settings, file: Path, images: list[Path], worker: str | None, out: Path, *, quiet: bool
 ) -> _Made:
+    from ..orchestrator.execution import kinds
     from ..orchestrator.execution.again import compared
     from ..provenance.reading import read
     from .progress import Display
@@ -112,9 +113,10 @@ async def _made(
             return request
 
         job = await run_request(found, ask, worker, display)
-    outputs = [await asyncio.to_thread(Path(each.path).read_bytes) for each in job.outputs]
+    pictures = [each for each in job.outputs if each.media_type in kinds.JUDGED]
+    outputs = [await asyncio.to_thread(Path(each.path).read_bytes) for each in pictures]
     result = await asyncio.to_thread(compared, then.data, outputs, max_pixels=found.max_pixels)
-    now = (await asyncio.to_thread(read, outputs[0])).record or {} if outputs else {}
+    now = (await asyncio.to_thread(read, outputs[result.place])).record or {} if outputs else {}
     return _Made(job, result, _reasons(then, now, equal=result.equal))
 
 
@@ -138,7 +140,7 @@ def _release(then: Then) -> list[str]:
     if not then.label or then.label.endswith(f"@{VERSION}"):
         return []
     try:
-        known = resolve(then.label).digest == then.record["workflow"]["digest"]
+        known = resolve(then.label).digest == then.digest
     except MintmarkError:
         return [f"The workflow {then.label} is not here: the graph that the file holds was run."]
     return [] if known else [f"The workflow {then.label} is another one here: the graph that the file holds was run."]
@@ -158,7 +160,7 @@ async def _request(
         workflow = await adhoc(GraphFile(file, graph, ui=False), link, found)
     except MintmarkError as exc:
         raise CannotRerun(f"{file.name}: {exc.message}", hint=exc.hint) from exc
-    return RunRequest(workflow=workflow, worker_name=worker or "runner", out_dir=out)
+    return RunRequest(workflow=workflow, worker_name=worker or "runner", out_dir=out, branch=then.branch)
 
 
 def _show(made: _Made, file: Path) -> None:

@@ -167,12 +167,12 @@ def _delivery(found: Settings) -> Delivery:
             engine.journal.open_job(context)
             return await seal_draft(engine, context, draft)
 
-    async def sign(data: bytes, media_type: str, name: str) -> Signed:
-        from ..generation.sealing import Draft, sign_unjudged
+    async def sign(draft: Draft) -> Signed:
+        from ..generation.sealing import sign_unjudged
         from .engine import open_engine
 
         async with open_engine(found) as engine:
-            return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
+            return await sign_unjudged(engine, draft)
 
     async def ask(context: JobContext, said: Sequence[Words]) -> list[Verdict]:
         from .engine import open_engine

@@ -17,6 +17,7 @@ from .graph_estimate_links import is_link
 SWITCH = "MintmarkRentOrOwn"
 """The node that works on one of two branches."""
 Branch = Literal["local", "hosted"]
+BRANCHES: tuple[Branch, ...] = ("local", "hosted")
 POLICIES = ("by hand", "data must stay", "cheapest now", "break-even", "shortest wait", "local if it fits")
 """In the order in which a node offers them."""
 
@@ -131,9 +132,8 @@ def choices_above(graph: Any, node: str, choice_of: Callable[[str], Choice | Non
         if _is_switch(graph, node_id) and (choice := choice_of(node_id)) is not None:
             found[node_id] = choice
         branch = found[node_id].branch if node_id in found else ""
-        above = [
-            value[0] for name, value in inputs_of(graph, node_id).items() if name.startswith(branch) and is_link(value)
-        ]
+        inputs = inputs_of(graph, node_id).items()
+        above = [value[0] for name, value in inputs if name.startswith(branch) and is_link(value)]
         todo += [each for each in dict.fromkeys(above) if each not in seen]
         seen.update(above)
     return found
@@ -150,11 +150,14 @@ def pruned(graph: Any, choices: Mapping[str, Choice]) -> Any:
 
 def inputs_of(graph: Any, node_id: str) -> Mapping[str, Any]:
     """This node's inputs as the graph has them; none for a node that another one made while it ran."""
-    node = graph.get(node_id) if isinstance(graph, dict) else None
-    inputs = node.get("inputs") if isinstance(node, dict) else None
-    return inputs if isinstance(inputs, dict) else {}
+    inputs = _node(graph, node_id).get("inputs")
+    return inputs if isinstance(inputs, Mapping) else {}
 
 
 def _is_switch(graph: Any, node_id: str) -> bool:
-    node = graph.get(node_id) if isinstance(graph, dict) else None
-    return isinstance(node, dict) and node.get("class_type") == SWITCH
+    return _node(graph, node_id).get("class_type") == SWITCH
+
+
+def _node(graph: Any, node_id: str) -> Mapping[str, Any]:
+    node = graph.get(node_id) if isinstance(graph, Mapping) else None
+    return node if isinstance(node, Mapping) else {}

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from ..clock import utc_now
-from ..generation.rent_or_own import POLICIES, Choice, Known, choose
+from ..generation.rent_or_own import BRANCHES, POLICIES, Choice, Known, choose
 from .checking import number, one_of, whole
 from .host import current as current_host
 
@@ -97,7 +97,7 @@ def _known(policy: str, words: Mapping[str, Any], graph: Any, node_id: str, engi
 
 
 def _branch(words: Mapping[str, Any]) -> Any:
-    return one_of("branch", words.get("branch"), ("local", "hosted"))
+    return one_of("branch", words.get("branch"), BRANCHES)
 
 
 def _own(words: Mapping[str, Any], engine: Engine) -> dict[str, Any]:

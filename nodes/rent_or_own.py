@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import io
 
 from ..errors import InvalidInput
-from ..generation.rent_or_own import Branch, Choice
+from ..generation.rent_or_own import BRANCHES, Choice
 from . import deciding
 from .base import Node
 from .sockets import RecordSocket
@@ -18,10 +18,6 @@ from .worker import current
 if TYPE_CHECKING:
     from ..generation.context import JobContext
     from ..generation.engine import Engine
-
-LOCAL: Branch = "local"
-HOSTED: Branch = "hosted"
-_BRANCHES = (LOCAL, HOSTED)
 
 
 class RentOrOwn(Node):
@@ -90,7 +86,7 @@ def _policy_input() -> Any:
     return io.DynamicCombo.Input(
         "policy",
         options=[
-            option("by hand", [io.Combo.Input("branch", options=list(_BRANCHES), tooltip="Which one.")]),
+            option("by hand", [io.Combo.Input("branch", options=list(BRANCHES), tooltip="Which one.")]),
             option("data must stay", []),
             option("cheapest now", _cost_inputs()),
             option("break-even", [*_cost_inputs(), *_month_inputs()]),

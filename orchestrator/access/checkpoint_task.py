@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from ... import log
@@ -13,6 +12,7 @@ from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from . import checkpointing
 from .checkpoint_targets import deliver
+from .side_task import SideTask
 
 if TYPE_CHECKING:
     from ...storage.base import Store
@@ -25,30 +25,15 @@ _LOOK_S = 60.0
 """How often it looks, at most: what could not be told is tried again then."""
 
 
-class CheckpointTask:
+class CheckpointTask(SideTask):
     """Use it as an async context manager. ``every_s``: how often one is made where the log has grown."""
+
+    NAME = "audit checkpoints"
 
     def __init__(self, store: Store, key: AuditKey, target: str, *, every_s: float, now: Clock = utc_now) -> None:
         self._store, self._key, self._target, self._now = store, key, target, now
         self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
         store.install(checkpointing.PART)
-
-    async def __aenter__(self) -> CheckpointTask:
-        self._task = asyncio.create_task(self._run(), name="audit checkpoints")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def watch(self) -> None:
-        """Wait until the side task ends, which it never should. Raises what ended it."""
-        if self._task is not None:
-            await asyncio.shield(self._task)
 
     async def _run(self) -> None:
         while True:

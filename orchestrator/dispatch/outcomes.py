@@ -31,7 +31,11 @@ from ..jobs.prompts import FAULT, GONE, MEMORY
 UNFIT = "unfit"
 """The fault of a worker that is of another version, or stands elsewhere, than the job says."""
 FIRST_DELAY_S, LAST_DELAY_S = 2.0, 60.0
-_MEMORY = re.compile(r"out of memory|OutOfMemory|\bOOM\b|CUDNN_STATUS_ALLOC_FAILED", re.IGNORECASE)
+_MEMORY = re.compile(
+    r"out of memory|OutOfMemory|\bOOM\b|CUDNN_STATUS_ALLOC_FAILED|MemoryError|not enough memory|can't allocate memory",
+    re.IGNORECASE,
+)
+"""How a GPU, torch on a CPU and Python itself say that there was no memory left."""
 _NODE = re.compile(r"\(node ([^)\s]+)\)")
 
 LOST, DISK, GIVEN_BACK, REFUSED = "worker_lost", "storage", "given_back", "worker_refused"

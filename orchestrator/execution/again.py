@@ -7,12 +7,13 @@ import copy
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ...errors import CannotRerun, WorkerLost
 from ...generation.pictures import decode
+from ...generation.rent_or_own import BRANCHES, Branch
 from ...provenance.credential import Credential
 from ...provenance.lineage.kinds import FILES
 from ...provenance.texts import read_texts
@@ -22,6 +23,8 @@ from . import kinds
 from .inputs import read_image
 from .unsigned import named_file
 
+_NAME = 32
+"""Digits of its digest by which an upload is called."""
 _NOT_KEPT = "Run the workflow anew: mintmark run {workflow}. Sign and Save writes the graph where keep_graph is on."
 
 
@@ -41,8 +44,18 @@ class Then:
     @property
     def label(self) -> str:
         """The workflow's name and version; empty for a graph that was of none."""
-        found = self.record.get("workflow") or {}
-        return f"{found['name']}@{found['version']}" if found else ""
+        return _label(self.record)
+
+    @property
+    def digest(self) -> str:
+        """Of that workflow version; empty where it is not told."""
+        return str(_part(self.record, "workflow").get("digest") or "")
+
+    @property
+    def branch(self) -> Branch | None:
+        """The branch that its Rent or Own nodes took, so that they take it again; None where they differ."""
+        several = {str(each.get("branch")) for each in _mappings(self.record.get("choices"))}
+        return next((branch for branch in BRANCHES if several == {branch}), None)
 
     @property
     def files(self) -> dict[str, str]:
@@ -52,10 +65,11 @@ class Then:
         )
         return {node_id: name for node_id, name in found if isinstance(name, str)}
 
-    def sha256_of(self, title: str) -> str | None:
-        """The digest that the credential has of a file it was made from."""
-        sources = self.record.get("sources") or ()
-        return next((str(each["sha256"]) for each in sources if each.get("title") == title), None)
+    def digests_of(self, title: str) -> frozenset[str]:
+        """The digests that the credential has of files of this name it was made from: in two folders there may be
+        two."""
+        several = _mappings(self.record.get("sources"))
+        return frozenset(str(each.get("sha256")) for each in several if each.get("title") == title)
 
 
 def then_of(data: bytes, media_type: str, credential: Credential) -> Then:
@@ -69,10 +83,24 @@ def then_of(data: bytes, media_type: str, credential: Credential) -> Then:
     text = read_texts(data, media_type).get("prompt") if media_type in kinds.JUDGED else None
     graph = _graph(text) if text else None
     if graph is None:
-        workflow = record.get("workflow") or {}
-        label = f"{workflow['name']}@{workflow['version']} --set …" if workflow else "NAME --set …"
+        label = f"{_label(record) or 'NAME'} --set …"
         raise CannotRerun("The file does not hold its graph.", hint=_NOT_KEPT.format(workflow=label))
     return Then(data=data, graph=graph, record=record)
+
+
+def _label(record: Mapping[str, Any]) -> str:
+    told = _part(record, "workflow")
+    return f"{told['name']}@{told['version']}" if {"name", "version"} <= told.keys() else ""
+
+
+def _part(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Anybody may sign a record: what is not as ours tells nothing."""
+    part = record.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def _graph(text: str) -> dict[str, Any] | None:
@@ -80,7 +108,10 @@ def _graph(text: str) -> dict[str, Any] | None:
         found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if is_api_format(found) else None
+    plain = is_api_format(found) and all(
+        isinstance(node["class_type"], str) and isinstance(node["inputs"], dict) for node in found.values()
+    )
+    return found if plain else None
 
 
 async def bring_files(then: Then, link: Link, given: Sequence[Path], *, max_pixels: int) -> dict[str, Any]:
@@ -96,31 +127,33 @@ async def bring_files(then: Then, link: Link, given: Sequence[Path], *, max_pixe
             continue
         data, media_type = await asyncio.to_thread(_given, then, name, given, max_pixels)
         node["inputs"][FILES[node["class_type"]]] = await link.upload(
-            f"{digest(data)[:32]}.{media_type[6:]}", data, media_type
+            f"{digest(data)[:_NAME]}.{media_type[6:]}", data, media_type
         )
     return graph
 
 
 async def _is_there(then: Then, link: Link, name: str) -> bool:
-    """Whether the worker has this file. Raises CannotRerun where it has another one of this name."""
+    """Whether the worker has this file, and no other one of this name."""
     file = named_file(name)
     try:
         data = await link.fetch(file)
     except WorkerLost:
         return False
-    wanted = then.sha256_of(file.filename)
-    return wanted is None or wanted == digest(data)
+    wanted = then.digests_of(file.filename)
+    return not wanted or digest(data) in wanted
 
 
 def _given(then: Then, name: str, given: Sequence[Path], max_pixels: int) -> tuple[bytes, str]:
     """The given file that is meant: the one with the right content, or of the right name where that is not known."""
     title = named_file(name).filename
-    wanted = then.sha256_of(title)
+    wanted = then.digests_of(title)
     for path in given:
         data, media_type, found = read_image("--image", path, max_pixels)
-        if found == wanted or (wanted is None and (path.name == title or found.startswith(Path(title).stem))):
+        # Without a digest by name: its own, or the one that an upload of it was given.
+        named = path.name == title or found[:_NAME] == Path(title).stem
+        if found in wanted or (not wanted and named):
             return data, media_type
-    asked = f" (SHA-256 {wanted})" if wanted else ""
+    asked = f" (SHA-256 {' or '.join(sorted(wanted))})" if wanted else ""
     raise CannotRerun(
         f"It was made from {title}{asked}, which the worker does not have.", hint="Give the file: --image PATH"
     )
@@ -156,19 +189,30 @@ def unpinned(record: Mapping[str, Any]) -> str | None:
 
 @dataclass(frozen=True)
 class Compared:
-    """``equal``: every pixel is the same. Else ``difference`` names the first thing that is not."""
+    """``equal``: every pixel is the same. Else ``difference`` names the first thing that is not. ``place``: which of
+    the outputs is the nearest."""
 
     equal: bool
     difference: str = ""
+    place: int = 0
 
 
 def compared(then: bytes, outputs: Iterable[bytes], *, max_pixels: int) -> Compared:
     """The file beside what was made now: the output that is nearest to it counts."""
-    before = decode(then, max_pixels=max_pixels)[..., :3]
-    found = [_compared(before, decode(each, max_pixels=max_pixels)[..., :3]) for each in outputs]
+    before = _rgba(decode(then, max_pixels=max_pixels))
+    found = [_compared(before, _rgba(decode(each, max_pixels=max_pixels))) for each in outputs]
     if not found:
         return Compared(False, "no picture was made")
-    return min(found, key=lambda pair: pair[0])[1]
+    place = min(range(len(found)), key=lambda each: found[each][0])
+    return replace(found[place][1], place=place)
+
+
+def _rgba(pixels: Any) -> Any:
+    """A picture without an alpha channel is opaque."""
+    import numpy as np
+
+    missing = 4 - pixels.shape[-1]
+    return np.pad(pixels, ((0, 0), (0, 0), (0, missing)), constant_values=255) if missing else pixels
 
 
 def _compared(before: Any, after: Any) -> tuple[float, Compared]:
@@ -192,7 +236,8 @@ def digest(data: bytes) -> str:
 
 
 def _rgb(pixel: Any) -> str:
-    return "#" + "".join(f"{value:02x}" for value in pixel)
+    """As CSS writes it; without its opacity where it is opaque."""
+    return "#" + "".join(f"{value:02x}" for value in (pixel[:3] if pixel[3] == 255 else pixel))
 
 
 def _shown(value: Any) -> str:

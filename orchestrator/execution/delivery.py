@@ -79,8 +79,8 @@ SMALL = 64 * 1024
 
 Seal = Callable[[JobContext, "Draft"], Awaitable["Sealed"]]
 """Judges and signs an image that a worker left unsigned."""
-Sign = Callable[[bytes, str, str], Awaitable["Signed"]]
-"""Signs a file that nobody can judge: bytes, media type, title."""
+Sign = Callable[["Draft"], Awaitable["Signed"]]
+"""Signs a file that nobody can judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,8 @@ class Delivery:
         brought = [
             await self._brought(link, file, report, context, workflow, unsigned, allow_unchecked) for file in wanted
         ]
-        if not brought:
+        only_words = workflow.outputs and all(each.kind == "text" for each in workflow.outputs)
+        if not brought and not only_words:
             raise WorkerLost("The job ended without a file.", hint="Does the workflow end in Sign and Save?")
         return brought
 
@@ -218,7 +219,7 @@ class Delivery:
         elif verdict is None:
             _check_allowed(file, media_type, allow_unchecked)
             if self._sign is not None and bare:
-                data, sidecar, _ = await self._sign(data, media_type, file.filename)
+                data, sidecar, _ = await self._sign(await unsigned.draft(file, data, media_type))
                 credential = await self._credential(data, media_type, sidecar)
             verdict = words.of_unjudged(report)
         output = next((each.name for each in workflow.outputs if each.node == file.node), None)

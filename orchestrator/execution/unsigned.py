@@ -1,4 +1,4 @@
-"""A picture that a worker left unsigned, as a draft: what its graph says of it, and the files it began with."""
+"""A file that a worker left unsigned, as a draft: what its graph says of it, and the files it began with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ...errors import MintmarkError
 from ...generation import telling
 from ...generation.likeness import unlike
 from ...generation.pictures import decode
-from ...generation.rent_or_own import Choice, choices_above, pruned
+from ...generation.rent_or_own import BRANCHES, Choice, choices_above, pruned
 from ...generation.sealing import Draft
 from ...generation.source import Source, open_source
 from ...provenance.lineage.tracing import descents
@@ -21,6 +21,7 @@ from ...provenance.trust import Anchors
 from ...workflows.partners import classes
 from ..link.base import Link
 from ..link.protocol import OutputFile
+from . import kinds
 
 _IMAGES = ("images", "image", "video")
 """What save nodes call their pictures, the usual first."""
@@ -30,7 +31,7 @@ MOST_FILES = 16
 
 
 class Unsigned:
-    """Drafts of a job's pictures. ``graph`` is what the worker ran, ``told`` what its nodes said in the history."""
+    """Drafts of a job's files. ``graph`` is what the worker ran, ``told`` what its nodes said in the history."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Unsigned:
         self._ways: dict[str, list[Descent]] = {}
 
     async def draft(self, file: OutputFile, data: bytes, media_type: str) -> Draft:
-        """The picture that this node saved."""
+        """The file that this node saved."""
         ways = await self._ways_of(file.node)
         for root in [root for way in ways for root in way.files][:MOST_FILES]:
             await self._fetched(root)
@@ -57,7 +58,7 @@ class Unsigned:
         return await asyncio.to_thread(drafted) if len(ways) > 1 else drafted()
 
     async def _ways_of(self, node_id: str) -> list[Descent]:
-        """How what this node saved came to be: a graph may be large, and a node may have saved many pictures."""
+        """How what this node saved came to be: a graph may be large, and a node may have saved many files."""
         if node_id not in self._ways:
             ran, link = pruned(self._graph, self._taken(node_id)), self._link_of(node_id)
             self._ways[node_id] = await asyncio.to_thread(descents, ran, link, hosted=classes())
@@ -86,7 +87,7 @@ class Unsigned:
         return open_source(data, title, anchors_pem=self._anchors, max_pixels=self._max_pixels)
 
     def _drafted(self, file: OutputFile, data: bytes, media_type: str, ways: list[Descent]) -> Draft:
-        way = self._likeliest(ways, data)
+        way = self._likeliest(ways, data, media_type)
         title = file.filename
         taken = self._taken(file.node).items()
         choices = tuple({"node_id": each, **dataclasses.asdict(choice)} for each, choice in taken)
@@ -103,15 +104,15 @@ class Unsigned:
         found = (self._files.get(root.node) for root in roots)
         return list({each.data: each for each in found if each is not None}.values())
 
-    def _likeliest(self, ways: list[Descent], data: bytes) -> Descent | None:
-        """Of several ways the one that begins with the most alike file; one that begins with none where all differ."""
-        if len(ways) < 2:
-            return ways[0] if ways else None
-        pixels = decode(data, max_pixels=self._max_pixels)
+    def _likeliest(self, ways: list[Descent], data: bytes, media_type: str) -> Descent | None:
+        """Of several ways the one that begins with the most alike file, or with none where all differ. What a video
+        looks like is not known here."""
+        seen = len(ways) > 1 and media_type in kinds.JUDGED
+        pixels = decode(data, max_pixels=self._max_pixels) if seen else None
 
         def apart(root: Root) -> float:
             source = self._files.get(root.node)
-            return unlike(source.data, pixels) if source else telling.UNSEEN
+            return telling.UNSEEN if source is None or pixels is None else unlike(source.data, pixels)
 
         return telling.likeliest(ways, apart)
 
@@ -119,7 +120,7 @@ class Unsigned:
 def _choices(told: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Choice]]:
     for each in told:
         branch: Any = each.get("branch")
-        if branch in ("local", "hosted"):
+        if branch in BRANCHES:
             yield str(each.get("node_id")), Choice(branch, str(each.get("policy")), str(each.get("reason")))
 
 

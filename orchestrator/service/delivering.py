@@ -22,8 +22,8 @@ def open_delivery(engine: Engine) -> Delivery:
         await asyncio.to_thread(engine.journal.open_job, context)
         return await seal(engine, context, draft)
 
-    async def sign(data: bytes, media_type: str, name: str) -> Signed:
-        return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
+    async def sign(draft: Draft) -> Signed:
+        return await sign_unjudged(engine, draft)
 
     async def ask(context: JobContext, said: Sequence[Words]) -> list[Verdict]:
         await asyncio.to_thread(engine.journal.open_job, context)

@@ -33,6 +33,7 @@ from ..access.audit_keys import audit_key
 from ..access.checkpoint_targets import default_target
 from ..access.checkpoint_task import CheckpointTask
 from ..content.elsewhere import Here, forget_elsewhere
+from ..content.files import forget_files
 from ..content.holds import held
 from ..content.looking import Lookbook
 from ..content.rules import Rule
@@ -322,13 +323,7 @@ class Service:
 
     def forget_assets(self, digests: Iterable[str]) -> None:
         """Delete files that no job has any more, unless somebody uploaded them. Blocks."""
-        for digest in digests:
-            self.thumbnails.delete(digest)
-            # Asked again: since these were found to be nobody's, another job may have been given them.
-            if not self.uploads.holds(digest) and not self.jobs.having(digest):
-                self.assets.delete(digest)
-                self.takedowns.forget(digest)
-            self.jobs.gone(digest)
+        forget_files(self, digests)
 
     async def forget_elsewhere(self) -> None:
         """Have what was purged forgotten beside the jobs, and by the workers that answer now."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import datetime, timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ... import log
 from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from ...metering.periods import stamp
+from ..access.side_task import SideTask
 from .outbox import PART, add
 
 if TYPE_CHECKING:
@@ -33,29 +33,14 @@ ORDER BY e.event_id
 """
 
 
-class BudgetNews:
+class BudgetNews(SideTask):
     """A side task. ``project``: whose secret signs where the budget is no project's."""
+
+    NAME = "budget news"
 
     def __init__(self, store: Store, url: str, *, project: str, now: Clock = utc_now) -> None:
         self._store, self._url, self._project, self._now = store, url, project, now
-        self._task: asyncio.Task[None] | None = None
         store.install(PART)
-
-    async def __aenter__(self) -> BudgetNews:
-        self._task = asyncio.create_task(self._run(), name="budget news")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def watch(self) -> None:
-        """Wait until the side task ends, which it never should. Raises what ended it."""
-        if self._task is not None:
-            await asyncio.shield(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -53,6 +53,7 @@ async def test_only_the_branch_that_the_policy_takes_is_worked_on(
     (choice,) = credential.record["choices"]
     assert (choice["branch"], choice["policy"], choice["node_id"]) == (branch, policy, "3")
     assert history["outputs"]["3"]["text"] == [f"{branch}: {choice['reason']}"]
+    assert history["outputs"]["3"]["mintmark"] == [choice]
     first = credential.actions[0]
     assert first.action == ("c2pa.opened" if branch == "hosted" else "c2pa.created")
     assert first.software_agent == ("fal/flux-schnell" if branch == "hosted" else "EmptyImage")

@@ -42,6 +42,8 @@ OUT_OF_MEMORY = NodeFailed("KSampler (node 3) failed: OutOfMemoryError: CUDA out
         (ProviderDown("503"), "provider_fault"),
         (RateLimited("429"), "provider_fault"),
         (OUT_OF_MEMORY, "out_of_memory"),
+        (NodeFailed("Load (node 3) failed: MemoryError:"), "out_of_memory"),
+        (NodeFailed("Load (node 3) failed: RuntimeError: DefaultCPUAllocator: not enough memory"), "out_of_memory"),
         (DiskFull("full"), "storage"),
     ],
 )

@@ -24,6 +24,7 @@ from mintmark.orchestrator.link.protocol import parse_history
 from mintmark.provenance.reading import read
 from mintmark.provenance.signing import Signed
 from mintmark.provenance.texts import with_texts
+from mintmark.workflows.format import Output, WorkflowVersion
 
 from ..conftest import House, text_to_image
 from ..fake_comfy import FakeComfy
@@ -117,22 +118,26 @@ class Bringing:
         *,
         allow_unchecked: bool = False,
         keep_prompt: bool | None = None,
+        workflow: WorkflowVersion | None = None,
     ) -> list[Delivered]:
         context = JobContext(job_id=JOB, allowance_microusd=0, mode="sandbox", keep_prompt=keep_prompt)
         async with WorkerLink(self.house.runner.url) as runner:
             await runner.open_job(context)
             report = await runner.report(JOB)
         request = RunRequest(
-            workflow=text_to_image(), worker_name="w", out_dir=self.house.out, allow_unchecked=allow_unchecked
+            workflow=workflow or text_to_image(),
+            worker_name="w",
+            out_dir=self.house.out,
+            allow_unchecked=allow_unchecked,
         )
         delivery = Delivery(max_pixels=1000, anchors_pem=None, seal=self.house.seal, sign=self._sign)
         async with WorkerLink(self.comfy.url) as link:
             history = parse_history({"outputs": outputs})
             return await delivery.deliver(link, history, report, context, request, graph or {})
 
-    async def _sign(self, data: bytes, media_type: str, name: str) -> Signed:
+    async def _sign(self, draft: Draft) -> Signed:
         async with Engine(self.house.settings, sandbox_url=self.house.sandbox.url, pack_version="test") as engine:
-            return await sign_unjudged(engine, Draft(data=data, title=name, media_type=media_type))
+            return await sign_unjudged(engine, draft)
 
 
 @pytest.fixture
@@ -199,6 +204,51 @@ async def test_the_credential_of_a_plain_graphs_picture_tells_of_its_graph_and_n
     assert [(each.relationship, each.title) for each in credential.ingredients] == [("parentOf", "boat.png")]
 
 
+EITHER = {
+    **PLAIN,
+    "7": node("MintmarkEditImage", image=["1", 0], prompt="snow", model="openai/gpt-image-1"),
+    "8": node("MintmarkRentOrOwn", policy="cheapest now", local=["1", 0], hosted=["7", 0]),
+    "9": node("SaveImage", images=["8", 0]),
+}
+
+
+async def test_of_two_branches_the_credential_tells_the_one_that_the_worker_says_was_taken(
+    bring: Bringing, comfy: FakeComfy
+) -> None:
+    comfy.files |= {"a.png": picture("PNG"), "boat.png": picture("PNG")}
+    told = {"node_id": "8", "branch": "hosted", "policy": "cheapest now", "reason": "so"}
+    shown = {"8": {"mintmark": [told]}, "9": {"images": [saved("a.png")]}}
+    (found,) = await bring(shown, EITHER)
+    credential = read(Path(found.path).read_bytes())
+    assert [(each.action, each.software_agent) for each in credential.actions] == [
+        ("c2pa.created", "openai/gpt-image-1")
+    ]
+    assert credential.ai_generated
+    assert credential.record is not None
+    assert credential.record["choices"] == [told]
+
+
+async def test_the_credential_of_a_video_tells_of_its_graph_too(bring: Bringing, comfy: FakeComfy) -> None:
+    comfy.files |= {"a.mp4": film(), "boat.png": picture("PNG")}
+    graph = {
+        "1": node("LoadImage", image="boat.png"),
+        "2": node("EmptyHunyuanLatentVideo"),
+        "3": node("KSampler", model=["4", 0], latent_image=["2", 0], positive=["1", 0]),
+        "4": node("UNETLoader", unet_name="film.safetensors"),
+        "5": node("VAEDecode", samples=["3", 0]),
+        "6": node("ImageBatch", image1=["5", 0], image2=["1", 0]),
+        "7": node("CreateVideo", images=["5", 0]),
+        "9": node("SaveVideo", video=["7", 0]),
+    }
+    (found,) = await bring({"9": {"images": [saved("a.mp4")]}}, graph, allow_unchecked=True)
+    credential = read(Path(found.path).read_bytes(), "video/mp4")
+    assert [(each.action, each.software_agent) for each in credential.actions] == [("c2pa.created", "film.safetensors")]
+    assert [(each.relationship, each.title) for each in credential.ingredients] == [("inputTo", "boat.png")]
+    graph["7"]["inputs"]["images"] = ["6", 0]  # of both: which it was first, nobody can tell
+    (joined,) = await bring({"9": {"images": [saved("a.mp4")]}}, graph, allow_unchecked=True)
+    assert read(Path(joined.path).read_bytes(), "video/mp4").actions[0].software_agent != "film.safetensors"
+
+
 async def test_a_file_that_is_gone_from_the_worker_only_makes_the_credential_say_less(
     bring: Bringing, comfy: FakeComfy
 ) -> None:
@@ -212,6 +262,13 @@ async def test_a_file_that_is_gone_from_the_worker_only_makes_the_credential_say
 async def test_only_previews_are_no_result(bring: Bringing) -> None:
     with pytest.raises(WorkerLost, match="without a file"):
         await bring({"8": {"images": [saved("seen.png", kind="temp")]}})
+
+
+async def test_of_a_workflow_that_only_tells_something_no_file_is_missed(bring: Bringing) -> None:
+    told = Output(name="price", node="8", kind="text")
+    assert (
+        await bring({"8": {"text": ["$0.003"]}}, workflow=text_to_image().model_copy(update={"outputs": (told,)})) == []
+    )
 
 
 OTHERS = [

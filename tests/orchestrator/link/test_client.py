@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
 
@@ -40,23 +40,6 @@ HEALTH = {
     "prompt_thread_alive": True,
 }
 GRAPH = {"1": {"class_type": "X", "inputs": {}}}
-
-
-@pytest.fixture
-async def comfy() -> AsyncIterator[FakeComfy]:
-    async with FakeComfy() as running:
-        yield running
-
-
-@pytest.fixture
-async def link(comfy: FakeComfy) -> AsyncIterator[WorkerLink]:
-    async with WorkerLink(comfy.url, poll_s=0.02, lost_s=0.3) as opened:
-        yield opened
-
-
-@pytest.fixture
-def job_id() -> str:
-    return str(uuid.uuid4())
 
 
 async def soon(condition: Callable[[], bool]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,18 +10,6 @@ from mintmark.orchestrator.link import describing
 from mintmark.orchestrator.link.client import WorkerLink
 
 from ..fake_comfy import FakeComfy
-
-
-@pytest.fixture
-async def comfy() -> AsyncIterator[FakeComfy]:
-    async with FakeComfy() as running:
-        yield running
-
-
-@pytest.fixture
-async def link(comfy: FakeComfy) -> AsyncIterator[WorkerLink]:
-    async with WorkerLink(comfy.url, poll_s=0.02) as opened:
-        yield opened
 
 
 async def test_files_are_told_by_folder_with_their_sizes(comfy: FakeComfy, link: WorkerLink) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import struct
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -23,23 +22,6 @@ from ..fake_comfy import FakeComfy
 from .test_client import GRAPH, HEALTH, soon
 
 JPEG = b"\xff\xd8\xff picture"
-
-
-@pytest.fixture
-async def comfy() -> AsyncIterator[FakeComfy]:
-    async with FakeComfy() as running:
-        yield running
-
-
-@pytest.fixture
-async def link(comfy: FakeComfy) -> AsyncIterator[WorkerLink]:
-    async with WorkerLink(comfy.url, poll_s=0.02, lost_s=0.3) as opened:
-        yield opened
-
-
-@pytest.fixture
-def job_id() -> str:
-    return str(uuid.uuid4())
 
 
 async def run(

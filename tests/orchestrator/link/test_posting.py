@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,17 +25,6 @@ async def comfy() -> AsyncIterator[FakeComfy]:
     async with FakeComfy() as running:
         running.on_socket_prompt = taken
         yield running
-
-
-@pytest.fixture
-async def link(comfy: FakeComfy) -> AsyncIterator[WorkerLink]:
-    async with WorkerLink(comfy.url, poll_s=0.02, lost_s=0.3) as opened:
-        yield opened
-
-
-@pytest.fixture
-def job_id() -> str:
-    return str(uuid.uuid4())
 
 
 async def submitted(comfy: FakeComfy, link: WorkerLink, job_id: str) -> None:
