@@ -16,7 +16,8 @@ from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
     from ..config import Settings
-    from ..orchestrator.execution.again import Compared, Then
+    from ..orchestrator.execution.again import Then
+    from ..orchestrator.execution.comparing import Compared
     from ..orchestrator.execution.request import JobResult, RunRequest
     from ..orchestrator.link.client import WorkerLink
 
@@ -100,7 +101,7 @@ async def _made(
     then: Then, found: Settings, file: Path, images: list[Path], worker: str | None, out: Path, *, quiet: bool
 ) -> _Made:
     from ..orchestrator.execution import kinds
-    from ..orchestrator.execution.again import compared
+    from ..orchestrator.execution.comparing import compared
     from ..provenance.reading import read
     from .progress import Display
     from .run_job import run_request
@@ -122,7 +123,7 @@ async def _made(
 
 def _reasons(then: Then, now: Mapping[str, Any], *, equal: bool) -> list[str]:
     """What has changed since, also where it changed no pixel; and what else may have."""
-    from ..orchestrator.execution.again import changes, unpinned
+    from ..orchestrator.execution.comparing import changes, unpinned
 
     found = [*_release(then), *(f"{change}." for change in changes(then.record, now))]
     if equal:

@@ -45,7 +45,7 @@ def run(
     ] = False,
     branch: Annotated[
         Literal["local", "hosted"] | None,
-        typer.Option(help="Which branch its Rent or Own nodes take, whatever their policies."),
+        typer.Option(help="Which branch its Rent or Own nodes take, except where data must stay."),
     ] = None,
     sandbox: SandboxFlag = False,
     as_json: Json = False,

@@ -70,7 +70,8 @@ class JobContext(_Frozen):
     delivery: Delivery = "now"
     """``batch``: its hosted calls may take a day, at the price that vendors then ask; a model without it fails."""
     branch: Branch | None = None
-    """Which branch of a Rent or Own node this job takes, whatever the node's own policy; None leaves it to that."""
+    """Which branch of a Rent or Own node this job takes, whatever the node's own policy, but one by which data stays
+    here; None leaves it to that."""
     keep_prompt: bool | None = None
     """True: the credential may hold the prompt itself. False: nor may a saved file hold the graph, in which it stands.
     None: only its digest stands in the credential, and the save node decides on the graph."""

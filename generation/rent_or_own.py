@@ -18,7 +18,8 @@ SWITCH = "MintmarkRentOrOwn"
 """The node that works on one of two branches."""
 Branch = Literal["local", "hosted"]
 BRANCHES: tuple[Branch, ...] = ("local", "hosted")
-POLICIES = ("by hand", "data must stay", "cheapest now", "break-even", "shortest wait", "local if it fits")
+STAYS = "data must stay"
+POLICIES = ("by hand", STAYS, "cheapest now", "break-even", "shortest wait", "local if it fits")
 """In the order in which a node offers them."""
 
 
@@ -56,8 +57,9 @@ class Known:
 
 
 def choose(policy: str, known: Known) -> Choice:
-    """The branch that this policy takes. A branch that was pinned for the job counts before any policy."""
-    if known.pinned is not None:
+    """The branch that this policy takes. A branch that was pinned for the job counts before any policy, but the one
+    that keeps data here: nobody sends it out by an order."""
+    if known.pinned is not None and policy != STAYS:
         return Choice(known.pinned, policy, f"whoever submitted the job chose {known.pinned}")
     branch, reason = _BY[policy](known)
     return Choice(branch, policy, reason)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ..generation.context import JobContext
     from ..generation.service import Generated
 
-KEYS, EACH = 20_000, 64
+KEYS, EACH = 20_000, 32
 """Jobs' nodes that are kept, and results of each."""
 _Key = tuple[str, ...]
 

@@ -10,11 +10,13 @@ from typing import Any
 
 from ...errors import MintmarkError
 from ...generation import telling
+from ...generation.graph_estimate_links import is_link
 from ...generation.likeness import unlike
 from ...generation.pictures import decode
-from ...generation.rent_or_own import BRANCHES, Choice, choices_above, pruned
+from ...generation.rent_or_own import BRANCHES, Choice, choices_above, inputs_of, pruned
 from ...generation.sealing import Draft
 from ...generation.source import Source, open_source
+from ...provenance.lineage.kinds import NAMES
 from ...provenance.lineage.tracing import descents
 from ...provenance.lineage.values import Descent, Root
 from ...provenance.trust import Anchors
@@ -68,9 +70,10 @@ class Unsigned:
         return choices_above(self._graph, node_id, self._choices.get)
 
     def _link_of(self, node_id: str) -> Any:
-        inputs = (self._graph.get(node_id) or {}).get("inputs", {})
-        links = {name: value for name, value in inputs.items() if isinstance(value, list)}
-        return next((links[name] for name in (*_IMAGES, *links) if name in links), None)
+        """What the node saved: what is called so counts before what only is a link, such as a model's."""
+        links = {name: value for name, value in inputs_of(self._graph, node_id).items() if is_link(value)}
+        called = (name for name in links if name.split(".")[0] in NAMES)
+        return next((links[name] for name in (*_IMAGES, *called, *links) if name in links), None)
 
     async def _fetched(self, root: Root) -> None:
         """Bring the file that a node loaded; without it the picture's own credential only says less."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mintmark.generation.rent_or_own import POLICIES, Known, choose
+from mintmark.generation.rent_or_own import POLICIES, STAYS, Known, choose
 
 HOUR = Decimal(1_200_000)
 
@@ -58,8 +58,13 @@ def test_the_break_even_is_the_ledgers(volume: int | None, price: int | None, br
     assert why in choice.reason
 
 
-@pytest.mark.parametrize("policy", POLICIES)
-def test_what_was_pinned_for_the_job_counts_before_any_policy(policy: str) -> None:
+def test_data_that_must_stay_is_sent_out_by_no_order() -> None:
+    assert choose(STAYS, Known(pinned="hosted")) == choose(STAYS, Known())
+    assert choose(STAYS, Known(pinned="hosted")).branch == "local"
+
+
+@pytest.mark.parametrize("policy", [each for each in POLICIES if each != STAYS])
+def test_what_was_pinned_for_the_job_counts_before_any_other_policy(policy: str) -> None:
     for branch in ("local", "hosted"):
         choice = choose(policy, Known(pinned=branch))  # type: ignore[arg-type]
         assert choice.branch == branch

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from mintmark.errors import InvalidInput
+from mintmark.generation.rent_or_own import Choice
 from mintmark.provenance.reading import read as read_credential
 
 SMALL = {"width": 256, "height": 256, "prompt": "a lighthouse", "model": "fal/flux-schnell"}
@@ -130,3 +133,19 @@ async def test_jobs_whose_graphs_call_their_nodes_alike_name_each_its_own_parent
         record = read_credential(path).record
         assert record is not None
         assert (record["job_id"], record["seed"]["asked"]) == (job, str(prompt["1"]["inputs"]["seed"]))
+
+
+async def test_a_switch_that_a_loop_made_while_it_ran_asks_for_what_it_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from mintmark.nodes import rent_or_own
+
+    async def decided(policy: Any, hidden: Any) -> Choice:
+        return Choice("local", "by hand", "so")
+
+    monkeypatch.setattr(rent_or_own, "_decided", decided)
+    hidden = SimpleNamespace(prompt={"9": node("Loop")}, unique_id="9.0.0.3")
+    switch = type("Made", (rent_or_own.RentOrOwn,), {"hidden": hidden})
+    assert await switch.check_lazy_status("by hand", local=None, hosted=None) == ["local"]
+    with pytest.raises(InvalidInput, match="nothing is connected"):
+        await switch.check_lazy_status("by hand", hosted=None)

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mintmark.errors import CannotRerun, WorkerLost
-from mintmark.orchestrator.execution.again import Then, bring_files, compared, then_of
+from mintmark.orchestrator.execution.again import Then, bring_files, then_of
+from mintmark.orchestrator.execution.comparing import compared
 from mintmark.provenance.credential import Credential
 from mintmark.provenance.texts import with_texts
 

@@ -249,6 +249,15 @@ async def test_the_credential_of_a_video_tells_of_its_graph_too(bring: Bringing,
     assert read(Path(joined.path).read_bytes(), "video/mp4").actions[0].software_agent != "film.safetensors"
 
 
+async def test_of_an_unknown_save_node_the_pictures_are_looked_at_and_not_its_model(
+    bring: Bringing, comfy: FakeComfy
+) -> None:
+    comfy.files |= {"a.png": picture("PNG"), "boat.png": picture("PNG")}
+    graph = {**PLAIN, "9": node("SaveFancy", sizes=[1, 2], model=["4", 0], frames=["5", 0])}
+    (found,) = await bring({"9": {"images": [saved("a.png")]}}, graph)
+    assert [each.title for each in read(Path(found.path).read_bytes()).ingredients] == ["boat.png"]
+
+
 async def test_a_file_that_is_gone_from_the_worker_only_makes_the_credential_say_less(
     bring: Bringing, comfy: FakeComfy
 ) -> None:

@@ -65,3 +65,20 @@ def test_no_class_is_known_in_two_ways() -> None:
     every = [kinds.FILES, kinds.HOSTED, kinds.EMPTY, kinds.DRAWN, kinds.SAMPLERS, kinds.PASSES, kinds.CHANGES]
     names = [name for each in every for name in each]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("place", [-9, -1, 2, 10**30])
+def test_an_output_that_there_is_not_brings_no_pixels(place: int) -> None:
+    graph = {"a": node("LoadImage", image="a.png"), "u": node("Strange", image=["a", place])}
+    (way,) = descents(graph, ["u", 0], types=lambda _: ("IMAGE", "MASK"))
+    assert way.root.kind == "unknown"
+
+
+def test_of_what_models_were_shown_on_a_long_way_a_bounded_part_is_kept() -> None:
+    graph = {"k": node("LoadImage", image="first.png")}
+    for each in range(100):
+        graph[f"f{each}"] = node("LoadImage", image=f"{each}.png")
+        before = f"k{each - 1}" if each else "k"
+        graph[f"k{each}"] = node("KSampler", latent_image=[before, 0], positive=[f"f{each}", 0])
+    (way,) = descents(graph, ["k99", 0])
+    assert len(way.fed) == MOST_WAYS
