@@ -6,9 +6,10 @@ first use and once in a process.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, cached_property, lru_cache
 
 from .characters import Characters
 from .languages.scripts import Blocks
@@ -38,25 +39,32 @@ class Lexicon:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.words = Words()
-        self.characters = [Characters(language) for language in source.languages if language.by == "character"]
         self.negations = _negations(source.languages)
         self.links = frozenset(word for language in source.languages for word in language.links)
         self._unfit = frozenset(source.rules.unfit_for_encodings)
         for language in source.languages:
             if language.by == "word":
                 self._add_words(language)
+
+    @cached_property
+    def characters(self) -> list[Characters]:
+        """The tables by character, for the first text that has Chinese, Japanese or Korean in it: most have none."""
+        tables = [Characters(language) for language in self.source.languages if language.by == "character"]
         # Han characters are read in Chinese and in Japanese, so what is harmless in one is so in the other.
-        harmless = [each for table in self.characters if not table.spaced for each in table.language.words]
-        for table in self.characters:
+        harmless = [each for table in tables if not table.spaced for each in table.language.words]
+        for table in tables:
             _add_characters(table, table.language.words if table.spaced else harmless)
+        return tables
 
     def _add_words(self, language: Language) -> None:
         self.words.age_words.update(language.ages)
         homographs = {each for word in language.homographs for each in spelled(word, language)}
         for label, kind, phrase in language.phrases():
             use, elsewhere = (_use(language, label, kind, homograph=homograph) for homograph in (False, True))
-            for each in spelled(phrase, language):
-                self.words.add(each, elsewhere if each in homographs else use)
+            every = spelled(phrase, language)
+            shared = homographs.intersection(every) if homographs else ()
+            self.words.add((each for each in every if each not in shared) if shared else every, use)
+            self.words.add(shared, elsewhere)
 
     def find(self, form: Form, memo: Memo | None = None) -> list[Hit]:
         """Terms and contexts in a reading by words; without the terms that an ``allow`` phrase covers."""
@@ -139,8 +147,14 @@ def negatable(label: str) -> bool:
 
 @lru_cache(maxsize=1)
 def lexicon() -> Lexicon:
-    """The shipped word lists, read and built on first use."""
-    return Lexicon(read())
+    """The shipped word lists, read and built on first use; without looking for garbage meanwhile, as none is made."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        return Lexicon(read())
+    finally:
+        if collected:
+            gc.enable()
 
 
 def _add_characters(table: Characters, harmless: Iterable[str]) -> None:
@@ -153,7 +167,14 @@ def _add_characters(table: Characters, harmless: Iterable[str]) -> None:
 
 
 def _use(language: Language, label: str, kind: Kind, *, homograph: bool = False) -> Use:
-    return Use(label, kind, language.language, homograph, outright=kind == "term" and label in language.categories)
+    outright = kind == "term" and label in language.categories
+    return _shared(label, kind, language.language, homograph, outright)
+
+
+@cache
+def _shared(label: str, kind: Kind, language: str, homograph: bool, outright: bool) -> Use:
+    """One value for all phrases of a kind, of which there are a hundred thousand."""
+    return Use(label, kind, language, homograph, outright)
 
 
 def _negations(languages: Iterable[Language]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

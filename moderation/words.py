@@ -7,7 +7,8 @@ readings have few of, and only there are phrases followed word by word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from .lexicon import Kind
@@ -52,29 +53,38 @@ class Words:
         self.word_keys: set[str] = set()
         self.age_words: set[str] = set()
 
-    def add(self, phrase: str, use: Use) -> None:
-        """Take a phrase in, as readings spell it; ``*`` at an end of it stands for the rest of a longer word."""
-        if phrase.endswith("*") or phrase.startswith("*"):
-            self._add_part(phrase, use)
-            return
-        join(self.uses, phrase, use)
-        if " " in phrase:
-            self._begin(phrase)
-            return
-        self.firsts.add(phrase)
-        if use.kind == "term":
-            self._terms.append((phrase, use))
-            self.word_keys.add(phrase[:_KEY])
+    def add(self, phrases: Iterable[str], use: Use) -> None:
+        """Take phrases in, as readings spell them; ``*`` at an end of one stands for the rest of a longer word.
 
-    def _begin(self, phrase: str) -> None:
-        gap = phrase.find(" ")
-        self.firsts.add(phrase[:gap])
-        while gap > 0:
-            self.begun.add(phrase[:gap])
-            gap = phrase.find(" ", gap + 1)
+        A hundred thousand of them are, in each process: so this is one loop, and calls nothing for most of them.
+        """
+        uses, firsts, begun, alone = self.uses, self.firsts, self.begun, _alone(use)
+        for phrase in phrases:
+            if "*" in phrase:
+                self._add_part(phrase, use)
+                continue
+            known = uses.setdefault(phrase, alone)
+            if known is not alone and use not in known:
+                uses[phrase] = (*known, use)
+            gap = phrase.find(" ")
+            if gap < 0:
+                firsts.add(phrase)
+                self._add_word(phrase, use)
+                continue
+            firsts.add(phrase[:gap])
+            while gap > 0:
+                begun.add(phrase[:gap])
+                gap = phrase.find(" ", gap + 1)
+
+    def _add_word(self, word: str, use: Use) -> None:
+        if use.kind == "term":
+            self._terms.append((word, use))
+            self.word_keys.add(word[:_KEY])
 
     def _add_part(self, phrase: str, use: Use) -> None:
         bare = phrase.strip("*")
+        if "*" in bare or " " in bare:
+            raise ValueError(f"a part of a word is one word, with * at an end: {phrase!r}")
         if len(bare) < _KEY:
             raise ValueError(f"a stem of fewer than {_KEY} letters: {phrase!r}")
         if phrase.endswith("*"):
@@ -154,6 +164,14 @@ def _list(table: dict[str, tuple[str, ...]], key: str, part: str) -> None:
 
 
 def join(table: dict[str, Uses], key: str, use: Use) -> None:
-    known = table.get(key, ())
-    if use not in known:
+    known = table.get(key)
+    if known is None:
+        table[key] = _alone(use)
+    elif use not in known:
         table[key] = (*known, use)
+
+
+@cache
+def _alone(use: Use) -> Uses:
+    """One value for the many phrases that are only this."""
+    return (use,)
