@@ -97,7 +97,7 @@ def _known(policy: str, words: Mapping[str, Any], graph: Any, node_id: str, engi
 
 
 def _branch(words: Mapping[str, Any]) -> Any:
-    return one_of("branch", words.get("branch"), BRANCHES)
+    return one_of("branch", words.get("branch", BRANCHES[0]), BRANCHES)
 
 
 def _own(words: Mapping[str, Any], engine: Engine) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _policy_input() -> Any:
     return io.DynamicCombo.Input(
         "policy",
         options=[
-            option("by hand", [io.Combo.Input("branch", options=list(BRANCHES), tooltip="Which one.")]),
+            option("by hand", [io.Combo.Input("branch", options=list(BRANCHES), optional=True, tooltip="Which one.")]),
             option("data must stay", []),
             option("cheapest now", _cost_inputs()),
             option("break-even", [*_cost_inputs(), *_month_inputs()]),
@@ -100,10 +100,22 @@ def _policy_input() -> Any:
 def _cost_inputs() -> list[Any]:
     return [
         io.Float.Input(
-            "seconds", default=10.0, min=0.01, max=86_400.0, step=0.1, tooltip="Of the GPU for one picture."
+            "seconds",
+            default=10.0,
+            min=0.01,
+            max=86_400.0,
+            step=0.1,
+            optional=True,
+            tooltip="Of the GPU for one picture.",
         ),
         io.Float.Input(
-            "gpu_hour_usd", default=0.0, min=0.0, max=1000.0, step=0.01, tooltip="0: as MINTMARK_GPU_HOUR_USD says."
+            "gpu_hour_usd",
+            default=0.0,
+            min=0.0,
+            max=1000.0,
+            step=0.01,
+            optional=True,
+            tooltip="0: as MINTMARK_GPU_HOUR_USD says.",
         ),
     ]
 
@@ -116,19 +128,26 @@ def _month_inputs() -> list[Any]:
             min=0.0,
             max=1_000_000.0,
             step=1.0,
+            optional=True,
             tooltip="What a month of GPUs of one's own costs besides: people, storage.",
         )
     ]
 
 
 def _waiting_input() -> Any:
-    return io.Int.Input("most_waiting", default=2, min=0, max=10_000, tooltip="Prompts that may wait here before it.")
+    return io.Int.Input(
+        "most_waiting", default=2, min=0, max=10_000, optional=True, tooltip="Prompts that may wait here before it."
+    )
 
 
 def _fit_inputs() -> list[Any]:
     return [
-        io.String.Input("file", default="", tooltip="A model's file that must be here; empty: none is looked for."),
-        io.Float.Input("vram_gb", default=0.0, min=0.0, max=1024.0, step=0.5, tooltip="Memory of the GPU, at least."),
+        io.String.Input(
+            "file", default="", optional=True, tooltip="A model's file that must be here; empty: none is looked for."
+        ),
+        io.Float.Input(
+            "vram_gb", default=0.0, min=0.0, max=1024.0, step=0.5, optional=True, tooltip="Memory of the GPU, at least."
+        ),
     ]
 
 

@@ -48,7 +48,9 @@ async def test_a_batch_that_the_vendor_s_policy_blocks_costs_nothing(tmp_path: P
     async with open_lab(tmp_path / "data", sandbox, policy=str(policy)) as lab:
         with pytest.raises(ProviderBlocked):
             await lab.generate(
-                lab.job(delivery="batch", policy=str(policy)), MINI, prompt="a graphic beheading with gore"
+                lab.job(delivery="batch", policy=str(policy)),
+                MINI,
+                prompt="a massacre, 18th century oil painting, museum",
             )
         assert lab.states() == ["released"]
         assert await lab.bill() == []
