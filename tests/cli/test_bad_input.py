@@ -312,7 +312,7 @@ def test_once_there_is_room_the_same_run_costs_nothing_more(
     cli: Cli, sandboxed: Books, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # As if the folder went away after it was looked at, while the image was being made.
-    monkeypatch.setattr("mintmark.cli.run_job._check_folder", lambda out: None)
+    monkeypatch.setattr("mintmark.cli.run_job.check_folder", lambda out: None)
     Path("taken").write_text("a file")
     assert cli("run", "text-to-image", *SMALL, "-o", "taken", "--json").code == 1
     paid = sandboxed.billed

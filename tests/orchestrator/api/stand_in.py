@@ -23,6 +23,7 @@ from mintmark.orchestrator.content.holds import held
 from mintmark.orchestrator.content.looking import Lookbook
 from mintmark.orchestrator.content.takedowns import Takedowns
 from mintmark.orchestrator.dispatch.news import JobChanged, News
+from mintmark.orchestrator.dispatch.placing import Decided
 from mintmark.orchestrator.fleet.registry import Registry
 from mintmark.orchestrator.jobs.base import Accepted, Idempotency
 from mintmark.orchestrator.jobs.job import Ending, Job, Made, Metrics, Ordered
@@ -64,8 +65,8 @@ class NoWorkers:
         self.news.wake()
         return accepted
 
-    async def decide(self, job: Job) -> tuple[Choice, dict[str, str]]:
-        return Choice(worker=None, reason="nobody_can"), {"gpu-1": "it is not up"}
+    async def decide(self, job: Job) -> Decided:
+        return Decided(Choice(worker=None, reason="nobody_can"), {"gpu-1": "it is not up"}, None)
 
     def look(self) -> None:
         pass

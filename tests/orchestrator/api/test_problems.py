@@ -15,7 +15,14 @@ from mintmark.orchestrator.api.order_shapes import RunBody
 from .stand_in import House
 
 KINDS = [kind for kind in every_error().values() if kind.__module__ == errors.__name__]
-DEFECTS = {"internal_error", "bad_setting", "client_error", "service_unreachable", "waited_too_long"}
+DEFECTS = {
+    "internal_error",
+    "bad_setting",
+    "classifier_mismatch",
+    "client_error",
+    "service_unreachable",
+    "waited_too_long",
+}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
