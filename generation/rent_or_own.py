@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from ..metering.breakeven import Case
 from .graph_estimate_links import is_link
 
 SWITCH = "MintmarkRentOrOwn"
@@ -89,6 +88,8 @@ def _cheapest(known: Known) -> tuple[Branch, str]:
 
 def _break_even(known: Known) -> tuple[Branch, str]:
     """What a month costs: owning has to earn its overhead first."""
+    from ..metering.breakeven import Case
+
     price = known.price_microusd
     if price is None or not known.volume:
         return "hosted", "no image was hosted in the last 30 days"

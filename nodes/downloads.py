@@ -20,7 +20,6 @@ from typing import Any, Literal
 from urllib.parse import unquote, urljoin, urlsplit
 
 from .. import log
-from ..addresses import check_url
 from ..errors import DiskFull, ForbiddenTarget, InvalidInput, MintmarkError, TargetFailed, WrongState
 
 logger = log.get("nodes.downloads")
@@ -157,6 +156,8 @@ class Downloads:
 
     def _next(self, url: str, location: str) -> str:
         """Where we are sent on to. Raises ForbiddenTarget."""
+        from ..addresses import check_url
+
         found = urljoin(url, location)
         if not is_allowed(found, self._allowed):
             check_url(found)

@@ -80,7 +80,9 @@ def test_loading_brings_in_nothing_heavy(comfy: Any, record_property: Any) -> No
     )
     assert [name for name in told["new"] if name.partition(".")[0] in heavy] == []
     ours = {name.removeprefix("a_x_b.").partition(".")[0] for name in told["new"] if name.startswith("a_x_b.")}
-    assert ours <= {"clock", "config", "discovery", "errors", "log", "nodes", "providers", "tracing"}
+    assert ours <= {"clock", "config", "discovery", "errors", "generation", "log", "nodes", "providers", "tracing"}
+    of_generation = {name.rpartition(".")[2] for name in told["new"] if name.startswith("a_x_b.generation.")}
+    assert of_generation <= {"rent_or_own"}, "only what is pure: a schema is made of it"
     assert told["ms"] < 500, f"{told['ms']:.0f} ms; the budget of 50 ms is the benchmark's to hold"
 
 

@@ -183,7 +183,7 @@ async def test_edited_pixels_are_told_as_edited_also_from_a_tensor(page: Any, gr
     assert history["status"]["status_str"] == "success", history["status"]
     (shown,) = history["outputs"]["10"]["images"]
     credential = read_credential(page.comfy.base / "output" / shown["subfolder"] / shown["filename"])
-    assert [each.action for each in credential.actions] == ["c2pa.opened", "c2pa.edited"]
+    assert [each.action for each in credential.actions] == ["c2pa.opened", "c2pa.adjustedColor"]
     assert [each.relationship for each in credential.ingredients] == ["parentOf"]
 
 
