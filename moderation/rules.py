@@ -74,7 +74,7 @@ class RulesChecker(Checker):
     async def check_text(self, text: str, negative: str = "") -> Scores:
         # The tables are built once, with the first prompt, and whoever else is served meanwhile goes on.
         terms = lexicon() if lexicon.cache_info().currsize else await asyncio.to_thread(lexicon)
-        if by_character(text) or by_character(negative):
+        if "characters" not in vars(terms) and (by_character(text) or by_character(negative)):
             await asyncio.to_thread(getattr, terms, "characters")
         return scan(text, negative, terms=terms)
 

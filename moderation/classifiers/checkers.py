@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -54,8 +55,9 @@ class _Classifier(Checker):
                 self._model = self._open_model()
             return self._model
 
+    @abstractmethod
     def _open_model(self) -> Any:
-        raise NotImplementedError
+        """What judges; opened with the first that is asked of it."""
 
 
 class ImageClassifier(_Classifier):
