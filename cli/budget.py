@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UnknownInput, UsageError
+from .acts import note
 from .books import open_ledger
 from .money import microusd_of
 from .output import Json, console, emit, plain, table, wide
@@ -47,6 +48,7 @@ def set_budget(
     found, _ = settings(sandbox=sandbox)
     with open_ledger(found) as ledger:
         ledger.set_budget(budget)
+        note(ledger.store, "budget.set", budget.name, _limits(budget))
         (usage,) = [each for each in ledger.budgets() if each.budget.id == budget.id]
     if as_json:
         emit(_document(usage))
@@ -93,6 +95,8 @@ def remove_budget(
     found, _ = settings(sandbox=sandbox)
     with open_ledger(found) as ledger:
         removed = ledger.remove_budget(budget)
+        if removed:
+            note(ledger.store, "budget.removed", budget.name, {})
     if not removed:
         raise UnknownInput(f"There is no budget of {budget.name}.", hint="See: mintmark budget list")
     if as_json:
@@ -115,6 +119,11 @@ def _period(text: str) -> Any:
     if text not in PERIODS:
         raise UsageError(f"--per: {text!r} is no period.", hint=f"One of {', '.join(PERIODS)}.")
     return text
+
+
+def _limits(budget: Budget) -> dict[str, int | None]:
+    amounts = budget.limit_microusd, budget.soft_microusd, budget.grace_microusd
+    return dict(zip(("limit_microusd", "soft_microusd", "grace_microusd"), amounts, strict=True))
 
 
 def _named(limit: str | None, soft: str | None, grace: str | None) -> list[tuple[str, str | None]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import UsageError
+from .acts import note
 from .books import open_ledger
 from .dates import end_of
 from .money import microusd_of
@@ -43,7 +44,10 @@ def top_up(
     found, _ = settings(sandbox=sandbox)
     until = None if expires is None else end_of("expires", expires)
     with open_ledger(found) as ledger:
-        ledger.top_up(owner, name, microusd_of("usd", usd), key=key or str(uuid.uuid4()), expires_at=until)
+        amount, entry = microusd_of("usd", usd), key or str(uuid.uuid4())
+        ledger.top_up(owner, name, amount, key=entry, expires_at=until)
+        facts = {"microusd": amount, "key": entry, "expires": expires}
+        note(ledger.store, "credit.topped_up", f"{owner} {name}", facts)
         _tell(found, ledger.credit(), owner, name, as_json=as_json)
 
 
@@ -61,7 +65,10 @@ def refund(
     owner, name = _owner(project, user)
     found, _ = settings(sandbox=sandbox)
     with open_ledger(found) as ledger:
-        ledger.refund(owner, name, microusd_of("usd", usd), key=key or str(uuid.uuid4()), reason=reason)
+        amount, entry = microusd_of("usd", usd), key or str(uuid.uuid4())
+        ledger.refund(owner, name, amount, key=entry, reason=reason)
+        facts = {"microusd": amount, "key": entry, "reason": reason}
+        note(ledger.store, "credit.refunded", f"{owner} {name}", facts)
         _tell(found, ledger.credit(), owner, name, as_json=as_json)
 
 

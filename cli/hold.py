@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
+from .acts import ACTOR
 from .content import store_of
 from .output import Json, console, emit, plain
 from .settings import SandboxFlag
 
 app = typer.Typer(help="Legal holds: what no purge forgets.", no_args_is_help=True)
-
-ACTOR = "cli"
 
 
 @app.command("place")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import FileMissing, UsageError
+from .acts import note
 from .books import open_books
 from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
@@ -58,6 +59,8 @@ def import_invoice(
         if not (refused or dry_run):
             book(ledger, [*matching.corrections, *free], file.name)
             _end_doubts(journal, [*matching.corrections, *matching.matched, *free], calls, file.name)
+            facts = {"provider": provider, "corrected": len(matching.corrections), "absent": len(free)}
+            note(ledger.store, "invoice.imported", file.name, facts)
     if as_json:
         emit(_document(invoice, matching, free, imported=not (refused or dry_run)))
     else:

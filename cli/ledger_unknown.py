@@ -11,6 +11,7 @@ import typer
 
 from ..clock import utc_now
 from ..errors import UnknownCall, UsageError
+from .acts import note
 from .books import open_books
 from .engine import open_engine
 from .money import microusd_of
@@ -94,6 +95,8 @@ def reconcile(
         doubt = find(doubts(ledger, journal), call)
         call_id = doubt.call_id if doubt else call
         decide(call_id, amount, f"{reason.strip()} (by {found.user})" if reason.strip() else "", ledger, journal)
+        facts = {"microusd": amount, "reason": reason.strip(), "by": found.user}
+        note(ledger.store, "call.reconciled", call_id, facts)
     if as_json:
         emit({"call_id": call_id, "microusd": amount, "was_unknown": doubt is not None, "reason": reason})
     else:

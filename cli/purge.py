@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .acts import ACTOR
 from .content import Shelves, shelves
 from .output import Json, console, emit, plain
 from .settings import SandboxFlag, settings
@@ -14,7 +15,6 @@ from .settings import SandboxFlag, settings
 if TYPE_CHECKING:
     from ..orchestrator.content.selecting import Purge
 
-ACTOR = "cli"
 _MOST_SHOWN = 20
 
 

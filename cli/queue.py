@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from .acts import note
 from .books import open_ledger
 from .output import Json, console, emit
 from .settings import SandboxFlag, settings
@@ -39,13 +40,9 @@ def resume(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
 
 
 def _switch(*, paused: bool, sandbox: bool, as_json: bool) -> None:
-    from ..clock import utc_now
-    from ..orchestrator.access.audit import chain, fact
-
     with _opened(sandbox) as (jobs, store):
         jobs.pause(paused=paused)
-        act = fact(utc_now(), "cli", "queue.paused" if paused else "queue.resumed", "queue", {})
-        store.transact(lambda db: chain(db, [act]))
+        note(store, "queue.paused" if paused else "queue.resumed", "queue", {})
         _told(jobs, as_json=as_json)
 
 

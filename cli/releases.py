@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import FileMissing, UsageError
+from .acts import ACTOR, note
 from .books import open_ledger
 from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag, settings
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from ..storage.base import Store
     from ..workflows.format import WorkflowVersion
 
-ACTOR = "cli"
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The workflow.")]
 Exact = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="One version, in full.")]
 Compared = Annotated[str, typer.Argument(metavar="WORKFLOW", help="NAME, NAME@VERSION, NAME@^1, or a workflow file.")]
@@ -35,10 +36,10 @@ def publish(
         document = file.read_bytes()
     except OSError as exc:
         raise FileMissing(f"{file} cannot be read: {exc.strerror}.", hint="Check the path.") from exc
-    with _opened(sandbox=sandbox) as (releases, note):
+    with _opened(sandbox=sandbox) as (releases, act):
         version = releases.publish(document, by=ACTOR)
         warnings = releases.warnings(version)
-        note("workflow.published", version.label, {"digest": version.digest})
+        act("workflow.published", version.label, {"digest": version.digest})
     told: dict[str, Any] = {"name": version.name, "version": version.version, "digest": version.digest}
     _tell({**told, "warnings": list(warnings)} if as_json else told, as_json=as_json)
     for warning in () if as_json else warnings:
@@ -73,9 +74,9 @@ def deprecate(
     name, _, exact = version.partition("@")
     if not exact:
         raise UsageError(f"{version!r} names no version.", hint="Name one in full: NAME@1.0.0.")
-    with _opened(sandbox=sandbox) as (releases, note):
+    with _opened(sandbox=sandbox) as (releases, act):
         told = releases.deprecate(name, exact, message)
-        note("workflow.deprecated", version, {"message": message})
+        act("workflow.deprecated", version, {"message": message})
     _tell(vars(told), as_json=as_json)
 
 
@@ -91,12 +92,12 @@ def alias(
     """Point an alias to a version. Users who get the stable version get the canary by its percentage."""
     if (version is None) != remove:
         raise UsageError("Give a version, or --remove.", hint=f"mintmark workflows releases {name}")
-    with _opened(sandbox=sandbox) as (releases, note):
+    with _opened(sandbox=sandbox) as (releases, act):
         releases.alias(name, alias, version, percent=percent)
         if remove:
-            note("workflow.alias_removed", f"{name}@{alias}", {})
+            act("workflow.alias_removed", f"{name}@{alias}", {})
         else:
-            note("workflow.aliased", f"{name}@{alias}", {"version": version, "percent": percent})
+            act("workflow.aliased", f"{name}@{alias}", {"version": version, "percent": percent})
     _tell({"name": name, "alias": alias, "version": version, "percent": percent}, as_json=as_json)
 
 
@@ -125,8 +126,6 @@ Note = Callable[[str, str, "dict[str, Any]"], None]
 @contextmanager
 def _opened(*, sandbox: bool) -> Iterator[tuple[Releases, Note]]:
     """The service's releases, in its own database; it may run meanwhile."""
-    from ..clock import utc_now
-    from ..orchestrator.access import audit
     from ..orchestrator.access.key_book import PART
     from ..orchestrator.releases.releases import Releases
     from ..workflows.library import Library
@@ -136,11 +135,7 @@ def _opened(*, sandbox: bool) -> Iterator[tuple[Releases, Note]]:
         store: Store = ledger.store
         store.install(PART)
 
-        def note(action: str, target: str, data: dict[str, Any]) -> None:
-            told = audit.fact(utc_now(), ACTOR, action, target, data)
-            store.transact(lambda db: audit.chain(db, [told]))
-
-        yield Releases(store, Library(found.workflows)), note
+        yield Releases(store, Library(found.workflows)), partial(note, store)
 
 
 def _found(releases: Releases, reference: str) -> WorkflowVersion:

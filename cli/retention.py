@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from .acts import ACTOR
 from .content import store_of
 from .output import Json, console, emit, plain, table
 from .settings import SandboxFlag
 
 app = typer.Typer(help="How long projects keep prompts, inputs and outputs.", no_args_is_help=True)
 
-ACTOR = "cli"
 _DAYS = "Days after a job's end; 0: not kept. Left out: for ever."
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .acts import ACTOR
 from .content import Shelves, shelves
 from .output import Json, console, emit, plain
 from .settings import SandboxFlag, settings
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from ..orchestrator.content.looking import Alike
 
 app = typer.Typer(help="Files that are given no more.", no_args_is_help=True)
-
-ACTOR = "cli"
 
 
 @app.command("add")

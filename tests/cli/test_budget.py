@@ -99,3 +99,16 @@ def test_names_are_shown_as_they_are_and_not_taken_for_markup_or_sql(cli: Cli) -
         ran = cli(command, "list")
         assert ran.code == 0
         assert [name for name in names if name not in ran.out] == []
+
+
+def test_who_sets_money_right_leaves_it_in_the_audit_log(cli: Cli) -> None:
+    cli("budget", "set", "--project", "acme", "--limit", "2")
+    cli("credit", "top-up", "5", "--user", "mia", "--key", "i-1")
+    cli("credit", "refund", "1", "--user", "mia", "--key", "r-1", "--reason", "moved")
+    cli("budget", "remove", "--project", "acme")
+    acts = {each["action"]: each for each in cli("audit", "list", "--json").json}
+    assert list(acts) == ["budget.removed", "credit.refunded", "credit.topped_up", "budget.set"]
+    assert acts["budget.set"]["data"]["limit_microusd"] == 2_000_000
+    assert acts["credit.topped_up"]["target"] == "user mia"
+    assert acts["credit.refunded"]["data"] == {"microusd": 1_000_000, "key": "r-1", "reason": "moved"}
+    assert {each["actor"] for each in acts.values()} == {"cli"}

@@ -69,6 +69,8 @@ def test_what_differs_is_corrected_with_the_invoice_and_line_as_reason(cli: Cli,
     assert settled(cli) == (6_000, 0)
     reasons = rows_of(home, "ledger", "SELECT reason FROM transfers WHERE kind = 'adjust' ORDER BY reason")
     assert reasons == [("invoice invoice.csv, line 2",), ("invoice invoice.csv, line 3",)]
+    (act,) = cli("audit", "list", "--json").json
+    assert (act["action"], act["data"]["corrected"]) == ("invoice.imported", 2)
     again = cli("ledger", "import-invoice", path, "--provider", "fal", "--json").json
     assert (again["matched"], again["differing"]) == (2, [])
 

@@ -124,6 +124,8 @@ def test_by_hand_it_is_decided_with_a_reason_in_both_books(cli: Cli, books: Book
     assert entry(home, doubt["call_id"], kind)["reason"] == "seen in the console (by local)"
     assert f"{said}: seen in the console (by local)" in reasons(home, doubt["call_id"])
     assert cli("ledger", "unknown", "--json").json == []
+    (act,) = cli("audit", "list", "--json").json
+    assert (act["action"], act["target"], act["data"]["by"]) == ("call.reconciled", doubt["call_id"], "local")
 
 
 def test_what_was_decided_wrongly_is_corrected_by_its_whole_id(cli: Cli, books: Books, home: Path) -> None:
