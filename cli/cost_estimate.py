@@ -48,7 +48,7 @@ def estimate(
     from ..generation.graph_estimate import lines, picture_file, unneeded
 
     found, _ = settings(sandbox=sandbox)
-    read = _read(workflow, set_ or [], image or [])
+    read = _read(workflow, set_ or [], image or [], sandbox=sandbox)
     asked = lines(read.graph, outputs=read.outputs, picture=picture_file)
     idle = unneeded(read.graph, outputs=read.outputs)
     whole = total(line.estimate for line in asked)
@@ -58,7 +58,7 @@ def estimate(
         _show(read, asked, idle, whole, found)
 
 
-def _read(reference: str, given: list[str], images: list[str]) -> _Read:
+def _read(reference: str, given: list[str], images: list[str], *, sandbox: bool) -> _Read:
     path = Path(reference)
     if path.suffix == ".json" or path.is_file():
         from ..orchestrator.execution.adhoc import graph_file
@@ -74,7 +74,7 @@ def _read(reference: str, given: list[str], images: list[str]) -> _Read:
             if given or images:
                 raise UsageError(f"{reference} is a bare graph, which has no inputs to set.")
             return _Read(reference, graph.document, ())
-    version = resolve(reference)
+    version = resolve(reference, sandbox=sandbox)
     return _Read(version.label, _bound(version, given, images), tuple(each.node for each in version.outputs))
 
 

@@ -58,7 +58,7 @@ def run(
     check_folder(out)
     found, keyless = settings(sandbox=sandbox)
     graph = _graph_file(workflow, [*(set_ or []), *(image or [])])
-    version = None if graph else resolve(workflow)
+    version = None if graph else resolve(workflow, sandbox=sandbox)
     values = parse_cli(version, set_ or []) if version else {}
     images = parse_cli_images(version, image or []) if version else {}
     if keyless and not as_json:
@@ -67,7 +67,7 @@ def run(
     async def ask(link: WorkerLink) -> RunRequest:
         from ..orchestrator.execution.request import RunRequest
 
-        ready = await adhoc(graph, link, found) if graph else (version or resolve(workflow))
+        ready = await adhoc(graph, link, found) if graph else (version or resolve(workflow, sandbox=sandbox))
         display.watch(ready)
         return RunRequest(
             workflow=ready,

@@ -37,22 +37,15 @@ def library() -> Library:
     return Library(config.load().workflows)
 
 
-def resolve(reference: str) -> WorkflowVersion:
-    """The version a reference names: in the library, or in a file."""
+def resolve(reference: str, *, sandbox: bool = False) -> WorkflowVersion:
+    """The version a reference names: in a file, in the library, or published to the service of this data folder."""
     from ..workflows.reading import read_sound
+    from .published import resolved
 
     path = Path(reference)
     if path.suffix == ".json" or path.is_file():
         return read_sound(path)
-    return library().resolve(reference)
-
-
-def _known(reference: str, *, sandbox: bool) -> WorkflowVersion:
-    from .published import resolved
-
-    path = Path(reference)
-    is_file = path.suffix == ".json" or path.is_file()
-    return resolve(reference) if is_file else resolved(library(), reference, sandbox=sandbox)
+    return resolved(library(), reference, sandbox=sandbox)
 
 
 @app.command("list")
@@ -82,7 +75,7 @@ def list_workflows(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
 @app.command()
 def show(workflow: Reference, sandbox: SandboxFlag = False, as_json: Json = False) -> None:
     """A workflow's inputs, outputs and needs; of a published one too."""
-    version = _known(workflow, sandbox=sandbox)
+    version = resolve(workflow, sandbox=sandbox)
     if as_json:
         emit({**version.document(), "digest": version.digest})
         return

@@ -56,6 +56,14 @@ def test_a_version_is_published_listed_aliased_and_deprecated(cli: Cli, tmp_path
     assert {"workflow.published", "workflow.aliased", "workflow.deprecated", "workflow.alias_removed"} <= set(acts)
 
 
+def test_what_was_published_is_run_and_estimated_by_its_name(cli: Cli, tmp_path: Path) -> None:
+    cli("workflows", "publish", file(tmp_path, "1.0.0"))
+    small = ("--set", "width=256", "--set", "height=256", "--json")
+    assert cli("run", "poster", *small, "--out", tmp_path / "out").json["workflow"]["version"] == "1.0.0"
+    assert cli("cost", "estimate", "poster@^1", *small).json["workflow"] == "poster@1.0.0"
+    assert cli("run", "posters", "--json").error["code"] == "unknown_workflow"
+
+
 def test_a_version_is_not_published_twice_with_other_content(cli: Cli, tmp_path: Path) -> None:
     cli("workflows", "publish", file(tmp_path, "1.0.0"))
     ran = cli("workflows", "publish", file(tmp_path, "1.0.0", title="Another"), "--json")
