@@ -23,18 +23,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from mintmark.bench.harness.filling import KEYS, fill_postgres, fill_sqlite, order
 from mintmark.bench.harness.report import NotRun, Report, Row, main, not_run
 from mintmark.bench.queued_jobs import (
     CLAIM_MOST_MS,
     ROWS,
     RSS_MOST_MB,
     SUBMIT_MOST_MS,
-    fill,
-    fill_sqlite,
-    order,
     postgres,
     rss_mb,
-    run,
 )
 from mintmark.errors import MintmarkError, WrongState
 from mintmark.metering.ledger_sql import SqlLedger
@@ -47,7 +44,7 @@ from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import Step
 
 T = TypeVar("T")
-WORKERS, KEYS = 1000, 100
+WORKERS = 1000
 JOB_S = 10.0
 """What a job takes on a worker, on average, at the pace of a fleet."""
 SECONDS = 20.0
@@ -56,20 +53,17 @@ OWNER = "bench"
 
 def measure(report: Report) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(SqliteLedger(Path(folder))) as ledger:
-        path = Path(folder) / "ledger.sqlite3"
-        compare(report, "SQLite", ledger, lambda sql, **values: fill_sqlite(path, sql, **values))
+        compare(report, "SQLite", ledger, lambda: fill_sqlite(Path(folder) / "ledger.sqlite3", ROWS))
     try:
-        with postgres() as ledger:
-            compare(report, "PostgreSQL", ledger, lambda sql, **values: run(ledger, sql, **values))
+        with postgres() as (ledger, url):
+            compare(report, "PostgreSQL", ledger, lambda: fill_postgres(url, ROWS))
     except (MintmarkError, ImportError) as exc:
         report.add(not_run("PostgreSQL", exc))
 
 
-def compare(report: Report, name: str, ledger: SqlLedger, write: Callable[..., None]) -> None:
+def compare(report: Report, name: str, ledger: SqlLedger, fill: Callable[[], None]) -> None:
     store = SqlJobStore(ledger, bounds=Bounds(queued_per_key=None, queued_overall=None))
-    for key in range(KEYS):
-        store.accept(order(str(uuid.uuid4()), f"key-{key}"))  # so that its queue is there
-    fill(write, ROWS)
+    fill()
     with ThreadPoolExecutor(THREADS) as threads:
         asyncio.run(_measure(report, f"{name}, {ROWS:,} wait", Crowd(store, threads)))
 

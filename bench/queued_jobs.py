@@ -3,14 +3,12 @@
 Times are of one caller, through the whole store: money set aside, events, the durable commit. The first rows are of an
 empty queue; what a bare commit costs beside each is what the disk takes. Waiting jobs belong to a hundred keys, and are
 written as the store would have, only all at once.
-MINTMARK_BENCH_JOBS changes how many wait (a tenth of them in PostgreSQL); MINTMARK_TEST_POSTGRES says where that is.
+MINTMARK_BENCH_JOBS changes how many wait; MINTMARK_TEST_POSTGRES says where PostgreSQL is.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import sqlite3
 import tempfile
 import time
 import uuid
@@ -19,16 +17,13 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from mintmark.bench.harness.filling import fill_postgres, fill_sqlite, order
 from mintmark.bench.harness.report import Report, Row, main, not_run
-from mintmark.clock import utc_now
 from mintmark.errors import MintmarkError
 from mintmark.metering.ledger_sql import SqlLedger
-from mintmark.metering.periods import stamp
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.orchestrator.jobs.base import Bounds, Filter
-from mintmark.orchestrator.jobs.job import Ending, Ordered
-from mintmark.orchestrator.jobs.queueing import rank
-from mintmark.orchestrator.jobs.records import ordered_document
+from mintmark.orchestrator.jobs.job import Ending
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import State, Step
 
@@ -38,28 +33,25 @@ POSTGRES = os.environ.get("MINTMARK_TEST_POSTGRES", "postgresql://postgres@127.0
 ROUNDS = 1000
 WITHIN_S = 60.0
 SUBMIT_MOST_MS, CLAIM_MOST_MS, RSS_MOST_MB = 20.0, 10.0, 20.0
-AT_ONCE = 100_000
-ALLOWANCE = 10
 
 
 def measure(report: Report) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(SqliteLedger(Path(folder))) as ledger:
-        path = Path(folder) / "ledger.sqlite3"
-        compare(report, "SQLite", ledger, ROWS, lambda sql, **values: fill_sqlite(path, sql, **values))
+        compare(report, "SQLite", ledger, lambda: fill_sqlite(Path(folder) / "ledger.sqlite3", ROWS))
     try:
-        with postgres() as ledger:
-            compare(report, "PostgreSQL", ledger, ROWS // 10, lambda sql, **values: run(ledger, sql, **values))
+        with postgres() as (ledger, url):
+            compare(report, "PostgreSQL", ledger, lambda: fill_postgres(url, ROWS))
     except (MintmarkError, ImportError) as exc:
         report.add(not_run("PostgreSQL", exc))
 
 
-def compare(report: Report, name: str, ledger: SqlLedger, rows: int, write: Callable[..., None]) -> None:
+def compare(report: Report, name: str, ledger: SqlLedger, fill: Callable[[], None]) -> None:
     store = SqlJobStore(ledger, bounds=Bounds(queued_per_key=None, queued_overall=None))
     ledger.store.transact(lambda db: db.script("CREATE TABLE bare (id TEXT PRIMARY KEY)"))
     empty = times(report, f"{name}, nobody waits", store, ledger, judged=False)
-    fill(write, rows)
+    fill()
     before = rss_mb()
-    full = times(report, f"{name}, {rows:,} wait", store, ledger, judged=True)
+    full = times(report, f"{name}, {ROWS:,} wait", store, ledger, judged=True)
     for act in ("submit", "claim", "end"):
         report.add(Row(name=f"   {act} over an empty queue, median", value=full[act] / empty[act], unit="×"))
     report.add(Row(name="   growth of memory meanwhile", value=rss_mb() - before, unit="MB", most=RSS_MOST_MB))
@@ -120,76 +112,7 @@ def fairness(store: SqlJobStore) -> Iterator[Row]:
     yield Row(name="   claims before a new key's job, of 100 keys", value=claims, most=100)
 
 
-# -- filling ----------------------------------------------------------------------------------------------------------
-
-_NUMBERS = "WITH RECURSIVE n(i) AS (SELECT CAST(:first AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :last) "
-_FILL = (
-    """
-INSERT INTO jobs (job_id, queue_id, state, rank, ready, workflow, key_id, project, user_name, submitted_at, ordered)
-SELECT md5('' || i), 'hosted:key-' || (i % 100), 'queued', :rank + i, 1, 'poster', 'key-' || (i % 100), 'acme',
-       'user-' || (i % 1000), :at, replace(replace(:ordered, 'JOB', md5('' || i)), 'KEY', 'key-' || (i % 100))
-FROM n
-""",
-    """
-INSERT INTO job_events (job_seq, at, kind, data)
-SELECT seq, submitted_at, 'queued', '{}' FROM jobs WHERE job_id IN (SELECT md5('' || i) FROM n)
-""",
-    """
-INSERT INTO job_metadata (name, value, job_seq)
-SELECT 'batch', 'b-' || (seq % 100000), seq FROM jobs WHERE job_id IN (SELECT md5('' || i) FROM n)
-""",
-    """
-INSERT INTO allowances (allowance_id, job_id, project, user_name, api_key, workflow, source, granted, taken, overrun,
-                        at)
-SELECT md5('' || i), md5('' || i), 'acme', 'mia', 'key-' || (i % 100), 'poster@1.0.0', 'funds', 10, 10, 0, :at FROM n
-""",
-    """
-INSERT INTO transfers (at, kind, from_account, to_account, microusd, allowance_id, job_id, project, user_name, api_key,
-                       workflow)
-SELECT :at, 'grant', 'funds', 'allowance:' || md5('' || i), 10, md5('' || i), md5('' || i), 'acme', 'mia',
-       'key-' || (i % 100), 'poster@1.0.0' FROM n
-""",
-)
-_COUNT = """
-UPDATE queues SET waiting = found.jobs, ready = found.jobs, served = (SELECT virtual_time FROM claiming)
-FROM (SELECT queue_id AS its, count(*) AS jobs FROM jobs WHERE state = 'queued' GROUP BY queue_id) found
-WHERE queue_id = found.its
-"""
-
-
-def order(job_id: str, key_id: str) -> Ordered:
-    return Ordered(
-        job_id=job_id,
-        key_id=key_id,
-        project="acme",
-        user="mia",
-        workflow="poster",
-        version="1.0.0",
-        digest="d" * 64,
-        lane="hosted",
-        values={"prompt": "a red fox in the snow, seen from above, at dusk", "seed": 7, "width": 1024, "height": 1024},
-        allowance_microusd=ALLOWANCE,
-        metadata={"batch": "b-1"},
-    )
-
-
-def fill(write: Callable[..., None], rows: int) -> None:
-    now = utc_now()
-    shape = {"at": stamp(now), "rank": rank(now, 0), "ordered": ordered_document(order("JOB", "KEY"))}
-    for first in range(0, rows, AT_ONCE):
-        for sql in _FILL:
-            head, _, select = sql.partition("SELECT")
-            needed = {name: value for name, value in shape.items() if f":{name}" in sql}
-            write(f"{head}{_NUMBERS}SELECT{select}", first=first, last=min(first + AT_ONCE, rows), **needed)
-    write(_COUNT)
-
-
-def fill_sqlite(path: Path, sql: str, **values: object) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.create_function("md5", 1, lambda text: hashlib.md5(text.encode()).hexdigest(), deterministic=True)
-        db.execute("PRAGMA synchronous = OFF")
-        db.execute(sql, values)
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+# -- databases ---------------------------------------------------------------------------------------------------------
 
 
 def run(ledger: SqlLedger, sql: str, **values: object) -> None:
@@ -197,14 +120,15 @@ def run(ledger: SqlLedger, sql: str, **values: object) -> None:
 
 
 @contextmanager
-def postgres() -> Iterator[SqlLedger]:
+def postgres() -> Iterator[tuple[SqlLedger, str]]:
+    """A ledger in a schema of its own, and the URL of that; both are gone afterwards."""
     from mintmark.metering.postgres_ledger import PostgresLedger
     from mintmark.storage.postgres_store import Address, connect
 
     schema = f"bench_{uuid.uuid4().hex}"
     try:
-        with closing(PostgresLedger(f"{POSTGRES}?schema={schema}")) as ledger:
-            yield ledger
+        with closing(PostgresLedger(url := f"{POSTGRES}?schema={schema}")) as ledger:
+            yield ledger, url
     finally:
         connection = connect(Address.parse(POSTGRES))
         connection.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE")

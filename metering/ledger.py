@@ -212,20 +212,24 @@ class Ledger(ABC):
         job_id: str | None = None,
         kind: str | None = None,
         provider: str | None = None,
+        model: str | None = None,
+        workflow: str | None = None,
         since: date | None = None,
         until: date | None = None,
         limit: int | None = 100,
     ) -> list[Line]:
-        """Calls as they stand, newest first; of one job, kind or provider, or of any; from a first to a last day in
-        UTC. ``limit`` None: all of them."""
+        """Calls as they stand, newest first; of one job, kind, provider, model or workflow, or of any; from a first to
+        a last day in UTC. ``workflow``: ``name`` is all versions, ``name@version`` that one. ``limit`` None: all."""
 
     @abstractmethod
     def totals(self) -> Totals:
         """The sums of everything."""
 
     @abstractmethod
-    def report(self, by: By, *, since: date | None = None, until: date | None = None) -> list[Spend]:
-        """What was spent, the most first (days in order); from a first to a last day in UTC."""
+    def report(
+        self, by: By, *, since: date | None = None, until: date | None = None, model: str | None = None
+    ) -> list[Spend]:
+        """What was spent, the most first (days in order); from a first to a last day in UTC; on one model, or any."""
 
     def correct(self, call_id: str, microusd: int, *, reason: str, request_id: str | None = None) -> None:
         """Bring a call's charge to this amount, whatever stood there: an unknown one is settled, or released by 0; a

@@ -32,6 +32,8 @@ FROM calls c JOIN allowances a ON a.allowance_id = c.allowance_id
 """
 _SUMS = ("calls", "images", "cached", "released", "unknown", "microusd", "unknown_microusd")
 _COLUMN: dict[str, str] = {"user": "user_name"}
+_WHERE = {"workflow": "(a.workflow = :workflow OR substr(a.workflow, 1, length(:workflow) + 1) = :workflow || '@')"}
+"""What a line must be, where it is more than that a column of ``calls`` has the value."""
 
 
 def taken(db: Session, *, job_id: str | None = None, but: str | None = None, day: date | None = None) -> Taken:
@@ -70,7 +72,7 @@ def lines(
 ) -> list[Line]:
     """See :meth:`Ledger.lines`; ``asked`` by the columns' names."""
     wanted: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
-    where = [f"c.{name} = :{name}" for name in wanted]
+    where = [_WHERE.get(name, f"c.{name} = :{name}") for name in wanted]
     if since is not None:
         where, wanted["first"] = [*where, "c.at >= :first"], since.isoformat()
     if until is not None:
@@ -87,11 +89,14 @@ def _line(facts: dict[str, object]) -> Line:
     return Line.model_validate(facts)
 
 
-def report(db: Session, by: By, *, since: date | None, until: date | None) -> list[Spend]:
+def report(db: Session, by: By, *, since: date | None, until: date | None, model: str | None = None) -> list[Spend]:
     """See :meth:`Ledger.report`."""
     ends = {"since": since, "until": until}
     wanted = {name: value.isoformat() for name, value in ends.items() if value is not None}
-    where = " AND ".join(f"day {'>=' if name == 'since' else '<='} :{name}" for name in wanted)
+    conditions = [f"day {'>=' if name == 'since' else '<='} :{name}" for name in wanted]
+    if model is not None:
+        conditions, wanted["model"] = [*conditions, "model = :model"], model
+    where = " AND ".join(conditions)
     column = _COLUMN.get(by, by)
     sums = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _SUMS)
     order = "day" if by == "day" else f"CAST(sum(microusd) AS BIGINT) DESC, {column}"

@@ -246,13 +246,15 @@ class SqlLedger(Ledger):
         job_id: str | None = None,
         kind: str | None = None,
         provider: str | None = None,
+        model: str | None = None,
+        workflow: str | None = None,
         since: date | None = None,
         until: date | None = None,
         limit: int | None = 100,
     ) -> list[Line]:
         from .ledger_reading import lines
 
-        asked = {"job_id": job_id, "kind": kind, "provider": provider}
+        asked = {"job_id": job_id, "kind": kind, "provider": provider, "model": model, "workflow": workflow}
         return self.store.read(lambda db: lines(db, asked, since=since, until=until, limit=limit))
 
     def totals(self) -> Totals:
@@ -260,10 +262,12 @@ class SqlLedger(Ledger):
 
         return self.store.read(totals)
 
-    def report(self, by: By, *, since: date | None = None, until: date | None = None) -> list[Spend]:
+    def report(
+        self, by: By, *, since: date | None = None, until: date | None = None, model: str | None = None
+    ) -> list[Spend]:
         from .ledger_reading import report
 
-        return self.store.read(lambda db: report(db, by, since=since, until=until))
+        return self.store.read(lambda db: report(db, by, since=since, until=until, model=model))
 
     def problems(self) -> list[str]:
         from .ledger_check import problems

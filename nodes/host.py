@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
 
 from .. import log
 from ..errors import Canceled
+from .host_computing import computed, is_unwanted
 
 T = TypeVar("T")
 logger = log.get("nodes.host")
@@ -18,6 +20,10 @@ POLL_S = 0.2
 """How often a waiting node looks whether somebody interrupted it, in seconds."""
 CLEAN_UP_S = 1.5
 """How long a stopped call may take to tell its provider; then it goes on telling without its node, in seconds."""
+
+
+_node_loop: ContextVar[asyncio.AbstractEventLoop | None] = ContextVar("mintmark_node_loop", default=None)
+"""The loop of the thread in which the node runs that waits in :func:`run`; known to all that it waits for."""
 
 
 class Host(Protocol):
@@ -65,6 +71,14 @@ class Host(Protocol):
 
     def stop_node(self) -> None:
         """End the calling node as interrupted, in the host's own way. Does not return where it was interrupted."""
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, which computes for seconds; done where and when nothing else here computes.
+
+        It has the caller's context, and calls :func:`stop_if_asked` between its steps. Canceled or interrupted it ends
+        there, and this raises CancelledError, or ends the node itself where no :func:`run` is between. Raises whatever
+        ``work`` raises.
+        """
 
     def prompt_thread_alive(self) -> bool | None:
         """Whether prompts are still being worked on; None where that cannot be told."""
@@ -159,6 +173,19 @@ class ComfyHost:
 
         throw_exception_if_processing_interrupted()
 
+    async def compute(self, work: Callable[[], T]) -> T:
+        # In the prompt's thread: no other node samples meanwhile, and ComfyUI has switched gradients off there.
+        nodes_own = _node_loop.get()
+        if nodes_own is not None and nodes_own is not asyncio.get_running_loop():
+            return await computed(work, nodes_own.call_soon_threadsafe)
+        if asyncio.get_running_loop() is self.loop:  # no node waits for this: it may not stall the server either
+            return await computed(work, lambda turn: self.loop.run_in_executor(None, turn))
+        try:
+            return await computed(work, lambda turn: turn())
+        except asyncio.CancelledError:
+            self.stop_node()
+            raise
+
     def prompt_thread_alive(self) -> bool | None:
         import threading
 
@@ -233,6 +260,13 @@ def is_known() -> bool:
     return _host is not None or "server" in sys.modules
 
 
+def stop_if_asked() -> None:
+    """Within what :meth:`Host.compute` does, between two of its steps. Raises CancelledError where it is not wanted any
+    more: no library on the way takes that for an error of its own."""
+    if is_unwanted() or current().interrupted():
+        raise asyncio.CancelledError
+
+
 async def run(work: Coroutine[Any, Any, T]) -> T:
     """Run ``work`` in the host's loop and wait for it; an interruption cancels it there and ends the node here.
 
@@ -244,6 +278,7 @@ async def run(work: Coroutine[Any, Any, T]) -> T:
     if asyncio.get_running_loop() is host.loop:
         return await work
     stop = asyncio.Event()
+    _node_loop.set(asyncio.get_running_loop())
     waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_until(stop, work), host.loop))
     interrupted = False
     try:

@@ -107,6 +107,27 @@ class Licence(_Frozen):
     source: Source
 
 
+class Weights(_Frozen):
+    """An open-weight model's weights as one runs them oneself: where they go and what may be done with them there.
+
+    ``Model.checkpoint`` names the repository. The licence is that of the weights; what a provider allows with what it
+    makes of them is the model's own.
+    """
+
+    family: str | None
+    """The family of local sampling that runs them (``flux``, ``sdxl`` …). None: Mintmark samples no such family."""
+    files: tuple[str, ...] = ()
+    """Names of whole models in one safetensors file, as published, the usual one first; empty: none is known."""
+    folder: str | None = None
+    """What the repository's diffusers folder is called; None: it has none that is known."""
+    licence: Licence
+    terms: str = ""
+    """What a yes or no leaves out: from which revenue on it costs something, who sells a commercial licence."""
+    as_of: date
+    source: Source
+    """Where the names were read."""
+
+
 class Governance(_Frozen):
     """What the provider says it does with prompts and images. None = not stated where we looked."""
 
@@ -158,6 +179,8 @@ class Model(_Frozen):
     family: Family
     checkpoint: str | None = None
     """Where the same weights can be had to run them oneself."""
+    weights: Weights | None = None
+    """What is known of them there. None: nothing, or nobody publishes them."""
     sizes: Sizes
     max_count: int = 1
     """Images in one call; more are asked for in several calls."""

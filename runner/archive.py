@@ -1,7 +1,8 @@
 """Queue and history in a file, so that they survive the process (``Runner(db=…)``).
 
 A prompt is written before its post is answered, and its end before anybody is told of it. So after a restart, however
-the process died, a prompt that nobody saw end is run again under its id, and one that ended never is.
+the process died, a prompt that nobody saw end is run again under its id, and one that ended never is. Only what whoever
+posts keeps as durably itself (``prompt.KEPT``) is not written: a second copy would cost two waits for the disk.
 """
 
 from __future__ import annotations

@@ -10,6 +10,10 @@ from .graph import Graph
 from .progress import Story
 
 
+KEPT = "mintmark_kept"
+"""What ``extra_data`` says where whoever posts keeps the prompt durably, and posts it anew should this runner be gone."""
+
+
 @dataclass
 class Prompt:
     """One accepted prompt."""
@@ -30,6 +34,11 @@ class Prompt:
     @property
     def client_id(self) -> str | None:
         return self.story.client_id
+
+    @property
+    def kept(self) -> bool:
+        """Whether somebody else keeps it, so that the archive need not."""
+        return self.extra_data.get(KEPT) is True
 
     def body(self) -> dict[str, Any]:
         """What the archive keeps of it."""

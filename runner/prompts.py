@@ -99,7 +99,7 @@ class Prompts:
             StorageError: it cannot be written to the archive, and so was not accepted.
         """
         prompt = self._prompt(number, prompt_id, graph, extra_data, outputs)
-        if self._archive is not None:
+        if self._archive is not None and not prompt.kept:
             await self._archive.accept(prompt_id, number, prompt.body())
         self._enqueue(prompt)
 
@@ -172,7 +172,7 @@ class Prompts:
     async def _finish(self, prompt: Prompt, ending: Ending, outputs: dict[str, dict[str, Any]]) -> None:
         """Record the end, then say so: whoever hears that it is over finds it in the history, also after a crash."""
         told = prompt.story.keep(ending.event, ending.data)
-        if self._archive is not None:
+        if self._archive is not None and not prompt.kept:
             await self._write_end(prompt, ending.outcome, outputs)
         self._pending.pop(prompt.prompt_id, None)
         self.running.pop(prompt.prompt_id, None)
@@ -203,7 +203,8 @@ class Prompts:
 
     async def forget(self, prompt_ids: list[str]) -> None:
         """Take finished prompts out of the history. Their ids stay taken."""
-        gone = [each for each in prompt_ids if self.history.pop(each, None) is not None]
+        ended = [self.history.pop(each, None) for each in prompt_ids]
+        gone = [each.prompt.prompt_id for each in ended if each is not None and not each.prompt.kept]
         if gone and self._archive is not None:
             await self._archive.forget(gone, KNOWN_IDS)
 
@@ -242,7 +243,7 @@ class Prompts:
         would believe that somebody wanted it to be."""
         from ..generation.context import promises_context
 
-        return self._archive is not None or promises_context(prompt.client_id)
+        return self._archive is not None or prompt.kept or promises_context(prompt.client_id)
 
     async def close(self, grace_s: float) -> None:
         """Take nothing more, wait so long for what runs, then interrupt it. With an archive what has not ended is kept

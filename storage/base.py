@@ -59,6 +59,11 @@ class Session(ABC):
         self.script("ROLLBACK TO SAVEPOINT within")
         self.script("RELEASE SAVEPOINT within")
 
+    @abstractmethod
+    def each(self, name: str) -> str:
+        """A table called ``each``, for a FROM, with one column, ``value``: the texts of a list, which is given as JSON
+        for the value of this name. So one statement asks about many, however many they are."""
+
     def share(self, name: str) -> None:  # noqa: B027 - where one writer has everything, nothing is to be done
         """Until this transaction is over nobody else is :meth:`alone` under this name."""
 

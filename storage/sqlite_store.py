@@ -25,6 +25,9 @@ class SqliteSession(Session):
     def script(self, sql: str) -> None:
         run_script(self._connection, sql)
 
+    def each(self, name: str) -> str:
+        return f"json_each(:{name}) AS each"
+
     def undo_part(self) -> None:
         # Where the disk is full, SQLite has undone the whole transaction by itself.
         if self._connection.in_transaction:

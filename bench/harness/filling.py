@@ -9,19 +9,15 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mintmark.clock import utc_now
 from mintmark.metering.periods import stamp
 from mintmark.orchestrator.jobs.job import Ordered
 from mintmark.orchestrator.jobs.queueing import rank
 from mintmark.orchestrator.jobs.records import ordered_document
-
-if TYPE_CHECKING:
-    from mintmark.metering.ledger_sql import SqlLedger
 
 KEYS = 100
 ALLOWANCE = 10
@@ -40,7 +36,8 @@ _FILL = (
     """
 INSERT INTO jobs (job_id, queue_id, state, rank, ready, workflow, key_id, project, user_name, submitted_at, ordered)
 SELECT id, 'hosted:' || key_id, 'queued', :rank + i, 1, 'poster', key_id, 'acme', 'user-' || (i % 1000), :at,
-       replace(replace(replace(replace(:ordered, 'JOB', id), 'KEY', key_id), 'BATCH', batch), 'USER', 'user-' || (i % 1000))
+       replace(replace(replace(replace(:ordered, 'JOB', id), 'KEY', key_id), 'BATCH', batch),
+               'USER', 'user-' || (i % 1000))
 FROM filling ORDER BY i
 """,
     """
@@ -144,12 +141,11 @@ def fill_sqlite(path: Path, rows: int) -> None:
         db.execute("BEGIN IMMEDIATE")
         _Sqlite(db).fill(rows)
         db.execute("COMMIT")
-        db.execute("ANALYZE") if False else None
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 _INDEXES = """
-SELECT i.relname AS name, t.relname AS its, pg_get_indexdef(i.oid) AS sql, c.conname, pg_get_constraintdef(c.oid) AS rule
+SELECT i.relname, t.relname, pg_get_indexdef(i.oid), c.conname, pg_get_constraintdef(c.oid)
 FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class t ON t.oid = x.indrelid
 LEFT JOIN pg_constraint c ON c.conindid = i.oid AND c.contype IN ('p', 'u')
 WHERE t.relnamespace = to_regnamespace(current_schema()::text)
@@ -163,8 +159,6 @@ class _Postgres(Target):
 
     def run(self, sql: str, **values: Any) -> None:
         self._connection.run(sql, **values)
-        if sql.startswith("INSERT INTO jobs") or sql.lstrip().startswith("CREATE TABLE filling"):
-            pass
 
     def bare(self) -> list[str]:
         again = []

@@ -276,6 +276,7 @@ class Run:
             begun=self.job.attempt > 1 or self._resumed,
             patience_s=GIVE_UP_S if self._is_tied(prepared.graph) else LOST_S,
             known=None if told else self._worker.health,
+            kept=not _asks(prepared.graph),
             # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.
             left=True,
         )

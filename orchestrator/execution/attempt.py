@@ -31,6 +31,8 @@ RESTARTS = 3
 NO_GRAPH = "mintmark_no_graph"
 """In ``extra_data``: a runner's core nodes then leave the graph out of what they save. ComfyUI does not know the word;
 what its nodes save is freed of the graph on delivery."""
+KEPT = "mintmark_kept"
+"""In ``extra_data``: we keep the prompt durably and post it anew after a restart, so a runner need not write it down."""
 STOP_S = 10.0
 """How long a canceled job may take on its worker to give back what it can, in seconds."""
 
@@ -59,6 +61,9 @@ class Attempt:
     patience_s: float = 0.0
     """How long a worker that may have the prompt is waited for while it does not answer, in seconds, before that is
     raised: nothing says that it does not run the prompt, or that another would do better."""
+    kept: bool = False
+    """Whether its job is kept durably here and its graph asks nobody for anything: then it may run any number of times,
+    and no runner need write it down."""
     left: bool = False
     """Whether, when it is canceled or its worker is lost, the prompt goes on without us, because somebody will come
     back for it, or else :meth:`stop` it."""
@@ -125,13 +130,17 @@ class Attempt:
         fresh = self.fresh and self.posts == 0
         self.posts += 1
         self.local.on = health.kind
-        extra = {**self.extra, NO_GRAPH: True} if self.context.keep_prompt is False else self.extra
-        await self.link.submit(job_id, self.graph, extra, fresh=fresh)
+        await self.link.submit(job_id, self.graph, self._extra(health.kind), fresh=fresh)
         self._followed += 1
         history = await self._follow(health.boot_id, listening)
         if isinstance(history.error, ContextMissing):
             raise history.error
         return history
+
+    def _extra(self, kind: str) -> dict[str, Any]:
+        """``extra_data`` for a worker of this kind."""
+        said = {NO_GRAPH: self.context.keep_prompt is False, KEPT: self.kept and kind == "runner"}
+        return {**self.extra, **{name: True for name, holds in said.items() if holds}}
 
     async def _check_known(self) -> None:
         """Before a worker that was away is handed the job again. Raises WorkerLost where it has neither the prompt nor
@@ -151,9 +160,12 @@ class Attempt:
         """
         if lost.data.get("restarted") is not True:
             return False
-        if self.known is not None:
+        if self.known is not None and not self.kept:
             return False  # it has no journal to be found in; whoever runs us decides
         try:
+            if self.known is not None:
+                self.known = await self.link.health()  # of the process that is there now
+                return True
             return (await self.link.report(self.context.job_id)).open
         except MintmarkError:
             return False

@@ -173,7 +173,10 @@ class JobStore(ABC):
 
     @abstractmethod
     def renew(self, owner: str, job_ids: Iterable[str]) -> Renewed:
-        """Keep these leases, and learn which of the jobs are to be stopped, and which are not this owner's any more."""
+        """Keep these leases, and learn which of the jobs are to be stopped, and which are not this owner's any more.
+
+        A lease that is kept holds for three quarters of its time at least, from now on: one that was given or renewed
+        a moment ago is not written again, so this may be asked often."""
 
     @abstractmethod
     def abandoned(self, owner: str, is_dead: Callable[[str], bool]) -> list[Lease]:

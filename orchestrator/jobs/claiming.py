@@ -1,14 +1,14 @@
-"""Leases: given for the job that is next, kept, and taken over from who died; within one transaction."""
+"""Leases: given for the job that is next, and taken over from who died; within one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ...metering.periods import stamp
-from .job import Lease, Renewed
+from .job import Lease
 from .queueing import turn
 from .records import COLUMNS, Stored, stored
 from .states import State, Step
@@ -45,9 +45,6 @@ WHERE seq = :seq
 """
 _SERVE = "UPDATE queues SET served = :served WHERE queue_id = :queue_id"
 _TIME = "UPDATE claiming SET virtual_time = :served"
-_RENEW = """
-UPDATE jobs SET lease_until = :until WHERE job_id = :job_id AND lease_owner = :owner RETURNING cancel_asked
-"""
 _OWNERS = "SELECT DISTINCT lease_owner FROM jobs WHERE state = 'running'"
 _RUN_OUT = "SELECT 1 FROM jobs WHERE state = 'running' AND lease_until <= :at LIMIT 1"
 _LOST = f"""
@@ -186,20 +183,6 @@ def promote(change: Change) -> None:
         change.counts.add(row["queue_id"], ready=1)
     # Who is next is decided by it.
     change.counts.write(change.db)
-
-
-def renew(db: Session, owner: str, job_ids: Iterable[str], until: datetime) -> Renewed:
-    """Keep leases; see :meth:`.base.JobStore.renew`."""
-    renewed = Renewed([], [], [])
-    for job_id in sorted(set(job_ids)):
-        rows = db.run(_RENEW, job_id=job_id, owner=owner, until=stamp(until))
-        if not rows:
-            renewed.lost.append(job_id)
-        elif rows[0]["cancel_asked"] is None:
-            renewed.kept.append(job_id)
-        else:
-            renewed.canceled.append(job_id)
-    return renewed
 
 
 def owners(db: Session) -> list[str]:

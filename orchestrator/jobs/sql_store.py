@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from ...storage.base import Part, Session
-from . import accepting, claiming, peeking, purging, reading
+from . import accepting, claiming, peeking, purging, reading, renewing
 from . import at_once as beginning
 from . import ending as endings
 from . import idempotency as known_keys
@@ -169,8 +169,7 @@ class SqlJobStore(JobStore):
         ids = list(job_ids)
         if not ids:
             return Renewed([], [], [])
-        until = self._now() + timedelta(seconds=self._lease_s)
-        return self._store.transact(lambda db: claiming.renew(db, owner, ids, until))
+        return renewing.renew(self._store, owner, ids, self._now(), self._lease_s)
 
     def abandoned(self, owner: str, is_dead: Callable[[str], bool]) -> list[Lease]:
         at = self._now()

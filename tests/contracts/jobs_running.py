@@ -14,6 +14,8 @@ from mintmark.orchestrator.jobs.base import Bounds, Claimer, JobStore
 from mintmark.orchestrator.jobs.job import Ending, Job, Lease, Renewed
 from mintmark.orchestrator.jobs.prompts import prompt_ids
 from mintmark.orchestrator.jobs.queueing import AGE_S, OWN
+from mintmark.orchestrator.jobs.renewing import AT_ONCE, FRESH
+from mintmark.orchestrator.jobs.sql_store import LEASE_S
 from mintmark.orchestrator.jobs.states import State, Step
 
 from .jobs import (
@@ -284,6 +286,31 @@ def test_a_lease_that_is_renewed_does_not_run_out(stores: JobStores, store: JobS
         assert store.renew("me", [job.job_id, "unknown"]) == Renewed([job.job_id], [], ["unknown"])
         assert store.abandoned("other", lambda _: False) == []
     assert store.renew("me", []) == Renewed([], [], [])
+
+
+def test_of_many_leases_all_are_kept_and_each_that_is_not_is_told(stores: JobStores, store: JobStore) -> None:
+    store.accept_many([order(key_id=f"key-{number}", allowance_microusd=0) for number in range(3 * AT_ONCE // 2)])
+    held = ids(claimed(store, most=3 * AT_ONCE // 2))
+    [other] = claimed(stores.open(), owner="other") if accepted(store) else []
+    store.cancel(held[7])
+    stores.clock.go(seconds=50)
+    renewed = store.renew("me", [*held, other.job.job_id])
+    assert (set(renewed.kept), renewed.canceled) == (set(held) - {held[7]}, [held[7]])
+    assert renewed.lost == [other.job.job_id]
+    stores.clock.go(seconds=50)
+    assert ids(stores.open().abandoned("third", lambda _: False)) == [other.job.job_id]
+
+
+def test_a_lease_that_is_asked_for_often_holds_for_most_of_its_time(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    claimed(store)
+    for _ in range(20):
+        stores.clock.go(seconds=1)
+        assert store.renew("me", [job.job_id]).kept == [job.job_id]
+    stores.clock.go(seconds=LEASE_S * FRESH - 1)
+    assert store.abandoned("other", lambda _: False) == []
+    stores.clock.go(seconds=LEASE_S * (1 - FRESH) + 1)
+    assert ids(store.abandoned("other", lambda _: False)) == [job.job_id]
 
 
 def test_a_lease_that_ran_out_is_taken_over_and_its_late_words_are_refused(stores: JobStores, store: JobStore) -> None:

@@ -220,6 +220,27 @@ def test_lines_of_one_job_are_its_own(ledger: Ledger) -> None:
     assert ledger.totals().calls == 2
 
 
+def test_lines_of_a_model_and_of_a_workflow_are_theirs_in_all_its_versions(ledger: Ledger) -> None:
+    for job, workflow in (("a", "poster@1.0.0"), ("b", "poster@1.1.0"), ("c", "poster-large@1.0.0"), ("d", None)):
+        ledger.allow(job, 20, Account(workflow=workflow))
+        ledger.post([posting(job, call_id=job), posting(job, call_id=f"{job}2", model="fal/flux-dev")])
+    told = {line.call_id for line in ledger.lines(model="fal/flux-schnell", workflow="poster")}
+    assert told == {"a", "b"}
+    assert {line.call_id for line in ledger.lines(workflow="poster@1.1.0")} == {"b", "b2"}
+    assert {line.call_id for line in ledger.lines(model="fal/flux-dev")} == {"a2", "b2", "c2", "d2"}
+    assert ledger.lines(workflow="post") == []
+
+
+def test_a_report_on_one_model_counts_nothing_else(ledger: Ledger) -> None:
+    ledger.allow("a", 50, Account(workflow="poster@1.0.0"))
+    ledger.post([posting("a", microusd=3, images=2), posting("a", microusd=40, model="fal/flux-dev")])
+    ledger.post([posting("b", microusd=5, images=1)])
+    found = {each.key: (each.images, each.microusd) for each in ledger.report("workflow", model="fal/flux-schnell")}
+    assert found == {"poster@1.0.0": (2, 3), "": (1, 5)}
+    days = ledger.report("day", model="fal/flux-dev", since=NOW.date(), until=NOW.date())
+    assert [(each.key, each.microusd) for each in days] == [("2026-11-21", 40)]
+
+
 def test_a_page_is_booked_together_with_how_far_it_was_read(ledger: Ledger) -> None:
     assert ledger.cursor("j") == 0
     page = [posting("a", microusd=5, call_id="c")]

@@ -56,6 +56,17 @@ def test_the_work_s_result_comes_back_with_named_columns(store: Store) -> None:
     assert (row["number"], row["next"]) == (7, 8)
 
 
+def test_one_statement_asks_about_all_of_a_list(store: Store) -> None:
+    def sums(db: Session, values: str) -> list[tuple[str, int]]:
+        sql = f"SELECT each.value, number FROM {db.each('those')} JOIN numbers ON number = CAST(value AS BIGINT)"
+        return [(row["value"], row["number"]) for row in db.run(f"{sql} ORDER BY number", those=values)]
+
+    for number in (2, 3, 5):
+        store.transact(add(number))
+    assert store.read(lambda db: sums(db, '["5", "2", "7"]')) == [("2", 2), ("5", 5)]
+    assert store.read(lambda db: sums(db, "[]")) == []
+
+
 def test_a_transaction_is_all_or_nothing(store: Store) -> None:
     def half(db: Session) -> None:
         add(1)(db)

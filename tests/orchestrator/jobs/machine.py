@@ -19,6 +19,7 @@ from mintmark.metering.ledger_sql import SqlLedger
 from mintmark.orchestrator.jobs.base import Bounds, Filter, Idempotency
 from mintmark.orchestrator.jobs.job import Ending, Lease
 from mintmark.orchestrator.jobs.queueing import rank
+from mintmark.orchestrator.jobs.renewing import FRESH
 from mintmark.orchestrator.jobs.sql_store import LEASE_S, SqlJobStore
 from mintmark.orchestrator.jobs.states import State, Step, after, allowed
 from mintmark.tests.contracts.jobs import order
@@ -264,8 +265,9 @@ class JobMachine(RuleBasedStateMachine):
         mine = {job_id for job_id in running if self.jobs[job_id].owner == owner}
         assert set(renewed.kept) | set(renewed.canceled) == mine
         assert set(renewed.canceled) == {job_id for job_id in mine if self.jobs[job_id].asked}
-        for job_id in mine:
-            self.jobs[job_id].until = self.clock.now + timedelta(seconds=LEASE_S)
+        for each in (self.jobs[job_id] for job_id in mine):
+            if each.until is not None and each.until < self.clock.now + timedelta(seconds=LEASE_S * FRESH):
+                each.until = self.clock.now + timedelta(seconds=LEASE_S)
 
     @rule(view=views, owner=st.sampled_from(OWNERS), other_is_dead=st.booleans())
     def take_over(self, view: int, owner: str, other_is_dead: bool) -> None:

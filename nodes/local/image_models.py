@@ -1,0 +1,93 @@
+"""Networks from an image to an image, by their weights alone: spandrel tells the architecture by the tensors' names.
+
+Safetensors only: a pickle can run anything, so one is refused by its name, and never opened. The two that were used
+last stay in main memory; on the device they are while they work, and no longer, so that nothing has to be freed there
+for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ...errors import InvalidInput, MissingExtra
+from .headers import read_header
+
+INSTALL = 'pip install "mintmark[local]"; in ComfyUI: pip install spandrel'
+KEPT = 2
+
+
+def open_model(path: Path) -> Any:
+    """The network in this file, float32 in main memory: a ``spandrel.ImageModelDescriptor``. Blocks.
+
+    Raises MissingExtra, NotSafetensors, DamagedFile, and InvalidInput for weights of an architecture that spandrel does
+    not know or that is not from RGB to RGB.
+    """
+    read_header(path)
+    found = path.stat()
+    return _opened(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=KEPT)
+def _opened(path: Path, changed_ns: int, size: int) -> Any:
+    try:
+        import spandrel
+        from safetensors.torch import load_file
+    except ImportError as exc:
+        raise MissingExtra("Upscaling and restoring here need torch and spandrel.", hint=INSTALL) from exc
+    try:
+        model = spandrel.ModelLoader().load_from_state_dict(load_file(path))
+    except spandrel.UnsupportedModelError as exc:
+        raise InvalidInput(
+            f"model: {path.name} is of no architecture that spandrel knows.",
+            hint="Use weights of one of the architectures that it lists: ESRGAN, SwinIR, HAT, DAT, GFPGAN, and others.",
+        ) from exc
+    except (RuntimeError, KeyError, IndexError, ValueError) as exc:
+        raise InvalidInput(
+            f"model: {path.name} looks like a network that spandrel knows, but its weights do not fit it.",
+            hint="Fetch the file again, or use other weights.",
+        ) from exc
+    return _checked(path.name, model).eval()
+
+
+def _checked(name: str, model: Any) -> Any:
+    import spandrel
+
+    if not isinstance(model, spandrel.ImageModelDescriptor):
+        raise InvalidInput(f"model: {name} fills masked parts; it does not enlarge or restore.", hint="Use another.")
+    if (model.input_channels, model.output_channels) != (3, 3):
+        takes = f"{model.input_channels} to {model.output_channels} channels"
+        raise InvalidInput(f"model: {name} goes from {takes}, and not from RGB to RGB.", hint="Use another.")
+    return model
+
+
+@contextmanager
+def at_work(model: Any, device: Any) -> Iterator[Any]:
+    """The model on this device until the block ends; then it is in main memory again."""
+    try:
+        yield model.to(device)
+    finally:
+        model.to("cpu")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not have the memory it asked for; main memory's own error has no class."""
+    import torch
+
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+def empty_cache() -> None:
+    """Give back what torch keeps of the device's memory for later."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
