@@ -13,6 +13,10 @@
     │   ├── UnknownCall           unknown_call         the ledger has no such call
     │   ├── UnsupportedTask       unsupported_task     the model cannot do this task
     │   ├── FileMissing           file_not_found
+    │   │   └── PartsMissing      parts_missing        a checkpoint without what else its pipeline needs
+    │   ├── NotSafetensors        not_safetensors      weights in a format that is not read here: a pickle, mostly
+    │   ├── DamagedFile           damaged_file         weights that are cut off, or whose header is wrong
+    │   ├── UnknownFamily         unknown_family       weights of no family that is sampled here
     │   ├── NotAnImage            not_an_image
     │   ├── ImageTooLarge         image_too_large      more pixels than the limit (a bomb, often)
     │   ├── BadSetting            bad_setting
@@ -72,6 +76,7 @@
     │   ├── InstallFailed         install_failed       comfy-cli could not install ComfyUI, or pip the pack
     │   ├── ContextMissing        context_missing      a prompt came from afar, and its job's context did not
     │   ├── NodeFailed            node_failed          a node raised something that is not ours
+    │   ├── OutOfMemory           out_of_memory        a local model does not fit the worker's device, or did not
     │   ├── Unauthorized          unauthorized         a worker route was called without its token
     │   ├── DeadlinePassed        deadline_passed      the job was not over when its caller wanted it to be
     │   ├── StaleLease            stale_lease          a late word of an attempt that another one has replaced
@@ -188,6 +193,30 @@ class FileMissing(UsageError):
     """A file that was named does not exist or cannot be read."""
 
     code = "file_not_found"
+
+
+class PartsMissing(FileMissing):
+    """A checkpoint lacks what else its pipeline needs: a configuration, tokenizers, text encoders, a VAE."""
+
+    code = "parts_missing"
+
+
+class NotSafetensors(UsageError):
+    """Weights in another format than safetensors; a pickle can run anything when it is read, so it never is."""
+
+    code = "not_safetensors"
+
+
+class DamagedFile(UsageError):
+    """A safetensors file that is cut off, or whose header is not what the format says."""
+
+    code = "damaged_file"
+
+
+class UnknownFamily(UsageError):
+    """Weights of no family that is sampled here."""
+
+    code = "unknown_family"
 
 
 class NotAnImage(UsageError):
@@ -572,6 +601,12 @@ class NodeFailed(WorkerError):
     """A node of the graph raised an error that is not one of ours."""
 
     code = "node_failed"
+
+
+class OutOfMemory(WorkerError):
+    """A local model does not fit the memory of the worker's device. ``data``: ``need`` and ``free``, in bytes."""
+
+    code = "out_of_memory"
 
 
 class Unauthorized(WorkerError):

@@ -46,6 +46,9 @@ def breakeven(
     utilisation: Annotated[
         str, typer.Option(metavar="PART", help=f"Part of the paid GPU hours that makes images, 0..1: {_RANGE}.")
     ] = "1",
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take r as `mintmark bench local` measured this checkpoint.")
+    ] = None,
     steps: Annotated[
         str | None, typer.Option(metavar="FROM:TO", help="What if a few-step model took TO steps, not FROM: 20:4.")
     ] = None,
@@ -56,13 +59,13 @@ def breakeven(
     """The images a month from which owning is cheaper: N* = E / (c - G / r).
 
     Without --hosted-price and --images they are those of the ledger's last 30 days. What else is not given comes from
-    MINTMARK_GPU_HOUR_USD and from local jobs that were metered, or is assumed; what was, is said.
+    MINTMARK_GPU_HOUR_USD, local jobs that were metered, else `mintmark bench local`, or is assumed; what was, is said.
     """
     from ..metering.breakeven import Spans, sentence
     from ..metering.curves import Chart, as_png, as_text
 
     given = {"hosted-price": hosted_price, "gpu-hour": gpu_hour, "rate": rate, "overhead": overhead}
-    filled, volume = fill(given, sandbox=sandbox)
+    filled, volume = fill(given, sandbox=sandbox, checkpoint=checkpoint)
     images = volume if images is None else images
     spans = Spans(
         hosted=_span("hosted-price", given["hosted-price"] or str(filled["hosted-price"].value), money=True),

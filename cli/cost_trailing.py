@@ -14,6 +14,7 @@ from .settings import settings
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..metering.measured import Measured
     from ..metering.trailing import Trailing
 
 ASSUMED_HOUR, ASSUMED_RATE, ASSUMED_OVERHEAD = Decimal("1.20"), Decimal(600), Decimal(2000)
@@ -47,12 +48,38 @@ def gpu_hour(found: Settings) -> Known:
     return Known(ASSUMED_HOUR, "assumed; say --gpu-hour")
 
 
-def rate(seen: Trailing, found: Settings) -> Known:
-    """As measured in local jobs, or assumed."""
-    measured = seen.rate(gpu_hour(found).value * MICRO) if found.gpu_hour else None
-    if measured is None:
+def rate(seen: Trailing, found: Settings, checkpoint: str | None = None) -> Known:
+    """As local jobs say; else, and where a ``checkpoint`` is named, as ``mintmark bench local`` measured; else assumed.
+
+    Raises UsageError where the checkpoint that is named was not measured.
+    """
+    metered = seen.rate(gpu_hour(found).value * MICRO) if found.gpu_hour and checkpoint is None else None
+    if metered is not None:
+        return Known(metered.quantize(Decimal("0.01")), f"measured on {seen.local_images:,} local images")
+    benched = _benched(found, checkpoint)
+    if benched is None:
         return Known(ASSUMED_RATE, "assumed; say --rate")
-    return Known(measured.quantize(Decimal("0.01")), f"measured on {seen.local_images:,} local images")
+    how = f"{benched.model}, {benched.width}x{benched.height}, {benched.steps} steps"
+    return Known(benched.images_per_hour, f"{benched.source} ({how})")
+
+
+def _benched(found: Settings, checkpoint: str | None) -> Measured | None:
+    """The newest measurement, of the checkpoint where one is named."""
+    from ..metering.local import PROVIDER
+    from ..metering.measured import latest, measured
+
+    every = measured(found.data_dir)
+    if checkpoint is None:
+        return latest(every)
+    name = f"{PROVIDER}/{checkpoint.removeprefix(f'{PROVIDER}/')}"
+    one = latest(every, name)
+    if one is None:
+        there = ", ".join(dict.fromkeys(each.model for each in every)) or "nothing"
+        raise UsageError(
+            f"--checkpoint: {name} was not measured on this machine; {there} was.",
+            hint=f"Run: mintmark bench local {name.removeprefix(f'{PROVIDER}/')}",
+        )
+    return one
 
 
 def overhead() -> Known:
@@ -60,17 +87,19 @@ def overhead() -> Known:
     return Known(ASSUMED_OVERHEAD, "assumed; say --overhead")
 
 
-def fill(given: Mapping[str, str | None], *, sandbox: bool) -> tuple[dict[str, Known], int | None]:
+def fill(
+    given: Mapping[str, str | None], *, sandbox: bool, checkpoint: str | None = None
+) -> tuple[dict[str, Known], int | None]:
     """What was not given, by option, and the images of the last 30 days where the price is theirs.
 
-    Raises UsageError where there is no hosted image to take a price from.
+    Raises UsageError where there is no hosted image to take a price from, and as :func:`rate`.
     """
     lacking = [name for name, value in given.items() if value is None]
     if not lacking:
         return {}, None
     found, _ = settings(sandbox=sandbox)
     seen = month(found)
-    filled = {"gpu-hour": gpu_hour(found), "rate": rate(seen, found), "overhead": overhead()}
+    filled = {"gpu-hour": gpu_hour(found), "rate": rate(seen, found, checkpoint), "overhead": overhead()}
     volume = None
     if "hosted-price" in lacking:
         filled["hosted-price"] = _own_price(seen, found)

@@ -35,7 +35,15 @@ async def open_runner(
     worker.configure(settings)
     folder = base_dir or settings.books_dir / "runner"
     at_once = max_prompts or DEFAULT_PROMPTS
-    made = Runner(port=port, host=host, base_dir=folder, db=db, max_prompts=at_once, torch=torch)
+    made = Runner(
+        port=port,
+        host=host,
+        base_dir=folder,
+        db=db,
+        max_prompts=at_once,
+        torch=torch,
+        models_dir=settings.models_dir,
+    )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(lambda: worker.current().close())
         runner = await stack.enter_async_context(made)

@@ -13,6 +13,7 @@ from ..clock import utc_now
 from ..errors import UsageError
 from .models_check import check
 from .models_files import fetch, where
+from .models_repatriate import repatriate
 from .models_text import facts_of, short_price, short_state
 from .output import Json, console, emit, facts, plain, table, wide
 from .settings import SandboxFlag, catalog, settings
@@ -26,6 +27,7 @@ app = typer.Typer(help="The model catalog; model files of workers.", no_args_is_
 app.command("check")(check)
 app.command("where")(where)
 app.command("fetch")(fetch)
+app.command("repatriate")(repatriate)
 STATES = ("live", "legacy", "retiring", "retired")
 FAMILIES = ("closed", "open-weight", "local")
 

@@ -10,10 +10,34 @@ from urllib.parse import quote
 
 from ..errors import NotAuthenticated
 
+LOOK_S = 5.0
+"""How long :func:`look` waits until somebody takes the call."""
+
 
 def ask(method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
     """The answer's JSON. Raises what the service says is wrong, and ServiceUnreachable."""
     return asyncio.run(_ask(method, path, body, query))
+
+
+def look(path: str) -> Any:
+    """As :func:`ask` with ``GET``, for what is only good to know: asked once, and not again where nobody answers."""
+    return asyncio.run(_look(path))
+
+
+async def _look(path: str) -> Any:
+    from .. import config
+    from ..client.transport import Transport, problem
+    from ..config.client import ClientSettings
+
+    found = config.load_section(ClientSettings, config.sources())
+    async with (
+        Transport(found.url, found.api_key, timeout_s=LOOK_S) as line,
+        line.request("GET", path) as answer,
+    ):
+        told = await answer.json(content_type=None)
+        if answer.status < 400:
+            return told
+        raise problem(told, answer.status)
 
 
 async def _ask(method: str, path: str, body: Any, query: Mapping[str, str] | None) -> Any:

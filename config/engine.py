@@ -217,6 +217,18 @@ class Settings(Section):
     model_max_gib: int = setting(
         "MINTMARK_MODEL_MAX_GIB", "How large a model file may be that a worker fetches, in GiB.", 100, kinds.POSITIVE
     )
+    models_dir: Path | None = setting(
+        "MINTMARK_MODELS_DIR",
+        "Model files of the runner, in folders as in ComfyUI's `models` (default: `models` in its base directory).",
+        None,
+        kinds.PATH,
+    )
+    local_memory_gib: int | None = setting(
+        "MINTMARK_LOCAL_MEMORY_GIB",
+        "In how much memory local pipelines are kept between jobs, in GiB (default: 80% of a GPU's, half of a CPU's).",
+        None,
+        kinds.POSITIVE,
+    )
     worker_token: str | None = setting(
         "MINTMARK_WORKER_TOKEN",
         "Opens a worker's Mintmark routes from other machines; without it only loopback may call them.",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from ..clock import utc_now
 from ..errors import BudgetExceeded
 from ..metering.ledger import THIS_RUN, TODAY, Account, Ledger, Limits, Posting, Taken
+from ..metering.local import PROVIDER, worked
 from .call import Entry
 from .context import JobContext
 from .journal import PAGE, Journal
@@ -36,8 +38,14 @@ def posting(entry: Entry) -> Posting | None:
         # Those that the provider or a policy withheld were made, and paid for, too.
         images=len(result.get("images") or ()),
         cached="cached_of" in result,
-        reason=entry.data.get("reason"),
+        reason=entry.data.get("reason") or _worked(entry.data, result),
     )
+
+
+def _worked(data: Mapping[str, Any], result: Mapping[str, Any]) -> str | None:
+    """For how long the device worked, of a call that this machine made itself; see :mod:`..metering.local`."""
+    seconds = (result.get("usage") or {}).get("seconds")
+    return worked(seconds) if data.get("provider") == PROVIDER and seconds is not None else None
 
 
 def postings(entries: Iterable[Entry]) -> list[Posting]:

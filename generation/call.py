@@ -24,6 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import InternalError
+from ..metering.local import PROVIDER
 
 State = Literal["held", "asking", "accepted", "settled", "released", "unknown"]
 Kind = Literal[
@@ -67,6 +68,11 @@ class NewCall(_Frozen):
     parameters: dict[str, Any] = {}
     """The model's own parameters as sent: its price may depend on them, also when another process settles."""
     hold_microusd: int
+
+    @property
+    def billed(self) -> bool:
+        """Whether somebody else sends a bill for it. Work of this machine's own that came to nothing cost nothing."""
+        return self.provider != PROVIDER
 
 
 class Call(NewCall):

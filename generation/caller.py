@@ -156,7 +156,8 @@ class Caller:
             await self._outcomes.move(call, "accepted", request_id=accepted.request_id, handle=accepted.handle)
             self._leaving.named(call)
 
-        with self._leaving.unnamed(call):
+        # What nobody else works on, nobody could take up: it ends with this process, and is not waited for.
+        with self._leaving.unnamed(call) if call.billed else nullcontext():
             work = provider.ask(prepared, call_id=call.call_id, on_accepted=on_accepted)
             return await self._finish(provider, prepared.model, call, work)
 

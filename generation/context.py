@@ -95,7 +95,8 @@ class Receipt(_Frozen):
     request_id: str | None
     microusd: int
     state: Literal["settled", "unknown", "cached", "local"]
-    """``local``: no call, but the worker's own GPU; see :mod:`..metering.local`."""
+    """``local``: the worker's own GPU; in a record, where a node of ours sampled, such a call is ``settled`` like any
+    other, with the provider ``local``. See :mod:`..metering.local`."""
     price_source: str | None = None
     """Who says that it costs so much: the provider itself, or where and when the price was read, and whether the user's
     own catalog has it."""

@@ -7,7 +7,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from typing_extensions import ParamSpec
 
 from .. import log
 from ..config import Settings
+from ..metering.local import PROVIDER
 from ..metering.opening import open_ledger
 from ..moderation import house as house_rules
 from ..moderation.base import Checker, JsonClient
@@ -33,6 +34,7 @@ from ..providers.gate import Gate
 from ..providers.http import HttpClient, Secret, Timeouts
 from ..providers.keys import Keys
 from ..providers.keytest import KeyTest, try_key
+from ..providers.local import Maker
 from ..providers.models import Catalog
 from ..providers.registry import names, open_provider, open_service
 from ..providers.turns import Turns, check_limits, limits
@@ -43,6 +45,7 @@ from .books import LocalBooks
 from .call import Entry
 from .caller import Caller
 from .judging import Judge
+from .local_models import LocalModels
 from .service import GenerationService
 from .sqlite_journal import SqliteJournal
 
@@ -63,7 +66,8 @@ class Engine:
     """One per process and data folder: the service, its journal and its books, opened in the running event loop.
 
     ``listener`` hears of each journal entry once it is durable, in a worker thread. A ``sandbox_url`` that is not the
-    settings' own belongs to a sandbox that this process started, and that ends with it.
+    settings' own belongs to a sandbox that this process started, and that ends with it. ``maker`` samples
+    checkpoints of this machine; None: this process does not.
     """
 
     def __init__(
@@ -73,10 +77,12 @@ class Engine:
         sandbox_url: str | None = None,
         listener: Callable[[Entry], None] | None = None,
         pack_version: str = "",
+        maker: Maker | None = None,
     ) -> None:
         self.settings = settings
         self.keys = Keys(settings)
         self.apps = Apps(settings.books_dir / "apps", self.provider)
+        self.local = LocalModels(maker, settings.gpu_hour)
         self.catalog = Catalog.load().with_apps(self.apps.kept())
         self._sandbox_url = sandbox_url
         self._listener = listener
@@ -117,7 +123,7 @@ class Engine:
             catalog=self.catalog,
             spool=self.spool,
             provider=self.provider,
-            turn=lambda provider, model: self._turns_of(provider).turn(model),
+            turn=self._turn,
             own_sandbox=self._sandbox_url if self.settings.sandbox_url is None else None,
         )
         # The last in is the first out: calls still being resumed end first, then what they cost is booked.
@@ -144,6 +150,7 @@ class Engine:
             judge=self.judge,
             pack_version=self.pack_version,
             apps=self.apps,
+            own=self.local,
         )
 
     def reachable(self) -> tuple[str, ...]:
@@ -161,6 +168,10 @@ class Engine:
         """Hosts of the user's own gateways: their files may come from a private address."""
         return {urlsplit(url).hostname or "" for url in self.settings.provider_urls.values()}
 
+    def _turn(self, provider: str, model: str) -> AbstractAsyncContextManager[None]:
+        # This machine's own device is taken by turns where it is used, and nobody limits how often it is asked.
+        return nullcontext() if provider == PROVIDER else self._turns_of(provider).turn(model)
+
     def _turns_of(self, name: str) -> Turns:
         if name not in self._turns:
             most = limits(name, self.settings.provider_limits, live=not self._sandbox_url)
@@ -169,6 +180,8 @@ class Engine:
         return self._turns[name]
 
     def _opened(self, name: str) -> Provider:
+        if name == PROVIDER:
+            return self.local.provider()
         http = self._http.behind(self._turns_of(name).gate)
         return open_provider(name, http, key=self._key(name), **self._place(name), **self._options(name))
 

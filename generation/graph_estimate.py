@@ -5,15 +5,18 @@ Only nodes that something with an outcome needs are counted: a worker runs no ot
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import MintmarkError
+from ..providers.local_model import LocalModel
+from ..providers.model import Model
 from ..providers.models import Catalog
 from .estimate import Estimate, estimate, total
-from .graph_estimate_links import Graph, Picture, Size, ends, is_hosted, needed
+from .graph_estimate_links import Graph, Picture, Size, ends, is_hosted, is_sampled, model_of, needed
+from .graph_estimate_local import ELSEWHERE, local_estimate
 from .graph_estimate_node import NodeReader
 
 _SINGLE = frozenset(
@@ -43,6 +46,10 @@ _SINGLE = frozenset(
     ]
 )
 """Core nodes of which it is known that they give no lists."""
+
+
+Checkpoint = Callable[[str], "LocalModel | None"]
+"""A checkpoint by its model name, where this machine has it."""
 
 
 @dataclass(frozen=True)
@@ -87,45 +94,68 @@ def picture_file(name: Any) -> Size | None:
         return None
 
 
-def lines(
-    graph: Graph, *, after: str | None = None, outputs: Collection[str] = (), picture: Picture = no_picture
-) -> list[Line]:
-    """The hosted nodes of the graph that will run, in its order; with ``after`` those alone that need that node.
+def no_checkpoint(name: str) -> LocalModel | None:
+    """For graphs whose checkpoints are elsewhere: what they take is not known."""
+    return None
 
-    ``outputs``: nodes that are outcomes, beside those that can be told by their names.
+
+def lines(
+    graph: Graph,
+    *,
+    after: str | None = None,
+    outputs: Collection[str] = (),
+    picture: Picture = no_picture,
+    checkpoint: Checkpoint = no_checkpoint,
+) -> list[Line]:
+    """The nodes of the graph that will run and that make calls, in its order: hosted ones, and those of ours that
+    sample on the worker itself. With ``after`` those alone that need that node.
+
+    ``outputs``: nodes that are outcomes, beside those that can be told by their names. ``checkpoint`` tells of one.
     """
     running = needed(graph, ends(graph) | (set(outputs) & set(graph)))
-    hosted = [node_id for node_id, node in graph.items() if node_id in running and is_hosted(node)]
-    wanted = [each for each in hosted if after is None or (each != after and after in needed(graph, [each]))]
-    return [_line(graph, node_id, picture) for node_id in wanted]
+    calling = [node_id for node_id, node in graph.items() if node_id in running and _calls(node)]
+    wanted = [each for each in calling if after is None or (each != after and after in needed(graph, [each]))]
+    return [_line(graph, node_id, picture, checkpoint) for node_id in wanted]
 
 
 def unneeded(graph: Graph, *, outputs: Collection[str] = ()) -> list[str]:
-    """The hosted nodes that will not run, by title: nothing that has an outcome needs them."""
+    """The nodes that make calls and will not run, by title: nothing that has an outcome needs them."""
     running = needed(graph, ends(graph) | (set(outputs) & set(graph)))
-    return [_title(node) for node_id, node in graph.items() if is_hosted(node) and node_id not in running]
+    return [_title(node) for node_id, node in graph.items() if _calls(node) and node_id not in running]
+
+
+def _calls(node: Any) -> bool:
+    return is_hosted(node) or is_sampled(node)
 
 
 def one(model: str, count: int, width: int, height: int) -> Line:
     """What this model costs for so many images of this size."""
     values = {"model": model, "count": count, "width": width, "height": height, "prompt": ""}
-    return _line({"0": {"class_type": "MintmarkTextToImage", "inputs": values}}, "0", no_picture)
+    return _line({"0": {"class_type": "MintmarkTextToImage", "inputs": values}}, "0", no_picture, no_checkpoint)
 
 
 def _title(node: Any) -> str:
     return str((node.get("_meta") or {}).get("title") or node["class_type"])
 
 
-def _line(graph: Graph, node_id: str, picture: Picture) -> Line:
+def _line(graph: Graph, node_id: str, picture: Picture, checkpoint: Checkpoint) -> Line:
     reader = NodeReader(graph, node_id, picture)
-    title, name = _title(graph[node_id]), reader.value("model")
-    model = Catalog.load().find(name) if isinstance(name, str) else None
-    if model is None:
-        known = f"{name} is in no catalog" if isinstance(name, str) else "the model is linked"
-        return Line(node_id, title, str(name or "?"), "?", Estimate(0, None), (known,))
-    asked = reader.asked(model)
+    sampled = is_sampled(graph[node_id])
+    title, name = _title(graph[node_id]), model_of(graph, node_id) if sampled else reader.value("model")
+    known = (checkpoint if sampled else Catalog.load().find)(name) if isinstance(name, str) else None
+    if known is None:
+        why = ELSEWHERE if sampled else f"{name} is in no catalog" if isinstance(name, str) else "the model is linked"
+        return Line(node_id, title, str(name or "?"), "?", Estimate(0, None), (why,))
+    return _known_line(node_id, title, known, reader)
+
+
+def _known_line(node_id: str, title: str, model: Model, reader: NodeReader) -> Line:
+    if isinstance(model, LocalModel):
+        asked, found = local_estimate(reader, model)
+    else:
+        asked = reader.asked(model)
+        found = estimate(asked)
     times = reader.runs()
-    found = estimate(asked)
     if model.price is None:
         reader.unknown.append("the catalog knows no price")
     low, high = (int(end) * times for end in (asked.images.low, asked.images.high))
@@ -142,6 +172,8 @@ def bound_microusd(graph: Graph) -> int | None:
     hosted = [node for node in graph.values() if is_hosted(node)]
     from_words = all(node["class_type"] == "MintmarkTextToImage" for node in hosted)
     previews = any("model.previews" in node["inputs"] for node in hosted)
+    if any(is_sampled(node) for node in graph.values()):
+        return None  # what the worker's GPU takes has its own bound, which its checkpoints tell
     if previews or not from_words or not all(_gives_no_list(graph, node) for node in graph.values()):
         return None
     found = lines(graph)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from ..providers.local_name import PREFIX, is_local
+
 Graph = Mapping[str, Any]
 Size = tuple[float, float]
 Link = list[Any]
@@ -15,6 +17,12 @@ Picture = Callable[[Any], "Size | None"]
 IMAGES = ("image", "images", "map", "image_2", "image_3", "image_4")
 _LOADERS = frozenset({"LoadImage", "MintmarkLoadImageWithCredentials"})
 _SAME_SIZE = frozenset({"MintmarkModerateImage", "MintmarkModerationGate", "MintmarkVisibleLabel", "ImageInvert"})
+SAMPLER = "MintmarkLocalSample"
+"""The node that samples what comes over its pipeline."""
+HERE = frozenset(f"Mintmark{name}" for name in ("LocalUpscale", "FaceRestore", "LocalEncode", "LocalDecode"))
+"""Nodes of ours that compute on the worker and make no call: a model's file on them is no model's name."""
+LOADER = "MintmarkLoadPipeline"
+"""The node with which a pipeline begins, and that names its checkpoint."""
 _NEVER_OUTPUTS = ("Mintmark", "Primitive")
 OUTPUTS = frozenset(
     {
@@ -33,8 +41,25 @@ def is_link(value: Any) -> bool:
 
 def is_hosted(node: Any) -> bool:
     """Whether the node asks a provider."""
+    return _has_model(node) and not _is_local(node["inputs"]["model"])
+
+
+def is_sampled(node: Any) -> bool:
+    """Whether the node of ours makes images on the worker itself: by a call of its own, as a hosted one."""
+    if isinstance(node, dict) and node.get("class_type") == SAMPLER:
+        return True
+    return _has_model(node) and _is_local(node["inputs"]["model"])
+
+
+def _has_model(node: Any) -> bool:
     name = node.get("class_type", "") if isinstance(node, dict) else ""
-    return str(name).startswith("Mintmark") and name not in OUTPUTS and "model" in node.get("inputs", {})
+    if not str(name).startswith("Mintmark") or name in OUTPUTS or name in HERE:
+        return False
+    return "model" in node.get("inputs", {})
+
+
+def _is_local(model: Any) -> bool:
+    return isinstance(model, str) and is_local(model)
 
 
 def literal(graph: Graph, link: Link) -> Any:
@@ -42,6 +67,22 @@ def literal(graph: Graph, link: Link) -> Any:
     node = graph.get(link[0]) or {}
     value = node.get("inputs", {}).get("value") if str(node.get("class_type", "")).startswith("Primitive") else None
     return None if is_link(value) else value
+
+
+def model_of(graph: Graph, node_id: str) -> Any:
+    """The name of the model that this node asks or samples, as far as the graph tells; else what stands there."""
+    node = graph.get(node_id) or {}
+    for _ in range(_DEEP):
+        values = node.get("inputs", {})
+        if node.get("class_type") == LOADER:
+            name = values.get("checkpoint")
+            return f"{PREFIX}{name}" if isinstance(name, str) else name
+        link = values.get("pipeline")
+        if not is_link(link):
+            break
+        node = graph.get(link[0]) or {}
+    found = (graph.get(node_id) or {}).get("inputs", {}).get("model")
+    return literal(graph, found) if is_link(found) else found
 
 
 def needed(graph: Graph, nodes: Iterable[str]) -> set[str]:
@@ -104,10 +145,11 @@ def batch(graph: Graph, link: Link, depth: int = _DEEP) -> int | None:
     values = node.get("inputs", {})
     if node.get("class_type") in _LOADERS:
         return 1
-    count = values.get("count", values.get("batch_size")) if is_hosted(node) or "batch_size" in values else None
+    asks = is_hosted(node) or is_sampled(node)
+    count = values.get("count", values.get("batch_size")) if asks or "batch_size" in values else None
     if isinstance(count, int):
         return count
-    if is_hosted(node) and "count" not in values and not any(is_link(values.get(name)) for name in IMAGES):
+    if asks and "count" not in values and not any(is_link(values.get(name)) for name in IMAGES):
         return 1
     through = _through(node)
     return batch(graph, through, depth - 1) if through and depth else None

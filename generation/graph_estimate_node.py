@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from ..providers.model import Model
+from ..providers.request import Task
 from ..providers.widgets import idle
 from .estimate import Asked, Span, sizes
 from .graph_estimate_links import IMAGES, Graph, Link, Picture, Size, batch, is_link, is_size, literal, runs, size
 
-_TASKS = (
+_TASKS: tuple[tuple[str, Task], ...] = (
     ("Edit", "edit"),
     ("Inpaint", "inpaint"),
     ("Outpaint", "outpaint"),
@@ -24,12 +25,17 @@ _MOST_COUNT = 10
 _MOST_WORDS = 4000  # bytes of a prompt that only the run will tell
 
 
+def task_of(class_type: Any) -> Task:
+    """What a hosted node of this class asks its model for."""
+    return next((task for word, task in _TASKS if word in str(class_type)), "text-to-image")
+
+
 class NodeReader:
     """Reads one node; ``unknown`` collects what only the run will tell."""
 
     def __init__(self, graph: Graph, node_id: str, picture: Picture) -> None:
         self._graph, self._node, self._picture = graph, graph[node_id], picture
-        self._task = next((task for word, task in _TASKS if word in str(self._node["class_type"])), "text-to-image")
+        self._task = task_of(self._node["class_type"])
         self.unknown: list[str] = []
 
     def value(self, name: str) -> Any:

@@ -29,7 +29,9 @@ class Outcomes:
     results: Results
 
     async def move(self, call: Call, state: State, **facts: Any) -> Call:
-        """The call as it stands after this step."""
+        """The call as it stands after this step. Where nobody bills, no call is ever in doubt."""
+        if state == "unknown" and not call.billed:
+            state = "released"
         return await surely(self.journal.move, call.call_id, state, **facts)
 
     async def failed(self, call: Call, exc: ProviderError) -> Call:
@@ -54,7 +56,7 @@ class Outcomes:
     def _settled(self, model: Model, call: Call, answer: Answer) -> Call:
         # The images come first: they are safe before the call counts as settled.
         said = "the provider's own answer" if answer.charge_microusd is not None else price_source(model)
-        result = {**self.results.kept(answer), "price_source": said}
+        result = {**self.results.kept(answer), "price_source": answer.charged_by or said}
         facts = {"microusd": self._charge(model, call, answer), "request_id": answer.request_id, "result": result}
         return self.journal.move(call.call_id, "settled", **facts)
 

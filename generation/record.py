@@ -75,7 +75,7 @@ class Record(_Frozen):
     workflow: WorkflowRef | None = None
     mode: Literal["live", "sandbox"]
     warnings: tuple[str, ...] = ()
-    """What whoever made it should know: the model ends soon."""
+    """What whoever made it should know: the model ends soon, a part of the prompt was not read."""
     made_at: datetime
     provider_ms: int = Field(ge=0)
     """From asking to having the bytes."""

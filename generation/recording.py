@@ -66,12 +66,18 @@ def recorded(facts: Facts, journal: Journal) -> Record:
         verdicts=tuple(facts.verdicts),
         policy=facts.verdicts[0].policy,
         workflow=job.workflow,
-        warnings=(warning,) if (warning := warning_of(facts.model, facts.made_at.date())) else (),
+        warnings=_warnings(facts),
         mode=job.mode,
         made_at=facts.made_at,
         provider_ms=facts.elapsed_ms,
         pack_version=facts.pack_version,
     )
+
+
+def _warnings(facts: Facts) -> tuple[str, ...]:
+    ending = warning_of(facts.model, facts.made_at.date())
+    notes = [note for asked in facts.calls for note in asked.notes]
+    return tuple(dict.fromkeys([*([ending] if ending else []), *notes]))
 
 
 def _shown(prepared: Prepared, request: GenerationRequest) -> dict[str, Any]:

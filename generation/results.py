@@ -27,6 +27,8 @@ class Asked:
     blocked: int
     """Images the provider's own filter withheld."""
     model_version: str | None
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    """What the answer said beside the images, where it was just given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,7 @@ class Results:
             images=tuple(data),
             blocked=len(named) - len(pairs),
             model_version=result.get("model_version"),
+            notes=fresh.notes if fresh else (),
         )
 
     async def _image(self, provider: Provider, call: Call, name: dict[str, Any], fresh: ResultImage | None) -> bytes:

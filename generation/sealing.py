@@ -155,13 +155,15 @@ def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:
         known: dict[str, Any] = {"verdict": {"decision": verdict.decision, "rule": verdict.rule}}
         return _plain_facts(draft, record.public() if record else known)
     data = source.data if source.original is None else source.original
-    parent = Ingredient(title=f"{record.model} result", media_type=source.output.media_type, data=data)
+    # What was sampled here was created here: nobody sent a file that it would have been opened from.
+    here = record.family == "local"
+    parent = None if here else Ingredient(f"{record.model} result", source.output.media_type, data)
     hidden = source.output.blurred_from
     softened = tuple(blurring(each) for each in record.verdicts if each.digest == hidden)
     return ImageFacts(
         title=draft.title,
         media_type=draft.media_type,
-        origin="provider",
+        origin="local_ai" if here else "provider",
         record=_with_sources(record.public(), draft),
         when=utc_now(),
         provider=record.provider,

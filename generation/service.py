@@ -33,6 +33,7 @@ from ..errors import (
 from ..metering.prices import quote
 from ..moderation.verdict import Verdict, carried
 from ..providers.base import Prepared, Provider
+from ..providers.local_name import is_local
 from ..providers.model import Model
 from ..providers.models import Catalog
 from ..providers.request import Delivery, GenerationRequest
@@ -46,6 +47,7 @@ from .caller import Caller
 from .context import JobContext
 from .journal import Journal
 from .judging import Judge
+from .local_models import LocalModels
 from .pictures import describe
 from .record import Output, Record
 from .recording import Facts, recorded
@@ -91,6 +93,8 @@ class GenerationService:
     pack_version: str
     apps: Apps | None = None
     """Where apps that are in no catalog are learned; None: they are unknown."""
+    own: LocalModels | None = None
+    """The checkpoints of this machine; None: there are none."""
     now: Callable[[], datetime] = utc_now
 
     async def generate(
@@ -133,7 +137,9 @@ class GenerationService:
         return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(recorded, facts, self.journal))
 
     async def _model(self, request: GenerationRequest) -> Model:
-        if self.apps is not None and is_app(request.model):
+        if self.own is not None and is_local(request.model):
+            self.catalog.learn(await self.own.model(request.model))
+        elif self.apps is not None and is_app(request.model):
             self.catalog.learn(await self.apps.model(request.model))
         model = self.catalog.get(request.model, self.now().date())
         if request.task not in model.tasks:

@@ -1,9 +1,10 @@
 """What images cost that were made on a GPU of one's own, or on one rented by the hour. Pure.
 
-Measured is the time in which nodes that need a model were at work on the worker, for one job: from when each was heard
-to begin until it was heard to end, and what overlaps counts once. Waiting in the queue, waiting for providers,
-moderating and signing are not in it; nor is an idle hour: that is what the utilisation of ``mintmark cost breakeven``
-is for.
+The orchestrator measures the time in which nodes that need a model and make no call were at work on the worker, for one
+job: from when each was heard to begin until it was heard to end, and what overlaps counts once. What our own nodes
+sample (``local/…`` models, Local Sample) is a call like a hosted one and has its own entry, with the time that
+the device worked on it; it is never measured twice. Waiting in the queue, waiting for providers, moderating and signing
+are in neither; nor is an idle hour: that is what the utilisation of ``mintmark cost breakeven`` is for.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ _HINT = "A number, or: " + ",".join(f"{name}=…" for name in _PARTS)
 def charge(seconds: float, hour: Decimal) -> int:
     """What so many seconds of a GPU cost, in micro-dollars."""
     return round(Decimal(str(max(0.0, seconds))) * hour / _SECONDS)
+
+
+def worked(seconds: float) -> str:
+    """In words, as the ledger keeps it beside the charge."""
+    return f"{seconds:.3f} GPU seconds"
 
 
 @dataclass

@@ -46,13 +46,14 @@ def trailing(by_provider: Iterable[Spend]) -> Trailing:
     hosted = [spend for spend in every if spend.key != PROVIDER]
     local = [spend for spend in every if spend.key == PROVIDER]
     return Trailing(
-        images=sum(_images(each) for each in hosted),
+        images=sum(images_of(each) for each in hosted),
         microusd=sum(each.microusd + each.unknown_microusd for each in hosted),
         local_images=sum(each.images for each in local),
         local_microusd=sum(each.microusd for each in local),
     )
 
 
-def _images(spend: Spend) -> int:
-    """Older ledgers, and calls that were decided by hand, do not say how many images there were: at least one each."""
+def images_of(spend: Spend) -> int:
+    """How many images a line of a report stands for. Older ledgers, and calls that were decided by hand, do not say how
+    many there were: at least one each."""
     return max(spend.images, spend.calls - spend.released - spend.cached)

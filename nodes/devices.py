@@ -42,9 +42,17 @@ class Readings:
         """Models and devices of the host; what cannot be told is empty or None."""
         with self._lock:
             if self._now() >= self._until:
-                self._last = (_never_failing(host.models, _NO_MODELS), _never_failing(lambda: _devices(host), ()))
+                self._last = (_models(host), _never_failing(lambda: _devices(host), ()))
                 self._until = self._now() + FRESH_S
             return self._last
+
+
+def _models(host: Host) -> Models:
+    """The host's own models, and our pipelines."""
+    from .local.slot import files_in_memory
+
+    names, all_of_them = _never_failing(host.models, _NO_MODELS)
+    return tuple(sorted({*names, *files_in_memory()})), all_of_them
 
 
 def _devices(host: Host) -> tuple[Device, ...]:
@@ -92,8 +100,10 @@ def comfy_models() -> Models:
     """The files of the models that ComfyUI has loaded, so far as it remembers where a model came from."""
     from comfy import model_management as comfy
 
+    from .local.comfy_memory import is_ours
+
     patchers = [each.model for each in list(comfy.current_loaded_models)]
-    files = [tuple(_files_of(patcher)) for patcher in patchers if patcher is not None]
+    files = [tuple(_files_of(patcher)) for patcher in patchers if patcher is not None and not is_ours(patcher)]
     return tuple(sorted({name for each in files for name in each})), all(files)
 
 

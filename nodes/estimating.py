@@ -6,19 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import inputs
+from .worker import current
 
 if TYPE_CHECKING:
     from ..generation.graph_estimate import Line as Line
     from ..generation.graph_estimate_links import Size
+    from ..providers.local_model import LocalModel
 
 Graph = Mapping[str, Any]
 
 
 def lines(graph: Graph, *, after: str | None = None) -> list[Line]:
-    """The hosted nodes of the graph that will run, in its order; with ``after`` those alone that need that node."""
+    """The nodes of the graph that will run and make calls, in its order; with ``after`` those that need that node."""
     from ..generation import graph_estimate
 
-    return graph_estimate.lines(graph, after=after, picture=_file)
+    return graph_estimate.lines(graph, after=after, picture=_file, checkpoint=_checkpoint)
 
 
 def unneeded(graph: Graph) -> list[str]:
@@ -33,6 +35,15 @@ def one(model: str, count: int, width: int, height: int) -> Line:
     from ..generation import graph_estimate
 
     return graph_estimate.one(model, count, width, height)
+
+
+def _checkpoint(name: str) -> LocalModel | None:
+    from ..errors import MintmarkError
+
+    try:
+        return current().checkpoint(name)
+    except MintmarkError:
+        return None
 
 
 def _file(name: Any) -> Size | None:

@@ -11,11 +11,15 @@ from .base import known
 from .control import Control
 from .credentials import LoadImageWithCredentials, ReadCredentials
 from .edit_image import EditImage
+from .face_restore import FaceRestore
 from .host import ComfyHost
 from .host import current as current_host
 from .hosted_app import HostedApp
 from .inpaint import Inpaint
 from .label import VisibleLabel
+from .local.slot import free_all
+from .local_sample import LocalSample
+from .local_upscale import LocalUpscale
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
 from .money import BudgetGuard, CostEstimate
 from .outpaint import Outpaint
@@ -45,6 +49,9 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     Variations,
     Control,
     HostedApp,
+    LocalSample,
+    LocalUpscale,
+    FaceRestore,
     PromptTemplate,
     StructuredPrompt,
     SeedBatch,
@@ -79,6 +86,7 @@ class MintmarkExtension(ComfyExtension):
         add_model_routes(host.routes, current_worker)
         add_download_routes(host.routes, current_worker)
         add_forget_routes(host.routes, current_worker)
+        host.call_to_free(free_all)
         if isinstance(host, ComfyHost):
             host.guard_cache()
 

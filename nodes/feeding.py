@@ -32,7 +32,7 @@ class Feed:
 
     def masked(self, image: Any, mask: Any) -> list[tuple[SourceImage, SourceImage]]:
         """Each picture with its mask; one mask serves a whole batch. Raises InvalidInput naming both sizes."""
-        pictures, masks = _pixels(image, "image"), _masks(mask)
+        pictures, masks = _pixels(image, "image"), masks_of(mask)
         if len(masks) not in (1, len(pictures)):
             raise InvalidInput(
                 f"mask: there are {len(masks)} masks for {len(pictures)} images.",
@@ -94,7 +94,7 @@ def _pixels(image: Any, name: str) -> list[np.ndarray[Any, Any]]:
     return pictures
 
 
-def _masks(mask: Any) -> list[np.ndarray[Any, Any]]:
+def masks_of(mask: Any) -> list[np.ndarray[Any, Any]]:
     """A MASK as uint8 [H,W] arrays in which 255 is repainted."""
     import numpy as np
 

@@ -71,8 +71,8 @@ class HostedNode(Node):
         worker = current()
         made: Generated = await worker.job(make)
         image = await asyncio.to_thread(to_image, made.pictures, max_pixels=worker.settings.max_pixels)
-        told = _told(made)
-        return io.NodeOutput(image, made, ui=ui.PreviewText(told) if told else None)
+        text = told(made)
+        return io.NodeOutput(image, made, ui=ui.PreviewText(text) if text else None)
 
 
 def each_of(image: Any) -> Parts:
@@ -102,7 +102,7 @@ def _request(task: str, model: Any, fields: dict[str, Any]) -> GenerationRequest
         raise InvalidInput(f"{first['loc'][-1]}: {first['msg']}.") from exc
 
 
-def _told(made: Generated) -> str:
+def told(made: Generated) -> str:
     """What the artist must know of the result beside the result; empty where there is nothing."""
     record = made.record
     lines = [f"{record.model} does not use: {', '.join(record.ignored)}."] if record.ignored else []
@@ -110,7 +110,15 @@ def _told(made: Generated) -> str:
         lines.append(f"{record.withheld} of {record.withheld + len(record.outputs)} images were withheld.")
         lines += [each.explanation for each in record.verdicts if each.decision == "blocked"]
     lines += dict.fromkeys(each.explanation for each in record.verdicts if each.decision in ("blurred", "review"))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(_worked(made) if record.family == "local" else ())])
+
+
+def _worked(made: Generated) -> list[str]:
+    """What this machine's device did for it, and what that cost."""
+    from ..metering.prices import usd
+
+    paid = [each for each in made.record.receipts if each.price_source]
+    return [*made.record.warnings, *(f"{usd(each.microusd)}: {each.price_source}." for each in paid)]
 
 
 # -- what the nodes' schemas have in common -------------------------------------------------------------------------

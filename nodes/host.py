@@ -18,6 +18,8 @@ logger = log.get("nodes.host")
 
 POLL_S = 0.2
 """How often a waiting node looks whether somebody interrupted it, in seconds."""
+OWN_KINDS = ("facerestore_models", "face_detection")
+"""Kinds of model files that a bare ComfyUI has no folder for: ours are where other packs keep them, below its own."""
 CLEAN_UP_S = 1.5
 """How long a stopped call may take to tell its provider; then it goes on telling without its node, in seconds."""
 
@@ -99,8 +101,15 @@ class Host(Protocol):
         """Where new model files of this kind go, such as ``checkpoints``, there yet or not; None where there is no such
         kind."""
 
+    def model_folders(self, name: str) -> tuple[Path, ...]:
+        """Where model files of this kind are looked for, in this order, there yet or not; empty where there is no such
+        kind."""
+
     def devices(self) -> list[dict[str, Any]]:
         """What it computes on, in the fields of ``Device`` (generation/context.py) at least. May raise anything."""
+
+    def call_to_free(self, free: Callable[[], object]) -> None:
+        """Have ``free`` called when somebody asks for the memory of models, in any thread."""
 
 
 class ComfyHost:
@@ -200,11 +209,15 @@ class ComfyHost:
         return comfy_models()
 
     def model_folder(self, name: str) -> Path | None:
+        folders = self.model_folders(name)
+        return next((each for each in folders if each.is_dir()), folders[0] if folders else None)
+
+    def model_folders(self, name: str) -> tuple[Path, ...]:
         import folder_paths
 
-        known = folder_paths.get_folder_paths(name) if name in folder_paths.folder_names_and_paths else []
-        folders = [Path(each) for each in known]
-        return next((each for each in folders if each.is_dir()), folders[0] if folders else None)
+        if name in folder_paths.folder_names_and_paths:
+            return tuple(Path(each) for each in folder_paths.get_folder_paths(name))
+        return (Path(folder_paths.models_dir) / name,) if name in OWN_KINDS else ()
 
     def waiting(self) -> int | None:
         _, pending = self._server.prompt_queue.get_current_queue_volatile()
@@ -227,6 +240,9 @@ class ComfyHost:
         from .devices import comfy_devices
 
         return comfy_devices()
+
+    def call_to_free(self, free: Callable[[], object]) -> None:
+        """Nothing: what is in its model management (:mod:`.local.comfy_memory`) it frees by itself."""
 
 
 def without_is_changed(body: dict[str, Any]) -> dict[str, Any]:
@@ -278,8 +294,9 @@ async def run(work: Coroutine[Any, Any, T]) -> T:
     if asyncio.get_running_loop() is host.loop:
         return await work
     stop = asyncio.Event()
-    _node_loop.set(asyncio.get_running_loop())
+    known = _node_loop.set(asyncio.get_running_loop())  # and by the work's own task, which takes it along
     waiting = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_until(stop, work), host.loop))
+    _node_loop.reset(known)
     interrupted = False
     try:
         while not (await asyncio.wait([waiting], timeout=POLL_S))[0]:

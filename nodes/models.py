@@ -1,6 +1,7 @@
 """The model combo of a node: every model that can do the task, each with its own parameters nested below it.
 
-Reads the catalog's plain JSON, so that loading the pack imports nothing heavy. A parameter left alone is not sent, and
+Reads the catalog's plain JSON, so that loading the pack imports nothing heavy; after its models come the checkpoints of
+this machine, where they could be sampled. A parameter left alone is not sent, and
 the vendor's own default holds; ComfyUI always sends a widget's value, so "left alone" is a value too: see ``_idle``.
 """
 
@@ -11,26 +12,46 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..errors import InvalidInput
+from .. import log
+from ..errors import InvalidInput, MintmarkError
 from ..providers.catalog import rows
+from ..providers.local_name import is_local
 from ..providers.widgets import AUTO as AUTO
 from ..providers.widgets import idle as _idle
+from .host import current, is_known
+from .local.rows import rows as rows_here
+
+logger = log.get("nodes.models")
 
 _RANK = {"live": 0, "legacy": 1, "retiring": 2}
 
 
 def model_input(task: str, default: str) -> Any:
     """The combo named ``model``, provider by provider, that of the default first; one without a key is offered, too.
+    This machine's checkpoints come last.
 
     Retired models are not offered; the service refuses one that an old graph names.
     """
     offered = [row for row in rows() if task in row["endpoint"] and row["lifecycle"]["state"] in _RANK]
     offered.sort(key=lambda row: _place(row, default))
+    offered += [row for row in _checkpoints() if task in row["endpoint"]]
     return io.DynamicCombo.Input(
         "model",
         options=[io.DynamicCombo.Option(row["name"], _inputs(row, task)) for row in offered],
         tooltip="Who makes the image. Price, limits and licence of each: mintmark models show",
     )
+
+
+def _checkpoints() -> list[dict[str, Any]]:
+    """Rows of the checkpoints that are here; none outside of a host, which has no model folders."""
+    if not is_known():
+        return []
+    try:
+        return rows_here(current())
+    except (MintmarkError, OSError) as exc:
+        # A folder that cannot be read must not cost anybody the hosted models.
+        logger.warning("This machine's checkpoints are not offered: %s", exc, extra=log.action("checkpoints_unread"))
+        return []
 
 
 def _place(row: dict[str, Any], default: str) -> tuple[bool, bool, str, int]:
@@ -68,9 +89,18 @@ def model_in_graph(hidden: Any) -> str:
     return name
 
 
-@lru_cache(maxsize=256)
 def _specs(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = next((row.get("parameters", {}) for row in rows() if row["name"] == name), {})
+    """A model's own parameters. Those of a checkpoint may change with its file."""
+    return _specs_among(_checkpoints(), name) if is_local(name) else _catalogued(name)
+
+
+@lru_cache(maxsize=256)
+def _catalogued(name: str) -> dict[str, Any]:
+    return _specs_among(rows(), name)
+
+
+def _specs_among(several: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next((row.get("parameters", {}) for row in several if row["name"] == name), {})
     return found
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Batch:
+class Batch:
     """Makes the pixels of pictures; and by it, an IMAGE that still stands for them is known again."""
 
     pictures: tuple[Picture, ...]
@@ -58,7 +58,7 @@ def to_image(pictures: Sequence[Picture], *, max_pixels: int) -> Any:
     width = max(picture.output.width for picture in pictures)
     kept = sum(len(picture.data) for picture in pictures)
     shape = (len(pictures), height, width, 3)
-    return current().image(shape, kept, _Batch(tuple(pictures), shape, max_pixels))
+    return current().image(shape, kept, Batch(tuple(pictures), shape, max_pixels))
 
 
 def to_frames(image: Any) -> list[Frame]:
@@ -69,7 +69,7 @@ def to_frames(image: Any) -> list[Frame]:
     """
     every = cache(partial(to_pixels, image))
     made_by = getattr(image, "decode", None)
-    pictures = made_by.pictures if isinstance(made_by, _Batch) else [None] * len(every())
+    pictures = made_by.pictures if isinstance(made_by, Batch) else [None] * len(every())
     return [Frame(every, place, picture) for place, picture in enumerate(pictures)]
 
 

@@ -23,9 +23,13 @@ logger = log.get("nodes.previews")
 def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
     """Shows previews on this node, those alone that the policy allows: nobody sees what was not checked."""
 
-    async def show(data: bytes, number: int, of: int) -> None:
+    async def show(data: bytes | None, number: int, of: int) -> None:
         from .host import current
 
+        if data is None:
+            if not current().interrupted():
+                await ComfyAPI().execution.set_progress(number, of + 1, node_id=node_id)
+            return
         try:
             picture, media_type = await asyncio.to_thread(_opened, data, engine.settings.max_pixels)
             verdict = await engine.moderator(job.policy).image(data, media_type)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import io, ui
 
+from ..metering.local import PROVIDER
 from ..providers.own_catalog import OWN
 from .base import Node
 from .money import CATEGORY, MICRO, sandboxed, table
@@ -81,6 +82,7 @@ def receipt_text(records: Sequence[Record], images: Mapping[str, str]) -> str:
     doubt = sum(receipt.microusd for record in records for receipt in record.receipts if receipt.state == "unknown")
     doubts = [f"of that unknown, maybe not charged: {usd(doubt)}"] if doubt else []
     said = [f"price of {name}: {source}" for name, source in _own_prices(records).items()]
+    said += [f"{each.model}: {each.price_source}" for each in _sampled(records)]
     mode = "sandbox" if any(record.mode == "sandbox" for record in records) else "live"
     return "\n".join([*table([head, *body]), f"total  {spent}", *doubts, *said, *sandboxed(mode)])
 
@@ -89,6 +91,12 @@ def _own_prices(records: Sequence[Record]) -> dict[str, str | None]:
     """Models whose price is the user's own, and where they have it from."""
     receipts = [receipt for record in records for receipt in record.receipts]
     return {each.model: each.price_source for each in receipts if (each.price_source or "").startswith(OWN)}
+
+
+def _sampled(records: Sequence[Record]) -> list[PaidFor]:
+    """What this machine made itself: for how long its device worked, and what an hour of it costs."""
+    receipts = [receipt for record in records for receipt in record.receipts]
+    return [each for each in receipts if each.provider == PROVIDER and each.price_source]
 
 
 def _call(receipt: PaidFor, images: Mapping[str, str]) -> tuple[str, ...]:

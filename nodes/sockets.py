@@ -17,3 +17,6 @@ Load Image with Credentials makes it, Sign and Save names it as an ingredient. A
 takes it as an optional input ``source`` and hands it on inside the record it gives out:
 ``dataclasses.replace(made, sources=(source,))``. Then Sign and Save needs the record alone.
 """
+
+PipelineSocket = io.Custom("MINTMARK_PIPELINE")
+"""Carries :class:`~.local.recipe.Recipe`: what a local pipeline is made of. Nothing of it is loaded until it is sampled."""

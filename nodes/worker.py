@@ -8,6 +8,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import config, log, tracing
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from ..generation.context import JobContext
     from ..generation.engine import Engine
     from ..metering.ledger import Limits
+    from ..providers.local_model import LocalModel
+    from .local.maker import LocalMaker
 
 logger = log.get("worker")
 
@@ -66,10 +69,25 @@ class Worker:
         async with AsyncExitStack() as stack:
             url = await self._sandbox_url(stack)
             stack.callback(tracing.start("mintmark-worker"))
-            engine = Engine(self.settings, sandbox_url=url, listener=self._tell, pack_version=__version__)
+            engine = Engine(
+                self.settings, sandbox_url=url, listener=self._tell, pack_version=__version__, maker=self.maker
+            )
             self._opened = await stack.enter_async_context(engine)
             self._stack = stack.pop_all()
         return engine
+
+    @cached_property
+    def maker(self) -> LocalMaker:
+        """Samples this machine's checkpoints."""
+        from .local.maker import LocalMaker
+
+        return LocalMaker(self.host)
+
+    def checkpoint(self, name: str) -> LocalModel:
+        """A checkpoint by its model name. Blocks. Raises as the maker does."""
+        from ..generation.local_models import LocalModels
+
+        return LocalModels(self.maker, self.settings.gpu_hour).known(name)
 
     async def _sandbox_url(self, stack: AsyncExitStack) -> str | None:
         if not self.settings.sandbox or self.settings.sandbox_url:
@@ -91,7 +109,10 @@ class Worker:
 
     async def close(self) -> None:
         """Close what was opened. The worker can be used again afterwards."""
+        from .local.slot import free_all
+
         await self.downloads.close()
+        await asyncio.to_thread(free_all)
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
         self._opening = self._opened = None

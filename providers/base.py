@@ -87,6 +87,10 @@ class Answer:
     """As the provider names it, where it does."""
     charge_microusd: int | None = None
     """The charge itself, where the provider states it; else it is computed from ``usage`` and the catalog's price."""
+    charged_by: str | None = None
+    """In words, for people, what the charge comes from, where that is more than the price list says."""
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    """What whoever asked should know. They may quote the prompt, so they are kept nowhere but in the record."""
 
 
 NO_OPTIONS: Mapping[str, str] = MappingProxyType({})

@@ -117,7 +117,9 @@ class Weights(_Frozen):
     family: str | None
     """The family of local sampling that runs them (``flux``, ``sdxl`` …). None: Mintmark samples no such family."""
     files: tuple[str, ...] = ()
-    """Names of whole models in one safetensors file, as published, the usual one first; empty: none is known."""
+    """Names of the safetensors file as published, the usual one first; empty: none is known."""
+    whole: bool = False
+    """Whether that file holds all of the model. If not, text encoders and VAE come from the folder."""
     folder: str | None = None
     """What the repository's diffusers folder is called; None: it has none that is known."""
     licence: Licence
@@ -126,6 +128,12 @@ class Weights(_Frozen):
     as_of: date
     source: Source
     """Where the names were read."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What they may be called below a folder of models, what needs nothing beside it first."""
+        folder = () if self.folder is None else (self.folder,)
+        return (*self.files, *folder) if self.whole else (*folder, *self.files)
 
 
 class Governance(_Frozen):

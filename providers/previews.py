@@ -9,8 +9,8 @@ from contextvars import ContextVar
 from .. import log
 
 logger = log.get("providers.previews")
-Show = Callable[[bytes, int, int], Awaitable[None]]
-"""Takes a preview's file, its number from 1, and how many there will be."""
+Show = Callable[[bytes | None, int, int], Awaitable[None]]
+"""Takes a preview's file, its number from 1, and how many there will be; None tells only how far the work is."""
 
 _listener: ContextVar[Show | None] = ContextVar("mintmark_previews", default=None)
 
@@ -25,7 +25,12 @@ def shown_by(show: Show) -> Iterator[None]:
         _listener.reset(token)
 
 
-async def tell(data: bytes, number: int, of: int) -> None:
+def is_heard() -> bool:
+    """Whether anybody listens here: making a preview may take time."""
+    return _listener.get() is not None
+
+
+async def tell(data: bytes | None, number: int, of: int) -> None:
     """Show a preview to whoever listens. A failure there is none of the call's, which may be paid for by now."""
     if (show := _listener.get()) is None:
         return

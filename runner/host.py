@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from aiohttp import web
 
-from . import context, system
+from . import computers, context
 from .images import LazyImage
+from .models import ModelFiles
 from .paths import Paths
 from .socket import Fanout
 
 if TYPE_CHECKING:
     from .images import Pixels
+
+T = TypeVar("T")
 
 
 class RunnerHost:
@@ -28,11 +33,13 @@ class RunnerHost:
         self.output_dir: Path = paths.output
         self.temp_dir: Path = paths.temp
         self.user_dir: Path = paths.user
+        self.files = ModelFiles(paths.models)
         self.routes = web.RouteTableDef()
         self.loop = loop
         self._fanout = fanout
         self.count_waiting: Callable[[], int] | None = None
         """How many prompts wait: the server says so once it has a queue."""
+        self._free: list[Callable[[], object]] = []
 
     def executing(self) -> tuple[str, str] | None:
         """(prompt id, node id) of what executes here and now, also within ``fingerprint_inputs``; None outside."""
@@ -74,16 +81,50 @@ class RunnerHost:
         if self.interrupted():
             raise asyncio.CancelledError
 
+    async def compute(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, done in the one thread for that: a device has memory for one at a time. Plain nodes
+        have another thread, so nobody waits for it who does not compute.
+
+        Raises:
+            Exception: whatever ``work`` raises.
+        """
+        from ..nodes.host_computing import computed
+
+        return await computed(work, self._computing.submit)
+
+    @cached_property
+    def _computing(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(max_workers=1, thread_name_prefix="mintmark-local")
+
+    def call_to_free(self, free: Callable[[], object]) -> None:
+        """From now on ``free`` is called, in a thread, when a client asks for the memory of models (``POST /free``)."""
+        self._free.append(free)
+
+    def let_go(self) -> None:
+        """Have the pack free the models that it holds."""
+        for free in self._free:
+            free()
+
+    def close(self) -> None:
+        """Take nothing more to compute; what runs ends at its next step, as its prompt is over."""
+        if "_computing" in self.__dict__:
+            self._computing.shutdown(wait=False, cancel_futures=True)
+
     def prompt_thread_alive(self) -> bool | None:
         """Always: prompts are worked on by the loop that would answer this question."""
         return True
 
     def model_folder(self, name: str) -> Path | None:
-        """None: there are no models here."""
-        return None
+        """The folder of this kind below the models folder, there yet or not; None for what names no kind."""
+        return self.files.folder(name)
+
+    def model_folders(self, name: str) -> tuple[Path, ...]:
+        """The same, as all there are."""
+        folder = self.model_folder(name)
+        return (folder,) if folder else ()
 
     def models(self) -> tuple[tuple[str, ...], bool]:
-        """None, and that is sure: no node of the runner's own loads any."""
+        """None, and that is sure: no node of the runner's own loads any. The pack adds what it holds itself."""
         return (), True
 
     def waiting(self) -> int | None:
@@ -91,14 +132,14 @@ class RunnerHost:
         return self.count_waiting() if self.count_waiting is not None else None
 
     def has_model(self, name: str) -> bool:
-        """Never: the runner has no models."""
-        return False
+        """Whether a file of this name, with or without its folder, is in the models folder."""
+        return self.files.has(name)
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         """None: the palette is fixed, and the pack knows what each of its nodes does."""
         return None
 
     def devices(self) -> list[dict[str, Any]]:
-        """As ``/system_stats`` tells them."""
+        """As ``/system_stats`` tells them: GPUs where torch is here to use them, else the CPU."""
         names = ("name", "type", "vram_total", "vram_free")
-        return [{name: device[name] for name in names} for device in system.stats()["devices"]]
+        return [{name: device[name] for name in names} for device in computers.devices()]

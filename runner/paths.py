@@ -17,9 +17,10 @@ _latest: OrderedDict[tuple[Path, str], int] = OrderedDict()
 
 @dataclass(frozen=True)
 class Paths:
-    """Folders as ComfyUI lays them out under its base directory."""
+    """Folders as ComfyUI lays them out under its base directory; model files may be elsewhere."""
 
     base: Path
+    models_dir: Path | None = None
 
     @property
     def input(self) -> Path:
@@ -36,6 +37,11 @@ class Paths:
     @property
     def user(self) -> Path:
         return self.base / "user"
+
+    @property
+    def models(self) -> Path:
+        """There is not always one: a runner that loads no model needs none."""
+        return self.models_dir or self.base / "models"
 
     def make(self) -> None:
         """Create the folders.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiohttp import web
 
 from ..errors import InvalidInput
-from . import jobs, system
+from . import computers, jobs, system
 from .bodies import Refused, ids_of, is_canonical, json_object, optional_json, whole_number
 from .cache import OutputCache
 from .files import Files
+from .host import RunnerHost
 from .posting import Posting
 from .prompts import Prompts
 from .registry import Registry
@@ -31,6 +33,7 @@ class Routes:
         uploads: Uploads,
         cache: OutputCache,
         features: Any,
+        host: RunnerHost,
     ) -> None:
         self._registry = registry
         self._prompts = prompts
@@ -40,6 +43,7 @@ class Routes:
         self._uploads = uploads
         self._cache = cache
         self._features = features
+        self._host = host
 
     def table(self) -> list[web.RouteDef]:
         """Each route bare and under ``/api``; the jobs only under ``/api``, as in ComfyUI."""
@@ -58,7 +62,9 @@ class Routes:
             web.post("/upload/mask", self._uploads.mask),
             web.get("/models", self.models),
             web.get("/models/{folder}", self.models_in),
-            web.get("/embeddings", self.models),
+            web.get("/embeddings", self.embeddings),
+            web.get("/experiment/models", self.sized_models),
+            web.get("/experiment/models/{folder}", self.sized_models_in),
             web.get("/object_info", self.object_info),
             web.get("/object_info/{node_class}", self.object_info_entry),
             web.get("/system_stats", self.system_stats),
@@ -135,23 +141,45 @@ class Routes:
         return web.json_response({} if found is None else {found.name: found.info()})
 
     async def system_stats(self, request: web.Request) -> web.Response:
-        return web.json_response(system.stats())
+        devices = await asyncio.to_thread(computers.devices)
+        return web.json_response(system.stats(devices, computers.torch_version()))
 
     async def features(self, request: web.Request) -> web.Response:
         return web.json_response(self._features)
 
     async def models(self, request: web.Request) -> web.Response:
-        """The kinds of model files, or the embeddings: there are none here."""
-        return web.json_response([])
+        """The kinds of model files that have a folder here."""
+        return web.json_response(self._host.files.kinds())
 
     async def models_in(self, request: web.Request) -> web.Response:
-        return web.Response(status=404)
+        kind = request.match_info["folder"]
+        if kind not in self._host.files.kinds():
+            return web.Response(status=404)
+        return web.json_response(await asyncio.to_thread(self._host.files.names, kind))
+
+    async def embeddings(self, request: web.Request) -> web.Response:
+        """Names of embeddings, without their endings."""
+        names = await asyncio.to_thread(self._host.files.names, "embeddings")
+        return web.json_response([name.rpartition(".")[0] for name in names])
+
+    async def sized_models(self, request: web.Request) -> web.Response:
+        files = self._host.files
+        return web.json_response([{"name": kind, "folders": [str(files.root / kind)]} for kind in files.kinds()])
+
+    async def sized_models_in(self, request: web.Request) -> web.Response:
+        kind = request.match_info["folder"]
+        if kind not in self._host.files.kinds():
+            return web.Response(status=404)
+        return web.json_response(await asyncio.to_thread(self._host.files.sized, kind))
 
     async def free(self, request: web.Request) -> web.Response:
-        """Let go of memory. There are no models here, so both flags empty the cache."""
+        """Let go of memory: either flag empties the cache, and models go too unless they are to stay."""
         asked = await optional_json(request)
-        if asked.get("free_memory") or asked.get("unload_models"):
+        everything, models = asked.get("free_memory"), asked.get("unload_models")
+        if everything or models:
             self._cache.clear()
+        if models or (everything and models is None):
+            await asyncio.to_thread(self._host.let_go)
         return web.Response()
 
     async def list_jobs(self, request: web.Request) -> web.Response:

@@ -48,7 +48,7 @@ class Runner:
     ``port`` 0 takes a free one. ``extensions`` are V3 extensions or their entry points; None loads the Mintmark pack.
     ``max_prompts`` run at once, the rest wait. ``torch`` says whether nodes get tensors; None where a pack has imported
     torch. ``db`` is a file that keeps queue and history over restarts. ``grace_s`` is how long a stop waits for running
-    prompts.
+    prompts. ``models_dir`` is where model files are; None: ``models`` in the base directory.
     """
 
     def __init__(
@@ -64,8 +64,9 @@ class Runner:
         torch: bool | None = None,
         db: Path | None = None,
         grace_s: float = 0.0,
+        models_dir: Path | None = None,
     ) -> None:
-        self.paths = Paths(base_dir)
+        self.paths = Paths(base_dir, models_dir)
         self.registry = Registry()
         self.cache = OutputCache(cache_bytes)
         self.url = ""
@@ -114,6 +115,7 @@ class Runner:
         )
         fanout.executing = self._executing
         self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
+        stack.callback(self.host.close)
         self.host.count_waiting = lambda: len(self.prompts.pending)
         await self._load(self.host)
         shop.caller.tensors = images.wants_tensors(self._torch)
@@ -149,7 +151,7 @@ class Runner:
         fanout.heard = posting.heard
         stack.push_async_callback(posting.close)
         files, uploads = Files(self.paths), Uploads(self.paths)
-        routes = Routes(self.registry, self.prompts, posting, fanout, files, uploads, self.cache, system.FEATURES)
+        routes = Routes(self.registry, self.prompts, posting, fanout, files, uploads, self.cache, system.FEATURES, host)
         pack_routes = [each for each in host.routes if isinstance(each, web.RouteDef)]
         app.router.add_routes([*routes.table(), *pack_routes, *(prefixed(each) for each in pack_routes)])
         server = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handle_signals=False)

@@ -30,10 +30,9 @@ def memory() -> tuple[int, int]:
         return 0, 0
 
 
-def stats() -> dict[str, Any]:
-    """``/system_stats``: the keys that clients read. There is no GPU and no torch; the one device is the CPU."""
+def stats(devices: list[dict[str, Any]], torch: str | None) -> dict[str, Any]:
+    """``/system_stats``: the keys that clients read, of these devices and this version of torch, where there is one."""
     total, free = memory()
-    device = {"name": "cpu", "type": "cpu", "index": None, "vram_total": total, "vram_free": free}
     return {
         "system": {
             "os": sys.platform,
@@ -41,10 +40,10 @@ def stats() -> dict[str, Any]:
             "ram_free": free,
             "comfyui_version": PROTOCOL,
             "python_version": sys.version,
-            "pytorch_version": None,
+            "pytorch_version": torch,
             "embedded_python": False,
             "argv": [],
             "mintmark_runner": True,
         },
-        "devices": [{**device, "torch_vram_total": 0, "torch_vram_free": 0}],
+        "devices": devices,
     }

@@ -1,4 +1,4 @@
-"""Tiny random models of each family that is sampled here: the layouts and shapes of the real ones, a few hundred kilobytes.
+"""Tiny random models of each family that is sampled here: layouts and shapes of the real ones, in a megabyte each.
 
 Weights are drawn from a fixed seed, so that the same call writes the same bytes. What makes a family (latent channels,
 patches, eightfold VAE, which text encoders) is as in the real models; only widths and depths are small. Tokenizers have a
@@ -8,6 +8,7 @@ vocabulary of bytes and are made here: nothing is downloaded. 64 by 64 pixels ar
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,28 @@ def needs_diffusers() -> None:
 
 def make(folder: Path, family: str) -> Path:
     """A diffusers folder ``tiny-<family>`` below ``folder``: any of FAMILIES, or ``flux-schnell``."""
+    path = folder / f"tiny-{family}"
+    _pipeline(family).save_pretrained(path, safe_serialization=True)
+    return path
+
+
+def single_file(folder: Path, family: str, *, bare: bool = False) -> Path:
+    """The weights of :func:`make` in one file, in the original authors' layout with ComfyUI's prefixes.
+
+    ``bare`` holds the denoising net alone, as ComfyUI's ``diffusion_models`` do; FLUX.2's always does.
+    """
+    from mintmark.tests.local_originals import original
+
+    name = f"tiny-{family}{'-bare' if bare else ''}.safetensors"
+    return _save(folder / name, original(_pipeline(family).components, family, bare=bare))
+
+
+def _pipeline(family: str) -> Any:
     import torch
 
-    path = folder / f"tiny-{family}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(FAMILIES.index(family) if family in FAMILIES else 99)
-        pipe = _PIPELINES[family](folder)
-    pipe.save_pretrained(path, safe_serialization=True)
-    return path
+        return _PIPELINES[family]()
 
 
 def lora(folder: Path, family: str, seed: int = 0, *, layout: str = "peft", text: bool = False) -> Path:
@@ -306,18 +321,18 @@ def _alphabet() -> list[str]:
     return sorted(ByteLevel.alphabet())
 
 
-def _clip_tokenizer(folder: Path) -> Any:
+def _clip_tokenizer() -> Any:
     from transformers import CLIPTokenizer
 
     letters = _alphabet()
     words = [*letters, *(f"{each}</w>" for each in letters), "<|startoftext|>", "<|endoftext|>"]
-    place = folder / ".clip"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}), "utf-8")
-    (place / "merges.txt").write_text("#version: 0.2\n", "utf-8")
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": "<|endoftext|>"}
-    (place / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
-    return CLIPTokenizer.from_pretrained(place, local_files_only=True)
+    with tempfile.TemporaryDirectory() as made:
+        place = Path(made)
+        (place / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}), "utf-8")
+        (place / "merges.txt").write_text("#version: 0.2\n", "utf-8")
+        (place / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")
+        return CLIPTokenizer.from_pretrained(place, local_files_only=True)
 
 
 def _t5_tokenizer() -> Any:
@@ -355,14 +370,14 @@ def _qwen_tokenizer() -> Any:
 # --- pipelines
 
 
-def _sd15(folder: Path) -> Any:
+def _sd15() -> Any:
     from diffusers import PNDMScheduler, StableDiffusionPipeline
 
     return StableDiffusionPipeline(
         unet=_unet15(),
         vae=_vae(4, scaling_factor=0.18215),
         text_encoder=_clip(CLIP_L),
-        tokenizer=_clip_tokenizer(folder),
+        tokenizer=_clip_tokenizer(),
         scheduler=PNDMScheduler(**_LDM_NOISE, skip_prk_steps=True, set_alpha_to_one=False),
         safety_checker=None,
         feature_extractor=None,
@@ -370,37 +385,37 @@ def _sd15(folder: Path) -> Any:
     )
 
 
-def _sdxl(folder: Path) -> Any:
+def _sdxl() -> Any:
     from diffusers import EulerDiscreteScheduler, StableDiffusionXLPipeline
 
     return StableDiffusionXLPipeline(
         unet=_unetxl(),
         vae=_vae(4, scaling_factor=0.13025),
         text_encoder=_clip(CLIP_L),
-        tokenizer=_clip_tokenizer(folder),
+        tokenizer=_clip_tokenizer(),
         text_encoder_2=_clip(CLIP_G, projection=True, act="gelu"),
-        tokenizer_2=_clip_tokenizer(folder),
+        tokenizer_2=_clip_tokenizer(),
         scheduler=EulerDiscreteScheduler(**_LDM_NOISE, timestep_spacing="leading"),
     )
 
 
-def _sd35(folder: Path) -> Any:
+def _sd35() -> Any:
     from diffusers import FlowMatchEulerDiscreteScheduler, StableDiffusion3Pipeline
 
     return StableDiffusion3Pipeline(
         transformer=_mmdit(),
         vae=_vae(16, scaling_factor=1.5305, shift_factor=0.0609, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=_clip(CLIP_L, projection=True),
-        tokenizer=_clip_tokenizer(folder),
+        tokenizer=_clip_tokenizer(),
         text_encoder_2=_clip(CLIP_G, projection=True, act="gelu"),
-        tokenizer_2=_clip_tokenizer(folder),
+        tokenizer_2=_clip_tokenizer(),
         text_encoder_3=_t5(),
         tokenizer_3=_t5_tokenizer(),
         scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
     )
 
 
-def _flux1(folder: Path, guidance: bool = True) -> Any:
+def _flux1(guidance: bool = True) -> Any:
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline
 
     shift = {"shift": 3.0, "use_dynamic_shifting": True, "max_image_seq_len": 4096} if guidance else {"shift": 1.0}
@@ -408,14 +423,14 @@ def _flux1(folder: Path, guidance: bool = True) -> Any:
         transformer=_flux(guidance),
         vae=_vae(16, scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False),
         text_encoder=_clip(CLIP_L),
-        tokenizer=_clip_tokenizer(folder),
+        tokenizer=_clip_tokenizer(),
         text_encoder_2=_t5(),
         tokenizer_2=_t5_tokenizer(),
         scheduler=FlowMatchEulerDiscreteScheduler(**shift),
     )
 
 
-def _klein(folder: Path) -> Any:
+def _klein() -> Any:
     from diffusers import FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline
 
     return Flux2KleinPipeline(
@@ -439,7 +454,7 @@ _PIPELINES: Mapping[str, Any] = {
     "sdxl": _sdxl,
     "sd35": _sd35,
     "flux": _flux1,
-    "flux-schnell": lambda folder: _flux1(folder, guidance=False),
+    "flux-schnell": lambda: _flux1(guidance=False),
     "flux2-klein": _klein,
 }
 

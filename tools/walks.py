@@ -99,7 +99,7 @@ PROMPT = (
         "`IMAGE`; the runner keeps the file and decodes when asked",
         "nodes/generating.py::HostedNode.ask",
     ),
-    Hop("nodes/pixels.py::_Batch.__call__", "float32 pixels", word="_Batch"),
+    Hop("nodes/pixels.py::Batch.__call__", "float32 pixels", word="Batch"),
 )
 JOB = (
     Hop("cli/run_job.py::run", "words of the command line: a workflow version, typed values, files"),

@@ -13,7 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...errors import InvalidInput, MissingExtra
+from ...errors import InvalidInput, MissingExtra, OutOfMemory
+from . import memory
 from .headers import read_header
 
 INSTALL = 'pip install "mintmark[local]"; in ComfyUI: pip install spandrel'
@@ -66,28 +67,45 @@ def _checked(name: str, model: Any) -> Any:
 
 @contextmanager
 def at_work(model: Any, device: Any) -> Iterator[Any]:
-    """The model on this device until the block ends; then it is in main memory again."""
+    """The model on this device until the block ends; then it is in main memory again.
+
+    Raises OutOfMemory where the block does not get the memory that it asks for, with what it had given back.
+    """
+    failed = None
     try:
-        yield model.to(device)
+        yield _brought(model, device)
+    except (RuntimeError, MemoryError) as exc:
+        if not memory.is_out_of_memory(exc):
+            raise
+        memory.forget(exc)
+        failed = OutOfMemory(
+            f"{model.architecture.name} ran out of memory on {device}.",
+            hint="Choose smaller tiles, a smaller picture, or a smaller model.",
+        )
     finally:
         model.to("cpu")
+    if failed is not None:
+        memory.give_back()
+        raise failed
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch could not have the memory it asked for; main memory's own error has no class."""
-    import torch
+def _brought(model: Any, device: Any) -> Any:
+    """The model there; where its memory is full, after everybody has let go of what they hold."""
+    try:
+        return model.to(device)
+    except (RuntimeError, MemoryError) as exc:
+        if not memory.is_out_of_memory(exc):
+            raise
+    make_room(device)
+    return model.to(device)
 
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
 
+def make_room(device: Any) -> None:
+    """Have all pipelines that are kept here leave the device, and the host's own models."""
+    from . import comfy_memory, slot
 
-def empty_cache() -> None:
-    """Give back what torch keeps of the device's memory for later."""
-    import gc
-
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    slot.free_all()
+    neighbours = comfy_memory.neighbours()
+    if neighbours is not None:
+        neighbours.make_room(memory.room(memory.device_here()).total, device)
+    memory.give_back()

@@ -34,10 +34,14 @@ class Tiling:
                 hint="Make the overlap smaller, or the tiles larger.",
             )
 
-    def smaller(self) -> Tiling:
-        """Half as large, which takes about a quarter of the memory; the overlap stays where it fits."""
-        side = self.side // 2
+    def within(self, side: int) -> Tiling:
+        """No larger than this; the overlap stays where it fits."""
+        side = min(self.side, side)
         return Tiling(side=side, overlap=min(self.overlap, side // 2))
+
+    def smaller(self) -> Tiling:
+        """Half as large, which takes about a quarter of the memory."""
+        return self.within(self.side // 2)
 
     def starts(self, length: int) -> list[int]:
         """Where tiles begin that cover ``length`` pixels, evenly spread."""
@@ -45,10 +49,6 @@ class Tiling:
             return [0]
         count = ceil((length - self.overlap) / max(1, self.side - self.overlap))
         return [round(number * (length - self.side) / (count - 1)) for number in range(count)]
-
-    def count(self, height: int, width: int) -> int:
-        """Tiles of such a picture."""
-        return len(self.starts(height)) * len(self.starts(width))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .image_models import at_work, empty_cache, is_out_of_memory
+from . import memory
+from .image_models import at_work, make_room
 from .tiles import Tiling, tiles, weights
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class Upscaling:
     """How it is enlarged. ``scale`` is by how much width and height grow, in all; 0 is the model's own factor."""
 
     scale: float = 0.0
-    tiling: Tiling = Tiling()
+    tiling: Tiling = field(default_factory=Tiling)
 
     def size(self, height: int, width: int, own: int) -> tuple[int, int]:
         """Height and width of the result, by a model whose own factor is ``own``."""
@@ -36,15 +37,16 @@ class Upscaling:
 def upscale(model: Any, images: Pixels, what: Upscaling, device: Any, on_tile: OnTile) -> Pixels:
     """The images, float32 [B,H,W,3] in 0..1, larger. Blocks.
 
-    Where the device's memory does not suffice, the picture is begun once again with tiles half as large, which those
-    after it keep to. Raises what ``on_tile`` raises, and torch's own error where memory does not suffice then either.
+    Where the device's memory does not suffice, everybody lets go of what they hold there, and the picture is begun once
+    again with tiles half as large, which those after it keep to. Raises what ``on_tile`` raises, and OutOfMemory where
+    memory does not suffice then either.
     """
     import numpy as np
 
     size = what.size(*images.shape[1:3], model.scale)
     out = np.empty((len(images), *size, 3), dtype=np.float32)
     with at_work(model, device):
-        work = _Work(model, what.tiling, len(images), on_tile)
+        work = _Work(model, what.tiling.within(max(images.shape[1:3])), len(images), on_tile)
         for number, image in enumerate(images):
             out[number] = resized(work.enlarged(number, image), size)
     return out
@@ -77,12 +79,12 @@ class _Work:
         try:
             return self._tiled(number, image)
         except (RuntimeError, MemoryError) as exc:
-            if not (self._may_shrink and is_out_of_memory(exc)):
+            if not (self._may_shrink and memory.is_out_of_memory(exc)):
                 raise
-        # Only here: within the block the error holds its frames, and they hold the tensors.
+            memory.forget(exc)
         self._may_shrink = False
         self._tiling = self._tiling.smaller()
-        empty_cache()
+        make_room(self._model.device)
         return self._tiled(number, image)
 
     def _tiled(self, number: int, image: Pixels) -> Pixels:

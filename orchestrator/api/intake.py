@@ -14,6 +14,7 @@ from ...addresses import check_url
 from ...clock import Clock, utc_now
 from ...errors import InvalidInput
 from ...generation.graph_estimate import bound_microusd, lines
+from ...generation.graph_estimate_links import is_sampled
 from ...metering.prices import usd
 from ...moderation.house import load as load_house
 from ...moderation.moderator import Moderator
@@ -154,7 +155,7 @@ class Intake:
             workflow=version.name,
             version=version.version,
             digest=version.digest,
-            lane=version.lane,
+            lane="gpu" if any(is_sampled(node) for node in bound.graph.values()) else version.lane,
             values=values,
             images=images,
             allowance_microusd=self._allowance(bound, options),

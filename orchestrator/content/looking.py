@@ -1,11 +1,12 @@
 """What the files that jobs made look like: noted beside the jobs, never while one waits; and found again by a copy.
 
-Looks are made of what is new among the job store's events, by one thread, a little later; so a job pays nothing for it.
+Looks are made of what is new among the job store's events, by one thread, later; so a job pays nothing for it.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from ..jobs.job import Job, Made
 
 logger = log.get("orchestrator.content")
+
+Rest = Callable[[float], bool]
+"""Told after each look how many seconds it took; whether to go on with the next, after a pause as it likes."""
 
 OVERLAP = 200
 """So many events before the last one are looked at again: one with a lower number may be committed later."""
@@ -85,22 +89,32 @@ class Lookbook:
 
     # -- noting -------------------------------------------------------------------------------------------------------
 
-    def note(self) -> int:
-        """Note the looks of what jobs made since; of how many files."""
+    def note(self, rest: Rest = lambda worked_s: True) -> int:
+        """Note the looks of what jobs made since; of how many files. What ``rest`` does not go on to is for the next
+        time."""
         if (last := self._store.read(reading.last_event)) == self._last:
             return 0
         noted, after = 0, max(0, self._store.read(_read_up_to) - OVERLAP)
         while ended := self._store.read(lambda db, after=after: reading.ended_well(db, after, PAGE)):  # type: ignore[misc]
             after = ended[-1][0]
-            noted += self._note([job for _, job in ended], after)
+            more = self._note([job for _, job in ended], after, rest)
+            if more is None:
+                return noted
+            noted += more
         self._last = last
         return noted
 
-    def _note(self, jobs: Sequence[Job], after: int) -> int:
-        """Note what these jobs made, and that everything up to this event was looked at: one commit, however many."""
+    def _note(self, jobs: Sequence[Job], after: int, rest: Rest) -> int | None:
+        """Note what these jobs made, and that everything up to this event was looked at: one commit, however many. None
+        where not all of it was looked at, and then nothing is noted."""
         made = {each.asset: job.job_id for job in jobs for each in job.outputs if each.media_type in JUDGED}
         known = self._store.read(lambda db: [asset for asset in made if db.run(_KNOWN, asset=asset)])
-        found = {asset: self._looked(asset) for asset in made.keys() - set(known)}
+        found: dict[str, str | None] = {}
+        for asset in made.keys() - set(known):
+            began = time.perf_counter()
+            found[asset] = self._looked(asset)
+            if not rest(time.perf_counter() - began):
+                return None
 
         def write(db: Session) -> None:
             for asset, look in found.items():

@@ -5,22 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ... import log
+from ...errors import StorageError
 from ...provenance.formats import SIDECAR
 from ...storage.assets.base import AssetStore
 from ..execution.delivery import Brought, told
 from ..jobs.base import JobStore
 from ..jobs.job import Ending, Job, Lease, Made
 
+logger = log.get("orchestrator.keeping")
 
-def keep(files: Iterable[Brought], assets: AssetStore) -> tuple[Made, ...]:
+
+def keep(files: Iterable[Brought], assets: AssetStore, *, later: bool = False) -> tuple[Made, ...]:
     """Put the files away; durable when this returns, or with the job: see :func:`end`. A credential that stands beside
-    a file comes after all of them, as a file of its own. Raises DiskFull and CannotWrite."""
+    a file comes after all of them, as a file of its own. ``later``: no other process asks for them before
+    :func:`arrive`. Raises DiskFull and CannotWrite."""
     every = list(files)
-    made = [_kept(number, file, assets) for number, file in enumerate(every)]
+    made = [_kept(number, file, assets, later) for number, file in enumerate(every)]
     for file in every:
         if file.sidecar is not None:
-            made.append(_kept_beside(len(made), file.sidecar, assets))
+            made.append(_kept_beside(len(made), file.sidecar, assets, later))
     return tuple(made)
+
+
+def arrive(job: Job, assets: AssetStore) -> None:
+    """Have the files of a job that ended be in their places. One that cannot be now is kept with its job, and comes
+    with :func:`settle`."""
+    try:
+        assets.arrive(made.asset for made in job.outputs)
+    except StorageError as exc:
+        logger.warning(
+            "A file of job %s waits: %s", job.job_id, exc, extra=log.action("file_waits", job_id=job.job_id)
+        )
 
 
 def end(lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore) -> Job:
@@ -45,8 +61,8 @@ def restore(jobs: JobStore, assets: AssetStore) -> None:
         jobs.settled(assets.place, left)
 
 
-def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
-    asset = assets.lay(file.data, file.media_type)
+def _kept(number: int, file: Brought, assets: AssetStore, later: bool) -> Made:
+    asset = assets.lay(file.data, file.media_type, later=later)
     return Made(
         index=number,
         output=file.output,
@@ -61,8 +77,8 @@ def _kept(number: int, file: Brought, assets: AssetStore) -> Made:
     )
 
 
-def _kept_beside(number: int, sidecar: bytes, assets: AssetStore) -> Made:
-    asset = assets.lay(sidecar, SIDECAR)
+def _kept_beside(number: int, sidecar: bytes, assets: AssetStore, later: bool) -> Made:
+    asset = assets.lay(sidecar, SIDECAR, later=later)
     return Made(
         index=number,
         output=None,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import MintmarkError
+from ...generation.graph_estimate_links import is_sampled, model_of
+from ...providers.local_name import PREFIX
 from ...workflows.bind import bind
 from ...workflows.format import WorkflowVersion
 from ..fleet.skew import Pin, pins_of
@@ -56,9 +58,11 @@ def needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], size_of: Call
 
 
 def files_of(graph: Mapping[str, Any]) -> frozenset[str]:
-    """Every input that names a model file."""
+    """Every input that names a model file; and the checkpoints that nodes of ours sample, which may be folders."""
     values = (value for node in graph.values() for value in node.get("inputs", {}).values())
-    named = (value for value in values if isinstance(value, str) and value.lower().endswith(SUFFIXES))
+    named = [value for value in values if isinstance(value, str) and value.lower().endswith(SUFFIXES)]
+    sampled = (model_of(graph, node_id) for node_id, node in graph.items() if is_sampled(node))
+    named += [name.removeprefix(PREFIX) for name in sampled if isinstance(name, str)]
     return frozenset(value.replace("\\", "/").rpartition("/")[2] for value in named)
 
 

@@ -17,6 +17,7 @@ from ...errors import (
     ContextMissing,
     MintmarkError,
     NodeFailed,
+    OutOfMemory,
     ProviderDown,
     ProviderError,
     RateLimited,
@@ -103,6 +104,8 @@ def _reason(error: MintmarkError, facts: Facts) -> str | None:
 
 def is_memory(error: MintmarkError) -> bool:
     """Whether a node failed for want of memory on its worker's device."""
+    if isinstance(error, OutOfMemory):
+        return True
     return isinstance(error, NodeFailed) and _MEMORY.search(error.message) is not None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...generation.call import Entry
 from ...metering.ledger import Posting
+from ...metering.local import PROVIDER
 
 _OVER = ("settled", "released", "unknown")
 
@@ -28,7 +29,8 @@ class Hearsay:
         return not self._last
 
     def doubtful(self) -> list[Posting]:
-        """The calls that were asked and whose end nobody will learn: each counts as unknown, with its whole hold."""
+        """The calls that were asked and whose end nobody will learn: each counts as unknown, with its whole hold. Those
+        that the worker made itself ended with it, and nobody bills them."""
         return [
             Posting(
                 call_id=call_id,
@@ -41,5 +43,5 @@ class Hearsay:
                 at=entry.at,
             )
             for call_id, entry in self._last.items()
-            if entry.kind not in _OVER
+            if entry.kind not in _OVER and entry.data.get("provider") != PROVIDER
         ]

@@ -15,9 +15,10 @@ from typing import Any
 
 from ...clock import utc_now
 from ...generation.context import Receipt
-from ...generation.graph_estimate_links import is_hosted, is_link
+from ...generation.graph_estimate_links import HERE, is_hosted, is_link, is_sampled, model_of
 from ...metering.ledger import Posting
-from ...metering.local import PROVIDER, BusyTime, charge
+from ...metering.local import PROVIDER, BusyTime, charge, worked
+from ...providers.local_name import PREFIX
 from ..link.events import Ended, NodesCached, NodesProgressed, NodeStarted, WorkerEvent
 from ..link.protocol import OutputFile
 
@@ -34,7 +35,7 @@ def loaded(graph: Graph) -> dict[str, list[str]]:
     """The nodes that load model files, each with the files that it names, those of the model itself first."""
     found: dict[str, list[str]] = {}
     for node_id, node in graph.items():
-        if str(node.get("class_type", "")).startswith("Mintmark"):
+        if _is_ours(node) and node["class_type"] not in HERE:
             continue
         names = sorted(node.get("inputs", {}).items(), key=lambda each: each[0] not in _MAIN)
         if files := [str(value) for _, value in names if str(value).lower().endswith(_WEIGHTS)]:
@@ -43,8 +44,9 @@ def loaded(graph: Graph) -> dict[str, list[str]]:
 
 
 def local_nodes(graph: Graph) -> frozenset[str]:
-    """The nodes that load a model file, and those that work on what comes of it; none that asks a provider."""
-    local = set(loaded(graph))
+    """The nodes that load a model file, and those that work on what comes of it; none that has a call of its own, be it
+    to a provider or to this worker's device."""
+    local = {*loaded(graph), *(node_id for node_id, node in graph.items() if node.get("class_type") in HERE)}
     while more := {
         node_id
         for node_id, node in graph.items()
@@ -55,8 +57,15 @@ def local_nodes(graph: Graph) -> frozenset[str]:
 
 
 def local_ends(graph: Graph, local: Iterable[str]) -> frozenset[str]:
-    """The nodes whose images were made locally, and by no provider after that."""
-    found = set(local)
+    """The nodes whose images were made locally, by no provider after that, and by no node of ours that samples: such a
+    one has a call of its own, which counts them."""
+    counted = {node_id for node_id, node in graph.items() if is_sampled(node)}
+    return _below(graph, local) - _below(graph, counted)
+
+
+def _below(graph: Graph, nodes: Iterable[str]) -> frozenset[str]:
+    """These, and what works on what comes of them, up to whoever asks a provider."""
+    found = set(nodes)
     while more := {
         node_id
         for node_id, node in graph.items()
@@ -143,12 +152,16 @@ class LocalWork:
             at=utc_now(),
             images=sum(file.type == "output" and file.kind == "images" and file.node in ends for file in files),
             cached=cached,
-            reason=None if cached else f"{self.seconds:.3f} GPU seconds",
+            reason=None if cached else worked(self.seconds),
         )
 
     def _model(self) -> str:
-        """The model that made it: of several loaders, the one that names its file as a model's own."""
+        """The model that made it: of several loaders, the one that names its file as a model's own; without any, the
+        checkpoint whose VAE was at work."""
         loaders = loaded(self.graph)
+        if not loaders:
+            names = (model_of(self.graph, node_id) for node_id in self._nodes)
+            return next((name.removeprefix(PREFIX) for name in names if isinstance(name, str)), "unknown")
         main = [node for node in loaders if set(_MAIN) & set(self.graph[node].get("inputs", {}))]
         name = loaders[(main or list(loaders))[0]][0]
         return PurePath(name.replace("\\", "/")).stem

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from ...config import Mode, Settings
-from ...errors import WorkerModeMismatch, WorkerRefused
+from ...errors import UnknownModel, WorkerModeMismatch, WorkerRefused
 from ...generation.context import WorkerHealth
+from ...providers.local_name import is_local
 from ...providers.models import Catalog
 from ...workflows.bind import bind
 from ...workflows.format import WorkflowVersion
@@ -122,11 +124,18 @@ async def _upload(images: Mapping[str, Image], link: Link) -> dict[str, str]:
 def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: Mapping[str, Any], today: date) -> None:
     """For a model that the worker does not offer, say what became of it, not only that it is none of the choices.
 
-    Raises ModelRetired naming the replacement, and UnknownModel naming close matches.
+    Raises ModelRetired naming the replacement, and UnknownModel naming close matches: of checkpoints the worker's own.
     """
     for spec in workflow.inputs:
         value = values.get(spec.name)
         if spec.choices_from is None or spec.choices_from.input != "model" or not isinstance(value, str):
             continue
         if value not in choices.get(spec.name, (value,)):
+            if is_local(value):
+                raise UnknownModel(f"The worker has no checkpoint {value!r}.", hint=_near(value, choices[spec.name]))
             Catalog.load().get(value, today)
+
+
+def _near(name: str, offered: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, [each for each in offered if is_local(each)], n=3, cutoff=0.0)
+    return f"Did you mean {' or '.join(close)}?" if close else "Put it into the worker's model folders."

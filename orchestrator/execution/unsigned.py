@@ -28,6 +28,8 @@ from . import kinds
 _IMAGES = ("images", "image", "video")
 """What save nodes call their pictures, the usual first."""
 _PLACES = ("input", "output", "temp")
+FEW_NODES = 12
+"""A graph of so many is followed in less time than a thread takes to begin."""
 MOST_FILES = 16
 """Files of a graph that are fetched for one picture's credential."""
 
@@ -63,7 +65,8 @@ class Unsigned:
         """How what this node saved came to be: a graph may be large, and a node may have saved many files."""
         if node_id not in self._ways:
             ran, link = pruned(self._graph, self._taken(node_id)), self._link_of(node_id)
-            self._ways[node_id] = await asyncio.to_thread(descents, ran, link, hosted=classes())
+            follow = partial(descents, ran, link, hosted=classes())
+            self._ways[node_id] = follow() if len(ran) <= FEW_NODES else await asyncio.to_thread(follow)
         return self._ways[node_id]
 
     def _taken(self, node_id: str) -> dict[str, Choice]:

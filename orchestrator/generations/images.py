@@ -11,6 +11,7 @@ from typing import Any
 
 from ...clock import utc_now
 from ...errors import ModelRetired, UnknownModel, UnknownWorkflow, UsageError
+from ...providers.local_name import is_local
 from ...providers.model import Model
 from ...providers.models import Catalog
 from ...providers.request import Task
@@ -160,11 +161,15 @@ def _unknown(name: str, exc: UnknownWorkflow) -> UnknownModel:
 
 
 def _chosen(version: WorkflowVersion, placed: Placed, named: str | None, today: date) -> Model | None:
-    """The model that draws, put into the workflow where that lets us choose; None where it draws by other means."""
+    """The model that draws, put into the workflow where that lets us choose; None where it draws by other means, and
+    for a checkpoint of a worker, which alone knows what it can do."""
     if (found := model_of(version)) is None:
         return None
+    if is_local(name := named or str(found[0].default)):
+        placed.values["model"] = name
+        return None
     try:
-        model = Catalog.load().get(named or str(found[0].default), today)
+        model = Catalog.load().get(name, today)
     except (UnknownModel, ModelRetired) as exc:
         exc.data["field"] = "model"
         raise

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...metering.periods import stamp
 from .job import Lease
@@ -14,7 +14,8 @@ from .records import COLUMNS, Stored, stored
 from .states import State, Step
 
 if TYPE_CHECKING:
-    from ...storage.base import Session
+    from ...storage.base import Row, Session
+    from .base import Claimer
     from .change import Change
     from .job import Job
 
@@ -27,23 +28,25 @@ _SPARE = 16
 _READY = "SELECT 1 FROM queues WHERE lane = :lane AND ready > 0 LIMIT 1"
 _DUE = f"SELECT {COLUMNS} FROM jobs WHERE due IS NOT NULL AND due <= :at ORDER BY due LIMIT {_DUE_AT_ONCE}"  # noqa: S608
 _PROMOTE = "UPDATE jobs SET ready = 1, due = NULL WHERE seq = :seq"
-_QUEUES = """
-SELECT queue_id, served, ready FROM queues WHERE lane = :lane AND ready > 0 ORDER BY served, queue_id LIMIT :most
+_CLAIMING = """
+SELECT virtual_time, paused, EXISTS (SELECT 1 FROM jobs WHERE due IS NOT NULL AND due <= :at) AS any_due FROM claiming
 """
-_NEXT_JOB = f"""
-SELECT {COLUMNS} FROM jobs WHERE queue_id = :queue_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
+_QUEUES = """
+SELECT queue_id, lane, served, ready FROM queues WHERE lane = :lane AND ready > 0 ORDER BY served, queue_id LIMIT :most
+"""
+_NEXT_JOB = """
+SELECT seq FROM jobs WHERE queue_id = :queue_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
 ORDER BY rank, seq LIMIT 1
-"""  # noqa: S608 - our own words
-_THIS_JOB = f"""
-SELECT {COLUMNS} FROM jobs WHERE job_id = :job_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
-"""  # noqa: S608 - our own words
-_THIS_QUEUE = "SELECT lane, served, ready FROM queues WHERE queue_id = :queue_id"
-_BEGIN = """
+"""
+_THIS_JOB = """
+SELECT seq, queue_id FROM jobs WHERE job_id = :job_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
+"""
+_THIS_QUEUE = "SELECT queue_id, lane, served, ready FROM queues WHERE queue_id = :queue_id"
+_BEGIN = f"""
 UPDATE jobs SET state = 'running', ready = 0, deadline = NULL, fence = fence + 1, attempt = attempt + 1,
        worker = :worker, lease_owner = :owner, lease_until = :until, started_at = :at
-WHERE seq = :seq
-"""
-_SERVE = "UPDATE queues SET served = :served WHERE queue_id = :queue_id"
+WHERE seq = ({{}}) RETURNING {COLUMNS}
+"""  # noqa: S608 - our own words
 _TIME = "UPDATE claiming SET virtual_time = :served"
 _OWNERS = "SELECT DISTINCT lease_owner FROM jobs WHERE state = 'running'"
 _RUN_OUT = "SELECT 1 FROM jobs WHERE state = 'running' AND lease_until <= :at LIMIT 1"
@@ -53,7 +56,7 @@ SELECT {COLUMNS} FROM jobs WHERE state = 'running' AND (lease_until <= :at OR le
 _TAKE_OVER = "UPDATE jobs SET lease_owner = :owner, lease_until = :until, fence = fence + 1 WHERE seq = :seq"
 
 
-def is_ready(db: Session, lanes: Sequence[str], at: datetime) -> bool:
+def is_ready(db: Session, lanes: Iterable[str], at: datetime) -> bool:
     """Whether there may be something to claim. Asked first, without a lock: mostly there is not."""
     return any(db.run(_READY, lane=lane) for lane in lanes) or any_due(db, at)
 
@@ -68,112 +71,143 @@ class _Queue:
     """A queue with jobs that may be claimed."""
 
     queue_id: str
+    lane: str
     served: int
     ready: int
-    taken: int = 0
+
+
+class Wanted(NamedTuple):
+    """What one claimer asks for: up to ``most`` jobs, of ``only`` these where they are named."""
+
+    claimer: Claimer
+    most: int
+    only: Sequence[str] | None = None
+
+
+def claim(change: Change, wanted: Sequence[Wanted], lease_s: float) -> list[list[Lease]]:
+    """What each of them gets, as if they had asked one after the other. The lock of claims is held from here on."""
+    claims = Claims(change, lease_s)
+    if not claims.open():
+        return [[] for _ in wanted]
+    lanes = dict.fromkeys(lane for each in wanted for lane in each.claimer.lanes)
+    claims.know(lanes, sum(each.most for each in wanted))
+    found = [claims.take(each) if each.only is None else claims.take_these(each) for each in wanted]
+    claims.write()
+    return found
 
 
 class Claims:
-    """The claims of one transaction, for ``worker`` of ``owner``."""
+    """The claims of one transaction."""
 
-    def __init__(self, change: Change, owner: str, worker: str, lease_s: float) -> None:
+    def __init__(self, change: Change, lease_s: float) -> None:
         self.change, self.db = change, change.db
-        self._owner, self._worker = owner, worker
         self._until = change.at + timedelta(seconds=lease_s)
+        self._virtual_time = 0
+        self._known: dict[str, _Queue] = {}
+        self._taken: set[str] = set()
 
-    def take(self, lanes: Sequence[str], most: int) -> list[Lease]:
+    def open(self) -> bool:
+        """Whether anything may be claimed."""
+        self.db.alone(LOCK)
+        [claiming] = self.db.run(_CLAIMING, at=self.change.stamp)
+        if claiming["paused"]:
+            return False
+        if claiming["any_due"]:
+            promote(self.change)
+        # Who is next is decided by it, also of the order that is accepted in this transaction.
+        self.change.counts.write(self.db)
+        self._virtual_time = int(claiming["virtual_time"])
+        return True
+
+    def know(self, lanes: Iterable[str], most: int) -> None:
+        """The queues that may have so many turns; and some more, because some may turn out to have nothing."""
+        for lane in lanes:
+            for row in self.db.run(_QUEUES, lane=lane, most=most + _SPARE):
+                self._add(row)
+
+    def take(self, wanted: Wanted) -> list[Lease]:
         """The next jobs, the fairest first."""
-        virtual_time = self._open()
-        if virtual_time is None:
-            return []
-        queues = self._queues(lanes, most)
+        queues = [queue for queue in self._known.values() if queue.lane in wanted.claimer.lanes]
         leases: list[Lease] = []
-        while len(leases) < most and (queue := self._next(queues)) is not None:
-            rows = self.db.run(_NEXT_JOB + self.db.skip_locked, queue_id=queue.queue_id, at=self.change.stamp)
-            if not rows:
+        while len(leases) < wanted.most and (queue := self._next(queues)) is not None:
+            job = _NEXT_JOB + self.db.skip_locked
+            lease = self._begin(wanted.claimer, job, queue_id=queue.queue_id)
+            if lease is None:
                 # All are locked by others, or too late.
                 queue.ready = 0
                 continue
-            virtual_time = turn(queue.served, virtual_time)
-            queue.served, queue.ready, queue.taken = virtual_time + 1, queue.ready - 1, queue.taken + 1
-            leases.append(self._begin(stored(rows[0])))
-        self._write(queues, virtual_time)
+            self._serve(queue)
+            self._virtual_time = queue.served - 1
+            leases.append(lease)
         return leases
 
-    def take_these(self, job_ids: Sequence[str], lanes: Sequence[str]) -> list[Lease]:
+    def take_these(self, wanted: Wanted) -> list[Lease]:
         """Of these jobs those that are ready, in their order."""
-        virtual_time = self._open()
-        if virtual_time is None:
-            return []
-        ids = list(dict.fromkeys(job_ids))
-        queues = {queue.queue_id: queue for queue in self._queues(lanes, len(ids))}
+        lanes = wanted.claimer.lanes
         leases: list[Lease] = []
-        for job_id in ids:
+        for job_id in dict.fromkeys((wanted.only or ())[: wanted.most]):
             rows = self.db.run(_THIS_JOB + self.db.skip_locked, job_id=job_id, at=self.change.stamp)
-            queue = self._queue_of(rows[0]["queue_id"], lanes, queues) if rows else None
-            if queue is None:
+            queue = self._queue_of(rows[0]["queue_id"]) if rows else None
+            if queue is None or queue.lane not in lanes:
                 continue
             # Whoever is passed over for this one keeps its turn: the time goes on only as far as that of who is next.
-            owed = min(each.served for each in queues.values() if each.ready or each is queue)
-            virtual_time = max(virtual_time, owed)
-            queue.served, queue.ready = turn(queue.served, virtual_time) + 1, queue.ready - 1
-            queue.taken += 1
-            leases.append(self._begin(stored(rows[0])))
-        self._write(list(queues.values()), virtual_time)
+            others = (each for each in self._known.values() if each.lane in lanes and (each.ready or each is queue))
+            owed = min(each.served for each in others)
+            lease = self._begin(wanted.claimer, ":this", this=rows[0]["seq"])
+            if lease is not None:
+                self._virtual_time = max(self._virtual_time, owed)
+                self._serve(queue)
+                leases.append(lease)
         return leases
 
-    def _open(self) -> int | None:
-        """The virtual time, with the lock of claims held; None where nothing may be claimed."""
-        self.db.alone(LOCK)
-        [claiming] = self.db.run("SELECT virtual_time, paused FROM claiming")
-        if claiming["paused"]:
-            return None
-        promote(self.change)
-        return int(claiming["virtual_time"])
+    def write(self) -> None:
+        """Write down whose turns are over."""
+        self.change.counts.write(self.db)
+        if self._taken:
+            self.db.run(_TIME, served=self._virtual_time)
 
-    def _queue_of(self, queue_id: str, lanes: Sequence[str], known: dict[str, _Queue]) -> _Queue | None:
-        if queue_id not in known:
-            [row] = self.db.run(_THIS_QUEUE, queue_id=queue_id)
-            if row["lane"] not in lanes:
-                return None
-            known[queue_id] = _Queue(queue_id, int(row["served"]), int(row["ready"]))
-        return known[queue_id]
+    def _add(self, row: Row) -> _Queue:
+        queue = _Queue(row["queue_id"], row["lane"], int(row["served"]), int(row["ready"]))
+        return self._known.setdefault(queue.queue_id, queue)
 
-    def _queues(self, lanes: Sequence[str], most: int) -> list[_Queue]:
-        """Those that may have a turn, and some more, because some may turn out to have nothing."""
-        rows = [row for lane in lanes for row in self.db.run(_QUEUES, lane=lane, most=most + _SPARE)]
-        return [_Queue(row["queue_id"], int(row["served"]), int(row["ready"])) for row in rows]
+    def _queue_of(self, queue_id: str) -> _Queue:
+        return self._known.get(queue_id) or self._add(self.db.run(_THIS_QUEUE, queue_id=queue_id)[0])
 
     @staticmethod
     def _next(queues: Sequence[_Queue]) -> _Queue | None:
         ready = (queue for queue in queues if queue.ready > 0)
         return min(ready, key=lambda queue: (queue.served, queue.queue_id), default=None)
 
-    def _begin(self, found: Stored) -> Lease:
-        change, until = self.change, stamp(self._until)
-        at = change.stamp
-        self.db.run(_BEGIN, seq=found.job.seq, worker=self._worker, owner=self._owner, until=until, at=at)
-        return Lease(job=claimed(change, found.job, self._worker), fence=found.fence + 1, expires_at=self._until)
+    def _serve(self, queue: _Queue) -> None:
+        """The queue has its turn."""
+        queue.served, queue.ready = turn(queue.served, self._virtual_time) + 1, queue.ready - 1
+        self._taken.add(queue.queue_id)
+        self.change.counts.add(queue.queue_id, waiting=-1, ready=-1, running=1)
+        self.change.counts.serve(queue.queue_id, queue.served)
 
-    def _write(self, queues: Sequence[_Queue], virtual_time: int) -> None:
-        served = [queue for queue in queues if queue.taken]
-        for queue in served:
-            self.change.counts.add(queue.queue_id, waiting=-queue.taken, ready=-queue.taken, running=queue.taken)
-        self.change.counts.write(self.db)
-        for queue in served:
-            self.db.run(_SERVE, queue_id=queue.queue_id, served=queue.served)
-        if served:
-            self.db.run(_TIME, served=virtual_time)
+    def _begin(self, claimer: Claimer, which: str, **named: Any) -> Lease | None:
+        """Begin an attempt of the job that this names; None where it names none."""
+        change = self.change
+        values = {"worker": claimer.worker, "owner": claimer.owner, "until": stamp(self._until), "at": change.stamp}
+        rows = self.db.run(_BEGIN.format(which), **values, **named)
+        if not rows:
+            return None
+        found = stored(rows[0])
+        tell_claimed(change, found.job)
+        return Lease(job=found.job, fence=found.fence, expires_at=self._until)
 
 
 def claimed(change: Change, job: Job, worker: str) -> Job:
     """The job as it is once its next attempt has begun there, which is told."""
-    attempt = job.attempt + 1
-    running = job.model_copy(
-        update={"state": State.RUNNING, "attempt": attempt, "worker": worker, "started_at": change.at}
-    )
-    change.tell(running, Step.CLAIMED.value, {"attempt": attempt, "worker": worker})
+    begun = {"state": State.RUNNING, "attempt": job.attempt + 1, "worker": worker, "started_at": change.at}
+    running = job.model_copy(update=begun)
+    tell_claimed(change, running)
     return running
+
+
+def tell_claimed(change: Change, job: Job) -> None:
+    """Tell that the job's attempt has begun."""
+    change.tell(job, Step.CLAIMED.value, {"attempt": job.attempt, "worker": job.worker})
 
 
 def promote(change: Change) -> None:
@@ -181,7 +215,6 @@ def promote(change: Change) -> None:
     for row in change.db.run(_DUE + change.db.skip_locked, at=change.stamp):
         change.db.run(_PROMOTE, seq=row["seq"])
         change.counts.add(row["queue_id"], ready=1)
-    # Who is next is decided by it.
     change.counts.write(change.db)
 
 

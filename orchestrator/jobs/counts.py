@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _ADD = """
 UPDATE queues SET waiting = waiting + :waiting, ready = ready + :ready, running = running + :running,
-       succeeded = succeeded + :succeeded, failed = failed + :failed, canceled = canceled + :canceled
+       succeeded = succeeded + :succeeded, failed = failed + :failed, canceled = canceled + :canceled,
+       served = CASE WHEN served < CAST(:served AS BIGINT) THEN CAST(:served AS BIGINT) ELSE served END
 WHERE queue_id = :queue_id RETURNING waiting
 """
 _BEGIN = """
@@ -32,6 +33,7 @@ class Counts:
     def __init__(self, most: int | None = None) -> None:
         self._most = most
         self._changes: dict[str, Counter[str]] = {}
+        self._served: dict[str, int] = {}
 
     def add(self, queue_id: str, **changes: int) -> None:
         """Have its numbers grow by these: ``waiting`` (``ready`` of them, ``accepted`` of them now), ``running``, or by
@@ -39,6 +41,10 @@ class Counts:
         counter = self._changes.setdefault(queue_id, Counter())
         for name, change in changes.items():
             counter[name] += change
+
+    def serve(self, queue_id: str, served: int) -> None:
+        """Have its virtual time be this; it only goes on."""
+        self._served[queue_id] = served
 
     def waiting(self, *queue_ids: str) -> int:
         """How many more of these queues wait, or of all of them."""
@@ -48,22 +54,25 @@ class Counts:
         """The same, to go back to."""
         made = Counts(self._most)
         made._changes = {queue_id: counter.copy() for queue_id, counter in self._changes.items()}
+        made._served = dict(self._served)
         return made
 
     def restore(self, before: Counts) -> None:
         """Be as that copy."""
-        self._changes = before._changes
+        self._changes, self._served = before._changes, before._served
 
     def write(self, db: Session) -> None:
         """Write them down. Raises TryAgain where others were accepted meanwhile, and these are too many now: whoever
         looks again sees that, and refuses."""
         for queue_id in sorted(self._changes):
             changes = {name: self._changes[queue_id][name] for name in _COLUMNS}
+            changes["served"] = self._served.get(queue_id, 0)
             if any(changes.values()):
                 waiting = self._write(db, queue_id, changes)
                 if self._most is not None and self._changes[queue_id]["accepted"] and waiting > self._most:
                     raise TryAgain
         self._changes.clear()
+        self._served.clear()
 
     def _write(self, db: Session, queue_id: str, changes: dict[str, int]) -> int:
         rows = db.run(_ADD, queue_id=queue_id, **changes)

@@ -1,23 +1,24 @@
-"""Leases are kept: all of an owner's asked about at once, and only those written that were not for a while."""
+"""Leases are kept: many of an owner's asked about at once, and only those written that were not for a while."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ...metering.periods import stamp
 from .job import Renewed
 
 if TYPE_CHECKING:
-    from ...storage.base import Session, Store
+    from ...storage.base import Row, Session, Store
 
 FRESH = 0.75
 """The part of a lease that is left to it at least when it was just renewed. Whoever keeps leases asks far more often,
 to hear what is to be stopped; to write each time would cost a dozen indexes for nothing."""
 AT_ONCE = 200
-"""Leases that one transaction writes, at most: whoever ends one of these jobs meanwhile waits for it."""
+"""Leases in one transaction, at most: whoever ends one of these jobs, or reads, may have to wait for it."""
 
 
 def _any_old(db: Session) -> str:
@@ -32,8 +33,7 @@ def _write(db: Session) -> str:
     return f"""
 UPDATE jobs SET lease_until = :until WHERE seq IN (
     SELECT seq FROM jobs WHERE job_id IN (SELECT value FROM {db.each("job_ids")})
-       AND lease_owner = :owner AND lease_until < :old ORDER BY seq LIMIT {AT_ONCE}{db.skip_locked})
-RETURNING job_id
+       AND lease_owner = :owner AND lease_until < :old{db.skip_locked})
 """  # noqa: S608 - our own words
 
 
@@ -47,17 +47,29 @@ WHERE jobs.job_id IS NULL OR jobs.cancel_asked IS NOT NULL
 
 def renew(store: Store, owner: str, job_ids: Iterable[str], at: datetime, lease_s: float) -> Renewed:
     """Keep leases; see :meth:`.base.JobStore.renew`."""
+    renewed = Renewed([], [], [])
     ids = sorted(set(job_ids))
+    for first in range(0, len(ids), AT_ONCE):
+        part = ids[first : first + AT_ONCE]
+        told = {row["job_id"]: row["cancel_asked"] for row in _renew(store, owner, part, at, lease_s)}
+        for each in part:
+            kept, asked = each not in told, told.get(each)
+            (renewed.kept if kept else renewed.lost if asked is None else renewed.canceled).append(each)
+    return renewed
+
+
+def _renew(store: Store, owner: str, ids: Sequence[str], at: datetime, lease_s: float) -> list[Row]:
+    """Keep these; what there is to say of those that are not to go on."""
     asked = {"job_ids": json.dumps(ids), "owner": owner}
-    times = {"until": stamp(at + timedelta(seconds=lease_s)), "old": stamp(at + timedelta(seconds=lease_s * FRESH))}
-    for _ in range(0, len(ids), AT_ONCE):
-        if not store.read(lambda db: db.run(_any_old(db), old=times["old"], **asked)):
-            break
-        if not store.transact(lambda db: db.run(_write(db), **times, **asked)):
-            break
-    rows = {row["job_id"]: row["cancel_asked"] for row in store.read(lambda db: db.run(_not_kept(db), **asked))}
-    return Renewed(
-        kept=[each for each in ids if each not in rows],
-        canceled=[each for each in ids if rows.get(each) is not None],
-        lost=[each for each in ids if each in rows and rows[each] is None],
-    )
+    old = stamp(at + timedelta(seconds=lease_s * FRESH))
+    until = stamp(at + timedelta(seconds=lease_s))
+
+    def within(db: Session, *, write: bool) -> list[Row] | None:
+        if write:
+            db.run(_write(db), until=until, old=old, **asked)
+        elif db.run(_any_old(db), old=old, **asked):
+            return None
+        return db.run(_not_kept(db), **asked)
+
+    told = store.read(partial(within, write=False))
+    return store.transact(lambda db: within(db, write=True) or []) if told is None else told

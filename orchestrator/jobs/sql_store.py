@@ -17,10 +17,12 @@ from . import idempotency as known_keys
 from . import laid as laying
 from .base import Accepted, Beyond, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
 from .change import Change
+from .claiming import Wanted
 from .counts import Counts
 from .job import CONTENTS, Content, Ending, Job, JobEvent, Lease, Ordered, Renewed
 from .records import find, locked
 from .states import State, Step
+from .together import Together
 
 if TYPE_CHECKING:
     from ...metering.ledger_sql import SqlLedger
@@ -29,6 +31,8 @@ T = TypeVar("T")
 
 LEASE_S = 60.0
 """How long a lease lasts without being renewed."""
+CLAIMERS = 64
+"""Who ask at once are answered in one transaction, up to so many."""
 PART = Part("jobs", Path(__file__).with_name("jobs.sql").read_text(encoding="utf-8"))
 
 _PAUSE = "UPDATE claiming SET paused = :paused"
@@ -53,6 +57,9 @@ class SqlJobStore(JobStore):
         self._ledger, self._store = ledger, ledger.store
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
         self._ended, self._held = ended, held
+        self._claims: Together[Wanted, list[Lease]] = Together(self._claim, most=CLAIMERS)
+        self._more = False
+        """Whether those who claimed last got all that they asked for: then there is mostly more."""
         for part in (PART, known_keys.PART, laying.PART, purging.PART, purging.ELSEWHERE):
             self._store.install(part)
 
@@ -106,7 +113,7 @@ class SqlJobStore(JobStore):
         if at_once is not None:
             return at_once
         job = accepting.accept(change, ordered, self._bounds)
-        leases = claiming.Claims(change, claimer.owner, claimer.worker, self._lease_s).take(claimer.lanes, 1)
+        [leases] = claiming.claim(change, [Wanted(claimer, 1)], self._lease_s)
         return Accepted(job, lease=leases[0] if leases else None)
 
     def _accept(self, change: Change, ordered: Ordered, key: Idempotency | None, ending: Ending | None) -> Accepted:
@@ -149,15 +156,15 @@ class SqlJobStore(JobStore):
     def claim(
         self, owner: str, worker: str, lanes: Sequence[str], *, most: int = 1, only: Sequence[str] | None = None
     ) -> list[Lease]:
-        at = self._now()
-        if not self._store.read(lambda db: claiming.is_ready(db, lanes, at)):
-            return []
+        return self._claims.ask(Wanted(Claimer(owner, worker, lanes), most, only))
 
-        def work(db: Session) -> list[Lease]:
-            claims = claiming.Claims(self._change(db), owner, worker, self._lease_s)
-            return claims.take(lanes, most) if only is None else claims.take_these(only[:most], lanes)
-
-        return self._store.transact(work)
+    def _claim(self, wanted: Sequence[Wanted]) -> list[list[Lease]]:
+        at, lanes = self._now(), {lane for each in wanted for lane in each.claimer.lanes}
+        if not self._more and not self._store.read(lambda db: claiming.is_ready(db, lanes, at)):
+            return [[] for _ in wanted]
+        found = self._store.transact(lambda db: claiming.claim(self._change(db), wanted, self._lease_s))
+        self._more = all(len(leases) == each.most for leases, each in zip(found, wanted, strict=True))
+        return found
 
     def peek(self, lanes: Sequence[str], *, most: int, beyond: Beyond | None = None) -> list[Ready]:
         at = self._now()

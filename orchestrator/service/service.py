@@ -57,6 +57,7 @@ from ..webhooks.sender import Sender
 from ..webhooks.targets import Outbound, fetch
 from . import alone
 from .delivering import open_delivery
+from .lull import Lull
 from .outboxes import all_of
 from .processes import Processes
 from .settings import ServiceSettings
@@ -71,7 +72,7 @@ logger = log.get("orchestrator.service")
 ARRIVING_S = 24 * 3600.0
 """An upload that began longer ago was cut off by a crash."""
 LOOK_S = 2.0
-"""How often it is looked what others took down, and what new files look like."""
+"""How often it is looked what others took down, and, where there is time for it, what new files look like."""
 LIBRARY_KEPT = 4096
 """Workflow versions that are remembered by their digest."""
 
@@ -101,6 +102,7 @@ class Service:
         self._own = tuple(runners)
         self._delivery = delivery
         self._versions: dict[str, WorkflowVersion] = {}
+        self._lull = Lull()
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -150,6 +152,7 @@ class Service:
         await asyncio.to_thread(self._open_content)
         self._looking = SideTasks()
         stack.push_async_callback(self._looking.close)
+        stack.callback(self._lull.close)
         self._looking.start(self._look_at_content(), "looks and takedowns")
         self.fleet = await asyncio.to_thread(Registry, self.store, changed=self._look_at_fleet)
         self.sender = await self._open_sender(stack)
@@ -215,17 +218,19 @@ class Service:
         self.takedowns.refresh()
 
     async def _look_at_content(self) -> None:
-        """What other services took down, and what jobs made since: one after the other, in one thread."""
+        """What other services took down, and, in a lull, what jobs made since: one after the other, in one thread."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
                 await asyncio.to_thread(self.takedowns.refresh)
-                await asyncio.to_thread(self.lookbook.note)
+                if self._lull.comes():
+                    await asyncio.to_thread(self.lookbook.note, self._lull.rest)
             except StorageError as exc:
                 logger.warning("Looks and takedowns wait: %s", exc, extra=log.action("look_waits"))
 
     def _told(self, db: Session, job: Job, event: JobEvent) -> None:
         """Within the transaction: what waits for it looks a moment later, or by itself."""
+        self._lull.stir()
         if job.ordered.webhook_url is not None:
             self._loop.call_soon_threadsafe(self.sender.wake)
 

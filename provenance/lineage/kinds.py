@@ -23,8 +23,8 @@ FILES: Mapping[str, str] = {
 HOSTED = frozenset(
     f"Mintmark{name}"
     for name in ("Control", "EditImage", "HostedApp", "Inpaint", "Outpaint", "TextToImage", "Upscale", "Variations")
-)
-"""Our nodes that ask a provider."""
+) | {"MintmarkLocalSample"}
+"""Our nodes that ask a provider, or sample here, and keep a record of it."""
 
 EMPTY = frozenset(
     {
@@ -78,6 +78,8 @@ PASSES: Mapping[str, tuple[str, ...]] = {
     "MergeImageLists": ("images",),
     "ShuffleDataset": ("images",),
     "LatentBatchSeedBehavior": ("samples",),
+    "MintmarkLocalEncode": ("image",),
+    "MintmarkLocalDecode": ("latent",),
     "MintmarkModerateImage": ("images",),
     "MintmarkRankCandidates": ("images",),
     "MintmarkPickBest": ("images",),
@@ -151,13 +153,15 @@ CHANGES: Mapping[str, Change] = {
     "ImageStitch": Change("c2pa.placed", "image1", places=("image2",)),
     "PorterDuffImageComposite": Change("c2pa.placed", "destination", places=("source",)),
     "JoinImageWithAlpha": Change("c2pa.edited"),
+    "MintmarkLocalUpscale": Change("c2pa.enhanced", by="enhanced"),
+    "MintmarkFaceRestore": Change("c2pa.edited", by="composite"),
     "MintmarkVisibleLabel": Change("c2pa.addedText", "images"),
     "MintmarkModerationGate": Change(_FILTERED, "images"),
 }
 """Nodes that change pixels."""
 
-MODEL_FILES = ("ckpt_name", "unet_name", "model_name")
-"""Inputs that name a model's file."""
+MODEL_FILES = ("ckpt_name", "unet_name", "model_name", "model")
+"""Inputs that name a model's file; `model` does in ours."""
 MODEL_LINKS = frozenset({"model", "guider", "upscale_model"})
 """Inputs over which a model comes."""
 PIXELS = frozenset({"IMAGE", "LATENT", "MASK", "VIDEO", "*"})

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -88,10 +89,16 @@ class AssetStore(ABC):
         Raises DiskFull and CannotWrite.
         """
 
-    def lay(self, data: bytes, media_type: str | None = None) -> Asset:
+    def lay(self, data: bytes, media_type: str | None = None, *, later: bool = False) -> Asset:
         """Like :meth:`put`, but a small file need not be durable yet: as long as :meth:`laid` gives its bytes, whoever
-        laid it keeps them elsewhere, until :meth:`settle` has named it. A disk is waited for so only once for many."""
+        laid it keeps them elsewhere, until :meth:`settle` has named it. A disk is waited for so only once for many.
+
+        ``later``: it need not even be in its place before :meth:`arrive`; it can be had here, but by no other process.
+        """
         return self.put(data, media_type)
+
+    def arrive(self, digests: Iterable[str]) -> None:  # noqa: B027 - where nothing is laid for later, all is in its place
+        """Have what was laid for later be in its place. Raises DiskFull and CannotWrite."""
 
     def laid(self, digest: str) -> bytes | None:
         """The bytes of a file that may not be durable yet."""

@@ -9,8 +9,9 @@ import hashlib
 import os
 import platform
 import tempfile
+import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -33,39 +34,55 @@ class FolderAssets(AssetStore):
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._where = ""
         self._late: OrderedDict[str, None] = OrderedDict()
         """Small files that were put of late."""
         self._laid: dict[str, bytes] = {}
         """Those of them that may not be durable yet."""
+        self._coming: dict[str, Asset] = {}
+        """Those of these that are not in their place yet."""
+        self._placing = threading.Lock()
 
     def put(self, data: bytes, media_type: str | None = None) -> Asset:
         asset = _asset_of(data, media_type)
         # What was laid has its size, and may have no bytes yet on the disk.
         if asset.digest in self._laid or not self._has(asset.digest, len(data)):
             self._write(asset, data, durable=True)
+            self._coming.pop(asset.digest, None)
         self._note(asset)
         return asset
 
-    def lay(self, data: bytes, media_type: str | None = None) -> Asset:
+    def lay(self, data: bytes, media_type: str | None = None, *, later: bool = False) -> Asset:
         if len(data) > LAID or len(self._laid) >= MOST_LAID:
             return self.put(data, media_type)
         asset = _asset_of(data, media_type)
         if asset.digest not in self._laid and not self._has(asset.digest, len(data)):
             # Noted first: who lays the same meanwhile must not take it for durable.
-            self._laid[asset.digest] = data
+            self._laid[asset.digest], self._coming[asset.digest] = data, asset
             try:
-                self._write(asset, data, durable=False)
+                if not later:
+                    self.arrive([asset.digest])
             except BaseException:
                 self._laid.pop(asset.digest, None)
+                self._coming.pop(asset.digest, None)
                 raise
         self._note(asset)
         return asset
+
+    def arrive(self, digests: Iterable[str]) -> None:
+        for digest in digests:
+            # One that is deleted meanwhile must not come back.
+            with self._placing:
+                if (asset := self._coming.get(digest)) is not None:
+                    self._write(asset, self._laid[digest], durable=False)
+                    del self._coming[digest]
 
     def laid(self, digest: str) -> bytes | None:
         return self._laid.get(digest)
 
     def settle(self) -> list[str]:
         digests = list(self._laid)
+        self.arrive(digests)
         if digests:
             sync_files(self._root, map(self._place, digests))
         for digest in digests:
@@ -77,7 +94,9 @@ class FolderAssets(AssetStore):
 
     @property
     def place(self) -> str:
-        return f"{platform.node()}:{self._root.resolve()}"
+        if not self._where:  # asked at each job's end, and resolving looks at every folder above
+            self._where = f"{platform.node()}:{self._root.resolve()}"
+        return self._where
 
     def _write(self, asset: Asset, data: bytes, *, durable: bool) -> None:
         self._make_room(asset.digest)
@@ -100,6 +119,8 @@ class FolderAssets(AssetStore):
     def find(self, digest: str) -> Asset | None:
         if not is_digest(digest):
             return None
+        if (coming := self._coming.get(digest)) is not None:
+            return coming
         path = self._place(digest)
         try:
             with path.open("rb") as file:
@@ -111,9 +132,11 @@ class FolderAssets(AssetStore):
     def small(self, digest: str, most: int) -> tuple[Asset, bytes] | None:
         if not is_digest(digest):
             raise unknown(digest)
+        if (coming := self._coming.get(digest)) is not None and (laid := self._laid.get(digest)) is not None:
+            return (coming, laid) if len(laid) <= most else None
         path = self._place(digest)
         try:
-            with path.open("rb") as file:
+            with path.open("rb", buffering=0) as file:  # a buffer takes longer than the file
                 data = file.read(most + 1)
         except OSError as exc:
             raise unknown(digest) from exc
@@ -137,7 +160,10 @@ class FolderAssets(AssetStore):
         return data
 
     def path(self, digest: str) -> Path:
-        if not is_digest(digest) or not (path := self._place(digest)).is_file():
+        if not is_digest(digest):
+            raise unknown(digest)
+        self.arrive([digest])
+        if not (path := self._place(digest)).is_file():
             raise unknown(digest)
         return path
 
@@ -145,13 +171,14 @@ class FolderAssets(AssetStore):
         if not is_digest(digest):
             return False
         path = self._place(digest)
-        self._laid.pop(digest, None)
-        with translated(path):
+        with self._placing, translated(path):
+            self._laid.pop(digest, None)
+            coming = self._coming.pop(digest, None) is not None
             _beside(path).unlink(missing_ok=True)
             try:
                 path.unlink()
             except FileNotFoundError:
-                return False
+                return coming
         return True
 
     def tidy(self, *, older_than_s: float, now: float) -> int:
@@ -172,7 +199,9 @@ class FolderAssets(AssetStore):
         folder = self._place(digest).parent
         if not folder.is_dir():
             with translated(folder):
-                folder.mkdir(parents=True, exist_ok=True)
+                # All of them with the first: each would make a file's end wait for the disk, in all the first hours.
+                for number in range(256):
+                    (self._root / f"{number:02x}").mkdir(parents=True, exist_ok=True)
                 fsync_folder(self._root)
 
     def _place(self, digest: str) -> Path:

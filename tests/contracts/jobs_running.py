@@ -11,6 +11,7 @@ import pytest
 from mintmark.errors import BudgetExceeded, QueueFull, StaleLease, UnknownJob, WrongState
 from mintmark.orchestrator.jobs.accepting import account
 from mintmark.orchestrator.jobs.base import Bounds, Claimer, JobStore
+from mintmark.orchestrator.jobs.claiming import Wanted
 from mintmark.orchestrator.jobs.job import Ending, Job, Lease, Renewed
 from mintmark.orchestrator.jobs.prompts import prompt_ids
 from mintmark.orchestrator.jobs.queueing import AGE_S, OWN
@@ -187,6 +188,42 @@ def test_no_job_is_claimed_twice(stores: JobStores) -> None:
     found += ids(claimed(views[0]))
     assert len(found) == len(jobs)
     assert set(found) == jobs
+
+
+def test_workers_that_claim_at_once_get_what_they_would_have_got_one_after_the_other(stores: JobStores) -> None:
+    store = stores.open()
+    for number in range(12):
+        accepted(store, key_id=f"key-{number % 3}", lane="gpu" if number % 4 == 3 else "hosted")
+    later = accepted(store, key_id="last")
+    wanted = [
+        Wanted(Claimer("me", "worker-1", ["hosted"]), 2),
+        Wanted(Claimer("you", "worker-2", ["hosted", "gpu"]), 3),
+        Wanted(Claimer("me", "worker-3", ["own"]), 1),
+        Wanted(Claimer("me", "worker-4", ["hosted"]), 2, only=[later.job_id]),
+        Wanted(Claimer("me", "worker-5", ["gpu", "hosted"]), 64),
+    ]
+    foreseen = [ready.job.job_id for ready in store.peek(["hosted"], most=2)]
+    found = store._claim(wanted)  # type: ignore[attr-defined]
+    assert ids(found[0]) == foreseen
+    assert [len(leases) for leases in found] == [2, 3, 0, 1, 7]
+    assert ids(found[3]) == [later.job_id]
+    for its, leases in zip(wanted, found, strict=True):
+        for lease in leases:
+            now = store.get(lease.job.job_id)
+            assert now == lease.job and now.worker == its.claimer.worker
+            assert store.renew(its.claimer.owner, [now.job_id]).kept == [now.job_id]
+            assert store.end(lease, SUCCEEDED).state is State.SUCCEEDED
+
+
+def test_turns_of_those_who_claim_at_once_are_fair(store: JobStore) -> None:
+    for name, count in (("many", 9), ("few", 3)):
+        for _ in range(count):
+            accepted(store, key_id=name)
+    wanted = [Wanted(Claimer("me", f"worker-{number}", LANES), 1) for number in range(6)]
+    turns = [lease.job.ordered.key_id for [lease] in store._claim(wanted)]  # type: ignore[attr-defined]
+    assert (turns.count("many"), turns.count("few")) == (3, 3)
+    accepted(store, key_id="few")
+    assert claimed(store, most=1)[0].job.ordered.key_id == "few", "both are owed a turn, and by name it is first"
 
 
 def test_hundreds_of_jobs_of_one_key_delay_another_key_s_job_by_one_claim(store: JobStore) -> None:

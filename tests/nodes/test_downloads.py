@@ -235,10 +235,12 @@ def test_names_of_models_are_taken() -> None:
         assert checked_name(name) == name
 
 
-async def test_the_runner_has_no_models_and_says_so_and_its_door_is_the_worker_route_s(bench: Any) -> None:
+async def test_the_runner_s_models_have_their_folders_too_and_its_door_is_the_worker_route_s(bench: Any) -> None:
     path = "/mintmark/models/checkpoints/a.safetensors"
     body = {"json": {"url": "https://hub.example/a", "sha256": SHA}}
     status, told = await bench.json("PUT", path, **body)
+    assert (status, told["error"]["code"]) == (403, "forbidden_target"), "it fetches from where it may, and only that"
+    status, told = await bench.json("PUT", path.replace("checkpoints", "elsewhere"), **body)
     assert (status, told["error"]["code"]) == (404, "not_found")
     status, told = await bench.json("PUT", path, json={"url": 1})
     assert (status, told["error"]["code"]) == (400, "invalid_input")

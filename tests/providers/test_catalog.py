@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from mintmark.errors import InternalError, ModelRetired, PriceUnknown, UnknownModel
 from mintmark.metering.prices import Quantities, quote
+from mintmark.nodes.local.families import FAMILIES
 from mintmark.providers import catalog, models
 from mintmark.providers.keys import VARIABLES
 from mintmark.providers.model import Model
@@ -101,6 +102,49 @@ def test_a_model_that_ends_has_its_day() -> None:
     row = copy.deepcopy(ROWS[0])
     row["lifecycle"] = {**row["lifecycle"], "state": "retiring", "retires_on": None}
     with pytest.raises(ValueError, match="retires_on"):
+        validated(row)
+
+
+OPEN = [row for row in ROWS if row["family"] == "open-weight"]
+
+
+@pytest.mark.parametrize("row", OPEN, ids=lambda row: row["name"])
+def test_open_weights_that_are_published_say_their_licence_and_where_they_run(row: dict[str, Any]) -> None:
+    weights = row.get("weights")
+    assert bool(weights) == bool(row["checkpoint"])
+    for facts in (weights, weights["licence"]) if weights else ():
+        assert date(2025, 1, 1) <= date.fromisoformat(facts["as_of"]) <= TODAY
+        assert len(facts["source"]) > 3
+    if weights and weights["family"]:
+        assert weights["family"] in FAMILIES
+        assert validated(row).weights.names  # type: ignore[union-attr]  # it has some
+    if weights:
+        assert all(file.endswith(".safetensors") for file in weights.get("files", ()))
+
+
+def test_the_same_weights_are_the_same_facts_whoever_serves_them() -> None:
+    told: dict[str, Any] = {}
+    for row in OPEN:
+        if row["checkpoint"]:
+            assert told.setdefault(row["checkpoint"], row["weights"]) == row["weights"]
+
+
+def test_closed_models_have_no_weights() -> None:
+    assert [row["name"] for row in ROWS if row["family"] == "closed" and row.get("weights")] == []
+
+
+def test_what_needs_nothing_beside_it_is_named_first() -> None:
+    names = {row["name"]: validated(row).weights.names for row in OPEN if row.get("weights")}  # type: ignore[union-attr]
+    assert names["huggingface/stable-diffusion-xl"][0] == "sd_xl_base_1.0.safetensors"
+    assert names["fal/flux-schnell"] == ("FLUX.1-schnell", "flux1-schnell.safetensors")
+    assert names["stability/sd3.5-large"][0] == "stable-diffusion-3.5-large"
+
+
+@pytest.mark.parametrize("field", ["as_of", "source", "licence"])
+def test_weights_without_their_day_source_or_licence_are_refused_by_name(field: str) -> None:
+    row = copy.deepcopy(next(each for each in OPEN if each.get("weights")))
+    del row["weights"][field]
+    with pytest.raises(ValueError, match=rf"{row['name']}: weights\.{field}: Field required"):
         validated(row)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "Image",
     "Input",
     "Int",
+    "Latent",
     "Mask",
     "MultiType",
     "NodeOutput",
@@ -66,6 +67,7 @@ def Custom(io_type: str) -> type[Kind]:  # noqa: N802
 
 
 Image = Custom("IMAGE")
+Latent = Custom("LATENT")
 Mask = Custom("MASK")
 AnyType = Custom("*")
 

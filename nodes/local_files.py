@@ -1,0 +1,28 @@
+"""Model files that a node is given by name: what it offers, and the file of a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..errors import MintmarkError
+from .host import Host, is_known
+from .host import current as current_host
+
+
+def file_input(name: str, names: Callable[[Host], list[str]], tooltip: str, *, first: tuple[str, ...] = ()) -> Any:
+    """A combo of the files that are here; ``first`` are words that stand for none."""
+    there = names(current_host()) if is_known() else []
+    return io.Combo.Input(name, options=[*first, *there], tooltip=tooltip)
+
+
+def stamp(find: Callable[[], Path]) -> str:
+    """What ``fingerprint_inputs`` answers: another file of the same name is another input."""
+    try:
+        found = find()
+        return f"{found} {found.stat().st_mtime_ns}"
+    except (MintmarkError, OSError):
+        return ""
