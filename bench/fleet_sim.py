@@ -3,8 +3,9 @@
 Discrete events over the very code that places jobs, beside what others do. Each worker runs one job at a time and holds
 as many models as it has slots, the least recently used going first. A job runs 6 s on average (exponential, half a
 second at least) and loads its model first where it is not there: 25 s. Models are asked for by Zipf's law; the bursty
-trace has minutes in which one model is asked for ten times as often. Load is the share of the fleet's time that running
-alone takes.
+trace has minutes in which one model is asked for ten times as often, and in that of batches four jobs of one model come
+at once, on average, which all have waited for too long at the same time. Load is the share of the fleet's time that
+running alone takes.
 
 ``random`` and ``round_robin`` send each job away as it comes, ``least_loaded`` to the worker with the fewest jobs: each
 worker has a queue of its own. ``one_model`` is SwarmUI's way as its documentation tells it: a job waits for a worker
@@ -38,10 +39,11 @@ SHAPES: dict[str, Shape] = {
     "8 workers, calm": Shape(8, 2, 20, 6_000, CALM),
     "8 workers, busy": Shape(8, 2, 20, 6_000, BUSY),
     "8 workers, bursty": Shape(8, 2, 20, 6_000, BUSY, bursty=True),
+    "8 workers, batches": Shape(8, 2, 20, 6_000, CALM, batch=4),
     "200 workers, busy": Shape(200, 2, 60, 40_000, BUSY),
     "10,000 workers, busy": Shape(10_000, 2, 400, 100_000, BUSY),
 }
-GOALS = frozenset({"8 workers, calm"})
+GOALS = frozenset({"8 workers, calm", "8 workers, batches"})
 
 
 @dataclass(frozen=True)

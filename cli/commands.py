@@ -8,7 +8,7 @@ from types import ModuleType
 import typer
 
 GROUPS = (
-    *("workflows", "models", "ledger", "cost", "budget", "credit", "keys", "config"),
+    *("workflows", "models", "ledger", "cost", "budget", "credit", "keys", "config", "bench"),
     *("apikeys", "webhooks", "audit", "hold", "retention", "takedown", "queue", "worker", "jobs", "policy"),
 )
 """Commands with commands of their own: each is its module's ``app``."""

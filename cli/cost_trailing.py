@@ -74,9 +74,9 @@ def _benched(found: Settings, checkpoint: str | None) -> Measured | None:
     name = f"{PROVIDER}/{checkpoint.removeprefix(f'{PROVIDER}/')}"
     one = latest(every, name)
     if one is None:
-        there = ", ".join(dict.fromkeys(each.model for each in every)) or "nothing"
+        there = ", ".join(dict.fromkeys(each.model for each in every)) or "none"
         raise UsageError(
-            f"--checkpoint: {name} was not measured on this machine; {there} was.",
+            f"--checkpoint: {name} was not measured on this machine; of checkpoints that were there is {there}.",
             hint=f"Run: mintmark bench local {name.removeprefix(f'{PROVIDER}/')}",
         )
     return one

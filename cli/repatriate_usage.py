@@ -77,7 +77,7 @@ def _spent(spend: Spend) -> Spent:
     return Spent(spend.key, spend.calls, images_of(spend), spend.microusd + spend.unknown_microusd)
 
 
-def asked(ledger: SqlLedger, journal: Journal, model: str, workflow: str | None, since: date, until: date) -> Asked:
+def asked(ledger: SqlLedger, journal: Journal, model: Model, workflow: str | None, since: date, until: date) -> Asked:
     """The parameters of the latest calls: from this machine's journal, else from jobs whose content is kept."""
     from ..orchestrator.jobs.sql_store import SqlJobStore
 

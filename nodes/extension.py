@@ -17,6 +17,7 @@ from .host import current as current_host
 from .hosted_app import HostedApp
 from .inpaint import Inpaint
 from .label import VisibleLabel
+from .load_pipeline import LoadPipeline
 from .local.slot import free_all
 from .local_sample import LocalSample
 from .local_upscale import LocalUpscale
@@ -49,6 +50,7 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     Variations,
     Control,
     HostedApp,
+    LoadPipeline,
     LocalSample,
     LocalUpscale,
     FaceRestore,

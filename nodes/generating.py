@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from .base import Node
 from .checking import whole
 from .feeding import Feed
-from .models import chosen, model_in_graph
+from .models import chosen, model_in_graph, stamp_of
 from .previewing import on_node
 from .sockets import RecordSocket, SourceSocket
 from .worker import current
@@ -38,9 +38,10 @@ class HostedNode(Node):
     """The base of nodes that ask a hosted model."""
 
     @classmethod
-    def fingerprint_inputs(cls, **_: Any) -> str:
-        """A cached result may be reused within the same project under the same policy, and nowhere else."""
-        return current().scope()
+    def fingerprint_inputs(cls, model: Any = None, **_: Any) -> str:
+        """A cached result may be reused within the same project under the same policy, and nowhere else; that of a
+        checkpoint as long as its files are the same."""
+        return current().scope() + stamp_of(model)
 
     @classmethod
     async def ask(cls, task: str, shared: Mapping[str, Any], parts: Parts, **own: Any) -> Any:

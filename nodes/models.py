@@ -15,10 +15,11 @@ from comfy_api.latest import io
 from .. import log
 from ..errors import InvalidInput, MintmarkError
 from ..providers.catalog import rows
-from ..providers.local_name import is_local
+from ..providers.local_name import PREFIX, is_local
 from ..providers.widgets import AUTO as AUTO
 from ..providers.widgets import idle as _idle
 from .host import current, is_known
+from .local.checkpoints import named
 from .local.rows import rows as rows_here
 
 logger = log.get("nodes.models")
@@ -75,6 +76,18 @@ def chosen(model: dict[str, Any] | str) -> tuple[str, dict[str, Any]]:
         for key, value in given.items()
         if key not in specs or value != _idle(specs[key])
     }
+
+
+def stamp_of(model: Any) -> str:
+    """Changes when the files of a checkpoint do that the combo names; empty for a hosted model."""
+    name = model.get("model") if isinstance(model, dict) else model
+    if not isinstance(name, str) or not is_local(name):
+        return ""
+    try:
+        found = named(current(), name.removeprefix(PREFIX))
+    except MintmarkError as exc:
+        return exc.code
+    return f"{found.path} {found.stamp} {found.size}"
 
 
 def model_in_graph(hidden: Any) -> str:

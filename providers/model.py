@@ -119,7 +119,7 @@ class Weights(_Frozen):
     files: tuple[str, ...] = ()
     """Names of the safetensors file as published, the usual one first; empty: none is known."""
     whole: bool = False
-    """Whether that file holds all of the model. If not, text encoders and VAE come from the folder."""
+    """Whether that file holds text encoders and VAE, too. If not, they come from the folder."""
     folder: str | None = None
     """What the repository's diffusers folder is called; None: it has none that is known."""
     licence: Licence
@@ -131,9 +131,8 @@ class Weights(_Frozen):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What they may be called below a folder of models, what needs nothing beside it first."""
-        folder = () if self.folder is None else (self.folder,)
-        return (*self.files, *folder) if self.whole else (*folder, *self.files)
+        """What they may be called below a folder of models. The folder comes first: it needs nothing beside it."""
+        return (*(() if self.folder is None else (self.folder,)), *self.files)
 
 
 class Governance(_Frozen):

@@ -79,7 +79,7 @@ def _told_by_smi() -> list[dict[str, Any]]:
 
 def _asked() -> list[dict[str, Any]]:
     try:
-        told = subprocess.run(SMI, capture_output=True, text=True, timeout=SMI_S, check=True).stdout
+        told = subprocess.run(SMI, capture_output=True, text=True, timeout=SMI_S, check=True).stdout  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return []
     return list(parsed(told))

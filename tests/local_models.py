@@ -245,7 +245,7 @@ def _control_unet(unet: Any) -> Any:
 def _control_sd35(transformer: Any) -> Any:
     from diffusers import SD3ControlNetModel
 
-    return SD3ControlNetModel.from_transformer(transformer, num_layers=1)
+    return SD3ControlNetModel.from_transformer(transformer, num_layers=1, num_extra_conditioning_channels=0)
 
 
 def _control_flux(transformer: Any) -> Any:

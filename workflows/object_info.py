@@ -19,6 +19,8 @@ ObjectInfo = Mapping[str, NodeInfo]
 
 ANY = frozenset({"*"})
 _DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+LATE = "mintmark_late"
+"""What a combo of files says whose node refuses one that is not there when it runs, and not before."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Slot:
     grows: bool = False
     file: bool = False
     """Whether the choices are the worker's own files, to which one may be added."""
+    late: bool = False
+    """Whether the node judges its choice when it runs: it may never be asked to."""
 
 
 def slots(info: NodeInfo, inputs: Mapping[str, Any]) -> dict[str, Slot]:
@@ -119,6 +123,7 @@ def _slot(kind: Any, options: Mapping[str, Any], *, required: bool) -> Slot:
         maximum=options.get("max"),
         grows=grows,
         file=bool(options.get("image_upload")),
+        late=bool(options.get(LATE)),
     )
 
 

@@ -124,7 +124,7 @@ def literal_problem(value: Any, slot: Slot) -> tuple[str, str] | None:
 
 
 def _choice(value: Any, slot: Slot) -> tuple[str, str] | None:
-    if slot.choices is None or value in slot.choices:
+    if slot.choices is None or value in slot.choices or (slot.late and isinstance(value, str)):
         return None
     if slot.file and isinstance(value, str) and ("/" in value or value.endswith("]")):
         return None  # a subfolder's file, or one of another folder: a worker lists neither, and looks when it validates

@@ -23,6 +23,8 @@ class Shape:
     load: float
     """Share of the fleet's time that running takes, without any loading."""
     bursty: bool = False
+    batch: float = 1.0
+    """How many jobs of one model are ordered at once, on average."""
 
 
 @dataclass
@@ -62,9 +64,10 @@ def trace(shape: Shape, seed: int = 7) -> list[Order]:
     chance = random.Random(seed)
     weights = [1 / (rank + 1) ** ZIPF for rank in range(shape.models)]
     names = [f"model-{rank}.safetensors" for rank in range(shape.models)]
-    gap = RUN_S / (shape.workers * shape.load)
-    orders, now, burst_until, hot = [], 0.0, 0.0, 0
-    for _ in range(shape.jobs):
+    gap = RUN_S * shape.batch / (shape.workers * shape.load)
+    orders: list[Order] = []
+    now, burst_until, hot = 0.0, 0.0, 0
+    while len(orders) < shape.jobs:
         now += chance.expovariate(1 / gap)
         if shape.bursty and now > burst_until + 600:
             burst_until, hot = now + 60, chance.randrange(shape.models)
@@ -72,5 +75,11 @@ def trace(shape: Shape, seed: int = 7) -> list[Order]:
         if now < burst_until:
             favoured[hot] *= 10
         model = chance.choices(names, favoured)[0]
-        orders.append(Order(now, model, max(0.5, chance.expovariate(1 / RUN_S))))
+        runs = (max(0.5, chance.expovariate(1 / RUN_S)) for _ in range(_batch(shape, chance)))
+        orders += [Order(now, model, run_s) for run_s in runs]
     return orders
+
+
+def _batch(shape: Shape, chance: random.Random) -> int:
+    """How many are ordered now: one, and as many more as come."""
+    return 1 if shape.batch <= 1 else 1 + round(chance.expovariate(1 / (shape.batch - 1)))

@@ -10,7 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from mintmark.bench.harness.fleet import LOAD_S, Order, Worker
+from mintmark.bench.harness.fleet import LOAD_S, RUN_S, Order, Worker
 from mintmark.orchestrator.dispatch.ahead import HALF_LIFE_S
 from mintmark.orchestrator.dispatch.worker_loop import CLAIM_EVERY_S
 from mintmark.orchestrator.placement.fleet import Fleet
@@ -221,9 +221,7 @@ class Mintmark(Policy):
         order = self.waiting[model][0]
         passed = 0.0 if order.passed_at is None else now - order.passed_at
         files = frozenset({model})
-        work = Work(
-            job_id="", files=files, sizes={model: 1}, load_s=LOAD_S, waited_s=now - order.at, passed_over_s=passed
-        )
+        work = Work(job_id="", files=files, sizes={model: 1}, load_s=LOAD_S, run_s=RUN_S, passed_over_s=passed)
         choice = place(work, self.fleet, now)
         if choice.worker is None:
             if choice.reason in ("waits_for_warm", "overtaken") and order.passed_at is None:

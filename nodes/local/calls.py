@@ -95,7 +95,12 @@ def _looked_at(loaded: Loaded, asked: Asked) -> list[Any]:
 
 def _each(tensor: Any, count: int) -> Any:
     """One for each image of the run: each of the batch as often as it is asked for."""
-    return tensor.repeat_interleave(count // len(tensor), dim=0)
+    import torch
+
+    if len(tensor) == count:
+        return tensor
+    layout = torch.channels_last if tensor.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    return tensor.repeat_interleave(count // len(tensor), dim=0).contiguous(memory_format=layout)
 
 
 def _guided(controls: tuple[Control, ...], asked: Asked, by_own_name: bool) -> dict[str, Any]:

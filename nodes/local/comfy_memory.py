@@ -57,7 +57,7 @@ class ComfyNeighbours:
         self._going = [each for each in self._going if each in self._listed()]
         try:
             # What is on the device only while it works takes nothing there that could be had.
-            patcher = _patcher(self._comfy, 0 if held.in_ram else held.weights, free)
+            patcher = _patcher(self._comfy, lambda: 0 if held.in_ram else held.weights, free)
             self._patchers[id(held)] = patcher
             self._comfy.load_models_gpu([patcher])
         except Exception as exc:  # noqa: BLE001 - as above
@@ -87,7 +87,7 @@ class ComfyNeighbours:
         logger.warning("This ComfyUI would not %s (%s)", what, told, extra=log.action("comfy_memory_unshared"))
 
 
-def _patcher(management: Any, size: int, free: Callable[[], int]) -> Any:
+def _patcher(management: Any, size: Callable[[], int], free: Callable[[], int]) -> Any:
     """A patcher of ComfyUI's own kind over an empty model, which takes so many bytes and frees them by ``free``.
 
     Derived from ComfyUI's, which answers all that is asked beyond memory; so it cannot be written down before.
@@ -103,10 +103,10 @@ def _patcher(management: Any, size: int, free: Callable[[], int]) -> Any:
         is_there = True
 
         def model_size(self) -> int:
-            return size
+            return size()
 
         def loaded_size(self) -> int:
-            return size if self.is_there else 0
+            return size() if self.is_there else 0
 
         def current_loaded_device(self) -> Any:
             return self.load_device if self.is_there else self.offload_device

@@ -127,6 +127,8 @@ def _pickle(name: str) -> NotSafetensors:
 def _text(name: str, file: BinaryIO, size: int) -> bytes:
     """The header's JSON. Its length comes first, and is no length at all where this is another kind of file."""
     start = file.read(8)
+    if len(start) < 8 and start.startswith(_PICKLE):
+        raise _pickle(name)
     if len(start) < 8:
         raise DamagedFile(f"{name} has {len(start)} bytes: it is cut off.", hint=HINT)
     length = int.from_bytes(start, "little")

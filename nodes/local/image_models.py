@@ -16,6 +16,7 @@ from typing import Any
 from ...errors import InvalidInput, MissingExtra, OutOfMemory
 from . import memory
 from .headers import read_header
+from .loading import ordinary
 
 INSTALL = 'pip install "mintmark[local]"; in ComfyUI: pip install spandrel'
 KEPT = 2
@@ -40,7 +41,8 @@ def _opened(path: Path, changed_ns: int, size: int) -> Any:
     except ImportError as exc:
         raise MissingExtra("Upscaling and restoring here need torch and spandrel.", hint=INSTALL) from exc
     try:
-        model = spandrel.ModelLoader().load_from_state_dict(load_file(path))
+        with ordinary():
+            model = spandrel.ModelLoader().load_from_state_dict(load_file(path))
     except spandrel.UnsupportedModelError as exc:
         raise InvalidInput(
             f"model: {path.name} is of no architecture that spandrel knows.",
@@ -83,7 +85,8 @@ def at_work(model: Any, device: Any) -> Iterator[Any]:
             hint="Choose smaller tiles, a smaller picture, or a smaller model.",
         )
     finally:
-        model.to("cpu")
+        with ordinary():
+            model.to("cpu")
     if failed is not None:
         memory.give_back()
         raise failed
@@ -91,13 +94,14 @@ def at_work(model: Any, device: Any) -> Iterator[Any]:
 
 def _brought(model: Any, device: Any) -> Any:
     """The model there; where its memory is full, after everybody has let go of what they hold."""
-    try:
+    with ordinary():
+        try:
+            return model.to(device)
+        except (RuntimeError, MemoryError) as exc:
+            if not memory.is_out_of_memory(exc):
+                raise
+        make_room(device)
         return model.to(device)
-    except (RuntimeError, MemoryError) as exc:
-        if not memory.is_out_of_memory(exc):
-            raise
-    make_room(device)
-    return model.to(device)
 
 
 def make_room(device: Any) -> None:

@@ -21,7 +21,10 @@ from ...providers.local import LocalMade
 from ...providers.local_name import PREFIX
 from ...providers.local_request import LocalOrder
 from .checkpoints import controlnets, find, find_file
+from .controls import control
+from .embedding_files import check_embedding, check_token
 from .handing import Handed, handed
+from .lora_files import check_lora
 from .recipe import Checkpoint, Control, Embedding, Lora, Recipe
 from .rows import controlnet_for, is_installed, row_of, rows
 from .schedulers import AUTO
@@ -96,15 +99,21 @@ class LocalMaker:
     # -- from the order ------------------------------------------------------------------------------------------
 
     def _recipe(self, order: LocalOrder) -> Recipe:
-        recipe = Recipe(checkpoint=find(self._host, order.checkpoint))
+        """Its files are looked at here: what is for another family is refused before anything is loaded."""
+        checkpoint = find(self._host, order.checkpoint)
+        recipe = Recipe(checkpoint=checkpoint)
         for each in order.loras:
-            recipe = recipe.with_lora(Lora(each.name, str(find_file(self._host, "loras", each.name)), each.weight))
+            path = find_file(self._host, "loras", each.name)
+            check_lora(checkpoint, path)
+            recipe = recipe.with_lora(Lora(name=each.name, path=str(path), weight=each.weight))
         for each in order.embeddings:
-            path = str(find_file(self._host, "embeddings", each.name))
-            recipe = recipe.with_embedding(Embedding(each.name, path, each.token))
-        return recipe.with_control(self._control(order)) if order.task == "control" else recipe
+            path = find_file(self._host, "embeddings", each.name)
+            word = check_token(each.token or path.stem, tuple(known.token for known in recipe.embeddings))
+            check_embedding(checkpoint, path)
+            recipe = recipe.with_embedding(Embedding(name=each.name, path=str(path), token=word))
+        return recipe.with_control(self._control(order, checkpoint)) if order.task == "control" else recipe
 
-    def _control(self, order: LocalOrder) -> Control:
+    def _control(self, order: LocalOrder, checkpoint: Checkpoint) -> Control:
         every = controlnets(self._host)
         chosen = order.controlnet if order.controlnet != AUTO else ""
         name = chosen or controlnet_for(str(order.control), every)
@@ -113,10 +122,8 @@ class LocalMaker:
                 f"control: no ControlNet here is called as one for {order.control} maps.",
                 hint=f"Choose one in controlnet: {', '.join(every)}.",
             )
-        image = _pixels(order.image, "RGB")
-        digest = hashlib.sha256(image.tobytes()).hexdigest()
-        path = str(find_file(self._host, "controlnet", name))
-        return Control(name, path, image, digest, 1.0 if order.strength is None else order.strength)
+        path, strength = find_file(self._host, "controlnet", name), 1.0 if order.strength is None else order.strength
+        return control(checkpoint, name, path, _pixels(order.image, "RGB"), strength=strength, start=0.0, end=1.0)
 
     # -- while it runs -------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What a pipeline takes of a device's memory, and in which way it fits there.
 
-All of this is estimated, from the headers of the files and before anything is loaded; what was estimated too low ends as
-torch's own error, which :mod:`.slot` answers with everything freed and, where it may, the next lower mode.
+All of this is estimated, from the headers of the files and before anything is loaded. What was estimated too low ends
+as torch's own error, which :mod:`.slot` answers with everything freed and, where it may, the next lower mode.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 DEVICE_SHARE, RAM_SHARE = 0.8, 0.5
 """Of the memory of a GPU and of the machine, in which pipelines are kept between jobs, unless a setting says."""
 WORKING = 0.25
-"""What sampling takes beside the weights, as a share of the largest part: what is measured of SDXL and FLUX at 1024²."""
+"""What sampling takes beside the weights, as a share of the largest part. A guess: it depends on the image, whose
+size is not known when a pipeline is loaded."""
 _NETS = ("unet", "transformer")
 _ROOTS = ("model", "first_stage_model", "cond_stage_model", "conditioner", "text_encoders", "vae")
 """With which the names in a file begin that holds several parts."""
@@ -179,10 +180,12 @@ def below(mode: Mode, room: Room) -> Mode | None:
 
 def too_small(recipe: Recipe, need: Need, room: Room, mode: Mode, *, tried: bool = False) -> OutOfMemory:
     """The error for a pipeline that does not fit, or that was ``tried`` and did not."""
-    name, wanted = recipe.checkpoint.name, need.usual(mode)
-    said = "ran out of memory" if tried else "does not fit"
+    wanted = need.usual(mode)
+    there = f"about {gib(wanted)}, and {gib(room.free)} are free"
+    said = f"ran out of memory on {room.device} (memory: {mode})" if tried else f"does not fit on {room.device}"
+    why = f"it was thought to need {there}" if tried else f"with memory {mode} it needs {there}"
     return OutOfMemory(
-        f"{name} {said} on {room.device} (memory: {mode}): it needs about {gib(wanted)}, and {gib(room.free)} are free.",
+        f"{recipe.checkpoint.name} {said}: {why}.",
         hint=f"Would fit: {', '.join(_fitting(recipe, need, room, mode)) or _elsewhere(need, room)}.",
         need=wanted,
         free=room.free,

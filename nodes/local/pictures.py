@@ -19,11 +19,13 @@ HALF = 0.5
 def channels_first(image: Any, name: str) -> Any:
     """An IMAGE [B,H,W,C], tensor or array, as RGB [B,3,H,W] in 0..1. Raises InvalidInput naming the field.
 
-    Grey becomes RGB, transparency is left out; what is no number counts as black, as for hosted models.
+    It stays in memory as it is, the channels last: so diffusers has it where it is given files, and convolutions of the
+    other order round otherwise. Grey becomes RGB, transparency is left out; what is no number counts as black, as for
+    hosted models.
     """
     import torch
 
-    return torch.from_numpy(as_array(image, name)).permute(0, 3, 1, 2).contiguous()
+    return torch.from_numpy(as_array(image, name)).permute(0, 3, 1, 2)
 
 
 def as_array(image: Any, name: str) -> np.ndarray[Any, Any]:
@@ -75,7 +77,7 @@ def fitted(pixels: Any, sides: tuple[int, int]) -> Any:
     if pixels.shape[-2:] == (height, width):
         return pixels
     scaled = torch.nn.functional.interpolate(pixels, size=(height, width), mode="bicubic", antialias=True)
-    return scaled.clamp(0, 1)
+    return scaled.clamp(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def _same_shape(mask: Any, own: tuple[int, int]) -> None:
@@ -93,7 +95,7 @@ def _array(value: Any) -> np.ndarray[Any, Any] | None:
     import numpy as np
 
     if hasattr(value, "detach"):
-        value = value.detach().float().cpu()
+        value = value.detach().float().cpu().numpy()
     if not hasattr(value, "__array__"):
         return None
     try:

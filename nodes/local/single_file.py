@@ -64,7 +64,7 @@ def _folder(checkpoint: Checkpoint, family: Family, header: Header) -> Path:
     if checkpoint.config is None or not Path(checkpoint.config, INDEX).is_file():
         raise PartsMissing(
             f"{checkpoint.name} has weights alone: no diffusers folder of {family.title} that fits it is here.",
-            hint=f"Put one, such as {example}, at {where}: with its .json and .txt, and weights of what the file lacks.",
+            hint=f"Put one, such as {example}, at {where}: its .json and .txt, and weights of what is lacking.",
         )
     folder = Path(checkpoint.config)
     lacking = missing_parts(half_of_file(family.key, header), folder)

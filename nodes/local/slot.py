@@ -28,9 +28,10 @@ logger = log.get("nodes.local.slot")
 
 @dataclass(eq=False)
 class Held:
-    """A pipeline that is in memory. ``weights`` is in bytes; ``in_ram``: they are on the device only while they work."""
+    """A pipeline that is in memory. ``weights`` is in bytes; ``in_ram``: on the device only while they work."""
 
     recipe: Recipe
+    mode: Mode
     stamp: int
     loaded: Loaded
     weights: int
@@ -56,7 +57,7 @@ class Neighbours(Protocol):
         """So many bytes are about to be taken: let go of what is in the way."""
 
     def came(self, held: Held, free: Callable[[], int]) -> None:
-        """This is in memory now. ``free`` lets go of it and tells how many bytes that gave; callable from any thread."""
+        """This is in memory now. ``free`` lets go of it, and tells how many bytes that gave; for any thread."""
 
     def left(self, held: Held) -> None:
         """It is gone."""
@@ -192,22 +193,23 @@ class Slot:
         means = self._means
         room = means.room(self._bytes())
         need = means.need(recipe, room)
-        made = replace(recipe.bare, memory=memory.mode_for(recipe, need, room))
-        in_ram = not room.is_cpu and made.memory != "full"
-        self._make_room(need, made.memory, room, in_ram)
+        mode = memory.mode_for(recipe, need, room)
+        made = replace(recipe.bare, memory=mode)
+        in_ram = not room.is_cpu and mode != "full"
+        self._make_room(need, mode, room, in_ram)
         try:
             loaded = means.load(made)
         except BaseException as exc:
             memory.forget(exc)
             memory.give_back()
             raise
-        held = Held(made, stamp, loaded, int(loaded.bytes), in_ram, users=1)
+        held = Held(made, mode, stamp, loaded, int(loaded.bytes), in_ram, users=1)
         with self._lock:
             self._held.append(held)
         means.neighbours.came(held, lambda: self._let_go(held))
         return held
 
-    def _make_room(self, need: Need, mode: Any, room: Room, in_ram: bool) -> None:
+    def _make_room(self, need: Need, mode: Mode, room: Room, in_ram: bool) -> None:
         """Ours that were used the least recently go for what is kept at most, native models and more of ours for what
         the device has."""
         self._shrink_to(self._budget(room, in_ram) - need.weights, in_ram)
@@ -245,6 +247,7 @@ class Slot:
             return
         with self._lock:
             held.users -= 1
+            held.weights = int(held.loaded.bytes)  # ControlNets may have come to them
             unwanted = held.unwanted and not held.users
         if unwanted:
             self._drop([held])
@@ -253,7 +256,7 @@ class Slot:
         """Frees everything, and says what happened."""
         room = self._means.room(self._bytes())
         need = self._means.need(recipe, room)
-        mode: Mode = held.recipe.memory if held and held.recipe.memory != "auto" else memory.mode_for(recipe, need, room)
+        mode = held.mode if held is not None else memory.mode_for(recipe, need, room)
         self.free()
         failed = memory.too_small(recipe, need, room, mode, tried=True)
         if recipe.memory == "auto":

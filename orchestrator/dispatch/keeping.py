@@ -34,9 +34,7 @@ def arrive(job: Job, assets: AssetStore) -> None:
     try:
         assets.arrive(made.asset for made in job.outputs)
     except StorageError as exc:
-        logger.warning(
-            "A file of job %s waits: %s", job.job_id, exc, extra=log.action("file_waits", job_id=job.job_id)
-        )
+        logger.warning("A file of job %s waits: %s", job.job_id, exc, extra=log.action("file_waits", job_id=job.job_id))
 
 
 def end(lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore) -> Job:

@@ -18,6 +18,7 @@ from ...storage.assets.base import AssetStore
 from ...workflows.format import WorkflowVersion
 from ..execution.delivery import Delivery
 from ..jobs.base import JobStore
+from .loads import Loads
 from .news import News
 from .worker import Worker
 
@@ -88,6 +89,7 @@ class Kit:
     workers: list[Worker] = field(default_factory=list)
     """All that there are: whoever finds one too small looks for a larger one."""
     history: History = field(default_factory=lambda: History())
+    loads: Loads = field(default_factory=Loads)
 
     @property
     def goes_on(self) -> bool:

@@ -19,7 +19,8 @@ from ..placement.values import Work
 SUFFIXES = (".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx")
 """How names of model files end."""
 LOAD_RATE = 0.5 * 2**30
-"""Bytes a second at which a model is thought to be loaded: from a disk of its own, into the device's memory."""
+"""Bytes a second at which a model is thought to be loaded, from a disk of its own into the device's memory, while no
+worker has shown how fast it is."""
 ASSUMED_SIZE = 6 * 2**30
 """Of a file whose size no worker tells, in bytes: a checkpoint of the usual kind."""
 
@@ -34,9 +35,9 @@ class Needs:
     pins: tuple[Pin, ...] = ()
 
     @property
-    def load_s(self) -> float:
-        """How long loading all of its files is thought to take."""
-        return sum(self.sizes.get(file, ASSUMED_SIZE) for file in self.files) / LOAD_RATE
+    def size(self) -> int:
+        """Of all of its files, in bytes."""
+        return sum(self.sizes.get(file, ASSUMED_SIZE) for file in self.files)
 
 
 def needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], size_of: Callable[[str], int | None]) -> Needs:
@@ -70,14 +71,16 @@ def work_of(
     ready: Ready,
     needs: Needs,
     *,
-    waited_s: float,
+    load_rate: float,
+    run_s: float = 0.0,
     passed_over_s: float = 0.0,
     slack_s: float | None = None,
     most_memory: int = 0,
     avoid: frozenset[str] = frozenset(),
     absent: frozenset[str] = frozenset(),
 ) -> Work:
-    """The job as placing sees it. ``most_memory``: that of the largest worker that is there, in bytes."""
+    """The job as placing sees it. ``load_rate``: bytes a second; ``run_s``: how long its like run, without loading;
+    ``most_memory``: that of the largest worker that is there, in bytes."""
     largest, its = max(needs.sizes.values(), default=0), ready.job.ordered
     return Work(
         job_id=ready.job.job_id,
@@ -87,8 +90,8 @@ def work_of(
         sizes=needs.sizes,
         # A file larger than any memory is left to the worker, which may run it piece by piece.
         vram=most_memory if ready.lane == LARGE else largest if largest <= most_memory else 0,
-        load_s=needs.load_s,
-        waited_s=waited_s,
+        load_s=needs.size / load_rate,
+        run_s=run_s,
         passed_over_s=passed_over_s,
         slack_s=slack_s,
         region=its.region,

@@ -179,6 +179,8 @@ class Placer:
         ready = self._ahead.jobs.pop(work.job_id)
         self._fleet.waits(work.files, -1)
         self._coming.setdefault(name, []).append(ready)
+        lacking = work.files - seat.memory.keys()
+        self._kit.loads.begins(work.job_id, name, ready.job.ordered.workflow, sum(work.sizes[file] for file in lacking))
         self._memory(name).used(work.sizes, loop.worker.memory)
         self._put(loop)
         return ready
@@ -208,6 +210,7 @@ class Placer:
             return
         if looks != self._ahead.looks:
             self._passing.keep(self._ahead.jobs, kinds)
+            self._kit.loads.keep(self._here())
         self._fleet = self._fleet_now(self._loops.values())
         self._memories = {name: each for name, each in self._memories.items() if name in self._loops}
         self._known = self._ahead.looks, now
@@ -228,7 +231,8 @@ class Placer:
     def _seat(self, loop: WorkerLoop) -> Seat:
         worker, history = loop.worker, self._kit.history
         coming = self._coming.get(worker.name, [])
-        free_in_s = loop.free_in_s + sum(history.usual_s(each.job.ordered.workflow) for each in coming)
+        loads_s = sum(self._kit.loads.left(each.job.job_id) for each in coming)
+        free_in_s = loop.free_in_s + sum(history.usual_s(each.job.ordered.workflow) for each in coming) + loads_s
         seat = seat_of(worker, free_at=time.monotonic() + free_in_s, claimed=len(coming))
         seat.memory = self._told(loop, seat.memory)
         seat.memory_size = worker.memory or None
@@ -252,16 +256,21 @@ class Placer:
             memory.told(boot_id, models, at, all_of_them=known, held=held, now=time.monotonic())
         return memory.files
 
+    def _run_s(self, workflow: str) -> float:
+        known = self._kit.loads.run_s(workflow)
+        return self._kit.history.usual_s(workflow) if known is None else known
+
     def _memory(self, name: str) -> Memory:
         return self._memories.setdefault(name, Memory())
 
     def _work(self, ready: Ready, needs: Needs, now: float) -> Work:
-        its, job_id, at = ready.job.ordered, ready.job.job_id, utc_now()
-        left_s = None if its.deadline is None else (its.deadline - at).total_seconds()
+        its, job_id = ready.job.ordered, ready.job.job_id
+        left_s = None if its.deadline is None else (its.deadline - utc_now()).total_seconds()
         return work_of(
             ready,
             needs,
-            waited_s=max((at - ready.since).total_seconds(), 0.0),
+            load_rate=self._kit.loads.usual_rate,
+            run_s=self._run_s(its.workflow),
             passed_over_s=self._passing.over_s(job_id, now),
             slack_s=None if left_s is None else left_s - self._kit.history.usual_s(its.workflow),
             most_memory=self._most_memory,

@@ -200,6 +200,7 @@ class Run:
         report = having(await self._patiently(lambda: settle_well(self._booking, attempt, history)), said)
         self._well = True
         self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
+        self._kit.loads.ended(self.job.job_id, attempt.local.seconds)
         files = await self._patiently(
             lambda: self._kit.delivery.bring(
                 self._worker.link, history, report, attempt.context, workflow, attempt.graph

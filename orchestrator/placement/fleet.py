@@ -60,6 +60,10 @@ class Fleet:
             # Filed under one of them: a worker that has all of them has that one.
             self._waiting.setdefault(min(files), Counter())[files] += jobs
 
+    def backlog(self, files: frozenset[str]) -> int:
+        """How many jobs wait that load just these."""
+        return self._waiting.get(min(files, default=""), Counter())[files]
+
     def has_work(self, seat: Seat) -> bool:
         """Whether a job waits that this worker would run without loading anything."""
         return any(

@@ -1,13 +1,17 @@
 """One job, all workers: who runs it now, or what it waits for. Pure.
 
-A job goes where what it loads is in memory. Where such a worker is busy the job waits for it, but only as long as
-loading would take elsewhere, counted from when it might have started (delay scheduling: Zaharia et al., EuroSys 2010).
+A job goes where what it loads is in memory. Where such workers are busy, or are loading it, the job waits for one of
+them while all who wait for the same would have begun by :data:`COPY_LOADS` loads from now: delay scheduling (Zaharia et
+al., EuroSys 2010) waits for as long as loading elsewhere would take, and whoever waited in vain then loads. So a
+backlog gets as many copies as it is worth, one after the other, not one for each job that has waited for long.
+
 What has to be loaded goes where it pushes out what is missed least, and to a worker for which no warm work waits: one
 that changes over for each job in turn does nothing but load. Those who are overtaken for that are so within a bound.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -16,6 +20,10 @@ from ..fleet.skew import skew
 from .fleet import CONSIDERED, Fleet
 from .values import Choice, Seat, Work
 
+COPY_LOADS = 2.0
+"""A further copy of what some hold is loaded where those who wait for it would not all have begun within so many loads
+without; or one of them was passed over for so long all the same, for then somebody was wrong about when a worker is
+free."""
 OVERTAKEN_LOADS = 8.0
 """Jobs whose models are in memory may overtake one that has to load for as long as so many loads take, no longer."""
 
@@ -39,7 +47,7 @@ def _place(work: Work, fleet: Fleet, now: float) -> Choice:
         return Choice(worker=min(warm, key=lambda seat: _useful(seat, work, fleet)).name, reason="warm")
     busy = _that_can(work, fleet.busy_with(work.files))
     soonest = min(busy, key=lambda seat: (seat.free_at, seat.name), default=None)
-    if soonest is not None and _worth_waiting(work, soonest.free_at - now):
+    if soonest is not None and _worth_waiting(work, [seat.free_at - now for seat in busy], fleet.backlog(work.files)):
         return Choice(worker=None, reason="waits_for_warm", waits_for=soonest.name)
     return _cold(work, fleet)
 
@@ -67,10 +75,20 @@ def against(work: Work, seat: Seat) -> str:
     return ""
 
 
-def _worth_waiting(work: Work, wait_s: float) -> bool:
-    """Whether a load elsewhere would take longer than waiting does, with all that was waited already."""
-    in_time = work.slack_s is None or wait_s <= work.slack_s
-    return in_time and work.waited_s + wait_s <= work.load_s
+def _worth_waiting(work: Work, free_in_s: list[float], jobs: int) -> bool:
+    """Whether these workers, each of which takes another job in so many seconds, are enough for the jobs that wait for
+    what they hold, this one first."""
+    within_s = COPY_LOADS * work.load_s
+    if work.passed_over_s > within_s or (work.slack_s is not None and min(free_in_s) > work.slack_s):
+        return False
+    free = [max(each, 0.0) for each in free_in_s]
+    heapq.heapify(free)
+    for _ in range(jobs - 1):
+        if free[0] > within_s:
+            break
+        # Without any idea of how long they run they would all begin at once.
+        heapq.heapreplace(free, free[0] + work.run_s)
+    return free[0] <= within_s
 
 
 def _anywhere(work: Work, fleet: Fleet) -> Choice:

@@ -9,8 +9,8 @@ from typing import Literal
 Lane = Literal["hosted", "gpu"]
 Reason = Literal["warm", "cold", "any", "waits_for_warm", "overtaken", "all_busy", "nobody_can"]
 """``warm``: what it loads is in memory there. ``cold``: it has to be loaded. ``any``: it loads nothing.
-``waits_for_warm``: a warm worker is free sooner than a load would take. ``overtaken``: every free worker goes on with
-jobs whose models it has. ``all_busy``: those who could have no room.
+``waits_for_warm``: others have it in memory, or load it, and they are enough for all who wait for it. ``overtaken``:
+every free worker goes on with jobs whose models it has. ``all_busy``: those who could have no room.
 ``nobody_can``: no worker could run it, however long it waited."""
 
 
@@ -30,8 +30,8 @@ class Work:
     """What it needs at least, where known: its largest file, or what it ran out of memory with."""
     load_s: float = 0.0
     """How long loading all of its files takes."""
-    waited_s: float = 0.0
-    """Since it might have started."""
+    run_s: float = 0.0
+    """How long it runs once they are in memory, as its like did."""
     passed_over_s: float = 0.0
     """Since its turn came and it was passed over; 0 where it never was."""
     slack_s: float | None = None
@@ -63,7 +63,8 @@ class Seat:
     room: int = 1
     """How many more jobs it takes now."""
     free_at: float = 0.0
-    """When it takes another one, on the clock of whoever places; of no meaning where there is room."""
+    """When it takes another one, on the clock of whoever places, what it has yet to load included; of no meaning where
+    there is room."""
     running: int = 0
     region: str | None = None
     labels: frozenset[str] = frozenset()

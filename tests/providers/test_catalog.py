@@ -135,7 +135,7 @@ def test_closed_models_have_no_weights() -> None:
 
 def test_what_needs_nothing_beside_it_is_named_first() -> None:
     names = {row["name"]: validated(row).weights.names for row in OPEN if row.get("weights")}  # type: ignore[union-attr]
-    assert names["huggingface/stable-diffusion-xl"][0] == "sd_xl_base_1.0.safetensors"
+    assert names["huggingface/stable-diffusion-xl"][1] == "sd_xl_base_1.0.safetensors"
     assert names["fal/flux-schnell"] == ("FLUX.1-schnell", "flux1-schnell.safetensors")
     assert names["stability/sd3.5-large"][0] == "stable-diffusion-3.5-large"
 

@@ -10,7 +10,7 @@ import pytest
 from mintmark.workflows.bind import bind
 from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.library import Library
-from mintmark.workflows.object_info import Slot
+from mintmark.workflows.object_info import LATE, Slot, slots
 from mintmark.workflows.validate import literal_problem, missing_nodes, offered, validate
 
 CASES = json.loads((Path(__file__).parent / "recorded" / "verdicts.json").read_text())["cases"]
@@ -131,3 +131,10 @@ def test_what_the_worker_offers_is_told_by_input(shipped: WorkflowVersion, objec
     assert "openai/gpt-image-2" in models
     assert offered(shipped, object_info).keys() == {"model"}
     assert offered(shipped, {}) == {}
+
+
+def test_a_file_that_a_node_judges_when_it_runs_is_left_to_it() -> None:
+    choices = ["COMBO", {"options": ["a.safetensors"], LATE: True}]
+    slot = slots({"input": {"required": {"checkpoint": choices}}}, {})["checkpoint"]
+    assert literal_problem("b.safetensors", slot) is None
+    assert literal_problem(7, slot) is not None

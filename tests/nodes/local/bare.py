@@ -16,6 +16,8 @@ OTHERS_WARNINGS = [
     pytest.mark.filterwarnings(f"ignore:{text}")
     for text in (
         "__array__ implementation doesn't accept a copy keyword",  # diffusers' schedulers, of torch's tensors
+        "Already found a `peft_config` attribute",  # peft, of the second of two LoRAs
+        "`FluxPosEmbed` is deprecated",  # diffusers, of its own ControlNet
     )
 ]
 """Of diffusers and what it uses, about themselves."""

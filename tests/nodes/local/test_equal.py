@@ -37,6 +37,7 @@ from .bare import (  # noqa: E402
     seeded,
 )
 
+torch.set_num_threads(1)  # several only wait for each other over networks this small
 pytestmark = OTHERS_WARNINGS
 FAMILIES = tuple(CLASSES)
 CONTROLLED = ("sd15", "sdxl", "sd35", "flux")
@@ -89,6 +90,27 @@ def test_an_image_becomes_the_one_that_diffusers_makes_of_it(models: Models, fam
     ).images
     asked = {"task": "image-to-image", "image": picture(), "strength": 0.6, "steps": 5, "guidance": 4.0, "seed": 8}
     assert torch.equal(run(recipe(models(family), family), **asked).images, pixels(bare))
+
+
+@pytest.mark.parametrize("task", TASKS[1:])
+def test_a_file_is_taken_as_diffusers_takes_files(models: Models, task: str) -> None:
+    from PIL import Image
+
+    levels = (picture()[0] * 255 + 0.5).byte()
+    pipe = diffusers_pipeline(models("sd15"), "sd15", task)
+    bare = pipe(
+        prompt=PROMPT,
+        image=Image.fromarray(levels.numpy()),
+        **({"mask_image": Image.fromarray((half_mask()[0] * 255).byte().numpy())} if task == "inpaint" else {}),
+        strength=0.6,
+        num_inference_steps=5,
+        guidance_scale=4.0,
+        generator=seeded(8),
+        output_type="pt",
+    ).images
+    asked = {"task": task, "image": levels[None] / 255, "strength": 0.6, "steps": 5, "guidance": 4.0, "seed": 8}
+    asked |= {"mask": half_mask()} if task == "inpaint" else {}
+    assert torch.equal(run(recipe(models("sd15"), "sd15"), **asked).images, pixels(bare))
 
 
 def test_flux2_looks_at_an_image_as_diffusers_has_it_look(models: Models) -> None:

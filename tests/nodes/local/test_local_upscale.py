@@ -69,11 +69,17 @@ async def test_it_offers_the_files_that_are_there_and_no_pickle(bench: Any) -> N
     assert options == ["brand/2x.safetensors"]
 
 
-async def test_each_tile_is_told(bench: Any) -> None:
-    name = await bench.upload(photo(150, 64))
-    await bench.run(graph(name, tile=64, overlap=16))
-    told = [event["data"] for event in bench.events if event["type"] == "progress"]
-    assert [(each["value"], each["max"]) for each in told if each["node"] == "2"] == [(1, 3), (2, 3), (3, 3)]
+def told(bench: Any) -> list[tuple[float, float]]:
+    """(tiles done, of how many), as the page was told of the node. A word that waits is replaced by a newer one."""
+    states = (event["data"]["nodes"].get("2") for event in bench.events if event["type"] == "progress_state")
+    return [(each["value"], each["max"]) for each in states if each and each["state"] == "running" and each["value"]]
+
+
+async def test_progress_counts_tiles(bench: Any) -> None:
+    await bench.run(graph(await bench.upload(photo(640, 64)), tile=64, overlap=16))
+    assert {most for _, most in told(bench)} == {13}
+    done = [number for number, _ in told(bench)]
+    assert done == sorted(set(done)) and set(done) <= set(range(1, 14))
 
 
 @pytest.mark.parametrize(
@@ -99,10 +105,9 @@ async def test_a_result_that_would_be_too_large_is_refused(tmp_path: Path, open_
 
 async def test_stopping_ends_it_after_the_tile_at_hand(bench: Any) -> None:
     job = await bench.post(graph(await bench.upload(photo(3000, 64)), tile=64, overlap=32))
-    while not any(event["type"] == "progress" and event["data"]["node"] == "2" for event in bench.events):
+    while not told(bench):
         bench.events.append(await asyncio.wait_for(bench.socket.receive_json(), 60))
     await bench.json("POST", "/interrupt", json={"prompt_id": job})
     history = await bench.ended(job)
     assert "execution_interrupted" in dict(history["status"]["messages"])
-    last = max(event["data"]["value"] for event in bench.events if event["type"] == "progress")
-    assert last < 93, "of 93 tiles"
+    assert max(number for number, _ in told(bench)) < 93, "of 93 tiles"

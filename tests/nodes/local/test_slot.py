@@ -249,7 +249,7 @@ def test_what_cannot_fit_is_refused_before_it_is_loaded(recipe: Any) -> None:
     with pytest.raises(OutOfMemory) as caught, device.slot.using(recipe()):
         pass
     assert device.loads == []
-    assert caught.value.message.startswith("a.safetensors does not fit on cuda:0 (memory: sequential)")
+    assert caught.value.message.startswith("a.safetensors does not fit on cuda:0: with memory sequential")
     assert "1.0 MiB are free" in caught.value.message
     assert (caught.value.data["need"], caught.value.data["free"]) == (2 * MIB + SIZE // 8, MIB)
 

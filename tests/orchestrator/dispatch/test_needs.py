@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mintmark.orchestrator.dispatch.needs import ASSUMED_SIZE, LOAD_RATE, Needs, files_of, needs_of, work_of
+from mintmark.orchestrator.dispatch.needs import ASSUMED_SIZE, Needs, files_of, needs_of, work_of
 from mintmark.orchestrator.jobs.base import Ready
 from mintmark.orchestrator.jobs.queueing import LARGE
 from mintmark.workflows.format import WorkflowVersion
@@ -52,23 +52,24 @@ def test_a_picture_that_is_to_be_uploaded_is_no_reason_not_to_know() -> None:
     assert needs_of(workflow, {"model": MODELS[2]}, lambda file: None).files == {MODELS[2]}
 
 
-def test_loading_takes_as_long_as_the_files_are_large_and_unknown_ones_count_as_usual() -> None:
-    assert painting().load_s == pytest.approx(7 * GIB / LOAD_RATE)
-    assert painting(model=MODELS[1]).load_s == pytest.approx(ASSUMED_SIZE / LOAD_RATE)
-    assert Needs().load_s == 0
+def test_what_is_to_be_loaded_is_as_large_as_the_files_and_unknown_ones_count_as_usual() -> None:
+    assert painting().size == 7 * GIB
+    assert painting(model=MODELS[1]).size == ASSUMED_SIZE
+    assert Needs().size == 0
 
 
 def test_its_largest_file_is_what_a_job_needs_unless_nobody_has_so_much() -> None:
-    assert work_of(ready(), painting(), waited_s=1, most_memory=24 * GIB).vram == 7 * GIB
-    assert work_of(ready(), painting(), waited_s=1, most_memory=6 * GIB).vram == 0
+    assert work_of(ready(), painting(), load_rate=GIB, most_memory=24 * GIB).vram == 7 * GIB
+    assert work_of(ready(), painting(), load_rate=GIB, most_memory=6 * GIB).vram == 0
 
 
 def test_what_was_too_large_elsewhere_goes_where_there_is_most() -> None:
-    work = work_of(ready(LARGE), painting(), waited_s=1, most_memory=80 * GIB)
+    work = work_of(ready(LARGE), painting(), load_rate=GIB, most_memory=80 * GIB)
     assert (work.vram, work.lane) == (80 * GIB, "gpu")
 
 
 def test_a_job_s_waiting_is_on_it() -> None:
-    work = work_of(ready(), painting(), waited_s=3, passed_over_s=2, slack_s=9, avoid=frozenset({"w"}))
-    assert (work.waited_s, work.passed_over_s, work.slack_s, work.avoid) == (3, 2, 9, {"w"})
-    assert (work.files, work.load_s) == ({MODELS[0]}, painting().load_s)
+    facts = {"passed_over_s": 2, "slack_s": 9, "avoid": frozenset({"w"})}
+    work = work_of(ready(), painting(), load_rate=2 * GIB, run_s=4, **facts)  # type: ignore[arg-type]
+    assert (work.passed_over_s, work.slack_s, work.avoid) == (2, 9, {"w"})
+    assert (work.files, work.load_s, work.run_s) == ({MODELS[0]}, pytest.approx(3.5), 4)

@@ -13,6 +13,7 @@ from mintmark.errors import (
     InvalidInput,
     MintmarkError,
     NodeFailed,
+    OutOfMemory,
     OutputBlocked,
     PromptBlocked,
     ProviderBlocked,
@@ -44,6 +45,7 @@ OUT_OF_MEMORY = NodeFailed("KSampler (node 3) failed: OutOfMemoryError: CUDA out
         (OUT_OF_MEMORY, "out_of_memory"),
         (NodeFailed("Load (node 3) failed: MemoryError:"), "out_of_memory"),
         (NodeFailed("Load (node 3) failed: RuntimeError: DefaultCPUAllocator: not enough memory"), "out_of_memory"),
+        (OutOfMemory("sdxl.safetensors does not fit on cuda:0."), "out_of_memory"),
         (DiskFull("full"), "storage"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from mintmark.orchestrator.placement.choosing import foresee, next_for
 from mintmark.orchestrator.placement.fleet import Fleet
-from mintmark.orchestrator.placement.placing import OVERTAKEN_LOADS, place
+from mintmark.orchestrator.placement.placing import COPY_LOADS, OVERTAKEN_LOADS, place
 from mintmark.orchestrator.placement.values import Choice, Seat, Work
 
 GIB = 2**30
@@ -59,17 +59,45 @@ def test_a_job_that_loads_nothing_goes_where_least_is_in_memory() -> None:
 # -- waiting ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_warm_worker_that_is_free_before_a_load_would_be_over_is_waited_for() -> None:
-    warm, cold = busy("warm", "a", free_at=LOAD_S), seat("cold")
+WITHIN_S = COPY_LOADS * LOAD_S
+
+
+def waiting(jobs: int, *seats: Seat) -> Fleet:
+    """The fleet where so many jobs wait that load a."""
+    fleet = Fleet(seats)
+    fleet.waits(frozenset({"a"}), jobs)
+    return fleet
+
+
+def test_a_warm_worker_is_waited_for_that_is_free_before_whoever_waits_for_a_load_and_then_loads_would_begin() -> None:
+    warm, cold = busy("warm", "a", free_at=WITHIN_S), seat("cold")
     choice = place(work("a"), Fleet([warm, cold]), 0)
     assert (choice.worker, choice.reason, choice.waits_for) == (None, "waits_for_warm", "warm")
-    assert placed(work("a"), busy("warm", "a", free_at=LOAD_S + 1), cold) == ("cold", "cold")
+    assert placed(work("a"), busy("warm", "a", free_at=WITHIN_S + 1), cold) == ("cold", "cold")
 
 
-def test_what_was_waited_already_counts() -> None:
+def test_a_copy_that_is_being_loaded_is_enough_for_as_many_as_it_can_begin_in_time() -> None:
+    """Not one copy for each of them, however long they have waited."""
+    loading, job = busy("loading", "a", free_at=LOAD_S + 5), work("a", run_s=5.0)
+    enough = 1 + int((WITHIN_S - LOAD_S - 5) / 5)
+    assert place(job, waiting(enough, loading, seat("cold")), 0).reason == "waits_for_warm"
+    assert place(job, waiting(enough + 1, loading, seat("cold")), 0) == Choice(worker="cold", reason="cold")
+    two = [loading, busy("also", "a", free_at=LOAD_S + 5)]
+    assert place(job, waiting(2 * enough, *two, seat("cold")), 0).reason == "waits_for_warm"
+    assert place(job, waiting(2 * enough + 1, *two, seat("cold")), 0).reason == "cold"
+
+
+def test_who_waits_for_other_models_too_is_not_of_the_same_backlog() -> None:
+    fleet = waiting(1, busy("warm", "a", free_at=LOAD_S), seat("cold"))
+    fleet.waits(frozenset({"a", "lora"}), 99)
+    fleet.waits(frozenset({"b"}), 99)
+    assert place(work("a", run_s=5.0), fleet, 0).reason == "waits_for_warm"
+
+
+def test_who_was_passed_over_for_longer_than_was_foreseen_waits_for_no_warm_worker_any_more() -> None:
     warm, cold = busy("warm", "a", free_at=10), seat("cold")
-    assert placed(work("a", waited_s=LOAD_S - 10), warm, cold)[1] == "waits_for_warm"
-    assert placed(work("a", waited_s=LOAD_S - 9), warm, cold) == ("cold", "cold")
+    assert placed(work("a", passed_over_s=WITHIN_S), warm, cold)[1] == "waits_for_warm"
+    assert placed(work("a", passed_over_s=WITHIN_S + 1), warm, cold) == ("cold", "cold")
 
 
 def test_a_deadline_is_not_waited_past() -> None:
