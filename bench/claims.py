@@ -16,6 +16,7 @@ import random
 import tempfile
 import time
 import uuid
+from array import array
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -97,8 +98,8 @@ def _waits(name: str, found: Found) -> list[Row]:
     ]
 
 
-def _times(name: str, found: list[float], most: float | None = None) -> list[Row]:
-    found.sort()
+def _times(name: str, times: array[float], most: float | None = None) -> list[Row]:
+    found = sorted(times)
     p99 = found[len(found) * 99 // 100]
     return [
         Row(name=f"{name}, median", value=found[len(found) // 2], unit="ms", note=f"of {len(found):,}"),
@@ -110,10 +111,10 @@ def _times(name: str, found: list[float], most: float | None = None) -> list[Row
 class Found:
     """What was measured: times in milliseconds, and how long all took in seconds."""
 
-    claim: list[float] = field(default_factory=list)
-    end: list[float] = field(default_factory=list)
-    submit: list[float] = field(default_factory=list)
-    renew: list[float] = field(default_factory=list)
+    claim: array[float] = field(default_factory=lambda: array("d"))
+    end: array[float] = field(default_factory=lambda: array("d"))
+    submit: array[float] = field(default_factory=lambda: array("d"))
+    renew: array[float] = field(default_factory=lambda: array("d"))
     seconds: float = 0.0
 
 
@@ -123,7 +124,7 @@ class Crowd:
     def __init__(self, store: SqlJobStore, threads: ThreadPoolExecutor) -> None:
         self._store, self._threads = store, threads
         self._chance = random.Random(7)
-        self._seen: set[str] = set()
+        self._seen: set[int] = set()
         self._held: dict[str, Lease] = {}
         self.found = Found()
 
@@ -185,24 +186,24 @@ class Crowd:
     # -- of the store -------------------------------------------------------------------------------------------------
 
     async def _claim(
-        self, number: int, into: list[float] | None = None, *, waits: list[float] | None = None
+        self, number: int, into: array[float] | None = None, *, waits: array[float] | None = None
     ) -> list[Lease]:
         asked = self._ask(lambda: self._store.claim(OWNER, f"worker-{number}", ("hosted",)), into, waits=waits)
         if not (leases := await asked):
             raise NotRun("nothing was left to claim")
         for lease in leases:
-            if lease.job.job_id in self._seen:
+            if lease.job.seq in self._seen:
                 raise NotRun(f"job {lease.job.job_id} was claimed twice")
-            self._seen.add(lease.job.job_id)
+            self._seen.add(lease.job.seq)
             self._held[lease.job.job_id] = lease
         return leases
 
-    async def _end(self, lease: Lease, into: list[float] | None = None, *, waits: list[float] | None = None) -> None:
+    async def _end(self, lease: Lease, into: array[float] | None = None, *, waits: array[float] | None = None) -> None:
         await self._ask(lambda: self._store.end(lease, Ending(step=Step.SUCCEEDED)), into, waits=waits)
         del self._held[lease.job.job_id]
 
     async def _ask(
-        self, call: Callable[[], T], into: list[float] | None = None, *, waits: list[float] | None = None
+        self, call: Callable[[], T], into: array[float] | None = None, *, waits: array[float] | None = None
     ) -> T:
         """``into`` gets how long the store took, ``waits`` how long was waited for it in all."""
         asked = time.perf_counter()

@@ -12,6 +12,7 @@ import typer
 
 from ..clock import utc_now
 from ..errors import FileMissing, MintmarkError, UsageError
+from .model_folders import model_folders
 from .output import Json, console, emit, plain, table
 from .settings import settings
 
@@ -73,23 +74,13 @@ def local(
         raise typer.Exit(1)
 
 
-@dataclass(frozen=True)
-class _Folders:
-    """Model folders below one, for whoever looks for files."""
-
-    root: Path
-
-    def model_folders(self, name: str) -> tuple[Path, ...]:
-        return (self.root / name,)
-
-
 def _chosen(found: Settings, models: Path | None, names: Sequence[str] | None) -> list[Checkpoint]:
     """Raises MissingExtra where nothing can be sampled, and FileMissing where what is named is not here, or nothing."""
     from ..nodes.local.checkpoints import checkpoints, find
     from ..nodes.local.loading import needs
 
     needs()
-    folders = _Folders(models or found.models_dir or found.books_dir / "runner" / "models")
+    folders = model_folders(found, models)
     if names:
         return [find(folders, each.removeprefix("local/")) for each in dict.fromkeys(names)]
     every = checkpoints(folders)

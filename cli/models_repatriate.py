@@ -13,6 +13,7 @@ import typer
 from ..clock import utc_now
 from ..errors import UnknownVersion, UnknownWorkflow, UsageError
 from .books import open_books
+from .model_folders import model_folders
 from .output import Json, emit
 from .repatriate_answer import Answer, Rewriting, Use, Ways
 from .repatriate_cost import costs
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..orchestrator.releases.releases import Releases
     from ..providers.model import Model
     from ..workflows.format import WorkflowVersion
+    from .model_folders import ModelFolders
 
 CANNOT = 1
 """The exit code where nothing of it can be brought here."""
@@ -55,6 +57,9 @@ def repatriate(
     gpu_hour: Annotated[
         str | None, typer.Option(metavar="USD", help="Cost of a GPU hour; else MINTMARK_GPU_HOUR_USD.")
     ] = None,
+    models: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="As ComfyUI's models folder; else MINTMARK_MODELS_DIR.")
+    ] = None,
     rate: Annotated[str | None, typer.Option(metavar="IMAGES", help="Images a GPU makes in an hour.")] = None,
     overhead: Annotated[str | None, typer.Option(metavar="USD", help="Cost of a month besides GPUs.")] = None,
     sandbox: SandboxFlag = False,
@@ -69,7 +74,8 @@ def repatriate(
     until = utc_now().date()
     given = {"gpu-hour": gpu_hour, "rate": rate, "overhead": overhead}
     with open_books(found) as (ledger, journal):
-        books = _Books(found, ledger, journal, until - timedelta(days=days - 1), until)
+        folders = model_folders(found, models)
+        books = _Books(found, folders, ledger, journal, until - timedelta(days=days - 1), until)
         answer = _answer(books, rented, days, workflow, checkpoint, given)
         _save(answer, books, write, publish=publish)
     if as_json:
@@ -86,6 +92,7 @@ class _Books:
     """What was spent, and from which day to which it is asked for."""
 
     found: Settings
+    folders: ModelFolders
     ledger: SqlLedger
     journal: Journal
     since: date
@@ -126,8 +133,8 @@ def _ways(
     names = [checkpoint] if checkpoint else list(weights.names) if weights else []
     if weights is None or weights.family is None or not names:
         raise UsageError(f"What {model.checkpoint} is called here is not known.", hint="Say --checkpoint FILE.")
-    place = here(books.found, names, weights.family)
-    own = own_model(books.found, place, names, weights)
+    place = here(books.folders, names, weights.family)
+    own = own_model(books.found, books.folders, place, names, weights)
     used = asked(books.ledger, books.journal, model, label, books.since, books.until)
     cost = costs(books.found, books.ledger, total(answer.spent), own.name, answer.days, given)
     return Ways(own, folder_of(own.name.partition("/")[2], weights), place, used, list(_uses(used, own)), cost)

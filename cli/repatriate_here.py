@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MintmarkError, ServiceUnreachable
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from ..nodes.local.recipe import Checkpoint
     from ..providers.local_model import LocalModel
     from ..providers.model import Weights
+    from .model_folders import ModelFolders
 
 _SUFFIX = ".safetensors"
 
@@ -43,9 +43,9 @@ class Here:
         }
 
 
-def here(found: Settings, names: Sequence[str], family: str) -> Here:
+def here(folders: ModelFolders, names: Sequence[str], family: str) -> Here:
     """Look for weights under these names, the best one first; on this machine only those of the family."""
-    host = _on_host(found, names, family)
+    host = _on_host(folders, names, family)
     try:
         return Here(host, tuple(worker for name in names for worker in _workers(name)))
     except ServiceUnreachable:
@@ -54,7 +54,9 @@ def here(found: Settings, names: Sequence[str], family: str) -> Here:
         return Here(host, (), exc.message)
 
 
-def own_model(found: Settings, place: Here, names: Sequence[str], weights: Weights) -> LocalModel:
+def own_model(
+    found: Settings, folders: ModelFolders, place: Here, names: Sequence[str], weights: Weights
+) -> LocalModel:
     """The local model that runs them: the checkpoint that is here, else what it will be under its usual name."""
     from ..clock import utc_now
     from ..metering.local import hour_microusd
@@ -63,7 +65,7 @@ def own_model(found: Settings, place: Here, names: Sequence[str], weights: Weigh
     from ..providers.local_model import local_model
 
     if place.checkpoint is not None:
-        row = row_of(place.checkpoint, controlnets(_folders(found)))
+        row = row_of(place.checkpoint, controlnets(folders))
     else:
         row = _expected(place.name or names[0], str(weights.family))
     hour = hour_microusd(found.gpu_hour) if found.gpu_hour else None
@@ -100,30 +102,10 @@ def _workers(name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _on_host(found: Settings, names: Iterable[str], family: str) -> Checkpoint | None:
+def _on_host(folders: ModelFolders, names: Iterable[str], family: str) -> Checkpoint | None:
     """The first of them that is a checkpoint here, in whatever folder below the models it lies."""
-    there = [each for each in _checkpoints(found) if each.family == family]
-    known = {alias.lower(): each for each in reversed(there) for alias in (each.name, each.name.rpartition("/")[2])}
-    return next((known[name.lower()] for name in names if name.lower() in known), None)
-
-
-def _checkpoints(found: Settings) -> list[Checkpoint]:
-    """Of the folder from which this machine's runner loads."""
     from ..nodes.local.checkpoints import checkpoints
 
-    return checkpoints(_folders(found))
-
-
-def _folders(found: Settings) -> _Folders:
-    return _Folders(found.models_dir or found.books_dir / "runner" / "models")
-
-
-@dataclass(frozen=True)
-class _Folders:
-    """Where this machine's runner looks for models."""
-
-    root: Path
-
-    def model_folders(self, name: str) -> tuple[Path, ...]:
-        """One place for each kind."""
-        return (self.root / name,)
+    there = [each for each in checkpoints(folders) if each.family == family]
+    known = {alias.lower(): each for each in reversed(there) for alias in (each.name, each.name.rpartition("/")[2])}
+    return next((known[name.lower()] for name in names if name.lower() in known), None)

@@ -21,6 +21,7 @@ from ..providers.apps.asking import Publisher
 from ..providers.apps.model import NAME, AppModel
 from ..providers.apps.published import Published, model_of
 from ..providers.base import Provider
+from ..providers.local_name import is_local
 from ..providers.model import Model
 from ..providers.request import GenerationRequest
 from ..storage.files import write_atomic
@@ -32,7 +33,7 @@ logger = log.get("generation.apps")
 
 def is_app(name: str) -> bool:
     """Whether the name is one of an app: a provider and an id that has a slash of its own."""
-    return re.fullmatch(NAME, name) is not None
+    return re.fullmatch(NAME, name) is not None and not is_local(name)
 
 
 def words_of(model: Model, request: GenerationRequest) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from ..clock import utc_now
 from ..errors import UnknownModel
@@ -33,7 +34,16 @@ class LocalModels:
     def known(self, name: str) -> LocalModel:
         """:meth:`model`, for who is in a thread: it reads files."""
         maker = self._here(name)
-        return local_model({**maker.row(name), "step_s": maker.step_s(name)}, self._hour, self._now().date())
+        return self._model(maker, maker.row(name))
+
+    def every(self) -> Iterator[LocalModel]:
+        """All that are here; none where nothing is sampled. It reads files."""
+        for row in self._maker.rows() if self._maker else ():
+            yield self._model(self._maker, row)
+
+    def _model(self, maker: Maker | None, row: Mapping[str, Any]) -> LocalModel:
+        measured = maker.step_s(str(row["name"])) if maker else None
+        return local_model({**row, "step_s": measured}, self._hour, self._now().date())
 
     def _here(self, name: str) -> Maker:
         if self._maker is None:

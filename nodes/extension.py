@@ -19,6 +19,8 @@ from .inpaint import Inpaint
 from .label import VisibleLabel
 from .load_pipeline import LoadPipeline
 from .local.slot import free_all
+from .local_adapters import LoadEmbedding, LoadLora, LocalControlNet
+from .local_latents import LocalDecode, LocalEncode
 from .local_sample import LocalSample
 from .local_upscale import LocalUpscale
 from .moderation import ModerateImage, ModeratePrompt, ModerationGate
@@ -51,7 +53,12 @@ NODES: tuple[type[io.ComfyNode], ...] = (
     Control,
     HostedApp,
     LoadPipeline,
+    LoadLora,
+    LoadEmbedding,
+    LocalControlNet,
     LocalSample,
+    LocalEncode,
+    LocalDecode,
     LocalUpscale,
     FaceRestore,
     PromptTemplate,

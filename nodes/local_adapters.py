@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 from comfy_api.latest import io
@@ -29,7 +31,7 @@ class LoadLora(Node):
             "Add a LoRA to a local pipeline. Several in a row are stacked; none of them changes the checkpoint itself.",
             aliases=["lora", "style", "adapter", "finetune", "peft", "kohya", "local"],
             inputs=[
-                file_input("lora", checkpoints.loras, "A LoRA of the same family as the checkpoint."),
+                file_input("lora", checkpoints.loras, "A LoRA of the same family as the checkpoint.", late=True),
                 io.Float.Input(
                     "weight",
                     default=1.0,
@@ -42,16 +44,20 @@ class LoadLora(Node):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, lora: str = "", **_: Any) -> str:
-        return stamp(lambda: checkpoints.find_file(current(), "loras", lora))
+    def validate_inputs(cls, lora: Any) -> bool:
+        return True  # what is wrong with the file is told when the node runs, if it does
+
+    @classmethod
+    def fingerprint_inputs(cls, lora: Any = None, **_: Any) -> str:
+        return stamp(lambda: checkpoints.find_file(current(), "loras", str(lora)))
 
     @classmethod
     async def execute(cls, pipeline: Any, lora: str, weight: float) -> Any:
         from .local.lora_files import check_lora
 
-        recipe, path = recipe_of(pipeline), checkpoints.find_file(current(), "loras", lora)
-        weight = number("weight", weight, -10.0, 10.0)
-        check_lora(recipe.checkpoint, path)
+        recipe, weight = recipe_of(pipeline), number("weight", weight, -10.0, 10.0)
+        path = await _found("loras", lora)
+        await asyncio.to_thread(check_lora, recipe.checkpoint, path)
         return io.NodeOutput(recipe.with_lora(Lora(name=lora, path=str(path), weight=weight)))
 
 
@@ -66,7 +72,9 @@ class LoadEmbedding(Node):
             "Teach a local pipeline of SD 1.5 or SDXL a new word: a textual inversion.",
             aliases=["embedding", "textual inversion", "token", "style", "negative embedding", "local"],
             inputs=[
-                file_input("embedding", checkpoints.embeddings, "A textual inversion of the checkpoint's family."),
+                file_input(
+                    "embedding", checkpoints.embeddings, "A textual inversion of the checkpoint's family.", late=True
+                ),
                 io.String.Input(
                     "token",
                     default="",
@@ -77,16 +85,20 @@ class LoadEmbedding(Node):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, embedding: str = "", **_: Any) -> str:
-        return stamp(lambda: checkpoints.find_file(current(), "embeddings", embedding))
+    def validate_inputs(cls, embedding: Any) -> bool:
+        return True  # what is wrong with the file is told when the node runs, if it does
+
+    @classmethod
+    def fingerprint_inputs(cls, embedding: Any = None, **_: Any) -> str:
+        return stamp(lambda: checkpoints.find_file(current(), "embeddings", str(embedding)))
 
     @classmethod
     async def execute(cls, pipeline: Any, embedding: str, token: str = "") -> Any:
         from .local.embedding_files import check_embedding, check_token
 
-        recipe, path = recipe_of(pipeline), checkpoints.find_file(current(), "embeddings", embedding)
+        recipe, path = recipe_of(pipeline), await _found("embeddings", embedding)
         word = check_token(token or path.stem, tuple(each.token for each in recipe.embeddings))
-        check_embedding(recipe.checkpoint, path)
+        await asyncio.to_thread(check_embedding, recipe.checkpoint, path)
         return io.NodeOutput(recipe.with_embedding(Embedding(name=embedding, path=str(path), token=word)))
 
 
@@ -102,7 +114,9 @@ class LocalControlNet(Node):
             "Have a local pipeline follow a map: edges, depth, a pose. Several in a row guide together.",
             aliases=["controlnet", "canny", "depth", "openpose", "structure", "guide", "local"],
             inputs=[
-                file_input("control_net", checkpoints.controlnets, "A ControlNet of the checkpoint's family."),
+                file_input(
+                    "control_net", checkpoints.controlnets, "A ControlNet of the checkpoint's family.", late=True
+                ),
                 io.Image.Input("image", tooltip="The map itself, as a preprocessor or a drawing gives it: one."),
                 io.Float.Input(
                     "strength",
@@ -118,8 +132,12 @@ class LocalControlNet(Node):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, control_net: str = "", **_: Any) -> str:
-        return stamp(lambda: checkpoints.find_file(current(), "controlnet", control_net))
+    def validate_inputs(cls, control_net: Any) -> bool:
+        return True  # what is wrong with the file is told when the node runs, if it does
+
+    @classmethod
+    def fingerprint_inputs(cls, control_net: Any = None, **_: Any) -> str:
+        return stamp(lambda: checkpoints.find_file(current(), "controlnet", str(control_net)))
 
     @classmethod
     async def execute(
@@ -127,11 +145,16 @@ class LocalControlNet(Node):
     ) -> Any:
         from .local.controls import control
 
-        recipe, path = recipe_of(pipeline), checkpoints.find_file(current(), "controlnet", control_net)
-        strength = number("strength", strength, 0.0, 10.0)
+        recipe, strength = recipe_of(pipeline), number("strength", strength, 0.0, 10.0)
         start, end = number("start", start, 0.0, 1.0), number("end", end, 0.0, 1.0)
-        made = control(recipe.checkpoint, control_net, path, image, strength=strength, start=start, end=end)
+        path = await _found("controlnet", control_net)
+        guiding = {"strength": strength, "start": start, "end": end}
+        made = await asyncio.to_thread(control, recipe.checkpoint, control_net, path, image, **guiding)
         return io.NodeOutput(recipe.with_control(made))
+
+
+async def _found(kind: str, name: Any) -> Path:
+    return await asyncio.to_thread(checkpoints.find_file, current(), kind, str(name))
 
 
 def recipe_of(pipeline: Any) -> Recipe:

@@ -37,7 +37,8 @@ def image_of(pictures: Sequence[Picture], own: Handed, *, max_pixels: int) -> An
     if not all(frames):
         return to_image(pictures, max_pixels=max_pixels)
     kept = tuple(each[0] for each in frames if each)
-    shape = (len(kept), *(int(side) for side in kept[0].shape))
+    height, width, channels = (int(side) for side in kept[0].shape)
+    shape = (len(kept), height, width, channels)
     size = sum(4 * each.numel() for each in kept)
     return current().image(shape, size, _Floats(tuple(pictures), shape, max_pixels, kept))
 

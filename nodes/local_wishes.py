@@ -15,7 +15,8 @@ from .local.asking import MAX_COUNT as MAX_BATCH
 from .local.asking import MAX_STEPS
 from .local.families import FAMILIES, Family
 from .local.handing import Handed
-from .local.recipe import Recipe
+from .local.recipe import Control, Embedding, Lora, Recipe
+from .local.versions import file_version
 
 if TYPE_CHECKING:
     from ..providers.request import GenerationRequest, SourceImage
@@ -82,14 +83,19 @@ def _own(given: Mapping[str, Any]) -> dict[str, Any]:
 def _added(recipe: Recipe) -> dict[str, Any]:
     """What the recipe adds to its checkpoint, as the record names it."""
     added = {
-        "loras": [{"name": each.name, "weight": each.weight} for each in recipe.loras],
-        "embeddings": [{"name": each.name, "token": each.token} for each in recipe.embeddings],
+        "loras": [{**_file(each), "weight": each.weight} for each in recipe.loras],
+        "embeddings": [{**_file(each), "token": each.token} for each in recipe.embeddings],
         "controls": [
-            {"name": each.name, "map": each.sha256, "strength": each.strength, "start": each.start, "end": each.end}
+            {**_file(each), "map": each.sha256, "strength": each.strength, "start": each.start, "end": each.end}
             for each in recipe.controls
         ],
     }
     return {name: value for name, value in added.items() if value}
+
+
+def _file(added: Lora | Embedding | Control) -> dict[str, str]:
+    """Which file it is: by its name, and by a digest that says whether it is still the same."""
+    return {"name": added.name, "version": file_version(added.path)}
 
 
 def _beside(own: Handed, images: list[SourceImage]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 ``{"models": [{"name", "title", "provider", "tasks", "family", "price", "price_text", "lifecycle", "licence", "key",
 "parameters", "max_count", "sizes", "scale"}]}``; ``price`` is the catalog's own rule, ``key`` says whether the provider
-can be called here. Who may ask: see :mod:`nodes.pages`.
+can be called here. Checkpoints of this machine come last, with ``step_s`` (seconds a step and megapixel, if measured)
+and ``default_size``; without a price of the GPU's hour theirs is null. Who may ask: see :mod:`nodes.pages`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from ..generation.engine import Engine
+    from ..providers.local_model import LocalModel
 
 _AS_IS = ("name", "title", "family", "price", "lifecycle", "licence", "parameters", "sizes")
 
@@ -30,9 +32,25 @@ def add_model_routes(routes: Any, worker: Callable[[], Worker]) -> None:
     async def models(request: web.Request) -> dict[str, Any]:
         engine = await worker().engine()
         reachable = await asyncio.to_thread(_reachable, engine)
-        return {"models": [_told(row, row["name"].partition("/")[0] in reachable) for row in rows()]}
+        hosted = [_told(row, row["name"].partition("/")[0] in reachable) for row in rows()]
+        return {"models": [*hosted, *await asyncio.to_thread(_checkpoints, engine)]}
 
     routes.get("/mintmark/models")(for_page(worker, models))
+
+
+def _checkpoints(engine: Engine) -> list[dict[str, Any]]:
+    """Those of this machine, at the price of an hour of its GPU; none where a model folder cannot be read."""
+    try:
+        every = list(engine.local.every())
+    except (MintmarkError, OSError):
+        return []
+    return [_told(_row(each), True) | {"step_s": each.step_s, "default_size": each.default_size} for each in every]
+
+
+def _row(model: LocalModel) -> dict[str, Any]:
+    """As the catalog has rows; without a price where an hour has none."""
+    row = model.model_dump(mode="json")
+    return row if model.is_priced else {**row, "price": None}
 
 
 def _reachable(engine: Engine) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ class Worker:
         """Samples this machine's checkpoints."""
         from .local.maker import LocalMaker
 
-        return LocalMaker(self.host)
+        return LocalMaker(self.host, self.settings.data_dir)
 
     def checkpoint(self, name: str) -> LocalModel:
         """A checkpoint by its model name. Blocks. Raises as the maker does."""

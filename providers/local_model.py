@@ -42,6 +42,11 @@ class LocalModel(Model):
         step = STEP_S if self.step_s is None else self.step_s * MARGIN
         return ENDS_S + images * steps * max(megapixels, _SMALLEST) * step
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether an hour of the device has a price."""
+        return isinstance(self.price, PerSecond) and self.price.microusd > 0
+
     def bounded(self, steps: int, megapixels: float, images: int) -> LocalModel:
         """The model at a price that knows how much a call like this can take."""
         if not isinstance(self.price, PerSecond):

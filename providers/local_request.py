@@ -114,7 +114,7 @@ def order_of(ready: Prepared) -> LocalOrder:
     fields: dict[str, Any] = dict(ready.fields)
     for name in ("loras", "embeddings"):
         fields[name] = tuple(Added(**each) for each in fields[name])
-    return LocalOrder(**fields, **files)
+    return LocalOrder(**fields, image=files.get("image"), mask=files.get("mask"))
 
 
 def _plain(request: GenerationRequest, added: Mapping[str, Any]) -> GenerationRequest:

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import InternalError, ModelRetired, PriceUnknown, UnknownModel
 from ..metering.prices import Price
 from . import catalog
+from .local_name import is_local
 from .model import Family, Model
 from .request import Task
 
@@ -94,6 +95,8 @@ class Catalog:
         return model.price
 
     def _suggestion(self, name: str, today: date | None) -> str:
+        if is_local(name):
+            return "Checkpoints are known to the worker that has them, and stand in the model lists of its nodes."
         alive = [model.name for model in self.list(today=today)]
         # The part after the slash is what people remember, so a wrong or missing provider still finds it.
         short = {known.partition("/")[2]: known for known in alive}

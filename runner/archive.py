@@ -2,7 +2,7 @@
 
 A prompt is written before its post is answered, and its end before anybody is told of it. So after a restart, however
 the process died, a prompt that nobody saw end is run again under its id, and one that ended never is. Only what whoever
-posts keeps as durably itself (``prompt.KEPT``) is not written: a second copy would cost two waits for the disk.
+posts keeps as durably itself (``prompt.KEPT``) is written a moment after it ended, and nobody waits for that.
 """
 
 from __future__ import annotations
@@ -19,10 +19,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from .. import log
 from ..errors import BadSetting, MintmarkError
 from ..generation.surely import to_the_end
 from ..storage.database import Database
 
+logger = log.get("runner.archive")
+
+LATER_S = 0.2
+"""How long what nobody waits for is gathered, in seconds."""
 SCHEMA = """
 CREATE TABLE prompts (
     position INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order they were accepted
@@ -53,6 +58,8 @@ class _Write:
     sql: str
     values: tuple[object, ...]
     done: bool = False
+    error: Exception | None = None
+    """Why it could not be made, where that turned out before its turn came."""
 
 
 class Archive:
@@ -77,9 +84,14 @@ class Archive:
             raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="mintmark-runner-db")
         self._asked: deque[_Write] = deque()
+        self._late: list[_Write] = []
+        self._later: asyncio.TimerHandle | None = None
 
     def close(self) -> None:
         """Finish what is being written and let go of the file."""
+        if self._later is not None:
+            self._later.cancel()
+        self._thread.submit(self._run_late)
         self._thread.shutdown(wait=True)
         self._database.close()
         self._lock.release()
@@ -121,6 +133,18 @@ class Archive:
             prompt_id,
         )
 
+    def note(self, prompt_id: str, number: float, body: dict[str, Any], ending: dict[str, Any]) -> None:
+        """A prompt that was never accepted here has ended: written soon, before all that is asked for from now on."""
+        sql = (
+            "INSERT INTO prompts (prompt_id, number, body, ending, ended) VALUES (?, ?, ?, ?,"
+            " (SELECT coalesce(max(ended), 0) + 1 FROM prompts)) ON CONFLICT (prompt_id) DO NOTHING"
+        )
+        write = _Write(sql, (prompt_id, number, _text(body), _text(ending)))
+        self._asked.append(write)
+        self._late.append(write)
+        if len(self._late) == 1:
+            self._later = asyncio.get_running_loop().call_later(LATER_S, self._thread.submit, self._run_late)
+
     async def scrub(self) -> None:
         """Leave nothing in the file of what was let go of: somebody wants it gone."""
         await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, self._database.scrub))
@@ -141,17 +165,31 @@ class Archive:
     def _run(self, write: _Write) -> None:
         """Make this write, and with it, in one transaction, all that were asked for since: one wait for the disk is
         enough for them. Where they cannot be made together, each is made when its turn comes."""
-        if write.done:
-            return
-        # Those before it are done and gone, so it is the first. Only this thread takes any out.
-        together = [self._asked.popleft() for _ in range(len(self._asked))]
+        while not write.done:
+            # Those before it are done and gone, or nobody waits for them. Only this thread takes any out.
+            together = [self._asked.popleft() for _ in range(len(self._asked))]
+            try:
+                self._make(together)
+            except (MintmarkError, sqlite3.Error):
+                self._asked.extendleft(reversed(together[1:]))
+                self._make_alone(together[0])
+        if write.error is not None:
+            raise write.error
+
+    def _make_alone(self, write: _Write) -> None:
         try:
-            self._make(together)
-        except (MintmarkError, sqlite3.Error):
-            if len(together) == 1:
-                raise
-            self._asked.extendleft(reversed(together[1:]))
-            self._make(together[:1])
+            self._make([write])
+        except (MintmarkError, sqlite3.Error) as error:
+            write.done, write.error = True, error
+
+    def _run_late(self) -> None:
+        """Make those that nobody waits for."""
+        late, self._late = self._late, []
+        for each in late:
+            try:
+                self._run(each)
+            except (MintmarkError, sqlite3.Error) as error:
+                logger.warning("the end of a prompt is not kept: %s", error, extra=log.action("note_failed"))
 
     def _make(self, writes: list[_Write]) -> None:
         with self._database.transaction() as connection:

@@ -9,9 +9,8 @@ from typing import Any
 from .graph import Graph
 from .progress import Story
 
-
 KEPT = "mintmark_kept"
-"""What ``extra_data`` says where whoever posts keeps the prompt durably, and posts it anew should this runner be gone."""
+"""What ``extra_data`` says where whoever posts keeps the prompt durably, and posts it anew after a restart."""
 
 
 @dataclass
@@ -37,7 +36,7 @@ class Prompt:
 
     @property
     def kept(self) -> bool:
-        """Whether somebody else keeps it, so that the archive need not."""
+        """Whether somebody else keeps it, so that the archive need not have it before it has ended."""
         return self.extra_data.get(KEPT) is True
 
     def body(self) -> dict[str, Any]:

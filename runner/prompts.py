@@ -173,7 +173,7 @@ class Prompts:
         """Record the end, then say so: whoever hears that it is over finds it in the history, also after a crash."""
         told = prompt.story.keep(ending.event, ending.data)
         if self._archive is not None and not prompt.kept:
-            await self._write_end(prompt, ending.outcome, outputs)
+            await self._write_end(prompt, self._told(prompt, ending, outputs))
         self._pending.pop(prompt.prompt_id, None)
         self.running.pop(prompt.prompt_id, None)
         self.history[prompt.prompt_id] = finished = Finished(prompt, ending.outcome, outputs)
@@ -182,12 +182,18 @@ class Prompts:
         self._changed()
         prompt.story.tell("executing", {"node": None})
         self._start_next()
+        if self._archive is not None and prompt.kept:
+            self._archive.note(prompt.prompt_id, prompt.number, prompt.body(), self._told(prompt, ending, outputs))
         # Last, as it may wait for the disk: whatever interrupts it then cuts off nothing of the above.
         while len(self.history) > self._max_history:
             await self.forget([next(iter(self.history))])
 
-    async def _write_end(self, prompt: Prompt, outcome: str, outputs: dict[str, dict[str, Any]]) -> None:
-        ending = {"outcome": outcome, "messages": prompt.story.messages, "outputs": outputs}
+    @staticmethod
+    def _told(prompt: Prompt, ending: Ending, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """The end as the archive keeps it."""
+        return {"outcome": ending.outcome, "messages": prompt.story.messages, "outputs": outputs}
+
+    async def _write_end(self, prompt: Prompt, ending: dict[str, Any]) -> None:
         try:
             await self._archive.finish(prompt.prompt_id, ending)  # type: ignore[union-attr]
         except asyncio.CancelledError:
@@ -203,8 +209,7 @@ class Prompts:
 
     async def forget(self, prompt_ids: list[str]) -> None:
         """Take finished prompts out of the history. Their ids stay taken."""
-        ended = [self.history.pop(each, None) for each in prompt_ids]
-        gone = [each.prompt.prompt_id for each in ended if each is not None and not each.prompt.kept]
+        gone = [each for each in prompt_ids if self.history.pop(each, None) is not None]
         if gone and self._archive is not None:
             await self._archive.forget(gone, KNOWN_IDS)
 

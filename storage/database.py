@@ -101,8 +101,8 @@ class Database:
         made.row_factory = sqlite3.Row
         # What is deleted is overwritten: content that was to be forgotten must not stay in free pages.
         made.execute("PRAGMA secure_delete = ON")
-        # What is kept to undo a part of a transaction: else a file of its own, made and removed in each that writes more
-        # than 16 pages, with content in it.
+        # What is kept to undo a part of a transaction: else a file of its own, with content in it, made and removed in
+        # each transaction that writes more than 16 pages.
         made.execute("PRAGMA temp_store = MEMORY")
         return made
 

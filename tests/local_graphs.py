@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +73,21 @@ def pixels(path: Path) -> tuple[tuple[int, int], bytes]:
 class Steps:
     """Counts the steps that a UNet begins in this process, and those that it begins though nobody wants them."""
 
-    def __init__(self, unwanted: Any) -> None:
+    def __init__(self, unwanted: Callable[[], bool] = lambda: False) -> None:
         from torch.nn.modules.module import register_module_forward_pre_hook
 
         self.begun = self.late = 0
+        self.third = threading.Event()
+        """Set when the third step begins."""
         self._unwanted = unwanted
         self._hook = register_module_forward_pre_hook(self._count)
 
     def _count(self, module: Any, _: Any) -> None:
         if type(module).__name__ == "UNet2DConditionModel":
             self.begun += 1
-            self.late += bool(self._unwanted())
+            self.late += self._unwanted()
+            if self.begun == 3:
+                self.third.set()
 
     def __enter__(self) -> Steps:
         return self

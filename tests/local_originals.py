@@ -1,7 +1,8 @@
 """The weights of a diffusers pipeline in the layout they were published in: one file, the original authors' names.
 
-The inverse of what a loader does, written for tests alone: LDM's names for SD 1.5 and SDXL, Stability's for SD 3.5, Black
-Forest Labs' for FLUX.1 and FLUX.2, each with ComfyUI's prefixes (``model.diffusion_model.``, ``text_encoders.``, ``vae.``).
+The inverse of what a loader does, written for tests alone: LDM's names for SD 1.5 and SDXL, Stability's for SD 3.5,
+Black Forest Labs' for FLUX.1 and FLUX.2, each with ComfyUI's prefixes (``model.diffusion_model.``, ``text_encoders.``,
+``vae.``).
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def _vae(weights: Weights) -> Weights:
         new = _renamed(new, (("mid_block.attentions.0.", "mid.attn_1."), ("conv_norm_out", "norm_out")))
         if "attn_1" in new:
             new = _renamed(new, (("to_out.0", "proj_out"), ("to_", ""), ("group_norm", "norm")))
-            tensor = tensor[:, :, None, None] if tensor.ndim == 2 else tensor  # noqa: PLW2901
+            tensor = tensor[:, :, None, None] if tensor.ndim == 2 else tensor
         out[new.replace("conv_shortcut", "nin_shortcut")] = tensor
     return out
 

@@ -14,6 +14,7 @@ from mintmark.bench.harness import every
 from mintmark.discovery import members
 from mintmark.errors import InternalError
 from mintmark.moderation.registry import CHECKERS
+from mintmark.providers.local import Local
 from mintmark.providers.registry import ADAPTERS, SERVICES
 from mintmark.runner import surface
 from mintmark.sandbox.server import PROVIDERS
@@ -88,7 +89,7 @@ def finished(folder: str, base: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "base", "known"),
     [
-        ("providers", "Provider", ADAPTERS),
+        ("providers", "Provider", (*ADAPTERS, Local)),  # Local is opened by whoever has a device
         ("moderation", "Checker", CHECKERS),
         ("nodes", "Node", NODES),
         ("sandbox", "Provider", PROVIDERS),

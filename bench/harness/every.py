@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[1]
 BENCHES = (
     *("run_process", "runner_start", "service_overhead", "signing", "ledger", "fleet_sim", "moderation"),
     *("softbinding", "trivial_prompts", "job_overhead", "hosted_only", "queued_jobs"),
-    *("claims", "fleet_files"),
+    *("local_sampling", "claims", "fleet_files"),
 )
 """To add a benchmark: write its file beside these, with a ``measure``, and its name here. The quick ones come first."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def applied(pipe: Any, recipe: Recipe) -> Iterator[None]:
+def applied(pipe: Any, recipe: Recipe, settle: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While this lasts the pipeline has the recipe's LoRAs, stacked and weighted, and its embeddings.
 
-    LoRAs of weight 0 are left out: they change nothing. One that stands there twice counts twice.
+    LoRAs of weight 0 are left out: they change nothing. One that stands there twice counts twice. Weights that are
+    offloaded are all brought back to be added to, and again to be restored; ``settle`` offloads them for the run.
 
     Raises InvalidInput where one is for another family, or a word clashes with the tokenizer's; as read_header.
     """
@@ -33,25 +34,33 @@ def applied(pipe: Any, recipe: Recipe) -> Iterator[None]:
         check_lora(recipe.checkpoint, lora.path)
     for embedding in recipe.embeddings:
         check_embedding(recipe.checkpoint, embedding.path)
-    with ExitStack() as stack:
-        if recipe.embeddings:
-            stack.enter_context(_words(pipe, recipe.embeddings))
-        if loras:
-            stack.enter_context(_branches(pipe, loras))
+    if not loras and not recipe.embeddings:
         yield
+        return
+    from .loading import ordinary
+
+    with ExitStack() as added:
+        try:
+            with ordinary():
+                pipe.remove_all_hooks()
+                added.enter_context(_words(pipe, recipe.embeddings))
+                added.enter_context(_branches(pipe, loras))
+                settle()
+            yield
+        finally:
+            with ordinary():
+                pipe.remove_all_hooks()
+                added.close()
+                settle()
 
 
 @contextmanager
 def _branches(pipe: Any, loras: list[Lora]) -> Iterator[None]:
-    from .loading import ordinary
-
     try:
-        with ordinary():
-            _add_branches(pipe, loras)
+        _add_branches(pipe, loras)
         yield
     finally:
-        with ordinary():
-            _remove_branches(pipe)
+        _remove_branches(pipe)
 
 
 def _add_branches(pipe: Any, loras: list[Lora]) -> None:
@@ -63,7 +72,8 @@ def _add_branches(pipe: Any, loras: list[Lora]) -> None:
                 f"lora: {lora.name} changes nothing of this pipeline.",
                 hint="It may be for another family, or damaged.",
             )
-    pipe.set_adapters(names, [lora.weight for lora in loras])
+    if loras:
+        pipe.set_adapters(names, [lora.weight for lora in loras])
 
 
 def _remove_branches(pipe: Any) -> None:
@@ -74,20 +84,16 @@ def _remove_branches(pipe: Any) -> None:
 
 @contextmanager
 def _words(pipe: Any, embeddings: tuple[Embedding, ...]) -> Iterator[None]:
-    from .loading import ordinary
-
     ends = [end for end in XL_PARTS.values() if getattr(pipe, f"text_encoder{end}", None) is not None]
-    kept = [_Words(pipe, end) for end in ends]
+    kept = [_Words(pipe, end) for end in ends] if embeddings else []
     try:
-        with ordinary():
-            for embedding in embeddings:
-                for end, vectors in _vectors(embedding).items():
-                    _add(pipe, embedding, end, vectors)
+        for embedding in embeddings:
+            for end, vectors in _vectors(embedding).items():
+                _add(pipe, embedding, end, vectors)
         yield
     finally:
-        with ordinary():
-            for words in kept:
-                words.put_back()
+        for words in kept:
+            words.put_back()
 
 
 class _Words:

@@ -57,7 +57,9 @@ def check(recipe: Recipe, what: Sampling) -> None:
     steps = _within("steps", defaults.steps if what.steps is None else what.steps, 1, MAX_STEPS)
     _within("count", what.count, 1, MAX_COUNT)
     if what.guidance is not None and not 0 <= what.guidance <= 100:
-        raise InvalidInput(f"guidance: {what.guidance:g} is not 0 to 100.", hint=f"{defaults.guidance:g} is usual here.")
+        raise InvalidInput(
+            f"guidance: {what.guidance:g} is not 0 to 100.", hint=f"{defaults.guidance:g} is usual here."
+        )
     check_scheduler(what.scheduler, family.key, family.title, steps)
     if what.task != "text-to-image" and family.strength:
         _check_strength(family, steps, _strength(what))
@@ -68,7 +70,10 @@ def check(recipe: Recipe, what: Sampling) -> None:
 
 
 def ask(recipe: Recipe, what: Sampling, vae: Any) -> Asked:
-    """The request with all its values. Raises as :func:`check`, and InvalidInput where an image, mask or latent is none."""
+    """The request with all its values.
+
+    Raises as :func:`check`, and InvalidInput where an image, mask or latent is none.
+    """
     from .latents import check_samples, pixels_of
     from .pictures import channels_first, fitted, mask_first
 

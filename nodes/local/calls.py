@@ -47,7 +47,9 @@ def apart(asked: Asked, family: Family) -> list[Asked]:
     if asked.task != "image-to-image" or family.strength or len(given) == 1:
         return [asked]
     each = asked.count // len(given)
-    return [replace(asked, count=each, seed=asked.seed + place * each, **_only(asked, place)) for place in range(len(given))]
+    return [
+        replace(asked, count=each, seed=asked.seed + place * each, **_only(asked, place)) for place in range(len(given))
+    ]
 
 
 def _only(asked: Asked, place: int) -> dict[str, Any]:

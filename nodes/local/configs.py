@@ -7,7 +7,7 @@ folder ``configs``, or in ``diffusers``. A folder of ``configs`` needs no weight
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class Half:
 
 def half_of_file(family: str, header: Header) -> Half:
     """What a single file has."""
-    guided = any(name.endswith("guidance_in.in_layer.weight") for name in header)
+    guided = header.ends("guidance_in.in_layer.weight")
     return Half(family, text_width(family, header), guided, frozenset(parts_of(family, header)))
 
 
@@ -92,11 +92,14 @@ def _fit(file: Half, folder: Half) -> int:
 
 
 def _half(folder: Path) -> Half | None:
+    """What is told of it, which is remembered, and what is in it now: copied files may be older than those before."""
     try:
-        stamps = [each.stat().st_mtime_ns for each in (folder, folder / INDEX, *_inside(folder))]
+        told_of = _read(str(folder), (folder / INDEX).stat().st_mtime_ns)
     except OSError:
         return None
-    return _read(str(folder), max(stamps))
+    if told_of is None:
+        return None
+    return replace(told_of, parts=frozenset(name for name in told_of.wanted if weights_in(folder / name)))
 
 
 @lru_cache(maxsize=512)
@@ -113,13 +116,7 @@ def _read(folder: str, stamp: int) -> Half | None:
     named = (name for name, each in index.items() if isinstance(each, list) and each and each[0])
     wanted = frozenset(name for name in named if not name.startswith(_WEIGHTLESS))
     width = net.get(TEXT_KEY[family])
-    return Half(
-        family,
-        width if isinstance(width, int) else 0,
-        bool(net.get("guidance_embeds")),
-        frozenset(name for name in wanted if weights_in(place / name)),
-        wanted,
-    )
+    return Half(family, width if isinstance(width, int) else 0, bool(net.get("guidance_embeds")), frozenset(), wanted)
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -57,7 +57,7 @@ def check_controlnet(checkpoint: Checkpoint, path: str | Path) -> None:
     its, own = _width(shapes), _width(network_shapes(checkpoint.path, checkpoint.kind, checkpoint.stamp))
     if its and own and its != own:
         raise InvalidInput(
-            f"control_net: {place.name} reads prompts of {its} numbers a word, and those of {checkpoint.name} have {own}.",
+            f"control_net: {place.name} reads {its} numbers a word, and the prompts of {checkpoint.name} have {own}.",
             hint=f"Choose a ControlNet that was trained for {mine} of this size.",
         )
 

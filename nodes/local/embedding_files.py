@@ -61,7 +61,9 @@ def widths_of(path: str | Path) -> dict[str, int]:
     found = {each: tensors[each].shape for each in parts}
     alone = len(found) == 1 or list(found) == list(XL_PARTS)
     if not alone or not all(len(shape) in (1, 2) and shape[-1] for shape in found.values()):
-        raise InvalidInput(f"embedding: {name} is none: it is another kind of file.", hint="Choose a textual inversion.")
+        raise InvalidInput(
+            f"embedding: {name} is none: it is another kind of file.", hint="Choose a textual inversion."
+        )
     return {each: shape[-1] for each, shape in found.items()}
 
 

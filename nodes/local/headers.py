@@ -67,6 +67,18 @@ class Header:
         return tuple(self.told[name]["shape"]) if name in self.told else ()
 
     @cached_property
+    def _lines(self) -> str:
+        return "\n".join(("", *self.told, ""))
+
+    def begins(self, *starts: str) -> bool:
+        """Whether some tensor's name begins with one of these. Many such questions are asked of many files."""
+        return any(f"\n{each}" in self._lines for each in starts)
+
+    def ends(self, *ends: str) -> bool:
+        """Whether some tensor's name ends with one of these."""
+        return any(f"{each}\n" in self._lines for each in ends)
+
+    @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
         """Each of them, by name."""
         return {

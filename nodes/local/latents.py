@@ -35,7 +35,7 @@ def from_comfy(samples: Any, vae: Any) -> Any:
 
 
 def unpacked(latents: Any, pipe: Any, height: int, width: int) -> Any:
-    """What a step leaves behind as [B,C,h,w], for an image of this size in pixels; most pipelines have it so already."""
+    """What a step leaves behind as [B,C,h,w], for an image of this size in pixels; most pipelines have it so."""
     if latents.ndim == 4:
         return latents
     batch, _, channels = latents.shape
@@ -87,7 +87,10 @@ def encode(loaded: Loaded, image: Any) -> Any:
 
 
 def decode(loaded: Loaded, samples: Any) -> Any:
-    """LATENT samples as IMAGE: float32 [B,H,W,3] in 0..1 on the CPU. Raises InvalidInput where they are another VAE's."""
+    """LATENT samples as IMAGE: float32 [B,H,W,3] in 0..1 on the CPU.
+
+    Raises InvalidInput where they are another VAE's.
+    """
     check_samples(samples, loaded.parts["vae"])
     with _at_work(loaded) as vae:
         given = samples.to(loaded.device, vae.dtype)

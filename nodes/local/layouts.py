@@ -41,10 +41,7 @@ _PREFIXES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 def parts_of(family: str, header: Header) -> dict[str, str]:
     """The prefix of each part that the file has, by component of the pipeline."""
     found = {
-        part: prefix
-        for part, prefixes in _PREFIXES[family].items()
-        for prefix in prefixes
-        if any(name.startswith(prefix) for name in header)
+        part: prefix for part, prefixes in _PREFIXES[family].items() for prefix in prefixes if header.begins(prefix)
     }
     return found or {FAMILIES[family].net: ""}
 

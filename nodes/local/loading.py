@@ -8,7 +8,7 @@ in which ComfyUI runs its nodes: what is made within it can neither take a LoRA 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +17,9 @@ from typing import Any
 from ...errors import DamagedFile, FileMissing, MintmarkError, MissingExtra, UnsupportedTask
 from .checkpoints import check
 from .families import FAMILIES, Family
+from .few_step import told
 from .memory import device_here, is_out_of_memory
-from .recipe import Control, Dtype, Recipe
+from .recipe import Control, Dtype, Memory, Recipe
 
 INSTALL = 'pip install "mintmark[local]"; in ComfyUI: pip install diffusers transformers accelerate peft'
 
@@ -100,24 +101,22 @@ def pipeline(loaded: Loaded, task: str, *, controls: Sequence[Control] = ()) -> 
             parts["controlnet"] = nets[0] if len(nets) == 1 else nets
         pipe = cls(**parts)
         pipe.set_progress_bar_config(disable=True)
-        settle(pipe, loaded)
+        if loaded.device.type != "cpu":
+            settle(pipe, loaded.recipe.memory, loaded.device)
     return pipe
 
 
-def settle(pipe: Any, loaded: Loaded) -> None:
-    """Hold the pipeline's parts on the device as the recipe's memory mode says.
+def settle(pipe: Any, mode: Memory, device: Any) -> None:
+    """Hold the pipeline's parts in this mode, for a device that is not the CPU.
 
-    ``offload`` has each model there while it works, ``sequential`` each layer. On a CPU all of them are the same.
+    ``offload`` has each model there while it works, ``sequential`` each layer; what was held otherwise no longer is.
     """
-    mode = loaded.recipe.memory
-    if loaded.device.type == "cpu":
-        return
     if mode == "offload":
-        pipe.enable_model_cpu_offload(device=loaded.device)
+        pipe.enable_model_cpu_offload(device=device)
     elif mode == "sequential":
-        pipe.enable_sequential_cpu_offload(device=loaded.device)
+        pipe.enable_sequential_cpu_offload(device=device)
     else:
-        pipe.to(loaded.device)
+        pipe.to(device)
 
 
 def needs() -> None:
@@ -202,16 +201,25 @@ def _parts(recipe: Recipe, family: Family, dtype: Any) -> tuple[dict[str, Any], 
 
 
 def _of_folder(cls: Any, path: Path, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    options: dict[str, Any] = (
-        {"safety_checker": None, "requires_safety_checker": False} if "safety_checker" in _named_in(cls) else {}
-    )
-    pipe = cls.from_pretrained(
-        str(path), local_files_only=True, use_safetensors=True, variant=_variant(path), **typed(cls, dtype), **options
-    )
-    told = {
-        name: value for name, value in pipe.config.items() if name in _named_in(cls) and name not in pipe.components
-    }
-    return dict(pipe.components), told
+    known_classes(told(path / "model_index.json"))
+    names = _named_in(cls)
+    options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "variant": _variant(path)}
+    if "safety_checker" in names:
+        options |= {"safety_checker": None, "requires_safety_checker": False}
+    pipe = cls.from_pretrained(str(path), **typed(cls, dtype), **options)
+    settings = {name: value for name, value in pipe.config.items() if name in names and name not in pipe.components}
+    return dict(pipe.components), settings
+
+
+def known_classes(index: Mapping[str, Any]) -> None:
+    """That a folder's index names classes of diffusers and transformers alone: it is no place for code.
+
+    Raises DamagedFile. ``safety_checker`` may be of another, which is not loaded: pictures are checked by our policy.
+    """
+    for name, kind in index.items():
+        library = kind[0] if isinstance(kind, list) and kind else None
+        if library not in (None, "diffusers", "transformers") and name != "safety_checker":
+            raise DamagedFile(f"its index names a class of {str(library)[:80]}.", hint="Fetch the folder again.")
 
 
 def _named_in(cls: Any) -> set[str]:

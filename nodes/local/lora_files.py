@@ -1,4 +1,4 @@
-"""For which models a LoRA file is, told from its header alone, so that a wrong one is refused before anything is loaded.
+"""For which models a LoRA file is, told from its header alone: a wrong one is refused before anything is loaded.
 
 A LoRA names the layers that it changes and has a pair of matrices for each: one that reads as many numbers as the layer
 does (``down``, ``lora_A``: [rank, in]) and one that writes as many (``up``, ``lora_B``: [out, rank]). Layouts differ in
@@ -27,7 +27,9 @@ _OTHER_KINDS = {".hada_": "a LoHa", ".lokr_": "a LoKr", ".oft_": "an OFT"}
 _TEXT_WIDTHS = {768: "sd15", 1024: "sd2", 2048: "sdxl"}
 """What the cross-attention of a UNet reads: CLIP-L, OpenCLIP-H, both CLIPs of SDXL."""
 _OTHER_TITLES = {"sd2": "Stable Diffusion 2"}
-_ONLY_XL = re.compile(r"lora_te2_|text_encoder_2|(?:in|out)put_blocks[._]|(?:down|up)_blocks.*transformer_blocks[._][1-9]")
+_ONLY_XL = re.compile(
+    r"lora_te2_|text_encoder_2|(?:in|out)put_blocks[._]|(?:down|up)_blocks.*transformer_blocks[._][1-9]"
+)
 _ONLY_15 = re.compile(r"down_blocks[._]0[._]attentions")
 _FLUX_1 = re.compile(r"single_transformer_blocks[._]\d+[._](?:proj_mlp|attn[._]to_[qkv]|norm)")
 _FLUX_2 = re.compile(r"to_qkv_mlp_proj|stream_modulation|transformer_blocks[._]\d+[._]ff[._]linear_in")
@@ -50,7 +52,9 @@ def check_lora(checkpoint: Checkpoint, path: str | Path) -> None:
     header = read_header(path)
     downs = dict(_downs(header))
     if not downs:
-        raise InvalidInput(f"lora: {name} is {_kind(header)}.", hint="Choose a LoRA in peft's, diffusers' or kohya's layout.")
+        raise InvalidInput(
+            f"lora: {name} is {_kind(header)}.", hint="Choose a LoRA in peft's, diffusers' or kohya's layout."
+        )
     family = lora_family(header)
     if family is not None and family != checkpoint.family:
         mine, its = title(checkpoint.family), title(family)
@@ -89,7 +93,7 @@ def _kind(header: Header) -> str:
 
 
 def _by_cross_attention(downs: Mapping[str, int]) -> str | None:
-    widths = {width for name, width in downs.items() if re.search(r"attn2[._]to_[kv]", name)}
+    widths = {width for name, width in downs.items() if re.search(r"attn2(?:[._]processor)?[._]to_[kv]", name)}
     is_unet = any(re.search(r"(?:down|up|input|output)_blocks", name) for name in downs)
     return next((_TEXT_WIDTHS[width] for width in widths if is_unet and width in _TEXT_WIDTHS), None)
 
@@ -111,7 +115,9 @@ def _which_flux(every: str, header: Header, downs: Mapping[str, int]) -> str | N
     # Their own layout calls both's layers the same: linear1 makes q, k, v and the MLP's input of 4 widths in FLUX.1, of
     # 2 x 3 in FLUX.2, whose MLP is gated.
     for name, width in downs.items():
-        up = header.shape(re.sub(r"lora_(?:down|A)", lambda found: {"down": "lora_up", "A": "lora_B"}[found[0][5:]], name))
+        up = header.shape(
+            re.sub(r"lora_(?:down|A)", lambda found: {"down": "lora_up", "A": "lora_B"}[found[0][5:]], name)
+        )
         if re.search(r"single_blocks[._]\d+[._]linear1", name) and up:
             return {7: "flux", 9: "flux2-klein"}.get(up[0] // width)
     return None
@@ -143,9 +149,9 @@ def _missing(shapes: Mapping[str, Shape], downs: Mapping[str, Shape]) -> str:
     for name in downs:
         layer = _DOWN.sub("", name)
         part, _, inner = layer.partition(".")
-        if part in ("unet", "transformer") and any(each.startswith(inner.split(".")[0]) for each in layers):
-            if "processor" not in inner and inner not in layers:
-                return inner
+        comparable = part in ("unet", "transformer") and "processor" not in inner
+        if comparable and inner not in layers and any(each.startswith(inner.split(".")[0]) for each in layers):
+            return inner
     return ""
 
 

@@ -14,9 +14,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import FileMissing, InvalidInput, MissingExtra
+from ...metering.measured import latest, measured
 from ...providers.local import LocalMade
 from ...providers.local_name import PREFIX
 from ...providers.local_request import LocalOrder
@@ -49,10 +51,11 @@ class Run:
 
 
 class LocalMaker:
-    """See :class:`...providers.local.Maker`. ``host`` has the files and the thread that computes."""
+    """See :class:`...providers.local.Maker`. ``host`` has the files and the thread that computes; in ``data_dir`` is
+    what was measured."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, data_dir: Path) -> None:
+        self._host, self._data_dir = host, data_dir
         self._step_s: dict[str, float] = {}
 
     def row(self, name: str) -> Mapping[str, Any]:
@@ -67,7 +70,10 @@ class LocalMaker:
 
     def step_s(self, name: str) -> float | None:
         """As this process measured it last; else as ``mintmark bench local`` did."""
-        return self._step_s.get(name)
+        if name in self._step_s:
+            return self._step_s[name]
+        found = latest(measured(self._data_dir), name)
+        return None if found is None else found.step_s
 
     async def make(self, order: LocalOrder) -> LocalMade:
         """The images. Raises what finding, loading and sampling raise; CancelledError where it was stopped."""

@@ -1,7 +1,7 @@
 """A small picture of what a run has come to: latents as colours, by one matrix a family, without the VAE.
 
-A latent pixel is eight image pixels wide, so that a preview of 1024 by 1024 is 128 by 128. The matrices are least-squares
-fits of latents to the VAE's own pixels in -1..1, as published with InvokeAI (Apache-2.0,
+A latent pixel is eight image pixels wide, so that a preview of 1024 by 1024 is 128 by 128. The matrices are fits of
+latents to the VAE's own pixels in -1..1, as published with InvokeAI (Apache-2.0,
 ``invokeai/app/util/step_callback.py``): SD 1.5 by @torridgristle after @erucipe and @keturn
 (https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204), SDXL by @StAlKeR7779, SD 3.5 and
 FLUX.1 by InvokeAI's ``generate_vae_linear_approximation.py``. There is none for FLUX.2 with a licence that we could
@@ -74,7 +74,7 @@ MATRICES: Mapping[str, Matrix] = {"sd15": _SD15, "sdxl": _SDXL, "sd35": _SD35, "
 
 
 def preview(latents: Any, family: str, vae: Any) -> Image | None:
-    """The first picture of the batch, small, from its scaled, unpacked latents [B,C,h,w]; None where that takes too long.
+    """The first picture of the batch, small, from its scaled, unpacked latents [B,C,h,w]; None where it takes too long.
 
     While a run lasts latents are noisier than the matrices expect, some schedulers' by an order of magnitude, so they
     are brought to a deviation of 1 at most.
@@ -96,8 +96,8 @@ def _thumbnail(latents: Any, vae: Any) -> Image:
 
     from .latents import unpatched
 
-    ratio = THUMBNAIL / max(latents.shape[-2:])
     raw = unpatched(latents, vae)
+    ratio = THUMBNAIL / max(raw.shape[-2:])
     if ratio < 1:
         raw = torch.nn.functional.interpolate(raw, scale_factor=ratio, mode="area")
     with torch.no_grad():

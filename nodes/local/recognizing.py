@@ -47,7 +47,7 @@ def family_of_folder(path: Path) -> str:
 
 def family_of_file(name: str, header: Header) -> str:
     """The key of the family of a file with this header. Raises UnknownFamily, naming what was seen."""
-    prefix = PREFIX if any(each.startswith(PREFIX) for each in header) else ""
+    prefix = PREFIX if header.begins(PREFIX) else ""
     for other, has in _OTHERS:
         _not(has(header, prefix), name, other)
     for family, mark in _MARKS:
@@ -81,11 +81,11 @@ Rule = Callable[[Header, str], bool]
 
 
 def _any(*ends: str) -> Rule:
-    return lambda header, _: any(each.endswith(ends) for each in header)
+    return lambda header, _: header.ends(*ends)
 
 
 def _begins(*starts: str) -> Rule:
-    return lambda header, _: any(each.startswith(starts) for each in header)
+    return lambda header, _: header.begins(*starts)
 
 
 def _named(*names: str) -> Rule:
@@ -95,7 +95,10 @@ def _named(*names: str) -> Rule:
 _OTHERS: tuple[tuple[str, Rule], ...] = (
     ("a LoRA", _any("lora_down.weight", "lora_A.weight", "lora.down.weight", "lora_linear_layer.down.weight")),
     ("a ControlNet", _begins("control_model.", "controlnet_", "input_hint_block.")),
-    ("quantized, with its scales apart", _any(".scale_weight", "scaled_fp8", ".weight_scale", ".comfy_quant", ".absmax", ".qweight")),
+    (
+        "quantized, with its scales apart",
+        _any(".scale_weight", "scaled_fp8", ".weight_scale", ".comfy_quant", ".absmax", ".qweight"),
+    ),
     ("FLUX.3", _named("early_stream_modulations.image.lin.weight")),
     ("Chroma", _named("distilled_guidance_layer.in_proj.bias", "distilled_guidance_layer.in_proj.weight")),
     ("Stable Diffusion 2", _begins("cond_stage_model.model.")),

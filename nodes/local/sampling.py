@@ -70,8 +70,8 @@ class Sampling:
 class Sampled:
     """What a run made. ``images``: float32 [B,H,W,3] in 0..1 on the CPU, as the VAE gave them, not in 256 levels.
 
-    ``latents``: the same before the VAE, in ComfyUI's LATENT convention. ``steps``: how many were run. ``notes``: what
-    the artist must know, such as a part of the prompt that was not read.
+    ``latents``: the same before the VAE, in ComfyUI's LATENT convention. ``steps``: how many were run; some schedulers
+    take more than one for a step. ``notes``: what the artist must know, such as a part of the prompt that was not read.
     """
 
     images: Any
@@ -94,7 +94,7 @@ def sample(loaded: Loaded, recipe: Recipe, what: Sampling, on_step: OnStep) -> S
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = scheduler(loaded, what.scheduler)
     try:
-        with applied(pipe, recipe):
+        with applied(pipe, recipe, lambda: _held(pipe, loaded)):
             notes = notes_on(pipe, loaded.family.key, prompt=what.prompt, negative_prompt=asked.negative_prompt)
             several = apart(asked, loaded.family)
             calls = [(each, call_of(pipe, loaded, recipe, each)) for each in several]
@@ -109,7 +109,10 @@ def _run(pipe: Any, loaded: Loaded, calls: list[tuple[Asked, dict[str, Any]]], o
     """One call after the other, which is one nearly always, told of as one."""
     import torch
 
-    made = [_called(pipe, loaded, asked, call, _among(on_step, place, len(calls))) for place, (asked, call) in enumerate(calls)]
+    made = [
+        _called(pipe, loaded, asked, call, _among(on_step, place, len(calls)))
+        for place, (asked, call) in enumerate(calls)
+    ]
     images, latents = (torch.cat(each) for each in zip(*((one.images, one.latents) for one in made), strict=True))
     return Sampled(images, latents, made[0].steps)
 
@@ -135,6 +138,14 @@ def _among(on_step: OnStep, place: int, several: int) -> OnStep:
     return lambda number, of, preview: on_step(place * of + number, several * of, preview)
 
 
+def _held(pipe: Any, loaded: Loaded) -> None:
+    """On its device in the recipe's memory mode, as :func:`.loading.pipeline` gives it."""
+    from .loading import settle
+
+    if loaded.device.type != "cpu":
+        settle(pipe, loaded.recipe.memory, loaded.device)
+
+
 @contextmanager
 def _seeded(seed: int, device: Any) -> Iterator[None]:
     """While this lasts the process's own random numbers follow from the seed."""
@@ -147,4 +158,3 @@ def _seeded(seed: int, device: Any) -> Iterator[None]:
         if on_gpu:
             torch.cuda.manual_seed(seed)
         yield
-

@@ -15,7 +15,7 @@ from .families import Family
 from .few_step import told, variant_of
 from .headers import Header, glance
 from .layouts import config_told, parts_of
-from .loading import typed
+from .loading import known_classes, typed
 from .original import below, fitted, from_flux, from_open_clip
 from .recipe import Checkpoint
 
@@ -38,6 +38,7 @@ def parts_of_file(checkpoint: Checkpoint, family: Family, dtype: Any) -> tuple[d
     own = parts_of(family.key, header)
     parts: dict[str, Any] = {}
     index = told(folder / INDEX)
+    known_classes(index)
     for name, kind in index.items():
         if not isinstance(kind, list) or name.startswith("_"):
             continue
@@ -87,9 +88,6 @@ EXAMPLES: Mapping[str, str] = {
 
 
 def _class(library: str, name: str) -> Any:
-    """A class that an index names. Raises DamagedFile for any library but the two: an index is no place for code."""
-    if library not in ("diffusers", "transformers"):
-        raise DamagedFile(f"{INDEX} names a class of {library[:80]}.", hint=_DOUBTED)
     found = getattr(importlib.import_module(library), name, None)
     if found is None:
         raise DamagedFile(f"{INDEX} names {library}.{name[:80]}, which is not there.", hint=f"pip install -U {library}")
@@ -145,13 +143,11 @@ def _text_encoder(cls: Any, config: Path, weights: dict[str, Any], dtype: Any) -
     model.load_state_dict(found, strict=False, assign=True)
     model.tie_weights()
     _whole(config.name, model)
-    model = model.to(dtype)
-    if dtype == torch.float16:
-        # As from_pretrained does: what overflows there, T5's last layers, stays as it was.
-        for key, each in model.named_parameters():
-            if set(key.split(".")) & set(getattr(model, "_keep_in_fp32_modules", None) or ()):
-                each.data = each.data.float()
-    return model
+    # As from_pretrained does in float16: what overflows there, T5's last layers, stays as it was.
+    kept = set(getattr(model, "_keep_in_fp32_modules", None) or ()) if dtype == torch.float16 else set()
+    for key, each in model.named_parameters():
+        each.data = each.data.to(torch.float32 if kept & set(key.split(".")) else dtype)
+    return model.eval()
 
 
 def _whole(name: str, model: Any) -> None:

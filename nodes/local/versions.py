@@ -26,6 +26,13 @@ def version_of(checkpoint: Checkpoint) -> str:
     return _version(checkpoint.path, checkpoint.stamp, checkpoint.size)
 
 
+def file_version(path: str) -> str:
+    """The same of one file or folder that is added to a checkpoint."""
+    place = Path(path)
+    every = [place, *(place.rglob("*") if place.is_dir() else ())]
+    return _version(path, max(each.stat().st_mtime_ns for each in every), 0)
+
+
 @lru_cache(maxsize=256)
 def _version(path: str, stamp: int, size: int) -> str:
     place = Path(path)

@@ -25,7 +25,7 @@ from ...workflows.wording import words_of
 from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
 from ..generations.pictures import ALLOWED, Pictures, refused
-from ..jobs.job import Ordered
+from ..jobs.job import Lane, Ordered
 from .fitting import Fits
 from .order_shapes import Options
 from .reading import fingerprint
@@ -155,7 +155,7 @@ class Intake:
             workflow=version.name,
             version=version.version,
             digest=version.digest,
-            lane="gpu" if any(is_sampled(node) for node in bound.graph.values()) else version.lane,
+            lane=self._lane(version, bound),
             values=values,
             images=images,
             allowance_microusd=self._allowance(bound, options),
@@ -179,6 +179,12 @@ class Intake:
             asked=asked.asked,
             warnings=warnings,
         )
+
+    def _lane(self, version: WorkflowVersion, bound: Bound) -> Lane:
+        """Its version's; with a checkpoint in place of a hosted model that of workers with a device, where there are
+        some: a runner that has the checkpoint can do it, too."""
+        samples = any(is_sampled(node) for node in bound.graph.values())
+        return "gpu" if samples and self._service.dispatcher.object_infos("gpu") else version.lane
 
     def _allowance(self, bound: Bound, options: Options) -> int:
         """What its graph can cost at most where that is known, else what a job may at all; the order may say less.

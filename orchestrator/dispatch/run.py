@@ -335,7 +335,7 @@ class Run:
             return again
         if is_canceled(error):
             return Ending(step=Step.CANCELED, receipts=receipts, metrics=self._metrics())
-        return Ending(step=Step.FAILED, failure=self._told(error), receipts=receipts, metrics=self._metrics())
+        return Ending(step=Step.FAILED, failure=self._failure_of(error), receipts=receipts, metrics=self._metrics())
 
     async def _let_go(self, error: BaseException) -> None:
         """Stop its prompt on a worker that broke off and may run it all the same, unless somebody goes on with it."""
@@ -344,7 +344,7 @@ class Run:
         if gone and not goes_on and self._attempt is not None and (self._attempt.posts or self._resumed):
             await self._attempt.stop()
 
-    def _told(self, error: BaseException) -> Failure:
+    def _failure_of(self, error: BaseException) -> Failure:
         tried = f" (tried {self.job.attempt} times)" if self.job.attempt > 1 else ""
         failure = failure_of(error, tried=tried)
         if not isinstance(error, MintmarkError) or not is_memory(error) or self._worker.smaller(self._kit.workers):

@@ -43,7 +43,10 @@ def _placed(choice: Choice, against: Mapping[str, str]) -> str:
         case "any":
             return f"{worker} runs it when its turn comes: it loads no model, and that worker has room."
         case "waits_for_warm":
-            return f"It waits for {choice.waits_for}: its models are in memory there, and loading them takes longer."
+            return (
+                f"It waits for {choice.waits_for}: its models are in memory there, or are being loaded, and that is soon"
+                " enough for all who wait for them."
+            )
         case "overtaken":
             return (
                 "It waits: its models have to be loaded, and every free worker goes on with jobs whose models it has;"

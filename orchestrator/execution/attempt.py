@@ -32,7 +32,7 @@ NO_GRAPH = "mintmark_no_graph"
 """In ``extra_data``: a runner's core nodes then leave the graph out of what they save. ComfyUI does not know the word;
 what its nodes save is freed of the graph on delivery."""
 KEPT = "mintmark_kept"
-"""In ``extra_data``: we keep the prompt durably and post it anew after a restart, so a runner need not write it down."""
+"""In ``extra_data``: we keep the prompt, and post it anew after a restart, so a runner need not write it down first."""
 STOP_S = 10.0
 """How long a canceled job may take on its worker to give back what it can, in seconds."""
 
@@ -63,7 +63,7 @@ class Attempt:
     raised: nothing says that it does not run the prompt, or that another would do better."""
     kept: bool = False
     """Whether its job is kept durably here and its graph asks nobody for anything: then it may run any number of times,
-    and no runner need write it down."""
+    and no runner need write it down first."""
     left: bool = False
     """Whether, when it is canceled or its worker is lost, the prompt goes on without us, because somebody will come
     back for it, or else :meth:`stop` it."""

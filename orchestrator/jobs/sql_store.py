@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 LEASE_S = 60.0
 """How long a lease lasts without being renewed."""
-CLAIMERS = 64
-"""Who ask at once are answered in one transaction, up to so many."""
+AT_ONCE = 64
+"""Claims in one transaction, at most, of all who ask at once; or those of one who asks for more."""
 PART = Part("jobs", Path(__file__).with_name("jobs.sql").read_text(encoding="utf-8"))
 
 _PAUSE = "UPDATE claiming SET paused = :paused"
@@ -57,7 +57,7 @@ class SqlJobStore(JobStore):
         self._ledger, self._store = ledger, ledger.store
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
         self._ended, self._held = ended, held
-        self._claims: Together[Wanted, list[Lease]] = Together(self._claim, most=CLAIMERS)
+        self._claims: Together[Wanted, list[Lease]] = Together(self._claim, most=AT_ONCE, size=lambda its: its.most)
         self._more = False
         """Whether those who claimed last got all that they asked for: then there is mostly more."""
         for part in (PART, known_keys.PART, laying.PART, purging.PART, purging.ELSEWHERE):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 Q = TypeVar("Q")
@@ -25,12 +26,14 @@ class _Asked(Generic[Q, A]):
 
 
 class Together(Generic[Q, A]):
-    """``work`` answers several questions, in their order; ``most`` at once. Whoever asks first does it, and those who
-    come meanwhile wait for the next time. Where it raises, each does its own alone: what is wrong with one question is
-    no answer to another."""
+    """``work`` answers several questions, in their order: ``most`` at once, or fewer, where their ``size`` in all would
+    be more. Whoever asks first does it, and those who come meanwhile wait for the next time. Where it raises, each does
+    its own alone: what is wrong with one question is no answer to another."""
 
-    def __init__(self, work: Callable[[Sequence[Q]], list[A]], *, most: int) -> None:
-        self._work, self._most = work, most
+    def __init__(
+        self, work: Callable[[Sequence[Q]], list[A]], *, most: int, size: Callable[[Q], int] = lambda question: 1
+    ) -> None:
+        self._work, self._most, self._size = work, most, size
         self._lock = threading.Lock()
         self._line: list[_Asked[Q, A]] = []
         self._busy = False
@@ -52,7 +55,8 @@ class Together(Generic[Q, A]):
 
     def _lead(self) -> None:
         with self._lock:
-            batch, self._line = self._line[: self._most], self._line[self._most :]
+            taken = self._taken()
+            batch, self._line = self._line[:taken], self._line[taken:]
         try:
             for each, answer in zip(batch, self._work([each.question for each in batch]), strict=True):
                 each.answers.append(answer)
@@ -63,6 +67,11 @@ class Together(Generic[Q, A]):
             self._pass_on()
             for each in batch:
                 each.turn.set()
+
+    def _taken(self) -> int:
+        """How many of the line are answered now: the first in any case."""
+        sizes = accumulate(self._size(each.question) for each in self._line)
+        return max(1, sum(size <= self._most for size in sizes))
 
     def _pass_on(self) -> None:
         """Whoever has waited longest does it the next time."""

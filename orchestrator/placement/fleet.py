@@ -25,7 +25,10 @@ class Fleet:
         self._free: Names = {}
         self._free_with: dict[str, Names] = {}
         self._busy_with: dict[str, Names] = {}
-        self._filed: dict[str, tuple[bool, tuple[str, ...]]] = {}
+        self._filed: dict[str, tuple[bool, tuple[str, ...], int | None]] = {}
+        self._memory = 0
+        self._untold = 0
+        """How many do not tell how much memory they have."""
         self.wanted: Counter[str] = Counter()
         """How often each file was asked for of late."""
         self._waiting: dict[str, Counter[frozenset[str]]] = {}
@@ -37,7 +40,9 @@ class Fleet:
         self.remove(seat.name)
         self.seats[seat.name] = seat
         free = seat.up and seat.room > 0
-        self._filed[seat.name] = free, tuple(seat.memory)
+        self._filed[seat.name] = free, tuple(seat.memory), (memory := seat.memory_size if seat.up else 0)
+        self._memory += memory or 0
+        self._untold += memory is None
         if free:
             self._free[seat.name] = None
         if seat.up:
@@ -49,7 +54,9 @@ class Fleet:
         """A worker is gone."""
         self.seats.pop(name, None)
         self._free.pop(name, None)
-        free, files = self._filed.pop(name, (False, ()))
+        free, files, memory = self._filed.pop(name, (False, (), 0))
+        self._memory -= memory or 0
+        self._untold -= memory is None
         with_file = self._free_with if free else self._busy_with
         for file in files:
             with_file.get(file, {}).pop(name, None)
@@ -87,6 +94,18 @@ class Fleet:
     def _with(self, files: frozenset[str], with_file: dict[str, Names]) -> Iterator[Seat]:
         fewest: Names = min((with_file.get(file, {}) for file in files), key=len, default={})
         return (seat for seat in map(self.seats.__getitem__, fewest) if seat.is_warm(files))
+
+    def busy_copies(self, files: frozenset[str]) -> int:
+        """How many of those without room hold all of these, at most."""
+        return min((len(self._busy_with.get(file, ())) for file in files), default=0)
+
+    def crowding(self, work: Work) -> float:
+        """What was wanted of late over what fits into all memories at once, 1 at most, and where that is not known: how
+        likely a further copy is to push out what somebody wants. As if all files were as large as this job's."""
+        size = sum(work.sizes.values()) / max(1, len(work.files))
+        if self._untold or not self._memory or not size:
+            return 1.0
+        return min(1.0, len(self.wanted) * size / self._memory)
 
     def copies(self, file: str) -> int:
         """How many workers hold it."""

@@ -1,9 +1,9 @@
 """One job, all workers: who runs it now, or what it waits for. Pure.
 
 A job goes where what it loads is in memory. Where such workers are busy, or are loading it, the job waits for one of
-them while all who wait for the same would have begun by :data:`COPY_LOADS` loads from now: delay scheduling (Zaharia et
-al., EuroSys 2010) waits for as long as loading elsewhere would take, and whoever waited in vain then loads. So a
-backlog gets as many copies as it is worth, one after the other, not one for each job that has waited for long.
+them while all who wait for the same would have begun within :data:`COPY_LOADS` loads from now: delay scheduling
+(Zaharia et al., EuroSys 2010) waits for as long as loading elsewhere would take, and whoever waited in vain then loads.
+So a backlog gets as many copies as it is worth, one after the other, not one for each job that has waited for long.
 
 What has to be loaded goes where it pushes out what is missed least, and to a worker for which no warm work waits: one
 that changes over for each job in turn does nothing but load. Those who are overtaken for that are so within a bound.
@@ -12,6 +12,7 @@ that changes over for each job in turn does nothing but load. Those who are over
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
@@ -22,8 +23,8 @@ from .values import Choice, Seat, Work
 
 COPY_LOADS = 2.0
 """A further copy of what some hold is loaded where those who wait for it would not all have begun within so many loads
-without; or one of them was passed over for so long all the same, for then somebody was wrong about when a worker is
-free."""
+without: fewer, down to one, the more room the fleet's memory has beside all that is wanted. It is loaded, too, where a
+job was passed over for so long all the same, for then somebody was wrong about when a worker is free."""
 OVERTAKEN_LOADS = 8.0
 """Jobs whose models are in memory may overtake one that has to load for as long as so many loads take, no longer."""
 
@@ -47,7 +48,7 @@ def _place(work: Work, fleet: Fleet, now: float) -> Choice:
         return Choice(worker=min(warm, key=lambda seat: _useful(seat, work, fleet)).name, reason="warm")
     busy = _that_can(work, fleet.busy_with(work.files))
     soonest = min(busy, key=lambda seat: (seat.free_at, seat.name), default=None)
-    if soonest is not None and _worth_waiting(work, [seat.free_at - now for seat in busy], fleet.backlog(work.files)):
+    if soonest is not None and _worth_waiting(work, [seat.free_at - now for seat in busy], fleet):
         return Choice(worker=None, reason="waits_for_warm", waits_for=soonest.name)
     return _cold(work, fleet)
 
@@ -75,20 +76,26 @@ def against(work: Work, seat: Seat) -> str:
     return ""
 
 
-def _worth_waiting(work: Work, free_in_s: list[float], jobs: int) -> bool:
-    """Whether these workers, each of which takes another job in so many seconds, are enough for the jobs that wait for
-    what they hold, this one first."""
-    within_s = COPY_LOADS * work.load_s
-    if work.passed_over_s > within_s or (work.slack_s is not None and min(free_in_s) > work.slack_s):
+def _worth_waiting(work: Work, free_in_s: list[float], fleet: Fleet) -> bool:
+    """Whether those who hold what it loads, of whom these take another job in so many seconds, are enough for all jobs
+    that wait for that, this one first."""
+    in_time = work.slack_s is None or min(free_in_s) <= work.slack_s
+    if not in_time or work.passed_over_s > COPY_LOADS * work.load_s:
         return False
+    within_s = (1 + (COPY_LOADS - 1) * fleet.crowding(work)) * work.load_s
+    holders = max(len(free_in_s), fleet.busy_copies(work.files))
+    return _last_begins_s(free_in_s, math.ceil(fleet.backlog(work.files) * len(free_in_s) / holders), work) <= within_s
+
+
+def _last_begins_s(free_in_s: list[float], jobs: int, work: Work) -> float:
+    """When the last of so many jobs like this one begins, in seconds; or what is too late anyway."""
     free = [max(each, 0.0) for each in free_in_s]
     heapq.heapify(free)
     for _ in range(jobs - 1):
-        if free[0] > within_s:
+        if free[0] > COPY_LOADS * work.load_s:
             break
-        # Without any idea of how long they run they would all begin at once.
         heapq.heapreplace(free, free[0] + work.run_s)
-    return free[0] <= within_s
+    return free[0]
 
 
 def _anywhere(work: Work, fleet: Fleet) -> Choice:

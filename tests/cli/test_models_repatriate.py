@@ -174,6 +174,14 @@ def test_a_checkpoint_by_another_name_is_taken_where_it_is_named(cli: Cli, home:
     assert model["default"] == "local/brand/my-flux"
 
 
+def test_checkpoints_of_another_folder_of_models_are_found_where_it_is_named(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "diffusers" / "FLUX.1-schnell"
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    assert told(cli, SCHNELL)["local"]["host"] is None
+    assert told(cli, SCHNELL, "--models", tmp_path / "models")["local"]["host"]["path"] == str(folder)
+
+
 class Workers(BaseHTTPRequestHandler):
     """A service that has one worker with the folder in memory."""
 

@@ -26,6 +26,8 @@ from mintmark.tests.comfyui.processes import free_port, interpreter, process, ta
 ROOT = Path(mintmark.__file__).parent
 LINK = "mint-mark.v1"
 """The clone folder's name: no identifier, on purpose."""
+PROBE = Path(__file__).parent / "local_probe"
+"""A pack beside ours, that tells what is in memory."""
 CANARY = "sk-canary-5f1e0c9a7b3d2846"
 LATENCY_S = 1.5
 """How long a generation takes: long enough to interrupt one."""
@@ -70,6 +72,7 @@ def comfy(sandbox_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     for name in ("custom_nodes", "models", "input", "output", "user", "temp"):
         (base / name).mkdir()
     (base / "custom_nodes" / LINK).symlink_to(ROOT, target_is_directory=True)
+    (base / "custom_nodes" / "local_probe").symlink_to(PROBE, target_is_directory=True)
     flags = f"--cpu --listen 127.0.0.1 --port {port} --disable-auto-launch --preview-method none --disable-api-nodes"
     folders = ["--base-directory", str(base), "--database-url", "sqlite:///:memory:"]
     mine = {

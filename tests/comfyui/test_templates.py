@@ -17,6 +17,11 @@ pytestmark = [
     pytest.mark.skipif(not os.environ.get("COMFYUI_PATH"), reason="not run: COMFYUI_PATH is not set"),
 ]
 OF_ONE_RUN = ("job_id", "made_at", "provider_ms", "requests")
+HOSTED = [name for name in Library(()).names() if Library(()).resolve(name).lane == "hosted"]
+SAMPLED = [("rent-or-own", ("policy=by hand", "policy.branch=local"))] + [
+    (name, ()) for name in Library(()).names() if name not in HOSTED
+]
+"""Those that sample here, and what has them do so."""
 
 
 def picture(folder: Path) -> Path:
@@ -28,13 +33,14 @@ def picture(folder: Path) -> Path:
     return path
 
 
-def run(comfy: Any, name: str, folder: Path, *arguments: str) -> dict[str, Any]:
+def run(comfy: Any, name: str, folder: Path, *arguments: str, side: int = 256, **env: str) -> dict[str, Any]:
     folder.mkdir()
     image = next((spec.name for spec in Library().resolve(name).inputs if spec.type == "image"), None)
-    given = ["--image", f"{image}={picture(folder)}"] if image else ["--set", "width=256", "--set", "height=256"]
+    size = ["--set", f"width={side}", "--set", f"height={side}"]
+    given = ["--image", f"{image}={picture(folder)}"] if image else size
     out = ["-o", str(folder / "out")]
     code, told = comfy.mintmark(
-        "run", name, "--set", "seed=77", *given, *out, *arguments, MINTMARK_DATA_DIR=str(folder / "data")
+        "run", name, "--set", "seed=77", *given, *out, *arguments, MINTMARK_DATA_DIR=str(folder / "data"), **env
     )
     assert code == 0, told
     return dict(told)
@@ -43,7 +49,9 @@ def run(comfy: Any, name: str, folder: Path, *arguments: str) -> dict[str, Any]:
 def without_run(value: Any) -> Any:
     """A record without what names one run: ids, times, and the digests of files that hold them."""
     if isinstance(value, dict):
-        left_out = {*OF_ONE_RUN, "call_id", "request_id", "sha256", "node"}
+        # What was made on the worker itself says how many seconds that took.
+        seconds = ("price_source",) if value.get("provider") == "local" else ()
+        left_out = {*OF_ONE_RUN, *seconds, "call_id", "request_id", "sha256", "node"}
         return {name: without_run(each) for name, each in value.items() if name not in left_out}
     return [without_run(each) for each in value] if isinstance(value, list) else value
 
@@ -64,7 +72,31 @@ def masked(result: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "files": sorted(files, key=repr), "receipts": receipts}
 
 
-@pytest.mark.parametrize("name", Library(()).names())
+@pytest.fixture(scope="module")
+def models(comfy: Any) -> Path:
+    """The files that templates name, where this ComfyUI looks for them."""
+    from ..local_models import needs_diffusers
+
+    needs_diffusers()
+    from ..template_models import put
+
+    folder: Path = comfy.base / "models"
+    put(folder)
+    return folder
+
+
+@pytest.mark.parametrize(("name", "values"), SAMPLED, ids=lambda each: each if isinstance(each, str) else "")
+def test_what_is_sampled_in_a_real_comfyui_is_the_picture_that_the_runner_samples(
+    name: str, values: tuple[str, ...], comfy: Any, models: Path, tmp_path: Path
+) -> None:
+    given = [word for value in values for word in ("--set", value)]
+    there = run(comfy, name, tmp_path / "there", "--worker", comfy.url, *given, side=64)
+    here = run(comfy, name, tmp_path / "here", *given, side=64, MINTMARK_MODELS_DIR=str(models))
+    assert masked(there) == masked(here)
+    assert any(each["provider"] == "local" for each in here["receipts"])
+
+
+@pytest.mark.parametrize("name", HOSTED)
 def test_a_real_comfyui_gives_the_records_and_the_costs_that_the_runner_gives(
     name: str, comfy: Any, tmp_path: Path
 ) -> None:

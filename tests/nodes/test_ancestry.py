@@ -48,16 +48,16 @@ def opened(data: bytes, title: str) -> Source:
     return open_source(data, title, anchors_pem=None, max_pixels=MOST)
 
 
-def generated(shade: int, node: str = "h") -> Generated:
+def generated(shade: int, node: str = "h", model: str = "openai/gpt-image-1") -> Generated:
     picture = Picture(data=png(shade), output=describe(png(shade), max_pixels=MOST))
     record = Record(
         job_id="j",
         node_id=node,
         task="text-to-image",
-        provider="openai",
-        model="openai/gpt-image-1",
+        provider=model.partition("/")[0],
+        model=model,
         model_version=None,
-        family="closed",
+        family="local" if model.startswith("local/") else "closed",
         prompt_sha256="0" * 64,
         seed=Seed(asked=None, sent=None),
         request_digest="0" * 64,
@@ -86,7 +86,11 @@ def credential_of(graph: dict[str, Any], link: list[Any], says: str, signer: Cre
     """What c2pa reads of a changed picture of this graph, after it was drafted and signed."""
     ways = descents(graph, link, hosted=classes())
     hosted = dict.fromkeys(root.node for way in ways for root in way.files if root.kind == "hosted")
-    made = {each: [generated(120 + 9 * place, each)] for place, each in enumerate(hosted)}
+    here = {node: "local/sdxl.safetensors" for node in hosted if graph[node]["class_type"] == "MintmarkLocalSample"}
+    made = {
+        each: [generated(120 + 9 * place, each, here.get(each, "openai/gpt-image-1"))]
+        for place, each in enumerate(hosted)
+    }
     frame = Frame(lambda: [_pixels(png(7, (20, 20)))], 0, None)
     wanted = Wanted(format="PNG", quality=95, lossless=False, origin=ORIGINS[says], hides=False, texts=None)
     ours = {node: results for node, results in made.items() if str(graph[node]["class_type"]).startswith("Mintmark")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -254,7 +255,9 @@ async def test_sign_and_save_knows_them_by_their_record_alone_or_by_the_graph(he
         assert [each.action for each in credential.actions] == ["c2pa.created"]
         record = credential.record or {}
         assert record["model"] == "local/tiny-sd15"
-        assert record["parameters"]["loras"] == [{"name": "brand.safetensors", "weight": 0.8}]
+        (brand,) = record["parameters"]["loras"]
+        assert (brand["name"], brand["weight"]) == ("brand.safetensors", 0.8)
+        assert brand["version"].startswith("sha256:")
 
 
 async def test_the_latent_goes_on_and_its_decoding_is_known_for_its_own(here: Bench, kept: list[Any]) -> None:
@@ -301,7 +304,7 @@ async def test_with_a_mask_it_inpaints(here: Bench, kept: list[Any]) -> None:
 
 
 async def test_each_step_is_told(here: Bench) -> None:
-    graph = {"1": pipeline(), "2": sample(["1", 0], steps=4), "9": save(["2", 0])}
+    graph = {"1": pipeline(), "2": sample(["1", 0], steps=4, scheduler="euler"), "9": save(["2", 0])}
     job = await here.post(graph)
     await here.ended(job)
     states = [each["data"]["nodes"].get("2") for each in here.events if each["type"] == "progress_state"]
@@ -309,6 +312,40 @@ async def test_each_step_is_told(here: Bench) -> None:
     steps = {(each["value"], each["max"]) for each in states if each and each["max"] > 1}
     assert steps
     assert steps <= {(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)}
+
+
+async def test_stopped_within_a_step_it_costs_nothing_and_goes_on_the_next_time(here: Bench) -> None:
+    engine = await _engine()
+    before = {line.call_id for line in engine.ledger.lines(provider="local", limit=None)}
+    graph = {"1": pipeline(), "2": sample(["1", 0], steps=1000, scheduler="euler", seed=99), "9": save(["2", 0])}
+    job = await here.post(graph)
+    while not any(_steps(each, "2") for each in here.events):
+        here.events.append(await asyncio.wait_for(here.socket.receive_json(), 60))
+    await here.json("POST", "/interrupt", json={"prompt_id": job})
+    history = await here.ended(job)
+    assert "execution_interrupted" in dict(history["status"]["messages"])
+    last = max(value for each in here.events for value, _ in _steps(each, "2"))
+    assert last < 1000
+    # The prompt is over at once; the step at hand, and then its call, end a moment later.
+    while (state := _state(engine, job)) == "asking":
+        await asyncio.sleep(0.01)
+    assert state == "released"
+    assert (await _engine()).ledger.totals().set_aside_microusd == 0
+    after = engine.ledger.lines(provider="local", limit=None)
+    assert {line.kind for line in after if line.call_id not in before} <= {"released"}
+    graph["2"]["inputs"]["steps"] = 2
+    assert files(here, await here.run(graph))
+
+
+def _state(engine: Any, job: str) -> str:
+    """Of the job's only call."""
+    return [str(each.kind) for each in engine.journal.since(0, job_id=job) if each.call_id][-1]
+
+
+def _steps(event: dict[str, Any], node: str) -> list[tuple[float, float]]:
+    """How far a node is said to be, once it counts steps."""
+    state = event["data"]["nodes"].get(node) if event["type"] == "progress_state" else None
+    return [(state["value"], state["max"])] if state and state["max"] > 1 else []
 
 
 async def test_what_is_cached_costs_this_job_nothing(here: Bench) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -275,3 +275,38 @@ async def test_of_many_writes_at_once_one_that_fails_takes_no_other_along(tmp_pa
         assert [each.prompt_id for each in archive.finished(9)] == ["b"]
     finally:
         archive.close()
+
+
+async def test_what_whoever_posts_keeps_is_not_taken_up_again_but_its_end_is_remembered(tmp_path: Path) -> None:
+    kept = {"extra_data": {"mintmark_kept": True}}
+    async with process(tmp_path) as first, aiohttp.ClientSession(first.url) as http:
+        done = await post(http, noted(tmp_path, "done"), **kept)
+        await until(http, done, "completed")
+        running = await post(http, noted(tmp_path, "running", gated=True), **kept)
+        await until(http, running, "in_progress")
+        archive = sqlite3.connect(tmp_path / "runner.db")
+        while not archive.execute("SELECT 1 FROM prompts").fetchall():
+            await asyncio.sleep(0.01)
+        assert archive.execute("SELECT prompt_id FROM prompts WHERE ending IS NOT NULL").fetchall() == [(done,)]
+        assert archive.execute("SELECT count(*) FROM prompts").fetchone() == (1,)
+        archive.close()
+        before = await history(http)
+        await first.kill()
+    (tmp_path / "gate").touch()
+    async with process(tmp_path) as second, aiohttp.ClientSession(second.url) as http:
+        assert await history(http) == before
+        async with http.get(f"/api/jobs/{running}") as reply:
+            assert reply.status == 404, "whoever keeps it posts it anew, under the same id"
+        again = await post(http, noted(tmp_path, "running"), prompt_id=running, **kept)
+        await until(http, again, "completed")
+    assert notes(tmp_path).count("running ended") == 1
+
+
+async def test_an_end_that_cannot_be_noted_takes_no_accepted_prompt_along(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "runner.db")
+    archive.note("noted", None, {"a": 1}, {"outcome": "success"})  # type: ignore[arg-type]  # what SQLite refuses
+    await archive.accept("accepted", 1, {"a": 1})
+    assert [each.prompt_id for each in archive.unfinished()] == ["accepted"]
+    archive.close()
+    with closing(sqlite3.connect(tmp_path / "runner.db")) as again:
+        assert again.execute("SELECT prompt_id FROM prompts").fetchall() == [("accepted",)]

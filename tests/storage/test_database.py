@@ -226,3 +226,16 @@ def test_nothing_that_was_deleted_is_left_in_the_file_or_its_log(tmp_path: Path)
     assert b"zebrafinch" not in left
     assert b"kept" in left
     database.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="not run: this system does not list open files")
+def test_content_stands_in_no_file_but_its_own(tmp_path: Path) -> None:
+    database = Database(tmp_path / "a.sqlite3", "CREATE TABLE texts (text TEXT)")
+    with database.transaction() as db:
+        db.executemany("INSERT INTO texts VALUES (?)", [("secret" * 500,) for _ in range(100)])
+    with database.transaction() as db:
+        db.execute("UPDATE texts SET text = 'another ' || text")
+        opened = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        assert any(each.startswith(str(tmp_path)) for each in opened)
+        assert [each for each in opened if "etilqs" in each] == []
+    database.close()

@@ -16,13 +16,16 @@ from mintmark.workflows.reading import parse, read, read_sound
 Publish = Callable[..., Path]
 
 RELEASED = {
+    "brand-lora-product-shot@1.0.0": "02496664306c743cb9d38ce6c9eab91e61d4a8cfcbff2d8bca7f5f9ed0cf0f12",
     "control-image@1.0.0": "7013b873455778b7a2ae58fafe3e77db0098db81d5e8fdc54e37a3d32f989676",
     "edit-image@1.0.0": "99db86fb29f9e9eb99d5511e98c5d9239a0940a201e161edaa98d9ff0b54317a",
     "image-to-image@1.0.0": "4ee052ddcae12c6e487ad76917eaae20b81093ceb3117699e26843d6411e51a6",
     "inpaint@1.0.0": "b57b5856268d37d05b051fa0abc2c18e13456b66c55d78d2acf97358e33fa065",
+    "local-draft-hosted-finish@1.0.0": "f351a642f0b154401c6e64d453632e51d0c85d7566e0de025414aae726c7890d",
     "moderated-submission@1.0.0": "74e4fb6f3abf4c8dd2f5427745cc7d66e9b9ad77edf42b8b209ee8adac08e175",
     "outpaint-banner@1.0.0": "972b1421db3bbed8ba049a6d69c68a19345a274c90b5aa16f07a5a67d2e42168",
     "prompt-ab-ranked@1.0.0": "7e887f79c091bf35fea1c4fb7ba2c95debfbabf683a268fe347ef9cd2d8132c4",
+    "rent-or-own@1.0.0": "286fee87dda73aee8b95f5aedb3d58b2c3bfddd7ef1eb904cd927b93d8f5c86b",
     "text-to-image@1.0.0": "17800ed81b38f087066ff5f8fb04688dae5684424914d7d5da0f0c71a46a7291",
     "text-to-image@1.1.0": "0b8a85412e4cbcd9d55213994d83ac39cd812b030f6dc0f7255f88cfca82a2f6",
     "upscale-with-credentials@1.0.0": "0783793f7f5e451f30b0bb2a6f199b70ba8ad85db76805dec5de9ff4a69e4843",

@@ -10,13 +10,15 @@ const TASKS = [
   [/Control/, "control"],
   [/Variation/, "variation"],
 ];
+const FILES = /^Mintmark(LocalUpscale|FaceRestore)$/;
 const UNSEEN = [1024, 1024]; // an image whose size is not known before it is loaded counts as this large
 const AUTO = "auto";
 const MARGINS = ["left", "right", "top", "bottom"];
 
-/** Whether this node calls a hosted model: one of ours, with a model combo. */
+/** Whether this node calls a model: one of ours, with a combo of models. Of others of ours it names a file. */
 export function isHosted(node) {
-  return String(node.comfyClass ?? "").startsWith("Mintmark") && Boolean(modelWidget(node));
+  const name = String(node.comfyClass ?? "");
+  return name.startsWith("Mintmark") && !FILES.test(name) && Boolean(modelWidget(node));
 }
 
 /** The combo that names the model. */

@@ -8,6 +8,7 @@ const GUESSES = {
   second: [],
   token: [],
 };
+const LOCAL = "local";
 const FAMILIES = {
   closed: "Closed: only its provider has it",
   "open-weight": "Open weights: you can also run it yourself",
@@ -19,6 +20,7 @@ const FAMILIES = {
  * in calls of at most `max_count` images, as generation/service.py does, and each call is rounded by itself.
  */
 export function priceOf({ model, count, asked, parameters, guessed }) {
+  if (model.family === LOCAL) return ownPrice(model, count, asked, parameters);
   if (!model.price) return null;
   let [microusd, exact] = [0, true];
   for (let left = Math.max(1, count); left > 0; left -= model.max_count ?? 1) {
@@ -32,6 +34,21 @@ export function priceOf({ model, count, asked, parameters, guessed }) {
   return { text: exact ? usd(microusd) : `≈ ${usd(bound(microusd))}`, microusd, exact };
 }
 
+/** Of a checkpoint: its measured seconds at the price of your GPU's hour; without the one or the other, what is known. */
+function ownPrice(model, count, asked, parameters) {
+  if (!model.price) return { text: "your GPU", microusd: null, exact: false };
+  if (!model.step_s) return { text: hour(model.price), microusd: null, exact: false };
+  const [width, height] = model.default_size ?? [1024, 1024];
+  const megapixels = asked.megapixels ?? (width * height) / 1_000_000;
+  const seconds = model.step_s * (parameters.steps ?? 1) * megapixels * Math.max(1, count);
+  const microusd = Math.round(seconds * Number(model.price.microusd));
+  return { text: `≈ ${usd(microusd)}`, microusd, exact: false };
+}
+
+function hour(price) {
+  return `${usd(Math.round(Number(price.microusd) * 3600))} / GPU hour`;
+}
+
 function dependsOnGuess(price, guessed) {
   if (guessed.has("count")) return true;
   const names = price.unit === "megapixel" && price.input_microusd == null ? ["megapixels"] : GUESSES[price.unit];
@@ -41,6 +58,7 @@ function dependsOnGuess(price, guessed) {
 /** What a model is, for its tooltip: one fact a line. */
 export function about(model, price) {
   const lines = [`${model.title} · ${model.provider}`];
+  if (model.family === LOCAL) return [...lines, ...ownFacts(model, price)].join("\n");
   if (model.price) lines.push(`${rate(model.price)}${price?.microusd != null ? ` · this node: ${price.text}` : ""}`);
   else lines.push("Price unknown");
   if (price && !price.exact && price.microusd != null) lines.push("≈ the run will tell exactly");
@@ -49,8 +67,15 @@ export function about(model, price) {
   return lines.filter(Boolean).join("\n");
 }
 
+function ownFacts(model, price) {
+  const cost = model.price ? hour(model.price) : "Not priced: set MINTMARK_GPU_HOUR_USD";
+  const seconds = price?.microusd == null ? "" : `this node: ${price.text}`;
+  return [cost, seconds, FAMILIES[LOCAL]].filter(Boolean);
+}
+
 /** For a list of models, what to know first: `{facts, warnings}`, each a few words. */
 export function brief(model) {
+  if (model.family === LOCAL) return { facts: model.price ? hour(model.price) : "your GPU", warnings: "" };
   const facts = [model.price ? rate(model.price) : "price unknown"];
   if (model.family === "open-weight") facts.unshift("open weights");
   const warnings = isEnding(model) ? [ending(model)] : [];

@@ -16,6 +16,7 @@ OTHERS_WARNINGS = [
     pytest.mark.filterwarnings(f"ignore:{text}")
     for text in (
         "__array__ implementation doesn't accept a copy keyword",  # diffusers' schedulers, of torch's tensors
+        "__array_wrap__ must accept context",  # the same
         "Already found a `peft_config` attribute",  # peft, of the second of two LoRAs
         "`FluxPosEmbed` is deprecated",  # diffusers, of its own ControlNet
     )
@@ -30,7 +31,12 @@ CLASSES = {
     "flux2-klein": ("Flux2KleinPipeline", "Flux2KleinPipeline", "Flux2KleinInpaintPipeline"),
 }
 TASKS = ("text-to-image", "image-to-image", "inpaint")
-NAMED = {"sd15": "Stable Diffusion 1.5", "sdxl": "Stable Diffusion XL", "sd35": "Stable Diffusion 3.5", "flux": "FLUX.1"}
+NAMED = {
+    "sd15": "Stable Diffusion 1.5",
+    "sdxl": "Stable Diffusion XL",
+    "sd35": "Stable Diffusion 3.5",
+    "flux": "FLUX.1",
+}
 
 
 def diffusers_pipeline(folder: Path, family: str, task: str = "text-to-image", **parts: Any) -> Any:
@@ -66,9 +72,9 @@ def checkpoint(path: Path, family: str, **more: Any) -> Checkpoint:
     return Checkpoint(name=path.name, path=str(path), family=family, **known)
 
 
-def recipe(path: Path, family: str, **more: Any) -> Recipe:
+def recipe(path: Path, family: str, *, config: str | None = None, **more: Any) -> Recipe:
     """In float32, on this machine's CPU."""
-    return Recipe(checkpoint=checkpoint(path, family), dtype="float32", memory="full", **more)
+    return Recipe(checkpoint=checkpoint(path, family, config=config), dtype="float32", memory="full", **more)
 
 
 def lora(path: Path, weight: float = 1.0) -> Lora:
@@ -133,6 +139,6 @@ def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
     if one.keys() != other.keys():
         return False
-    return all(torch.equal(one[name], other[name]) if hasattr(one[name], "shape") else one[name] == other[name] for name in one)
-
-
+    return all(
+        torch.equal(one[name], other[name]) if hasattr(one[name], "shape") else one[name] == other[name] for name in one
+    )

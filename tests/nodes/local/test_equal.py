@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from .bare import (  # noqa: E402
     PROMPT,
     TASKS,
     channels_first,
-    checkpoint,
     control,
     diffusers_pipeline,
     embedding,
@@ -62,13 +62,46 @@ def models(folder: Path) -> Models:
     return lambda family: made.setdefault(family, local_models.make(folder, family))
 
 
+@pytest.fixture(scope="module")
+def bare_pipe(models: Models) -> Callable[..., Any]:
+    """diffusers' own pipeline for a family and a task, loaded once; for tests that add nothing to it."""
+    made: dict[tuple[str, str], Any] = {}
+
+    def get(family: str, task: str = TASKS[0]) -> Any:
+        if (family, task) not in made:
+            made[family, task] = diffusers_pipeline(models(family), family, task)
+        return made[family, task]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def ours(models: Models) -> Callable[..., Any]:
+    """Our run, with the family's pipeline loaded once: nothing of one run may be left for the next."""
+    made: dict[str, Any] = {}
+
+    def get(family: str, *, added: dict[str, Any] | None = None, **asked: Any) -> Any:
+        plain = recipe(models(family), family)
+        if family not in made:
+            made[family] = load(plain)
+        return run(replace(plain, **(added or {})), loaded=made[family], **asked)
+
+    return get
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_words_become_the_image_that_diffusers_makes_of_them(models: Models, family: str) -> None:
-    pipe = diffusers_pipeline(models(family), family)
+def test_words_become_the_image_that_diffusers_makes_of_them(bare_pipe: Any, ours: Any, family: str) -> None:
+    pipe = bare_pipe(family)
     bare = pipe(
-        prompt=PROMPT, width=SIZE, height=SIZE, num_inference_steps=3, guidance_scale=4.0, generator=seeded(7), output_type="pt"
+        prompt=PROMPT,
+        width=SIZE,
+        height=SIZE,
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        generator=seeded(7),
+        output_type="pt",
     ).images
-    made = run(recipe(models(family), family), guidance=4.0, seed=7)
+    made = ours(family, guidance=4.0, seed=7)
     assert made.images.dtype == torch.float32
     assert made.images.shape == (1, SIZE, SIZE, 3)
     assert torch.equal(made.images, pixels(bare))
@@ -76,8 +109,8 @@ def test_words_become_the_image_that_diffusers_makes_of_them(models: Models, fam
 
 
 @pytest.mark.parametrize("family", [each for each in FAMILIES if each != "flux2-klein"])
-def test_an_image_becomes_the_one_that_diffusers_makes_of_it(models: Models, family: str) -> None:
-    pipe = diffusers_pipeline(models(family), family, "image-to-image")
+def test_an_image_becomes_the_one_that_diffusers_makes_of_it(bare_pipe: Any, ours: Any, family: str) -> None:
+    pipe = bare_pipe(family, "image-to-image")
     bare = pipe(
         prompt=PROMPT,
         image=channels_first(picture()),
@@ -89,15 +122,15 @@ def test_an_image_becomes_the_one_that_diffusers_makes_of_it(models: Models, fam
         **({"width": SIZE, "height": SIZE} if family in ("sd35", "flux") else {}),
     ).images
     asked = {"task": "image-to-image", "image": picture(), "strength": 0.6, "steps": 5, "guidance": 4.0, "seed": 8}
-    assert torch.equal(run(recipe(models(family), family), **asked).images, pixels(bare))
+    assert torch.equal(ours(family, **asked).images, pixels(bare))
 
 
 @pytest.mark.parametrize("task", TASKS[1:])
-def test_a_file_is_taken_as_diffusers_takes_files(models: Models, task: str) -> None:
+def test_a_file_is_taken_as_diffusers_takes_files(bare_pipe: Any, ours: Any, task: str) -> None:
     from PIL import Image
 
     levels = (picture()[0] * 255 + 0.5).byte()
-    pipe = diffusers_pipeline(models("sd15"), "sd15", task)
+    pipe = bare_pipe("sd15", task)
     bare = pipe(
         prompt=PROMPT,
         image=Image.fromarray(levels.numpy()),
@@ -110,14 +143,14 @@ def test_a_file_is_taken_as_diffusers_takes_files(models: Models, task: str) -> 
     ).images
     asked = {"task": task, "image": levels[None] / 255, "strength": 0.6, "steps": 5, "guidance": 4.0, "seed": 8}
     asked |= {"mask": half_mask()} if task == "inpaint" else {}
-    assert torch.equal(run(recipe(models("sd15"), "sd15"), **asked).images, pixels(bare))
+    assert torch.equal(ours("sd15", **asked).images, pixels(bare))
 
 
-def test_flux2_looks_at_an_image_as_diffusers_has_it_look(models: Models) -> None:
+def test_flux2_looks_at_an_image_as_diffusers_has_it_look(bare_pipe: Any, ours: Any) -> None:
     from PIL import Image
 
     levels = (picture()[0] * 255 + 0.5).byte().numpy()
-    pipe = diffusers_pipeline(models("flux2-klein"), "flux2-klein")
+    pipe = bare_pipe("flux2-klein")
     bare = pipe(
         prompt=PROMPT,
         image=Image.fromarray(levels),
@@ -128,13 +161,13 @@ def test_flux2_looks_at_an_image_as_diffusers_has_it_look(models: Models) -> Non
         generator=seeded(8),
         output_type="pt",
     ).images
-    made = run(recipe(models("flux2-klein"), "flux2-klein"), task="image-to-image", image=picture(), guidance=1.0, seed=8)
+    made = ours("flux2-klein", task="image-to-image", image=picture(), guidance=1.0, seed=8)
     assert torch.equal(made.images, pixels(bare))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_a_mask_covers_is_repainted_as_diffusers_does_it(models: Models, family: str) -> None:
-    pipe = diffusers_pipeline(models(family), family, "inpaint")
+def test_what_a_mask_covers_is_repainted_as_diffusers_does_it(bare_pipe: Any, ours: Any, family: str) -> None:
+    pipe = bare_pipe(family, "inpaint")
     bare = pipe(
         prompt=PROMPT,
         image=channels_first(picture()),
@@ -148,11 +181,33 @@ def test_what_a_mask_covers_is_repainted_as_diffusers_does_it(models: Models, fa
         output_type="pt",
     ).images
     asked = {"task": "inpaint", "image": picture(), "mask": half_mask(), "strength": 0.8, "steps": 5, "guidance": 4.0}
-    assert torch.equal(run(recipe(models(family), family), seed=9, **asked).images, pixels(bare))
+    assert torch.equal(ours(family, seed=9, **asked).images, pixels(bare))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_two_loras_in_a_row_add_up_as_they_do_in_diffusers(models: Models, folder: Path, family: str) -> None:
+def test_a_single_file_with_a_lora_makes_what_its_folder_makes_in_diffusers(
+    models: Models, folder: Path, family: str
+) -> None:
+    file, style = local_models.single_file(folder, family), local_models.lora(folder, family, 1)
+    pipe = diffusers_pipeline(models(family), family)
+    pipe.load_lora_weights(str(style), adapter_name="one")
+    bare = pipe(
+        prompt=PROMPT,
+        width=SIZE,
+        height=SIZE,
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        generator=seeded(7),
+        output_type="pt",
+    ).images
+    made = run(recipe(file, family, config=str(models(family)), loras=(lora(style),)), guidance=4.0, seed=7)
+    assert torch.equal(made.images, pixels(bare))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_two_loras_in_a_row_add_up_as_they_do_in_diffusers(
+    models: Models, ours: Any, folder: Path, family: str
+) -> None:
     one, two = (local_models.lora(folder, family, seed) for seed in (1, 2))
     pipe = diffusers_pipeline(models(family), family)
     plain = {"prompt": PROMPT, "width": SIZE, "height": SIZE, "num_inference_steps": 3, "output_type": "pt"}
@@ -161,48 +216,60 @@ def test_two_loras_in_a_row_add_up_as_they_do_in_diffusers(models: Models, folde
     pipe.load_lora_weights(str(two), adapter_name="two")
     pipe.set_adapters(["one", "two"], [0.8, -0.4])
     bare = pipe(**plain, guidance_scale=4.0, generator=seeded(7)).images
-    made = run(recipe(models(family), family, loras=(lora(one, 0.8), lora(two, -0.4))), guidance=4.0, seed=7)
+    added = {"loras": (lora(one, 0.8), lora(two, -0.4))}
+    made = ours(family, added=added, guidance=4.0, seed=7)
     assert torch.equal(made.images, pixels(bare))
     assert not torch.equal(bare, without)
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
 def test_a_lora_in_kohyas_layout_with_a_text_encoder_is_taken_as_diffusers_takes_it(
-    models: Models, folder: Path, family: str
+    models: Models, ours: Any, folder: Path, family: str
 ) -> None:
     file = local_models.lora(folder, family, 3, layout="kohya", text=True)
     pipe = diffusers_pipeline(models(family), family)
     pipe.load_lora_weights(str(file), adapter_name="one")
     pipe.set_adapters(["one"], [0.7])
     bare = pipe(
-        PROMPT, width=SIZE, height=SIZE, num_inference_steps=3, guidance_scale=4.0, generator=seeded(7), output_type="pt"
+        PROMPT,
+        width=SIZE,
+        height=SIZE,
+        num_inference_steps=3,
+        guidance_scale=4.0,
+        generator=seeded(7),
+        output_type="pt",
     ).images
-    made = run(recipe(models(family), family, loras=(lora(file, 0.7),)), guidance=4.0, seed=7)
+    made = ours(family, added={"loras": (lora(file, 0.7),)}, guidance=4.0, seed=7)
     assert torch.equal(made.images, pixels(bare))
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("family", CONTROLLED)
-def test_a_controlnet_guides_as_it_does_in_diffusers(models: Models, folder: Path, family: str, task: str) -> None:
+def test_a_controlnet_guides_as_it_does_in_diffusers(
+    models: Models, ours: Any, folder: Path, family: str, task: str
+) -> None:
     if family == "sd35" and task != "text-to-image":
         pytest.skip("diffusers has no such pipeline")
     net = local_models.controlnet(folder, family)
     bare = controlled(models(family), family, task, [net], strength=0.7, start=0.0, end=1.0)
     control_net = control(net, picture(11), strength=0.7)
-    made = run(recipe(models(family), family, controls=(control_net,)), **started(family, task))
+    made = ours(family, added={"controls": (control_net,)}, **started(family, task))
     assert torch.equal(made.images, pixels(bare))
-    assert not torch.equal(made.images, run(recipe(models(family), family), **started(family, task)).images)
+    assert not torch.equal(made.images, ours(family, **started(family, task)).images)
 
 
 @pytest.mark.parametrize("family", CONTROLLED)
-def test_two_controlnets_guide_in_turn_as_they_do_in_diffusers(models: Models, folder: Path, family: str) -> None:
+def test_two_controlnets_guide_in_turn_as_they_do_in_diffusers(
+    models: Models, ours: Any, folder: Path, family: str
+) -> None:
     nets = [local_models.controlnet(folder, family, seed) for seed in (0, 1)]
     strength, start, end = [0.7, 0.4], [0.0, 0.3], [0.5, 1.0]
     bare = controlled(models(family), family, TASKS[0], nets, strength=strength, start=start, end=end)
     several = tuple(
-        control(net, picture(11 + at), strength=strength[at], start=start[at], end=end[at]) for at, net in enumerate(nets)
+        control(net, picture(11 + at), strength=strength[at], start=start[at], end=end[at])
+        for at, net in enumerate(nets)
     )
-    made = run(recipe(models(family), family, controls=several), **started(family, TASKS[0]))
+    made = ours(family, added={"controls": several}, **started(family, TASKS[0]))
     assert torch.equal(made.images, pixels(bare))
 
 
@@ -248,8 +315,8 @@ def started(family: str, task: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_batch_has_a_seed_for_each_image(models: Models, family: str) -> None:
-    pipe = diffusers_pipeline(models(family), family)
+def test_a_batch_has_a_seed_for_each_image(bare_pipe: Any, ours: Any, family: str) -> None:
+    pipe = bare_pipe(family)
     bare = pipe(
         prompt=PROMPT,
         width=SIZE,
@@ -260,41 +327,41 @@ def test_a_batch_has_a_seed_for_each_image(models: Models, family: str) -> None:
         generator=seeded(7, 8),
         output_type="pt",
     ).images
-    loaded = load(recipe(models(family), family))
-    made = run(recipe(models(family), family), loaded=loaded, guidance=4.0, seed=7, count=2)
+    made = ours(family, guidance=4.0, seed=7, count=2)
     assert torch.equal(made.images, pixels(bare))
-    second = run(recipe(models(family), family), loaded=loaded, guidance=4.0, seed=8)
+    second = ours(family, guidance=4.0, seed=8)
     assert torch.allclose(made.images[1:], second.images, atol=1e-4)
 
 
 @pytest.mark.parametrize("task", TASKS[1:])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_image_is_started_from_once_for_each_that_is_asked_for(models: Models, family: str, task: str) -> None:
+def test_an_image_is_started_from_once_for_each_that_is_asked_for(ours: Any, family: str, task: str) -> None:
     asked = {"task": task, "image": picture(batch=2), "steps": 4, "guidance": 1.0, "strength": 0.8}
     asked |= {"mask": half_mask()} if task == "inpaint" else {}
-    loaded = load(recipe(models(family), family))
-    both = run(recipe(models(family), family), loaded=loaded, seed=3, count=2, **asked).images
+    both = ours(family, seed=3, count=2, **asked).images
     assert len(both) == 4
     for place in range(4):
         alone = {**asked, "image": picture(batch=2)[place // 2 :][:1]}
-        one = run(recipe(models(family), family), loaded=loaded, seed=3 + place, **alone).images
+        one = ours(family, seed=3 + place, **alone).images
         assert torch.allclose(both[place], one[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("family", "name"), [(family, name) for name, each in SCHEDULERS.items() for family in sorted(each.families)]
 )
-def test_each_scheduler_is_diffusers_own(models: Models, family: str, name: str) -> None:
+def test_each_scheduler_is_diffusers_own(
+    bare_pipe: Any, ours: Any, monkeypatch: pytest.MonkeyPatch, family: str, name: str
+) -> None:
     import diffusers
 
-    pipe, loaded = diffusers_pipeline(models(family), family), load(recipe(models(family), family))
+    pipe = bare_pipe(family)
     choice = SCHEDULERS[name]
     own = pipe.scheduler.config
     for task, steps in (("text-to-image", 4), ("text-to-image", 1), ("image-to-image", 4), ("inpaint", 4)):
         if family == "flux2-klein" and task == "image-to-image":
             continue
-        same = diffusers_pipeline(models(family), family, task)
-        same.scheduler = getattr(diffusers, choice.class_name).from_config(own, **choice.changes)
+        same = bare_pipe(family, task)
+        monkeypatch.setattr(same, "scheduler", getattr(diffusers, choice.class_name).from_config(own, **choice.changes))
         torch.manual_seed(6)  # FLUX's LCM draws without a generator
         bare = same(
             prompt=PROMPT,
@@ -307,14 +374,14 @@ def test_each_scheduler_is_diffusers_own(models: Models, family: str, name: str)
             **({} if task == "image-to-image" and family in ("sd15", "sdxl") else {"width": SIZE, "height": SIZE}),
         ).images
         asked = {**started(family, task), "steps": steps, "seed": 6, "scheduler": name}
-        made = run(recipe(models(family), family), loaded=loaded, **asked).images
+        made = ours(family, **asked).images
         assert torch.equal(made, pixels(bare)), (task, steps)
         assert not torch.isnan(made).any()
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl", "sd35"])
-def test_a_negative_prompt_pushes_away_as_it_does_in_diffusers(models: Models, family: str) -> None:
-    pipe = diffusers_pipeline(models(family), family)
+def test_a_negative_prompt_pushes_away_as_it_does_in_diffusers(bare_pipe: Any, ours: Any, family: str) -> None:
+    pipe = bare_pipe(family)
     bare = pipe(
         prompt=PROMPT,
         negative_prompt="rust",
@@ -325,15 +392,15 @@ def test_a_negative_prompt_pushes_away_as_it_does_in_diffusers(models: Models, f
         generator=seeded(7),
         output_type="pt",
     ).images
-    made = run(recipe(models(family), family), negative_prompt="rust", guidance=4.0, seed=7)
+    made = ours(family, negative_prompt="rust", guidance=4.0, seed=7)
     assert torch.equal(made.images, pixels(bare))
-    assert not torch.equal(made.images, run(recipe(models(family), family), guidance=4.0, seed=7).images)
+    assert not torch.equal(made.images, ours(family, guidance=4.0, seed=7).images)
 
 
 @pytest.mark.parametrize("vectors", [1, 3])
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])
 def test_a_word_that_was_taught_means_what_it_means_in_diffusers(
-    models: Models, folder: Path, family: str, vectors: int
+    models: Models, ours: Any, folder: Path, family: str, vectors: int
 ) -> None:
     from safetensors.torch import load_file
 
@@ -358,10 +425,12 @@ def test_a_word_that_was_taught_means_what_it_means_in_diffusers(
         generator=seeded(7),
         output_type="pt",
     ).images
-    taught = recipe(models(family), family, embeddings=(embedding(file, "<key>"),))
-    made = run(taught, prompt="a <key> on velvet", guidance=4.0, seed=7)
+    taught = {"embeddings": (embedding(file, "<key>"),)}
+    made = ours(family, added=taught, prompt="a <key> on velvet", guidance=4.0, seed=7)
     assert torch.equal(made.images, pixels(bare))
-    assert not torch.equal(made.images, run(taught, prompt="a key on velvet", guidance=4.0, seed=7).images)
+    assert not torch.equal(
+        made.images, ours(family, added=taught, prompt="a key on velvet", guidance=4.0, seed=7).images
+    )
 
 
 @pytest.mark.parametrize("family", FAMILIES)

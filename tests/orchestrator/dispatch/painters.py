@@ -59,6 +59,7 @@ class Painter:
             body = await self._prompts.get()
             job_id = body["prompt_id"]
             self.comfy.state[job_id] = "in_progress"
+            await self.comfy.tell("executing", node="1", prompt_id=job_id)
             self._use(body["prompt"]["1"]["inputs"]["ckpt_name"])
             await asyncio.sleep(self._run_s)
             draw(self.comfy, job_id)

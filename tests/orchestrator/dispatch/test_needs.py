@@ -36,6 +36,18 @@ def test_files_are_the_inputs_that_name_a_model_without_their_folders() -> None:
     assert files_of(graph) == {"base.SAFETENSORS", "line.safetensors", "flux.gguf"}
 
 
+def test_a_checkpoint_that_is_a_folder_counts_too_where_it_is_sampled() -> None:
+    pipeline = {"class_type": "MintmarkLoadPipeline", "inputs": {"checkpoint": "brand/flux-klein"}}
+    graph = {
+        "p": pipeline,
+        "l": {"class_type": "MintmarkLoadLora", "inputs": {"pipeline": ["p", 0], "lora": "brand.safetensors"}},
+        "s": {"class_type": "MintmarkLocalSample", "inputs": {"pipeline": ["l", 0]}},
+        "t": {"class_type": "MintmarkTextToImage", "inputs": {"model": "local/sdxl-turbo"}},
+        "h": {"class_type": "MintmarkTextToImage", "inputs": {"model": "fal/flux-schnell"}},
+    }
+    assert files_of(graph) == {"flux-klein", "brand.safetensors", "sdxl-turbo"}
+
+
 def test_values_decide_which_files_and_classes_come_from_the_graph() -> None:
     assert (painting().files, painting().classes) == ({MODELS[0]}, {"Draw", "Save"})
     assert painting(model=MODELS[3]).files == {MODELS[3]}

@@ -84,6 +84,18 @@ async def test_jobs_go_where_their_models_are_and_cause_at_most_half_the_loads(
     assert len(set(models)) <= placed <= plain / 2
 
 
+async def test_what_runs_and_loads_take_is_learned_from_jobs_as_they_end(house: ServiceHouse) -> None:
+    loads = house.service.dispatcher._kit.loads
+    async with painters(2) as fleet:
+        await hired(house, fleet)
+        await all_over(house, await ordered(house, [MODELS[0]] * 4))
+        run_s = loads.run_s("painting")
+        assert run_s is not None and 0 < run_s < WITHIN_S
+        for _ in range(3):
+            [job] = await all_over(house, await ordered(house, [MODELS[1]]))
+            assert loads.left(job.job_id) == 0, "nothing is left to load for a job that is over"
+
+
 async def test_a_job_whose_model_nobody_has_is_overtaken_within_its_bound_only(
     house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

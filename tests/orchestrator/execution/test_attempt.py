@@ -103,3 +103,52 @@ async def test_who_waits_is_stopped_at_once_and_so_is_the_prompt(comfy: FakeComf
     with pytest.raises(asyncio.CancelledError):
         await running
     assert comfy.canceled == [attempt.context.job_id]
+
+
+RUNNER = HEALTH.model_copy(update={"kind": "runner"})
+
+
+def restarted(comfy: FakeComfy, job_id: str) -> None:
+    """Another process is there in its place, which knows nothing of the prompt."""
+    comfy.health = RUNNER.model_copy(update={"boot_id": f"{job_id}-{len(comfy.posted)}"}).model_dump(mode="json")
+    comfy.forget(job_id)
+
+
+async def test_a_prompt_that_is_kept_here_is_posted_anew_to_a_runner_that_was_started_again(
+    comfy: FakeComfy, link: WorkerLink
+) -> None:
+    attempt = made(link, known=RUNNER, kept=True, fresh=True, left=True)
+    job_id = attempt.context.job_id
+    running = asyncio.create_task(attempt.run())
+    for posts in (1, 2, 3):
+        await soon(lambda posts=posts: len(comfy.posted) == posts)  # type: ignore[misc]
+        restarted(comfy, job_id)
+    await soon(lambda: len(comfy.posted) == 4)
+    comfy.finish(job_id)
+    assert (await running).status == "success"
+    assert comfy.posted == [job_id] * 4
+    assert all(each["extra_data"]["mintmark_kept"] is True for each in comfy.bodies)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_restarts_are_gone_along_with_within_limits_and_only_for_what_is_kept(
+    kept: bool, comfy: FakeComfy, link: WorkerLink
+) -> None:
+    attempt = made(link, known=RUNNER, kept=kept, fresh=True, left=True)
+    running = asyncio.create_task(attempt.run())
+    for posts in range(1, attempts.RESTARTS + 2 if kept else 2):
+        await soon(lambda posts=posts: len(comfy.posted) == posts)  # type: ignore[misc]
+        restarted(comfy, attempt.context.job_id)
+    with pytest.raises(WorkerLost):
+        await running
+    assert len(comfy.posted) == (attempts.RESTARTS + 1 if kept else 1)
+    assert all("mintmark_kept" in each["extra_data"] for each in comfy.bodies) is kept
+
+
+async def test_a_comfyui_is_not_told_what_only_a_runner_heeds(comfy: FakeComfy, link: WorkerLink) -> None:
+    attempt = made(link, kept=True, fresh=True, left=True)
+    running = asyncio.create_task(attempt.run())
+    await soon(lambda: attempt.context.job_id in comfy.posted)
+    comfy.finish(attempt.context.job_id)
+    await running
+    assert comfy.bodies[0]["extra_data"] == {}

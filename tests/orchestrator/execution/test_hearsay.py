@@ -14,8 +14,8 @@ from mintmark.orchestrator.execution.hearsay import Hearsay
 JOB = "11111111-2222-4333-8444-555555555555"
 
 
-def entry(seq: int, kind: Any, call_id: str | None = "c") -> Entry:
-    data = {"hold_microusd": 4000, "provider": "fal", "model": "fal/x", "request_id": f"r{seq}"}
+def entry(seq: int, kind: Any, call_id: str | None = "c", provider: str = "fal") -> Entry:
+    data = {"hold_microusd": 4000, "provider": provider, "model": f"{provider}/x", "request_id": f"r{seq}"}
     at = datetime(2026, 5, 1, tzinfo=timezone.utc)
     return Entry(seq=seq, job_id=JOB, call_id=call_id, kind=kind, at=at, data=data)
 
@@ -30,6 +30,10 @@ def heard(*entries: Entry) -> list[tuple[str, int, str | None]]:
 def test_a_call_that_was_asked_and_not_heard_to_end_is_unknown_with_its_whole_hold() -> None:
     assert heard(entry(1, "held"), entry(2, "asking")) == [("unknown", 4000, "r2")]
     assert heard(entry(2, "asking"), entry(3, "accepted")) == [("unknown", 4000, "r3")]
+
+
+def test_what_the_worker_made_itself_ended_with_it_and_nobody_bills_it() -> None:
+    assert heard(entry(1, "held", provider="local"), entry(2, "asking", provider="local")) == []
 
 
 @pytest.mark.parametrize("end", ["settled", "released", "unknown"])

@@ -55,6 +55,46 @@ def test_the_nodes_that_need_a_model_are_local_and_those_of_ours_are_not() -> No
     assert local_nodes(GRAPH) == {"load", "lora", "text", "sample", "decode"}
 
 
+def test_what_our_own_sampler_made_is_in_its_own_call_and_not_measured_again() -> None:
+    graph = {
+        "p": node("MintmarkLoadPipeline", checkpoint="sdxl.safetensors"),
+        "s": node("MintmarkLocalSample", pipeline=["p", 0], prompt="x"),
+        "vae": node("VAELoader", vae_name="other.safetensors"),
+        "decode": node("VAEDecode", samples=["s", 1], vae=["vae", 0]),
+        "save": node("SaveImage", images=["decode", 0]),
+    }
+    assert local_nodes(graph) == {"vae", "decode", "save"}
+    measured = work(graph=graph)
+    measured.take(states(s="running"), 10.0)
+    measured.take(states(s="finished", decode="running"), 40.0)
+    measured.take(Ended("succeeded"), 42.0)
+    posting = measured.posting("j", [saved("a.png", "save")])
+    assert posting is not None
+    assert (measured.seconds, posting.microusd) == (2.0, 2000)
+    assert posting.images == 0, "its image stands with its call"
+
+
+def test_what_our_nodes_compute_without_a_call_is_measured() -> None:
+    graph = {
+        "p": node("MintmarkLoadPipeline", checkpoint="brand/sdxl.safetensors"),
+        "e": node("MintmarkLocalEncode", pipeline=["p", 0], image=["h", 0]),
+        "h": node("MintmarkTextToImage", model="fal/flux-schnell"),
+        "u": node("MintmarkLocalUpscale", image=["h", 0], model="nets/esrgan.safetensors"),
+    }
+    assert local_nodes(graph) == {"e", "u"}
+    assert _model_of(graph) == "local/esrgan"
+    assert _model_of({name: graph[name] for name in ("p", "e", "h")}) == "local/brand/sdxl.safetensors"
+
+
+def _model_of(graph: dict[str, Any]) -> str:
+    measured = work(graph=graph)
+    measured.take(states(e="running", u="running"), 1.0)
+    measured.take(Ended("succeeded"), 2.0)
+    posting = measured.posting("j")
+    assert posting is not None
+    return posting.model
+
+
 def test_images_made_by_a_provider_after_that_are_not_local() -> None:
     assert local_ends(GRAPH, local_nodes(GRAPH)) >= {"save"}
     assert not {"save edited", "hosted"} & local_ends(GRAPH, local_nodes(GRAPH))

@@ -7,17 +7,21 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from mintmark.config import Settings
 from mintmark.errors import InstallFailed, MissingExtra, WorkerUnreachable
 from mintmark.orchestrator.dispatch.supervise import Program, Supervised
 from mintmark.orchestrator.fleet import launching
 from mintmark.orchestrator.fleet.comfy_cli import install_command, launch_command, launch_env
 from mintmark.orchestrator.fleet.installing import install_into, pack_in
 from mintmark.orchestrator.fleet.launching import Launched, end_leftovers, free_port, held, is_free
+from mintmark.orchestrator.service.processes import Processes
+from mintmark.orchestrator.service.settings import ServiceSettings
 from mintmark.workflows.comfy_cli import find_comfy
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc, and kills by signals")
@@ -156,6 +160,22 @@ async def test_it_is_held_until_it_is_to_stop_or_ends_by_itself(comfy: Path, tmp
     await up.wait()
     os.kill(int(str((await said(again.url))["pid"])), signal.SIGKILL)
     assert await holding != 0
+
+
+async def test_each_that_the_service_launches_sees_its_own_gpu_alone(comfy: Path, tmp_path: Path) -> None:
+    service = ServiceSettings(runners=0, launch=("0", "2"), comfyui=tmp_path / "w")
+
+    async def gpu(kept: Supervised) -> tuple[str, object, object]:
+        while True:
+            with suppress(aiohttp.ClientError):
+                its = await said(kept.url)
+                return kept.program.args[kept.program.args.index("--gpu") + 1], its["gpu"], its["pid"]
+            await asyncio.sleep(0.05)
+
+    async with Processes(Settings(data_dir=tmp_path / "data"), service, os.environ) as processes:
+        told = await asyncio.wait_for(asyncio.gather(*map(gpu, processes._comfyuis)), 120)
+    assert {(asked, seen) for asked, seen, _ in told} == {("0", "0"), ("2", "2")}
+    assert len({pid for _, _, pid in told}) == 2
 
 
 async def test_the_service_s_supervisor_brings_it_back_on_its_port(

@@ -96,6 +96,14 @@ def test_the_default_makes_any_common_size(releases: Releases, size: tuple[int, 
     assert (made.values["width"], made.values["height"]) == size
 
 
+def test_a_checkpoint_of_a_worker_is_asked_for_as_it_is_named(releases: Releases) -> None:
+    """What it can do only the worker knows: it is checked there, as the choice of the workflow's input."""
+    made = planned(releases, prompt="a fox", model="local/brand/sdxl.safetensors", steps=8, negative_prompt="fog")
+    assert made.workflow.name == "text-to-image"
+    assert made.values["model"] == "local/brand/sdxl.safetensors"
+    assert (made.values["model.steps"], made.values["negative_prompt"]) == (8, "fog")
+
+
 def test_a_request_without_a_seed_gets_a_new_one(releases: Releases) -> None:
     assert planned(releases, prompt="a fox").values["seed"] == 7
     wish = ImageWish(prompt="a fox")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -42,9 +43,9 @@ class Line(list):  # type: ignore[type-arg]
             self.is_full.set()
 
 
-def asked(desk: Desk, numbers: Sequence[int], most: int = 64) -> list[Future[int]]:
+def asked(desk: Desk, numbers: Sequence[int], most: int = 64, **more: Any) -> list[Future[int]]:
     """The first is asked alone; the others come while it is at work."""
-    together: Together[int, int] = Together(desk.work, most=most)
+    together: Together[int, int] = Together(desk.work, most=most, **more)
     with ThreadPoolExecutor(len(numbers)) as threads:
         first = threads.submit(together.ask, numbers[0])
         assert desk.begun.wait(60)
@@ -69,6 +70,16 @@ def test_no_more_are_answered_at_once_than_may_be() -> None:
     found = asked(desk, range(MANY), most=3)
     assert [each.result() for each in found] == [number * number for number in range(MANY)]
     assert [len(batch) for batch in desk.batches] == [1, 3, 3, 1]
+
+
+def test_large_questions_are_answered_fewer_at_once_and_the_first_in_any_case() -> None:
+    desk = Desk()
+    found = asked(desk, [1, 5, 5, 5, 9], most=8, size=lambda number: number)
+    assert sorted(each.result() for each in found) == [1, 25, 25, 25, 81]
+    assert [len(batch) for batch in desk.batches] == [1] * 5
+    desk = Desk()
+    asked(desk, [1, 2, 2, 2, 2], most=4, size=lambda number: number)
+    assert [len(batch) for batch in desk.batches] == [1, 2, 2]
 
 
 def test_what_is_wrong_with_one_is_no_answer_to_another() -> None:

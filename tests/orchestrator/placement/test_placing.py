@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from mintmark.orchestrator.placement.choosing import foresee, next_for
-from mintmark.orchestrator.placement.fleet import Fleet
+from mintmark.orchestrator.placement.fleet import CONSIDERED, Fleet
 from mintmark.orchestrator.placement.placing import COPY_LOADS, OVERTAKEN_LOADS, place
 from mintmark.orchestrator.placement.values import Choice, Seat, Work
 
@@ -62,18 +62,19 @@ def test_a_job_that_loads_nothing_goes_where_least_is_in_memory() -> None:
 WITHIN_S = COPY_LOADS * LOAD_S
 
 
-def waiting(jobs: int, *seats: Seat) -> Fleet:
-    """The fleet where so many jobs wait that load a."""
+def waiting(jobs: int, *seats: Seat, wanted: int = 99) -> Fleet:
+    """The fleet where so many jobs wait that load a, and so many models are wanted: more than all can hold."""
     fleet = Fleet(seats)
     fleet.waits(frozenset({"a"}), jobs)
+    fleet.wanted.update(f"model-{number}" for number in range(wanted))
     return fleet
 
 
 def test_a_warm_worker_is_waited_for_that_is_free_before_whoever_waits_for_a_load_and_then_loads_would_begin() -> None:
     warm, cold = busy("warm", "a", free_at=WITHIN_S), seat("cold")
-    choice = place(work("a"), Fleet([warm, cold]), 0)
+    choice = place(work("a"), waiting(1, warm, cold), 0)
     assert (choice.worker, choice.reason, choice.waits_for) == (None, "waits_for_warm", "warm")
-    assert placed(work("a"), busy("warm", "a", free_at=WITHIN_S + 1), cold) == ("cold", "cold")
+    assert place(work("a"), waiting(1, busy("warm", "a", free_at=WITHIN_S + 1), cold), 0).reason == "cold"
 
 
 def test_a_copy_that_is_being_loaded_is_enough_for_as_many_as_it_can_begin_in_time() -> None:
@@ -85,6 +86,43 @@ def test_a_copy_that_is_being_loaded_is_enough_for_as_many_as_it_can_begin_in_ti
     two = [loading, busy("also", "a", free_at=LOAD_S + 5)]
     assert place(job, waiting(2 * enough, *two, seat("cold")), 0).reason == "waits_for_warm"
     assert place(job, waiting(2 * enough + 1, *two, seat("cold")), 0).reason == "cold"
+
+
+def test_where_there_is_room_for_all_that_is_wanted_a_copy_is_loaded_sooner() -> None:
+    cold = [seat(f"cold-{number}") for number in range(9)]
+
+    def reason(free_at: float, wanted: int, **more: Any) -> str:
+        loading = busy("warm", "a", free_at=free_at, **more)
+        return place(work("a"), waiting(1, loading, *cold, wanted=wanted), 0).reason
+
+    assert (reason(LOAD_S, 0), reason(LOAD_S + 1, 0)) == ("waits_for_warm", "cold")
+    half = LOAD_S * 1.5
+    assert (reason(half, 10), reason(half + 1, 10)) == ("waits_for_warm", "cold"), "ten of the twenty that fit"
+    assert (reason(WITHIN_S, 20), reason(WITHIN_S + 1, 20)) == ("waits_for_warm", "cold")
+    assert reason(WITHIN_S, 0, memory_size=None) == "waits_for_warm", "who knows whether it pushes something out"
+
+
+def test_how_crowded_a_fleet_is_follows_who_comes_and_goes() -> None:
+    fleet = Fleet([seat("one"), seat("two"), seat("unknown", memory_size=None)])
+    fleet.wanted.update(("a", "b"))
+    assert fleet.crowding(work("a")) == 1
+    fleet.remove("unknown")
+    assert fleet.crowding(work("a")) == pytest.approx(2 / 4)
+    fleet.put(seat("two", up=False))
+    assert fleet.crowding(work("a")) == 1
+    fleet.put(seat("two", memory_size=6))
+    assert fleet.crowding(work("a")) == pytest.approx(2 / 8)
+    assert fleet.crowding(work("a", sizes={"a": 2})) == pytest.approx(4 / 8)
+    for name in ("one", "two"):
+        fleet.remove(name)
+    assert fleet.crowding(work("a")) == 1
+
+
+def test_of_more_holders_than_are_looked_at_each_has_its_share_of_those_who_wait() -> None:
+    many = [busy(f"warm-{number}", "a", free_at=LOAD_S) for number in range(2 * CONSIDERED)]
+    job = work("a", run_s=LOAD_S)
+    assert place(job, waiting(4 * CONSIDERED, *many, seat("cold")), 0).reason == "waits_for_warm"
+    assert place(job, waiting(4 * CONSIDERED + 2, *many, seat("cold")), 0).reason == "cold"
 
 
 def test_who_waits_for_other_models_too_is_not_of_the_same_backlog() -> None:

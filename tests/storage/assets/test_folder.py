@@ -150,3 +150,52 @@ def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(CannotWrite):
         store.incoming(most_bytes=1)
     assert store.find(digest_of(PNG)) is None
+
+
+def test_what_is_laid_for_later_can_be_had_here_and_comes_to_its_place_when_that_is_asked_for(
+    store: FolderAssets,
+) -> None:
+    asset = store.lay(PNG, later=True)
+    elsewhere = FolderAssets(Path(store.place.partition(":")[2]))
+    assert elsewhere.find(asset.digest) is None
+    assert (store.find(asset.digest), store.small(asset.digest, 10**6)) == (asset, (asset, PNG))
+    assert store.small(asset.digest, len(PNG) - 1) is None
+    store.arrive([asset.digest, "f" * 64])
+    assert elsewhere.read(asset.digest) == PNG
+    assert store.laid(asset.digest) == PNG, "it may not be on the disk yet"
+
+
+@pytest.mark.parametrize("how", ["read", "path", "put", "settle"])
+def test_whoever_needs_the_file_itself_has_it_written(store: FolderAssets, how: str) -> None:
+    digest = store.lay(PNG, later=True).digest
+    {
+        "read": lambda: store.read(digest),
+        "path": lambda: store.path(digest),
+        "put": lambda: store.put(PNG),
+        "settle": store.settle,
+    }[how]()
+    assert FolderAssets(Path(store.place.partition(":")[2])).read(digest) == PNG
+
+
+def test_what_is_deleted_before_it_came_never_comes(store: FolderAssets) -> None:
+    digest = store.lay(PNG, later=True).digest
+    assert store.delete(digest)
+    store.arrive([digest])
+    assert (store.find(digest), store.laid(digest), store.settle()) == (None, None, [])
+    assert not store.delete(digest)
+
+
+def test_a_disk_that_is_full_as_it_comes_is_tried_again(store: FolderAssets, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = store.lay(PNG, later=True).digest
+
+    def full(*_: object, **__: object) -> None:
+        raise DiskFull("no room")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(folder, "write_once", full)
+        for again in (lambda: store.arrive([digest]), store.settle):
+            with pytest.raises(DiskFull):
+                again()
+        assert store.small(digest, 10**6) is not None
+    assert store.settle() == [digest]
+    assert store.read(digest) == PNG
