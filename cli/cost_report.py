@@ -52,7 +52,7 @@ def report(
     with open_books(found) as (ledger, _journal):
         spent = ledger.report(by, since=first, until=last)  # type: ignore[arg-type]
         judged = _accepted(found, ledger, by, first, last)
-    rows = [_row(each, judged.get(each.key)) for each in spent]
+    rows = [_row(each, judged.get(each.key)) | _own(found, each) for each in spent]
     if as_json:
         emit(
             {"mode": found.mode, "by": by, "since": since, "until": until, "rows": rows, "total": _total(rows, judged)}
@@ -98,6 +98,15 @@ def _row(spend: Spend, judged: Accepted | None) -> dict[str, Any]:
         "rejected": _number(judged.rejected) if judged else None,
         "per_accepted_microusd": judged.each_microusd if judged else None,
     }
+
+
+def _own(found: Settings, spend: Spend) -> dict[str, Any]:
+    """Of what this house made itself: for how long its GPUs were at work, at what an hour costs now."""
+    from ..metering.local import PROVIDER, hour_microusd, seconds_of
+
+    own = spend.key == PROVIDER or spend.key.startswith(f"{PROVIDER}/")
+    hour = hour_microusd(found.gpu_hour) if own and found.gpu_hour else None
+    return {"gpu_seconds": None if hour is None else seconds_of(spend.microusd, hour)}
 
 
 def _number(part: Fraction) -> float | int:
@@ -146,6 +155,11 @@ def _show(rows: Sequence[Mapping[str, Any]], total: Mapping[str, Any], by: str, 
         shown.add_row(name, *cells, *((*kept, _money(row["per_accepted_microusd"])) if judged else ()))
     out = console()
     out.print(shown)
+    for row in rows:
+        if row["gpu_seconds"] is not None:
+            out.print(
+                f"{plain(row['key'])}: {row['gpu_seconds']:,} GPU seconds at what an hour costs now.", style="dim"
+            )
     if total["cached"]:
         out.print(f"{total['cached']:,} calls were answered from a cache, at no cost.", style="dim")
     if total["unknown"]:

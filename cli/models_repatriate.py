@@ -22,7 +22,7 @@ from .repatriate_model import alternatives, hosted, why_not
 from .repatriate_saving import publish as publish_version
 from .repatriate_saving import write as write_version
 from .repatriate_text import tell
-from .repatriate_usage import Asked, Spent, asked, spent, total
+from .repatriate_usage import Asked, Spent, asked, shown, spent, total
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -137,15 +137,18 @@ def _ways(
     own = own_model(books.found, books.folders, place, names, weights)
     used = asked(books.ledger, books.journal, model, label, books.since, books.until)
     cost = costs(books.found, books.ledger, total(answer.spent), own.name, answer.days, given)
-    return Ways(own, folder_of(own.name.partition("/")[2], weights), place, used, list(_uses(used, own)), cost)
+    return Ways(own, folder_of(own.name.partition("/")[2], weights), place, used, list(_uses(used, model, own)), cost)
 
 
-def _uses(used: Asked, own: Model) -> Iterator[Use]:
-    """Every parameter that was asked for, and whether it means something here."""
+def _uses(used: Asked, model: Model, own: Model) -> Iterator[Use]:
+    """Every parameter that was asked for, and whether it means something here. One that nobody has changed from the
+    vendor's default is no loss."""
     from ..generation.repatriating import lost_here
 
     for name, values in sorted(used.values.items()):
-        yield Use(name, values.most_common(_MOST_VALUES), lost_here(own, name))
+        spec = model.parameters.get(name)
+        usual = spec is not None and spec.default is not None and set(values) == {shown(model, name, spec.default)}
+        yield Use(name, values.most_common(_MOST_VALUES), "" if usual else lost_here(own, name))
 
 
 # -- which workflow ---------------------------------------------------------------------------------------------------

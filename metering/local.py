@@ -58,6 +58,11 @@ def charge(seconds: float, hour: Decimal) -> int:
     return round(Decimal(str(max(0.0, seconds))) * hour / _SECONDS)
 
 
+def seconds_of(microusd: int, hour: Decimal) -> float | None:
+    """How many seconds of a GPU this was at that price of an hour; None where an hour costs nothing."""
+    return round(float(microusd * _SECONDS / hour), 1) if hour else None
+
+
 def worked(seconds: float) -> str:
     """In words, as the ledger keeps it beside the charge."""
     return f"{seconds:.3f} GPU seconds"

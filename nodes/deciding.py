@@ -13,6 +13,8 @@ from .checking import number, one_of, whole
 from .host import current as current_host
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..generation.context import JobContext
     from ..generation.engine import Engine
 
@@ -23,6 +25,7 @@ _BY_GRAPH = ("cheapest now",)
 _GIB = 1024**3
 _MICRO = 1_000_000
 _ASSUMED_HOUR = 1.20
+_ASSUMED_S = 10.0
 
 
 class Choices:
@@ -90,9 +93,9 @@ def _known(policy: str, words: Mapping[str, Any], graph: Any, node_id: str, engi
     if policy == "local if it fits":
         return Known(lacking=tuple(_lacking(words)))
     if policy == "cheapest now":
-        return Known(hosted_microusd=_hosted_microusd(graph, node_id), **_own(words, engine))
+        return Known(hosted_microusd=_hosted_microusd(graph, node_id), **_own(words, graph, node_id, engine))
     if policy == "break-even":
-        return Known(**_own(words, engine), **_month(words, engine))
+        return Known(**_own(words, graph, node_id, engine), **_month(words, engine))
     return Known()
 
 
@@ -100,9 +103,24 @@ def _branch(words: Mapping[str, Any]) -> Any:
     return one_of("branch", words.get("branch", BRANCHES[0]), BRANCHES)
 
 
-def _own(words: Mapping[str, Any], engine: Engine) -> dict[str, Any]:
-    seconds = number("seconds", words.get("seconds", 10.0), 0.01, 86_400.0)
+def _own(words: Mapping[str, Any], graph: Any, node_id: str, engine: Engine) -> dict[str, Any]:
+    told = number("seconds", words.get("seconds", _ASSUMED_S), 0.0, 86_400.0)
+    seconds = told or _measured_s(graph, node_id, engine.settings.data_dir) or _ASSUMED_S
     return {"seconds": seconds, "hour_microusd": _hour(words, engine)}
+
+
+def _measured_s(graph: Any, node_id: str, data_dir: Path) -> float | None:
+    """Seconds of a picture of the checkpoint that the local branch names, whichever node loads it, as ``mintmark bench
+    local`` measured it last; None where it did not."""
+    from ..generation.graph_estimate_links import needed
+    from ..metering.local import PROVIDER
+    from ..metering.measured import measured
+
+    link = links_of(graph, node_id).get("local")
+    branch = [graph[each] for each in needed(graph, [link[0]]) if each in graph] if link else []
+    named = {value for node in branch for value in node.get("inputs", {}).values() if isinstance(value, str)}
+    names = named | {f"{PROVIDER}/{each}" for each in named}
+    return next((each.seconds for each in measured(data_dir) if each.model in names), None)
 
 
 def _month(words: Mapping[str, Any], engine: Engine) -> dict[str, Any]:

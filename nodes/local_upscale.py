@@ -100,8 +100,7 @@ def _upscaled(image: Any, name: str, what: Upscaling, on_tile: OnTile) -> Any:
     host = current_host()
     model = open_model(find_file(host, KIND, name))
     pixels = floats(image)
-    height, width = what.size(*pixels.shape[1:3], model.scale)
-    _check(height * width)
+    _check(what.size(pixels.shape[1], pixels.shape[2], model.scale))
     made = upscale(model, pixels, what, device_here(), on_tile)
     return host.image(made.shape, made.nbytes, lambda: made)
 
@@ -113,10 +112,10 @@ def floats(image: Any) -> Any:
     return channels_first(image, "image").permute(0, 2, 3, 1).contiguous().numpy()
 
 
-def _check(pixels: int) -> None:
+def _check(size: tuple[int, int]) -> None:
     from .worker import current
 
-    most = current().settings.max_pixels
+    pixels, most = size[0] * size[1], current().settings.max_pixels
     if pixels > most:
         raise ImageTooLarge(
             f"scale: an image of {pixels:,} pixels would come of it; {most:,} are the most.",

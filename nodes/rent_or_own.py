@@ -102,11 +102,11 @@ def _cost_inputs() -> list[Any]:
         io.Float.Input(
             "seconds",
             default=10.0,
-            min=0.01,
+            min=0.0,
             max=86_400.0,
             step=0.1,
             optional=True,
-            tooltip="Of the GPU for one picture.",
+            tooltip="Of the GPU for one picture. 0: as `mintmark bench local` measured its checkpoint, else 10.",
         ),
         io.Float.Input(
             "gpu_hour_usd",
@@ -181,4 +181,7 @@ async def _choice(policy: Any, hidden: Any) -> Choice:
 
 async def _rates(engine: Engine, job: JobContext, _node: str) -> str:
     """What a choice by graph and price depends on besides them."""
-    return f"{job.branch} {sorted(engine.settings.gpu_hour.items())}"
+    from ..metering.measured import measured
+
+    taken = [(each.model, each.seconds) for each in measured(engine.settings.data_dir)]
+    return f"{job.branch} {sorted(engine.settings.gpu_hour.items())} {taken}"

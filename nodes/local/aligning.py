@@ -104,7 +104,8 @@ def sampled(image: Pixels, where: Similarity, size: tuple[int, int], extent: tup
     source = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)[None]))
     aim = torch.from_numpy(grid.astype(np.float32)[None])
     found = grid_sample(source, aim, mode="bicubic", padding_mode="border", align_corners=False)
-    return np.clip(found[0].permute(1, 2, 0).numpy(), 0.0, 1.0)
+    made: Pixels = np.clip(found[0].permute(1, 2, 0).numpy(), 0.0, 1.0)
+    return made
 
 
 def _no_finer(image: Pixels, step: float) -> Pixels:
@@ -141,4 +142,5 @@ def _fading(points: Pixels) -> Pixels:
 
     inward = [points.real, SIDE - points.real, points.imag, SIDE - points.imag]
     part = np.clip(np.min(inward, axis=0) / (SIDE * FEATHER), 0.0, 1.0)
-    return (part * part * (3 - 2 * part)).astype(np.float32)[..., None]
+    found: Pixels = (part * part * (3 - 2 * part)).astype(np.float32)[..., None]
+    return found

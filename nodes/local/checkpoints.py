@@ -267,9 +267,13 @@ def _model_folder(path: str, name: str, sign: str) -> Found | None:
 
 
 def _files(path: str) -> Iterator[Any]:
-    """Its files, and those of the folders of its components."""
+    """Its files and those of its components; repositories have the original's single file beside them."""
     for entry in _entries(path):
         if entry.is_dir():
             yield from (each for each in _entries(entry.path) if each.is_file())
-        elif entry.is_file():
+        elif entry.is_file() and (entry.name == "diffusion_pytorch_model.safetensors" or not _is_weights(entry.name)):
             yield entry
+
+
+def _is_weights(name: str) -> bool:
+    return name.lower().endswith((*ENDINGS, *PICKLES))

@@ -95,7 +95,7 @@ def _patcher(management: Any, size: Callable[[], int], free: Callable[[], int]) 
     import torch
     from comfy.model_patcher import ModelPatcher
 
-    class Patcher(ModelPatcher):  # type: ignore[misc]
+    class Patcher(ModelPatcher):
         """Stands in ComfyUI's list for a pipeline of ours, which is loaded already."""
 
         mintmark = True

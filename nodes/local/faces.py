@@ -66,8 +66,9 @@ def restored(model: Any, face: Pixels) -> Pixels:
 
     with torch.inference_mode():
         given = torch.from_numpy(np.ascontiguousarray(face.transpose(2, 0, 1)[None])).to(model.device)
-        made: Pixels = model.model(given * 2 - 1)[0][0].permute(1, 2, 0).float().cpu().numpy()
-    return np.clip((made + 1) / 2, 0.0, 1.0)
+        made = model.model(given * 2 - 1)[0][0].permute(1, 2, 0).float().cpu().numpy()
+    found: Pixels = np.clip((made + 1) / 2, 0.0, 1.0)
+    return found
 
 
 def softened(mask: Pixels) -> Pixels:
@@ -78,4 +79,5 @@ def softened(mask: Pixels) -> Pixels:
     reach = max(1, round(min(mask.shape) * SOFT))
     solid = Image.fromarray(((mask >= 0.5) * 255).astype(np.uint8))
     inner = solid.filter(ImageFilter.MinFilter(2 * reach + 1)).filter(ImageFilter.BoxBlur(reach))
-    return np.asarray(inner, dtype=np.float32) / 255.0
+    found: Pixels = np.asarray(inner, dtype=np.float32) / np.float32(255)
+    return found

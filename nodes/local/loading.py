@@ -230,7 +230,8 @@ def _named_in(cls: Any) -> set[str]:
 
 def _variant(path: Path) -> str | None:
     """``fp16`` where some part is there in that alone: files named ``x.fp16.safetensors``."""
-    names = [each.relative_to(path).as_posix() for each in path.glob("*/*.safetensors")]
+    every = (each.relative_to(path).as_posix() for each in path.glob("*/*.safetensors"))
+    names = [name for name in every if not name.startswith("safety_checker/")]
     plain = {name.partition("/")[0] for name in names if not re.search(r"\.fp16[.-]", name)}
     return "fp16" if any(name.partition("/")[0] not in plain for name in names) else None
 

@@ -36,7 +36,8 @@ def as_array(image: Any, name: str) -> np.ndarray[Any, Any]:
     if array is None or array.ndim != 4 or 0 in array.shape or array.shape[-1] not in (1, 3, 4):
         raise InvalidInput(f"{name}: {_told(image)} is no batch of images.", hint="Connect an IMAGE output.")
     rgb = np.broadcast_to(array[..., :3], (*array.shape[:3], 3))
-    return np.clip(np.nan_to_num(rgb), 0.0, 1.0)
+    clipped: np.ndarray[Any, Any] = np.clip(np.nan_to_num(rgb), 0.0, 1.0)
+    return clipped
 
 
 def mask_first(mask: Any, own: tuple[int, int], made: tuple[int, int], count: int) -> Any:

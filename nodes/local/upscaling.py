@@ -43,10 +43,11 @@ def upscale(model: Any, images: Pixels, what: Upscaling, device: Any, on_tile: O
     """
     import numpy as np
 
-    size = what.size(*images.shape[1:3], model.scale)
+    height, width = images.shape[1:3]
+    size = what.size(height, width, model.scale)
     out = np.empty((len(images), *size, 3), dtype=np.float32)
     with at_work(model, device):
-        work = _Work(model, what.tiling.within(max(images.shape[1:3])), len(images), on_tile)
+        work = _Work(model, what.tiling.within(max(height, width)), len(images), on_tile)
         for number, image in enumerate(images):
             out[number] = resized(work.enlarged(number, image), size)
     return out
@@ -61,7 +62,8 @@ def resized(image: Pixels, size: tuple[int, int]) -> Pixels:
         return image
     channels = [Image.fromarray(np.ascontiguousarray(image[..., place])) for place in range(image.shape[-1])]
     found = [np.asarray(each.resize((size[1], size[0]), Image.Resampling.LANCZOS)) for each in channels]
-    return np.clip(np.stack(found, axis=-1), 0.0, 1.0)
+    made: Pixels = np.clip(np.stack(found, axis=-1), 0.0, 1.0)
+    return made
 
 
 class _Work:

@@ -138,4 +138,6 @@ def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: 
 
 def _near(name: str, offered: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, [each for each in offered if is_local(each)], n=3, cutoff=0.0)
-    return f"Did you mean {' or '.join(close)}?" if close else "Put it into the worker's model folders."
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    return "It samples none: put it into its model folders, and install what sampling needs there (docs/local.md)."

@@ -66,6 +66,16 @@ def test_rented_and_owned_images_stand_in_one_table(cli: Cli, home: Path) -> Non
     assert "local/sdxl" in shown and "$0.0005" in shown and "total" in shown
 
 
+def test_owned_images_are_told_with_the_seconds_of_the_gpu_that_they_took(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent(home, {}, {"provider": "local", "model": "local/sdxl", "microusd": 5_000})
+    assert {row["gpu_seconds"] for row in rows(cli).values()} == {None}
+    monkeypatch.setenv("MINTMARK_GPU_HOUR_USD", "1.20")
+    assert {key: row["gpu_seconds"] for key, row in rows(cli).items()} == {"fal/flux-schnell": None, "local/sdxl": 15.0}
+    assert "local/sdxl: 15.0 GPU seconds" in cli("cost", "report").out
+
+
 @pytest.mark.parametrize(
     ("by", "keys"),
     [

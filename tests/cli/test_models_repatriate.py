@@ -231,6 +231,7 @@ def test_parameters_of_real_calls_are_read_from_the_journal(cli: Cli) -> None:
     assert (answer["asked"]["calls"], answer["asked"]["known"]) == (1, 1)
     asked = {each["name"]: (each["values"], each["lost"]) for each in answer["asked"]["parameters"]}
     assert asked["steps"] == ({"3": 1}, None)
+    assert asked["output_format"] == ({"png": 1}, None), "as it is by default: nobody asked for it"
     assert asked["acceleration"] == ({"high": 1}, "the local pipeline has no such parameter")
 
 

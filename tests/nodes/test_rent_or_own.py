@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,8 +11,13 @@ import pytest
 
 from mintmark.errors import InvalidInput
 from mintmark.generation.rent_or_own import Choice
+from mintmark.metering.measured import Measured, keep
 from mintmark.provenance.reading import read as read_credential
 
+SLOW = Measured(
+    model="local/slow.safetensors", device="a GPU", dtype="bfloat16", memory="full", width=1024, height=1024, steps=50,
+    seconds=600.0, peak_bytes=1, at=datetime(2026, 11, 21, tzinfo=timezone.utc),
+)  # fmt: skip
 SMALL = {"width": 256, "height": 256, "prompt": "a lighthouse", "model": "fal/flux-schnell"}
 
 
@@ -104,6 +110,21 @@ async def test_a_choice_by_values_that_come_over_links_is_made_again_by_nobody_w
     (again,) = files_of(await bench.run(prompt))
     assert len(await bench.calls()) == before
     assert [read_credential(each).actions[0].software_agent for each in (first, again)] == ["fal/flux-schnell"] * 2
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("slow.safetensors", "600"), ("other.safetensors", "10")])
+async def test_without_seconds_those_count_that_were_measured_of_the_local_branch_s_checkpoint(
+    bench: Any, files_of: Any, name: str, seconds: str
+) -> None:
+    keep(bench.settings.data_dir, [SLOW])
+    prompt = graph("cheapest now", seconds=0.0, gpu_hour_usd=200.0)
+    prompt["5"] = node("MintmarkLoadPipeline", checkpoint=name)
+    prompt["6"] = node("MintmarkLocalSample", pipeline=["5", 0], prompt="a lighthouse", seed=1)
+    prompt["3"]["inputs"]["local"] = ["6", 0]
+    history = await bench.run(prompt)
+    assert files_of(history)
+    (told,) = history["outputs"]["3"]["text"]
+    assert told.startswith("hosted: ") and f"for {seconds} s of the GPU" in told
 
 
 async def test_a_choice_is_told_of_where_the_picture_came_through_it_and_nowhere_else(

@@ -96,7 +96,7 @@ def test_a_file_that_is_published_later_is_found(publish: Publish, document: dic
     ("name", "hint"),
     [
         ("text-to-imgae", "Did you mean text-to-image"),
-        ("xyz", "Known are: control-image, edit-image, "),
+        ("xyz", "Known are: brand-lora-product-shot, control-image, "),
         ("../../secret", "<name>/<version>.json"),
         ("./mine.json", "<name>/<version>.json"),
         ("", "Known are"),

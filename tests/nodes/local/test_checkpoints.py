@@ -108,6 +108,8 @@ def test_a_folder_s_stamp_is_that_of_its_newest_file(host: Here) -> None:
     after = here.find(host, "sd")
     assert after.stamp > before.stamp
     assert after.size == before.size == sum(each.stat().st_size for each in path.rglob("*") if each.is_file())
+    write(path / "v1-5-pruned.safetensors", UNET_15)  # as repositories have it, for others
+    assert here.find(host, "sd") == after
 
 
 def test_a_second_list_opens_no_file(host: Here, monkeypatch: pytest.MonkeyPatch) -> None:

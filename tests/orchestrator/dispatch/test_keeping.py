@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mintmark.errors import DiskFull
 from mintmark.metering.sqlite_ledger import SqliteLedger
-from mintmark.orchestrator.dispatch.keeping import end, restore, settle
+from mintmark.orchestrator.dispatch.keeping import arrive, end, restore, settle
 from mintmark.orchestrator.jobs.base import Claimer
 from mintmark.orchestrator.jobs.job import Ending, Job
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import Step
+from mintmark.storage.assets import folder
 from mintmark.storage.assets.folder import FolderAssets
 from mintmark.tests.contracts.jobs import made, order
 
@@ -29,10 +31,10 @@ def assets(tmp_path: Path) -> FolderAssets:
     return FolderAssets(tmp_path / "assets")
 
 
-def ended(jobs: SqlJobStore, assets: FolderAssets, data: bytes) -> Job:
+def ended(jobs: SqlJobStore, assets: FolderAssets, data: bytes, *, later: bool = False) -> Job:
     lease = jobs.accept(order(), claimer=Claimer("me", "worker-1", ["hosted"])).lease
     assert lease is not None
-    outputs = (made(asset=assets.lay(data).digest),)
+    outputs = (made(asset=assets.lay(data, later=later).digest),)
     return end(lease, Ending(step=Step.SUCCEEDED, outputs=outputs), jobs, assets)
 
 
@@ -61,3 +63,32 @@ def test_another_folders_files_are_left_to_it(jobs: SqlJobStore, assets: FolderA
     digest = ended(jobs, assets, b"a picture").outputs[0].asset
     restore(jobs, FolderAssets(tmp_path / "other"))
     assert jobs.laid(assets.place) == {digest: b"a picture"}
+
+
+def test_a_file_that_never_came_to_its_place_is_there_after_the_next_start(
+    jobs: SqlJobStore, assets: FolderAssets, tmp_path: Path
+) -> None:
+    digest = ended(jobs, assets, b"a picture", later=True).outputs[0].asset
+    again = FolderAssets(tmp_path / "assets")
+    assert not again.exists(digest)
+    restore(jobs, again)
+    assert again.read(digest) == b"a picture"
+
+
+def test_a_full_disk_keeps_a_file_from_its_place_but_nobody_from_the_file(
+    jobs: SqlJobStore, assets: FolderAssets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = ended(jobs, assets, b"a picture", later=True)
+    digest = job.outputs[0].asset
+
+    def full(*_: object, **__: object) -> None:
+        raise DiskFull("no room")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(folder, "write_once", full)
+        arrive(job, assets)
+        assert f"A file of job {job.job_id} waits" in caplog.text
+        assert assets.small(digest, 100) is not None
+    settle(jobs, assets)
+    assert jobs.laid(assets.place) == {}
+    assert assets.read(digest) == b"a picture"
