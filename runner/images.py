@@ -60,7 +60,7 @@ def as_plain(value: Any) -> Pixels:
     if isinstance(value, LazyImage):
         return value.decoded()
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = value.detach().float().cpu().numpy()  # NumPy has no bfloat16
     return np.asarray(value, dtype=np.float32)
 
 

@@ -40,7 +40,8 @@ def restore(
     """
     import torch
 
-    out, done = images.copy(), 0
+    out: Pixels = images.copy()
+    done = 0
     seeded = torch.random.fork_rng([device] if torch.device(device).type == "cuda" else [])
     with at_work(model, device), seeded:
         for place, (image, its) in enumerate(zip(out, faces, strict=True)):

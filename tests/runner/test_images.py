@@ -197,6 +197,16 @@ async def test_nodes_get_tensors_where_torch_is_wanted(
         assert (await client.run(chain))["status"]["completed"]
 
 
+@pytest.mark.skipif(not TORCH, reason="not run: torch is not installed")
+def test_a_tensor_of_any_type_is_an_image_to_the_core() -> None:
+    import torch
+
+    with torch.inference_mode():
+        made = torch.full((1, 2, 2, 3), 0.5, dtype=torch.bfloat16)
+    assert images.as_array(made).dtype == np.float32
+    assert images.as_array(made).max() == images.as_array(made).min() == 0.5
+
+
 def test_an_array_that_is_not_ours_to_change_becomes_a_tensor_of_its_own() -> None:
     assert images.as_tensor("text") == "text"
     assert images.wants_tensors(False) is False

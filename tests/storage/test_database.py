@@ -235,7 +235,7 @@ def test_content_stands_in_no_file_but_its_own(tmp_path: Path) -> None:
         db.executemany("INSERT INTO texts VALUES (?)", [("secret" * 500,) for _ in range(100)])
     with database.transaction() as db:
         db.execute("UPDATE texts SET text = 'another ' || text")
-        opened = [os.readlink(each) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+        opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
         assert any(each.startswith(str(tmp_path)) for each in opened)
         assert [each for each in opened if "etilqs" in each] == []
     database.close()

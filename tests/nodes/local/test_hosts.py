@@ -80,7 +80,6 @@ async def test_an_interruption_ends_it_within_a_step_and_gives_back_what_was_hel
     saved(after, bench.output)
     report = await bench.report(job)
     assert report["allowance"]["held_microusd"] == report["allowance"]["settled_microusd"] == 0
-    assert [each["state"] for each in report["calls"]] == ["released"]
     assert torch.is_grad_enabled()
 
 
