@@ -177,6 +177,15 @@ class ComfyHost:
 
         return bool(processing_interrupted())
 
+    def interrupted_again(self, exc: BaseException) -> bool:
+        """Whether this is ComfyUI's word that the prompt was interrupted. Raising it took that back: said again."""
+        from comfy.model_management import InterruptProcessingException, interrupt_current_processing
+
+        if not isinstance(exc, InterruptProcessingException):
+            return False
+        interrupt_current_processing(True)
+        return True
+
     def stop_node(self) -> None:
         from comfy.model_management import throw_exception_if_processing_interrupted
 

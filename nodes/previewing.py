@@ -24,11 +24,8 @@ def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
     """Shows previews on this node, those alone that the policy allows: nobody sees what was not checked."""
 
     async def show(data: bytes | None, number: int, of: int) -> None:
-        from .host import current
-
         if data is None:
-            if not current().interrupted():
-                await ComfyAPI().execution.set_progress(number, of + 1, node_id=node_id)
+            await _said(number, of + 1, node_id)
             return
         try:
             picture, media_type = await asyncio.to_thread(_opened, data, engine.settings.max_pixels)
@@ -36,11 +33,25 @@ def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
         except MintmarkError as exc:
             logger.info("A preview is not shown: %s", exc, extra=log.action("preview_not_shown"))
             return
-        # ComfyUI ends a node that says something after it was interrupted; the call itself must see to its end.
-        if verdict.decision == "allowed" and not current().interrupted():
-            await ComfyAPI().execution.set_progress(number, of + 1, node_id=node_id, preview_image=picture)
+        if verdict.decision == "allowed":
+            await _said(number, of + 1, node_id, picture)
 
     return show
+
+
+async def _said(number: int, of: int, node_id: str, picture: Image | None = None) -> None:
+    from .host import ComfyHost, current
+
+    # ComfyUI ends a node that says something after it was interrupted; the call itself must see to its end.
+    host = current()
+    if host.interrupted():
+        return
+    try:
+        await ComfyAPI().execution.set_progress(number, of, node_id=node_id, preview_image=picture)
+    except BaseException as exc:
+        # Interrupted just then. Whoever hears of that takes it back, and the call would never hear of it.
+        if not (isinstance(host, ComfyHost) and host.interrupted_again(exc)):
+            raise
 
 
 def _opened(data: bytes, max_pixels: int) -> tuple[Image, str]:

@@ -19,4 +19,4 @@ takes it as an optional input ``source`` and hands it on inside the record it gi
 """
 
 PipelineSocket = io.Custom("MINTMARK_PIPELINE")
-"""Carries :class:`~.local.recipe.Recipe`: what a local pipeline is made of. Nothing of it is loaded until it is sampled."""
+"""Carries :class:`~.local.recipe.Recipe`: what a local pipeline is made of. Nothing of it is loaded before sampling."""

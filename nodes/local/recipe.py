@@ -1,7 +1,7 @@
 """What a local pipeline is made of: plain values that nodes pass along, long before anything is loaded.
 
-The MINTMARK_PIPELINE socket carries a :class:`Recipe`. Load Pipeline makes one, Load LoRA, Load Embedding and ControlNet
-add to it, and only who samples loads it (:mod:`.slot`), so that wiring costs no memory.
+The MINTMARK_PIPELINE socket carries a :class:`Recipe`. Load Pipeline makes one; Load LoRA, Load Embedding and
+ControlNet add to it. Only who samples loads it (:mod:`.slot`), so that wiring costs no memory.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Literal
 Kind = Literal["folder", "file"]
 Dtype = Literal["auto", "float32", "float16", "bfloat16"]
 Memory = Literal["auto", "full", "offload", "sequential"]
-"""Where weights are: all on the device; each model there while it works; each layer there while it works. ``auto`` takes
-the first of these that fits."""
+"""Where weights are: all on the device; each model there while it works; each layer there while it works. ``auto``
+takes the first of these that fits."""
 Attention = Literal["auto", "sdpa", "sliced"]
 
 

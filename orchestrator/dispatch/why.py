@@ -44,8 +44,8 @@ def _placed(choice: Choice, against: Mapping[str, str]) -> str:
             return f"{worker} runs it when its turn comes: it loads no model, and that worker has room."
         case "waits_for_warm":
             return (
-                f"It waits for {choice.waits_for}: its models are in memory there, or are being loaded, and that is soon"
-                " enough for all who wait for them."
+                f"It waits for {choice.waits_for}: its models are in memory there, or are being loaded, and that"
+                " is soon enough for all who wait for them."
             )
         case "overtaken":
             return (

@@ -24,7 +24,8 @@ _SCHEMA = {
     "SqliteStore": "SELECT type || ' ' || name || ' ' || tbl_name AS its FROM sqlite_master ORDER BY 1",
     "PostgresStore": """
 SELECT indexdef AS its FROM pg_indexes WHERE schemaname = current_schema()
-UNION SELECT tgname || ' ' || CAST(tgenabled AS TEXT) FROM pg_trigger WHERE tgrelid = to_regclass('transfers') ORDER BY 1
+UNION SELECT tgname || ' ' || CAST(tgenabled AS TEXT) FROM pg_trigger
+WHERE tgrelid = to_regclass('transfers') ORDER BY 1
 """,
 }
 

@@ -1,4 +1,4 @@
-"""Which weights a checkpoint is: the same for the same bytes, another for others, without reading all of a large file."""
+"""Which weights a checkpoint is: the same for the same bytes, without reading a large file whole."""
 
 from __future__ import annotations
 

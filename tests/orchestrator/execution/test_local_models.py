@@ -1,4 +1,4 @@
-"""A worker's own checkpoints, as the orchestrator meets them: a name among its choices, or one that it does not have."""
+"""A worker's own checkpoints, as the orchestrator meets them: a name among its choices, or one it does not have."""
 
 from __future__ import annotations
 

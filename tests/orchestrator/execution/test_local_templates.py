@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mintmark.cli.model_folders import ModelFolders
+from mintmark.generation.repatriating import repatriate
+from mintmark.nodes.local.checkpoints import find
+from mintmark.nodes.local.rows import row_of
 from mintmark.orchestrator.execution.request import JobResult
 from mintmark.provenance.credential import Credential
 from mintmark.provenance.reading import read
+from mintmark.providers.local_model import local_model
+from mintmark.providers.models import Catalog
 from mintmark.workflows.library import Library
 
 from ...local_models import needs_diffusers
@@ -108,3 +115,15 @@ async def test_a_brand_shot_tells_its_loras_and_its_label_and_leaves_the_machine
     loras = found.record["parameters"]["loras"]
     assert [(each["name"], each["weight"]) for each in loras] == [(LORAS[0], 0.5), (LORAS[1], 0.6)]
     assert [action.action for action in found.actions] == ["c2pa.created", "c2pa.addedText"]
+
+
+async def test_a_workflow_that_was_repatriated_runs_here_and_asks_nobody(house: House, models: Path) -> None:
+    checkpoint = find(ModelFolders(models), "FLUX.1-schnell")
+    own = local_model(row_of(checkpoint, []), None, date(2026, 11, 21))
+    before = Library(()).resolve("text-to-image")
+    made = repatriate(before, Catalog.load().known("fal/flux-schnell"), own, folder="diffusers").version
+    assert made is not None
+    result = await house.run(made, **SMALL)
+    assert [each.model for each in result.receipts] == ["local/FLUX.1-schnell"]
+    assert await house.calls() == []
+    assert result.workflow.version == made.version
