@@ -208,7 +208,7 @@ class NotSafetensors(UsageError):
 
 
 class DamagedFile(UsageError):
-    """A safetensors file that is cut off, or whose header is not what the format says."""
+    """A safetensors file that is cut off, or whose header is not what the format says; a folder with a program."""
 
     code = "damaged_file"
 

@@ -111,7 +111,7 @@ def _own_price(seen: Trailing, found: Settings) -> Known:
     if seen.price_microusd is None:
         raise UsageError(
             f"--hosted-price: the {found.mode} ledger has no hosted image of the last 30 days to take a price from.",
-            hint="Say --hosted-price 0.03, or use --sandbox for play money.",
+            hint="Say --hosted-price 0.03" + ("." if found.sandbox else ", or use --sandbox for play money."),
         )
     price = (seen.price_microusd / MICRO).quantize(Decimal("1e-12"))
     return Known(price, f"average of {seen.images:,} images in the last 30 days ({found.mode})")

@@ -82,6 +82,10 @@ def _record(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name in ("model", "seed", "workflow", "mode"):
         if value := record.get(name):
             yield name, _said(name, value)
+    choices = record.get("choices")
+    for choice in choices if isinstance(choices, list) else ():
+        if isinstance(choice, dict):
+            yield "branch", f"{choice.get('branch')}: {choice.get('reason')}"
     if isinstance(record.get("cost_microusd"), int):
         yield "cost", usd(record["cost_microusd"])
 

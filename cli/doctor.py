@@ -74,7 +74,7 @@ def _comfyui() -> dict[str, Any]:
     places += [Path.home() / "comfy" / "ComfyUI", Path.home() / "Documents" / "comfy" / "ComfyUI"]
     here = next((place for place in places if (place / "main.py").is_file()), None)
     if here is None:
-        fix = "Only needed for local sampling: pip install comfy-cli, then comfy install. Or set COMFYUI_PATH."
+        fix = "Only for graphs with native nodes: pip install comfy-cli, then comfy install. Or set COMFYUI_PATH."
         return _finding("comfyui", True, "not found", fix)
     return _finding("comfyui", True, str(here))
 

@@ -79,12 +79,12 @@ def _costs(costs: Costs) -> list[tuple[str, str]]:
         ("hosted", f"{money(costs.hosted_microusd)} for {costs.images:,} images"),
         ("owned", f"{own} for {costs.gpu_seconds:,.0f} GPU seconds, and {besides}"),
     ]
-    for label, known, unit in (
-        ("a GPU hour", costs.gpu_hour, "$"),
-        ("images an hour", costs.rate, ""),
-        ("a month besides", costs.overhead, "$"),
+    for label, known, text in (
+        ("a GPU hour", costs.gpu_hour, "${:,.2f}"),
+        ("images an hour", costs.rate, "{:,.0f}"),
+        ("a month besides", costs.overhead, "${:,.2f}"),
     ):
-        rows.append((label, f"{unit}{known.value.normalize():f} ({known.source})"))
+        rows.append((label, f"{text.format(known.value)} ({known.source})"))
     return rows
 
 

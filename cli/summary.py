@@ -23,7 +23,8 @@ def show(result: JobResult, settings: Settings) -> None:
     from rich.panel import Panel
 
     rows: list[Row] = [row for output in result.outputs for row in _file(output)]
-    rows += [_row("cost", _cost(result, settings)), _row("time", f"{result.timings_ms['total'] / 1000:.1f} s")]
+    rows += [_row("cost", _cost(result, settings)), *_worked(result)]
+    rows.append(_row("time", f"{result.timings_ms['total'] / 1000:.1f} s"))
     rows.append(_row("workflow", f"{result.workflow.name}@{result.workflow.version} on {result.worker}"))
     rows += [_row("warning", warning, "yellow") for warning in result.warnings]
     console().print(
@@ -60,6 +61,12 @@ def _cost(result: JobResult, settings: Settings) -> str:
     priceless = any(each.state == "settled" and not each.microusd and not each.price_source for each in result.receipts)
     unknown = "  (price unknown: see the provider's bill)" if priceless else ""
     return f"{usd(result.total_microusd)}  {models}{unknown}{sandbox}"
+
+
+def _worked(result: JobResult) -> list[Row]:
+    """What a device of one's own did, and by which price, or that it has none: else $0.00 would be read as free."""
+    every = dict.fromkeys(each.price_source for each in result.receipts if each.provider == "local")
+    return [_row("GPU", source) for source in every if source]
 
 
 def _row(name: str, value: str, style: str = "") -> Row:

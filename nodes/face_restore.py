@@ -11,16 +11,15 @@ from ..errors import InvalidInput
 from .base import Node
 from .checking import number
 from .host import current as current_host
-from .local.checkpoints import find_file, restorers
-from .local.finding import detectors, find_detector
+from .local.checkpoints import detectors, find_file, restorers
+from .local.pictures import as_array
 from .local_files import file_input, stamp
-from .local_upscale import floats
 from .progressing import progress
 
 if TYPE_CHECKING:
     from .local.faces import OnFace
 
-KIND = "facerestore_models"
+KIND, DETECTORS = "facerestore_models", "face_detection"
 NONE = "none"
 
 
@@ -85,7 +84,7 @@ class FaceRestore(Node):
     def fingerprint_inputs(cls, model: Any = None, detector: Any = None, **_: Any) -> str:
         """By the files of both."""
         host = current_host()
-        files = (lambda: find_file(host, KIND, str(model)), lambda: find_detector(host, str(detector)))
+        files = (lambda: find_file(host, KIND, str(model)), lambda: find_file(host, DETECTORS, str(detector)))
         return " ".join(map(stamp, files))
 
     @classmethod
@@ -119,10 +118,10 @@ def _restored(
 
     host = current_host()
     model = open_model(find_file(host, KIND, name))
-    pixels = floats(image)
+    pixels = as_array(image, "image")
     masks = None if mask is None else _masks(mask, pixels)
     if masks is None:
-        finder = open_detector(find_detector(host, detector))
+        finder = open_detector(find_file(host, DETECTORS, detector))
         faces = [find(finder, each, threshold) for each in pixels]
     else:
         faces = [regions(each) for each in masks]

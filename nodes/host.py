@@ -235,9 +235,12 @@ class ComfyHost:
     def has_model(self, name: str) -> bool:
         import folder_paths
 
+        from .local.checkpoints import diffusers_folders
+
         # Folders of any kind of file, such as that of the custom nodes, are no place for models, and endless to search.
         folders = [name for name, (_, endings) in folder_paths.folder_names_and_paths.items() if endings]
-        found = (folder_paths.get_filename_list(folder) for folder in folders)
+        # It lists no folder that is one model as a whole, and those are checkpoints, too.
+        found = [*map(folder_paths.get_filename_list, folders), diffusers_folders(self)]
         return any(name in (each, each.replace("\\", "/").rpartition("/")[2]) for files in found for each in files)
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:

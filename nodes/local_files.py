@@ -12,6 +12,7 @@ from ..errors import MintmarkError
 from ..workflows.object_info import LATE
 from .host import Host, is_known
 from .host import current as current_host
+from .local.versions import changed_ns
 
 
 def file_input(
@@ -28,6 +29,6 @@ def stamp(find: Callable[[], Path]) -> str:
     """What ``fingerprint_inputs`` answers: another file of the same name is another input."""
     try:
         found = find()
-        return f"{found} {found.stat().st_mtime_ns}"
-    except (MintmarkError, OSError):
+        return f"{found} {changed_ns(found)}"
+    except MintmarkError:
         return ""

@@ -79,10 +79,10 @@ class LocalSample(Node):
             request = await asyncio.to_thread(request_of, own, prompt, given)
             with shown_by(on_node(engine, job, node)), handing(own):
                 made = await engine.service.generate(request, job, node)
-            worker.remembered.add(job, node, made)
-            most = engine.settings.max_pixels
-            image = await asyncio.to_thread(image_of, made.pictures, own, max_pixels=most)
-            return made, image, await latents_of(made.pictures, own, max_pixels=most)
+                worker.remembered.add(job, node, made)
+                most = engine.settings.max_pixels
+                image = await asyncio.to_thread(image_of, made.pictures, own, max_pixels=most)
+                return made, image, await latents_of(made.pictures, own, max_pixels=most)
 
         made, image, latent = await worker.job(make)
         return io.NodeOutput(image, {"samples": latent}, made, ui=ui.PreviewText(generating.told(made)))

@@ -12,6 +12,7 @@ from .base import Node
 from .checking import number, whole
 from .host import current as current_host
 from .local.checkpoints import find_file, upscalers
+from .local.pictures import as_array
 from .local_files import file_input, stamp
 from .progressing import progress
 
@@ -99,17 +100,10 @@ def _upscaled(image: Any, name: str, what: Upscaling, on_tile: OnTile) -> Any:
 
     host = current_host()
     model = open_model(find_file(host, KIND, name))
-    pixels = floats(image)
+    pixels = as_array(image, "image")
     _check(what.size(pixels.shape[1], pixels.shape[2], model.scale))
     made = upscale(model, pixels, what, device_here(), on_tile)
     return host.image(made.shape, made.nbytes, lambda: made)
-
-
-def floats(image: Any) -> Any:
-    """An IMAGE as a float32 array [B,H,W,3] in 0..1, not rounded to anything. Raises InvalidInput where it is none."""
-    from .local.pictures import channels_first
-
-    return channels_first(image, "image").permute(0, 2, 3, 1).contiguous().numpy()
 
 
 def _check(size: tuple[int, int]) -> None:

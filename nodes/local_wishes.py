@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidInput
@@ -13,10 +12,13 @@ from .generating import MAX_COUNT, MAX_SIDE
 from .local import schedulers
 from .local.asking import MAX_COUNT as MAX_BATCH
 from .local.asking import MAX_STEPS
-from .local.families import FAMILIES, Family
+from .local.families import FAMILIES
 from .local.handing import Handed
+from .local.latents import parts_of
+from .local.pictures import check_shape, digest
 from .local.recipe import Control, Embedding, Lora, Recipe
 from .local.versions import file_version
+from .local_adapters import recipe_of
 
 if TYPE_CHECKING:
     from ..providers.request import GenerationRequest, SourceImage
@@ -24,21 +26,24 @@ if TYPE_CHECKING:
 
 def handed_over(pipeline: Any, given: Mapping[str, Any]) -> Handed:
     """The recipe, and the floats to begin from. Raises InvalidInput naming the input."""
-    if not isinstance(pipeline, Recipe):
-        raise InvalidInput("pipeline: that is none.", hint="Connect Load Pipeline.")
+    recipe = recipe_of(pipeline)
     image, latent, mask = given.get("image"), given.get("latent"), given.get("mask")
     if image is not None and latent is not None:
         raise InvalidInput("latent: there is an image, too.", hint="Connect one of the two.")
-    if latent is not None and (not isinstance(latent, Mapping) or "samples" not in latent):
-        raise InvalidInput("latent: that is none.", hint="Connect a LATENT output.")
-    samples = None if latent is None else latent["samples"]
-    if mask is None and latent is not None:
-        mask = _flat(latent.get("noise_mask"))
-    if mask is not None and image is None and latent is None:
-        raise InvalidInput("mask: there is no image for it.", hint="Connect the image, or a latent, too.")
+    samples, own = (None, None) if latent is None else parts_of(latent)
+    mask = own if mask is None else mask
     start = image if image is not None else samples
-    batch = 1 if start is None or _looks_at_all(FAMILIES[pipeline.checkpoint.family], mask) else len(start)
-    return Handed(pipeline, image=image, mask=mask, latent=samples, batch=batch)
+    if mask is not None and start is None:
+        raise InvalidInput("mask: there is no image for it.", hint="Connect the image, or a latent, too.")
+    batch = 1 if start is None else _count("latent" if image is None else "image", start)
+    return Handed(recipe, image=image, mask=mask, latent=samples, batch=batch)
+
+
+def _count(name: str, batch: Any) -> int:
+    shape: Sequence[int] = getattr(batch, "shape", ())
+    if len(shape) != 4 or not shape[0]:
+        raise InvalidInput(f"{name}: a {type(batch).__name__} is no batch of images.", hint=f"Connect {name.upper()}.")
+    return int(shape[0])
 
 
 def request_of(own: Handed, prompt: Any, given: Mapping[str, Any]) -> GenerationRequest:
@@ -53,7 +58,7 @@ def request_of(own: Handed, prompt: Any, given: Mapping[str, Any]) -> Generation
         raise InvalidInput(f"count: that is {count} images; {MAX_BATCH} are the most.", hint="Make them in two runs.")
     starts = own.image is not None or own.latent is not None
     width, height = _sides(own, given)
-    images = Feed().images(own.image) if own.image is not None else []
+    images = Feed().images(own.image[:1]) if own.image is not None else []
     strength = number("strength", given.get("strength", 0.0), 0.0, 1.0)
     return GenerationRequest(
         task="inpaint" if own.mask is not None else "edit" if starts else "text-to-image",
@@ -64,10 +69,10 @@ def request_of(own: Handed, prompt: Any, given: Mapping[str, Any]) -> Generation
         height=height,
         count=count,
         seed=whole("seed", given.get("seed", 0), 0, MAX_SEED),
-        images=tuple(images[:1]),
+        images=tuple(images),
         mask=None if own.mask is None else _mask_file(own.mask, images, (width, height)),
         strength=strength or None if starts else None,
-        options={**_own(given), **_added(own.recipe), **_beside(own, images)},
+        options={**_own(given), **_added(own.recipe), **_beside(own)},
     )
 
 
@@ -98,10 +103,10 @@ def _file(added: Lora | Embedding | Control) -> dict[str, str]:
     return {"name": added.name, "version": file_version(added.path)}
 
 
-def _beside(own: Handed, images: list[SourceImage]) -> dict[str, Any]:
+def _beside(own: Handed) -> dict[str, Any]:
     """Digests of the floats, so that a request with others is another one."""
     floats = {"image": own.image, "mask": own.mask, "latent": own.latent}
-    told: dict[str, Any] = {name: _digest(value) for name, value in floats.items() if value is not None}
+    told: dict[str, Any] = {name: digest(value, name) for name, value in floats.items() if value is not None}
     # How weights are held changes the last bits of a picture.
     its = own.recipe
     told["how"] = [its.dtype, its.memory, its.attention, its.vae_tiling, its.compile]
@@ -128,42 +133,13 @@ def _mask_file(mask: Any, images: list[SourceImage], sides: tuple[int | None, in
 
     picture = Image.fromarray(masks_of(mask)[0])
     size = size_of(images[0]) if images else (sides[0] or picture.width, sides[1] or picture.height)
-    if _apart(picture.size, size):
-        raise InvalidInput(
-            f"mask: it is {picture.width}x{picture.height} and the image is {size[0]}x{size[1]}.",
-            hint="Paint it on the image (right-click it, Open in Mask Editor), or scale one to the other's size.",
-        )
+    check_shape(picture.size, size)
     file = BytesIO()
     picture.resize(size).save(file, "PNG", compress_level=4)
     return SourceImage(data=file.getvalue(), media_type="image/png")
-
-
-def _apart(mask: tuple[int, int], image: tuple[int, int]) -> bool:
-    """Whether they have not the same shape; rounding to a multiple of eight on the way is no other one."""
-    return abs(mask[0] * image[1] - image[0] * mask[1]) > 8 * max(*mask, *image)
-
-
-def _looks_at_all(family: Family, mask: Any) -> bool:
-    """Whether the images of a batch are all looked at for each picture, not begun from one by one."""
-    return mask is None and not family.strength
-
-
-def _flat(mask: Any) -> Any:
-    """A LATENT's own mask, which may have a channel, as [B,H,W]."""
-    if mask is None:
-        return None
-    return mask.reshape(-1, *mask.shape[-2:])
 
 
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"{name}: that is no text.")
     return value
-
-
-def _digest(floats: Any) -> str:
-    import numpy as np
-
-    plain = floats.detach().float().cpu() if hasattr(floats, "detach") else floats
-    array = np.ascontiguousarray(plain, dtype=np.float32)
-    return hashlib.sha256(f"{array.shape}".encode() + array.tobytes()).hexdigest()

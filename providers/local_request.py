@@ -121,7 +121,9 @@ def _plain(request: GenerationRequest, added: Mapping[str, Any]) -> GenerationRe
     """The request as any model may get it."""
     options = {name: value for name, value in request.options.items() if name not in (*ADDED, HANDED)}
     changed: dict[str, Any] = {"options": options}
-    if request.task != "text-to-image" and not request.images and "latent" in (added.get(HANDED) or {}):
+    handed = added.get(HANDED)
+    given = isinstance(handed, Mapping) and "latent" in handed
+    if given and request.task != "text-to-image" and not request.images:
         changed["images"] = (request.mask or _NOTHING,)
     return request.model_copy(update=changed)
 

@@ -66,6 +66,20 @@ class ModelFiles:
         found = (each for kind in self.kinds() for each in (*self._files(kind), *self._folders(kind)))
         return any(wanted in (each, each.rpartition("/")[2]) for each in found)
 
+    def stamp(self) -> tuple[tuple[str, int, int], ...]:
+        """Another where a file came, went or was changed: the path, size and time of change of each."""
+        return tuple(self._stamps())
+
+    def _stamps(self) -> Iterator[tuple[str, int, int]]:
+        for kind in self.kinds():
+            for folder, names in self._walk(kind):
+                for path in (self.root / kind / folder / name for name in sorted(names)):
+                    try:
+                        told = path.stat()
+                    except OSError:  # gone meanwhile
+                        continue
+                    yield str(path), told.st_size, told.st_mtime_ns
+
     def _files(self, kind: str) -> Iterator[str]:
         for folder, names in self._walk(kind):
             yield from (f"{folder}{name}" for name in names if name.lower().endswith(ENDINGS))

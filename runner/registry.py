@@ -17,7 +17,7 @@ OBJECT_INFO_ALWAYS = {"output_matchtypes": None, "price_badge": None}
 
 
 class NodeType:
-    """One node class with its schema, read once.
+    """One node class with its schema as it was when it was read.
 
     ``module`` is what ``python_module`` says of its origin: ``nodes`` for the core, ``custom_nodes.<pack>`` for a pack.
     """
@@ -141,6 +141,16 @@ class Registry:
 
     def __init__(self) -> None:
         self._types: dict[str, NodeType] = {}
+        self._stamp: Any = None
+
+    def look_again(self, stamp: Any) -> None:
+        """Read each schema anew where ``stamp`` is another than the last time: some offer the files that are here.
+
+        What was posted before keeps the types that it was checked by.
+        """
+        if stamp != self._stamp:
+            self._types = {name: NodeType(each.cls, each.module) for name, each in self._types.items()}
+            self._stamp = stamp
 
     def add(self, classes: Iterable[type[ComfyNode]], module: str) -> None:
         """Offer these classes; a name that is taken is a defect of the pack.

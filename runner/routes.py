@@ -134,11 +134,17 @@ class Routes:
         return web.Response()
 
     async def object_info(self, request: web.Request) -> web.Response:
+        await asyncio.to_thread(self._look_again)
         return web.json_response(self._registry.info())
 
     async def object_info_entry(self, request: web.Request) -> web.Response:
+        await asyncio.to_thread(self._look_again)
         found = self._registry.get(request.match_info["node_class"])
         return web.json_response({} if found is None else {found.name: found.info()})
+
+    def _look_again(self) -> None:
+        """Model files that came since are offered: who asks what nodes there are sees those that are here now."""
+        self._registry.look_again(self._host.files.stamp())
 
     async def system_stats(self, request: web.Request) -> web.Response:
         devices = await asyncio.to_thread(computers.devices)

@@ -8,9 +8,10 @@ functions: the palette must load without them.
 Where to look:
 
 - what is asked for: ``recipe``, ``asking`` (limits and defaults), ``handing`` (floats past the service), ``prompts``
-- files, without torch: ``headers``, ``checkpoints``, ``families``, ``recognizing``, ``few_step``, ``layouts``, ``configs``,
-  ``versions``, ``rows`` (as models of a combo), ``lora_files``, ``embedding_files``, ``image_models``
-- into memory: ``slot``, ``memory``, ``comfy_memory``, ``loading``, ``single_file``, ``original``, ``control_nets``
+- files, without torch: ``headers``, ``checkpoints``, ``families``, ``recognizing``, ``few_step``, ``layouts``,
+  ``configs``, ``versions``, ``rows`` (as models of a combo), ``lora_files``, ``embedding_files``, ``image_models``
+- into memory: ``slot``, ``memory``, ``comfy_memory``, ``loading``, ``indexes``, ``single_file``, ``original``,
+  ``control_nets``
 - at work: ``maker`` (what the provider ``local`` calls), ``sampling``, ``calls``, ``schedulers``, ``adapters``,
   ``controls``, ``latents``, ``pictures``, ``previews``, ``measuring``
 - on finished pictures: ``upscaling``, ``tiles``; ``faces``, ``finding``, ``aligning``

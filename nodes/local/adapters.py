@@ -10,10 +10,12 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InvalidInput
+from ...errors import InvalidInput, MissingExtra
 from .embedding_files import XL_PARTS, check_embedding, check_token
+from .loading import INSTALL, named, ordinary
 from .lora_files import check_lora
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ def applied(pipe: Any, recipe: Recipe, settle: Callable[[], None] = lambda: None
     if not loras and not recipe.embeddings:
         yield
         return
-    from .loading import ordinary
-
     with ExitStack() as added:
         try:
             with ordinary():
@@ -64,9 +64,12 @@ def _branches(pipe: Any, loras: list[Lora]) -> Iterator[None]:
 
 
 def _add_branches(pipe: Any, loras: list[Lora]) -> None:
+    if loras and find_spec("peft") is None:
+        raise MissingExtra("LoRAs need peft, which is not installed.", hint=INSTALL)
     names = [f"mintmark_{number}" for number in range(len(loras))]
     for name, lora in zip(names, loras, strict=True):
-        pipe.load_lora_weights(lora.path, adapter_name=name, local_files_only=True, use_safetensors=True)
+        with named(lora.name):
+            pipe.load_lora_weights(lora.path, adapter_name=name, local_files_only=True, use_safetensors=True)
         if not any(name in adapters for adapters in pipe.get_list_adapters().values()):
             raise InvalidInput(
                 f"lora: {lora.name} changes nothing of this pipeline.",
@@ -137,4 +140,5 @@ def _add(pipe: Any, embedding: Embedding, end: str, vectors: Any) -> None:
             f"token: {token} is a word of the model already, and cannot stand for {embedding.name}.",
             hint="Choose one that no text has, such as <my-style>.",
         )
-    pipe.load_textual_inversion(vectors, token=token, tokenizer=tokenizer, text_encoder=encoder)
+    with named(embedding.name):
+        pipe.load_textual_inversion(vectors, token=token, tokenizer=tokenizer, text_encoder=encoder)

@@ -48,7 +48,8 @@ def apart(asked: Asked, family: Family) -> list[Asked]:
         return [asked]
     each = asked.count // len(given)
     return [
-        replace(asked, count=each, seed=asked.seed + place * each, **_only(asked, place)) for place in range(len(given))
+        replace(asked, count=each, seed=(asked.seed + place * each) % SEEDS, **_only(asked, place))
+        for place in range(len(given))
     ]
 
 

@@ -87,13 +87,23 @@ def check(path: Path) -> None:
         read_header(path)
         return
     for part in sorted(each for each in path.iterdir() if each.is_dir() and each.name != "safety_checker"):
-        inside = sorted(part.iterdir())
-        for file in inside:
-            if file.name.endswith(ENDINGS):
-                read_header(file)
-        pickles = [each for each in inside if each.suffix in PICKLES]
-        if pickles and not weights_in(part):
-            refuse_pickle(Path(part.name, pickles[0].name))
+        check_part(part)
+
+
+def check_part(folder: Path) -> None:
+    """The same of one component of a diffusers folder."""
+    inside = sorted(folder.iterdir())
+    for file in inside:
+        if file.name.endswith(ENDINGS):
+            read_header(file)
+    pickles = [each for each in inside if each.suffix in PICKLES]
+    if pickles and not weights_in(folder):
+        refuse_pickle(Path(folder.name, pickles[0].name))
+
+
+def diffusers_folders(host: Folders) -> list[str]:
+    """Names of folders that are a whole pipeline each, of whichever family."""
+    return [found.name for found in _walk(host, "diffusers") if found.is_folder]
 
 
 def loras(host: Folders) -> list[str]:
@@ -114,6 +124,11 @@ def upscalers(host: Folders) -> list[str]:
 def restorers(host: Folders) -> list[str]:
     """Names of networks that restore faces."""
     return _names(host, "facerestore_models")
+
+
+def detectors(host: Folders) -> list[str]:
+    """Names of networks that find faces: ONNX files."""
+    return _names(host, "face_detection")
 
 
 def controlnets(host: Folders) -> list[str]:
@@ -140,6 +155,7 @@ _WORDS = {
     "controlnet": "ControlNet",
     "upscale_models": "upscaling model",
     "facerestore_models": "face restoring model",
+    "face_detection": "face detector",
 }
 
 
@@ -207,7 +223,8 @@ def _seen(path: str, is_folder: bool, size: int, stamp: int) -> tuple[str, Half 
         family = family_of_file(place.name, header)
         return family, half_of_file(family, header), None
     except MintmarkError as exc:
-        return "", None, exc.with_traceback(None)
+        # Another one that says the same: what raised this one has read a whole header, and would stay with it.
+        return "", None, type(exc)(exc.message, hint=exc.hint)
 
 
 def _header(place: Path) -> Header:
@@ -220,14 +237,24 @@ def _header(place: Path) -> Header:
 def _walk(host: Folders, kind: str) -> Iterator[Found]:
     """Files and folders of this kind in all of its places, by name; a model's own files are left out."""
     for root in host.model_folders(kind):
-        yield from _below(str(root), "", _SIGNS.get(kind, INDEX), frozenset())
+        look = _Look(_SIGNS.get(kind, INDEX), _ENDINGS.get(kind, ENDINGS))
+        yield from _below(str(root), "", look, frozenset())
 
 
 _SIGNS = {"controlnet": "config.json"}
 """The file by which a folder is one model: a pipeline has an index, a network alone its configuration."""
+_ENDINGS = {"face_detection": (".onnx",)}
 
 
-def _below(folder: str, prefix: str, sign: str, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
+@dataclass(frozen=True)
+class _Look:
+    """By what a model is known: a folder by the ``sign`` in it, a file by one of the ``endings``."""
+
+    sign: str
+    endings: tuple[str, ...]
+
+
+def _below(folder: str, prefix: str, look: _Look, above: frozenset[tuple[int, int]]) -> Iterator[Found]:
     try:
         here = Path(folder).stat()
     except OSError:
@@ -238,10 +265,10 @@ def _below(folder: str, prefix: str, sign: str, above: frozenset[tuple[int, int]
         name = f"{prefix}{entry.name}"
         try:
             if entry.is_dir():
-                model = _model_folder(entry.path, name, sign)
+                model = _model_folder(entry.path, name, look.sign)
                 inside = above | {(here.st_dev, here.st_ino)}
-                yield from (model,) if model else _below(entry.path, f"{name}/", sign, inside)
-            elif entry.name.lower().endswith(ENDINGS):
+                yield from (model,) if model else _below(entry.path, f"{name}/", look, inside)
+            elif entry.name.lower().endswith(look.endings):
                 told = entry.stat()
                 yield Found(name, Path(entry.path), told.st_size, told.st_mtime_ns)
         except OSError:  # gone meanwhile, or not ours to read

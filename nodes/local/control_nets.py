@@ -12,12 +12,15 @@ from .few_step import told
 from .headers import read_header
 from .loading import named, typed
 from .recipe import Control
+from .versions import changed_ns
 
 if TYPE_CHECKING:
     from .headers import Header
     from .loading import Loaded
 
 
+KEPT = 4
+"""ControlNets that stay with a pipeline in memory; what a run itself has is never taken from it."""
 _FOLDER = "Put its diffusers folder, with config.json, into models/controlnet."
 
 
@@ -27,11 +30,21 @@ def control_net(loaded: Loaded, control: Control) -> Any:
     Raises FileMissing, NotSafetensors, DamagedFile; InvalidInput for one of another family; PartsMissing for a file of
     a family whose ControlNets differ in size among themselves, which needs its folder.
     """
-    key = f"controlnet {control.path}"
+    stamp = changed_ns(Path(control.path))
+    key = f"controlnet {stamp} {control.path}"
     if key not in loaded.parts:
+        _let_go(loaded, control)
         with named(control.name):
             loaded.parts[key] = _load(loaded, control).eval().requires_grad_(False)
     return loaded.parts[key]
+
+
+def _let_go(loaded: Loaded, control: Control) -> None:
+    """Of what the control's file was before it was replaced, and of the oldest where there would be too many."""
+    every = [each for each in loaded.parts if each.startswith("controlnet ")]
+    replaced = [each for each in every if each.split(" ", 2)[2] == control.path]
+    for each in {*replaced, *every[: max(0, len(every) + 1 - KEPT)]}:
+        del loaded.parts[each]
 
 
 def _load(loaded: Loaded, control: Control) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from .asking import check_range
 from .families import FAMILIES
 from .headers import read_header
 from .lora_files import Shape, network_shapes, title
+from .pictures import as_array, digest
 from .recipe import Control
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ def control(checkpoint: Checkpoint, name: str, path: str | Path, image: Any, **g
     check_controlnet(checkpoint, path)
     check_range(guiding["start"], guiding["end"])
     pixels = _one_map(image)
-    digest = hashlib.sha256(f"{pixels.shape}".encode() + pixels.tobytes()).hexdigest()
-    return Control(name=name, path=str(path), image=pixels, sha256=digest, **guiding)
+    return Control(name=name, path=str(path), image=pixels, sha256=digest(pixels, "image"), **guiding)
 
 
 def check_controlnet(checkpoint: Checkpoint, path: str | Path) -> None:
@@ -95,8 +94,6 @@ def _width(shapes: Mapping[str, Shape]) -> int:
 
 def _one_map(image: Any) -> Any:
     import numpy as np
-
-    from .pictures import as_array
 
     pixels = as_array(image, "image")
     if len(pixels) != 1:

@@ -47,11 +47,8 @@ class Family:
     """Whether a second prompt, to keep away from, means anything."""
     strength: bool = True
     """Whether image-to-image knows how far to go from the image. FLUX.2 takes the image as something to look at."""
-    latent_channels: int
     latent_scale: int = 8
-    """Pixels to a latent, each way."""
-    packed: bool = False
-    """Whether the pipeline itself has latents as a row of 2 by 2 patches."""
+    """Pixels to a place of its LATENT, each way."""
     embeddings: bool = False
     """Whether textual inversions can be added."""
 
@@ -79,7 +76,6 @@ _ALL = (
         width=512,
         height=512,
         multiple_of=8,
-        latent_channels=4,
         embeddings=True,
     ),
     Family(
@@ -98,7 +94,6 @@ _ALL = (
         steps=50,
         guidance=5.0,
         multiple_of=8,
-        latent_channels=4,
         embeddings=True,
     ),
     Family(
@@ -114,7 +109,6 @@ _ALL = (
         steps=28,
         guidance=3.5,
         multiple_of=16,
-        latent_channels=16,
     ),
     Family(
         key="flux",
@@ -129,8 +123,6 @@ _ALL = (
         guidance=3.5,
         multiple_of=16,
         negative_prompt=False,
-        latent_channels=16,
-        packed=True,
     ),
     Family(
         key="flux2-klein",
@@ -142,8 +134,7 @@ _ALL = (
         multiple_of=16,
         negative_prompt=False,
         strength=False,
-        latent_channels=32,
-        packed=True,
+        latent_scale=16,
     ),
 )
 FAMILIES: Mapping[str, Family] = {each.key: each for each in _ALL}

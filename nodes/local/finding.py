@@ -13,17 +13,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import FileMissing, InvalidInput, MissingExtra
+from ...errors import InvalidInput, MissingExtra
 from .aligning import Similarity, by_box, by_points
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .checkpoints import Folders
-
     Pixels = np.ndarray[Any, Any]
 
-KIND = "face_detection"
 INSTALL = 'pip install "mintmark[onnx]"; in ComfyUI: pip install onnxruntime'
 STRIDES = (8, 16, 32)
 OUTPUTS = tuple(f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
@@ -54,27 +51,6 @@ class Face:
         down = min(self.top + self.height, other.top + other.height) - max(self.top, other.top)
         shared = max(0.0, across) * max(0.0, down)
         return shared / max(self.width * self.height + other.width * other.height - shared, 1e-9)
-
-
-def detectors(host: Folders) -> list[str]:
-    """Names of ONNX files in the folder face_detection."""
-    return sorted(_detectors(host))
-
-
-def find_detector(host: Folders, name: str) -> Path:
-    """The file of this name. Raises FileMissing naming those there are."""
-    there = _detectors(host)
-    if name not in there:
-        places = [str(folder) for folder in host.model_folders(KIND)[:1]]
-        hint = f"There is {', '.join(sorted(there)[:5])}." if there else f"Put one into {' or '.join(places)}."
-        raise FileMissing(f"There is no face detector {name[:200]!r} here.", hint=hint)
-    return there[name]
-
-
-def _detectors(host: Folders) -> dict[str, Path]:
-    """By name; of two with one name the one in the folder that is looked in first."""
-    every = [(root, path) for root in host.model_folders(KIND) for path in sorted(root.rglob("*.onnx"))]
-    return {path.relative_to(root).as_posix(): path for root, path in reversed(every)}
 
 
 def open_detector(path: Path) -> Any:

@@ -33,12 +33,15 @@ _handed: ContextVar[Handed | None] = ContextVar("mintmark_handed", default=None)
 
 @contextmanager
 def handing(what: Handed) -> Iterator[Handed]:
-    """While this lasts, whoever samples here is handed this."""
+    """While this lasts, whoever samples here is handed this. Afterwards it is empty: what began meanwhile and goes on,
+    such as a connection's timer, has a copy of the context, and would keep all pixels with it."""
     token = _handed.set(what)
     try:
         yield what
     finally:
         _handed.reset(token)
+        what.image = what.mask = what.latent = None
+        what.made.clear()
 
 
 def handed() -> Handed | None:

@@ -8,7 +8,7 @@ in which ComfyUI runs its nodes: what is made within it can neither take a LoRA 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from ...errors import DamagedFile, FileMissing, MintmarkError, MissingExtra, UnsupportedTask
 from .checkpoints import check
 from .families import FAMILIES, Family
-from .few_step import told
+from .indexes import LEFT_OUT, index_of
 from .memory import device_here, is_out_of_memory
 from .recipe import Control, Dtype, Memory, Recipe
 
@@ -32,7 +32,7 @@ class Loaded:
     """As it was loaded: ``memory`` says how it is held on the device, ``auto`` as all of it."""
     family: Family
     parts: dict[str, Any] = field(repr=False)
-    """diffusers' components by name; ControlNets that were loaded since, as ``controlnet <path>``."""
+    """diffusers' components by name; ControlNets that were loaded since, as ``controlnet <stamp> <path>``."""
     device: Any
     """A ``torch.device``: the one to compute on."""
     dtype: Any
@@ -138,16 +138,25 @@ def named(name: str) -> Iterator[None]:
     except MintmarkError:
         raise
     except Exception as exc:
-        if is_out_of_memory(exc) or not isinstance(exc, _THEIRS):
+        if is_out_of_memory(exc) or not isinstance(exc, (*_THEIRS, _safetensors_error())):
             raise
         said = next(iter(str(exc).strip().splitlines()), type(exc).__name__)[:300]
+        if isinstance(exc, ImportError):
+            raise MissingExtra(f"{name} needs a package that is not installed: {said}", hint=INSTALL) from exc
         if isinstance(exc, OSError):
             raise FileMissing(f"{name}: {said}", hint="Fetch it again, with all its files.") from exc
         hint = "Its weights and its configuration do not fit each other: fetch both again."
         raise DamagedFile(f"{name} cannot be loaded: {said}", hint=hint) from exc
 
 
-_THEIRS = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, NotImplementedError)
+_THEIRS = (ImportError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, NotImplementedError)
+
+
+def _safetensors_error() -> type[Exception]:
+    from safetensors import SafetensorError
+
+    found: type[Exception] = SafetensorError
+    return found
 
 
 @contextmanager
@@ -201,25 +210,15 @@ def _parts(recipe: Recipe, family: Family, dtype: Any) -> tuple[dict[str, Any], 
 
 
 def _of_folder(cls: Any, path: Path, dtype: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    known_classes(told(path / "model_index.json"))
+    index_of(path)
     names = _named_in(cls)
     options: dict[str, Any] = {"local_files_only": True, "use_safetensors": True, "variant": _variant(path)}
+    options |= dict.fromkeys(LEFT_OUT & names)
     if "safety_checker" in names:
-        options |= {"safety_checker": None, "requires_safety_checker": False}
+        options["requires_safety_checker"] = False
     pipe = cls.from_pretrained(str(path), **typed(cls, dtype), **options)
     settings = {name: value for name, value in pipe.config.items() if name in names and name not in pipe.components}
     return dict(pipe.components), settings
-
-
-def known_classes(index: Mapping[str, Any]) -> None:
-    """That a folder's index names classes of diffusers and transformers alone: it is no place for code.
-
-    Raises DamagedFile. ``safety_checker`` may be of another, which is not loaded: pictures are checked by our policy.
-    """
-    for name, kind in index.items():
-        library = kind[0] if isinstance(kind, list) and kind else None
-        if library not in (None, "diffusers", "transformers") and name != "safety_checker":
-            raise DamagedFile(f"its index names a class of {str(library)[:80]}.", hint="Fetch the folder again.")
 
 
 def _named_in(cls: Any) -> set[str]:

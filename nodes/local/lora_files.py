@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import InvalidInput
 from .headers import read_header
+from .layouts import NET
 
 if TYPE_CHECKING:
     from .headers import Header
@@ -160,9 +161,8 @@ def network_shapes(path: str, kind: str, stamp: int) -> Mapping[str, Shape]:
     """The shapes of the denoising network's tensors by name; ``stamp`` tells that the files are the same as before."""
     place = Path(path)
     if kind == "file":
-        prefix = "model.diffusion_model."
         every = {name: each.shape for name, each in read_header(place).tensors.items()}
-        own = {name.removeprefix(prefix): shape for name, shape in every.items() if name.startswith(prefix)}
+        own = {name.removeprefix(NET): shape for name, shape in every.items() if name.startswith(NET)}
         return own or every
     folder = next((place / each for each in ("unet", "transformer") if (place / each).is_dir()), place)
     headers = [read_header(each) for each in sorted(folder.glob("*.safetensors"))]

@@ -26,6 +26,7 @@ from .checkpoints import controlnets, find, find_file
 from .controls import control
 from .embedding_files import check_embedding, check_token
 from .handing import Handed, handed
+from .loading import INSTALL
 from .lora_files import check_lora
 from .recipe import Checkpoint, Control, Embedding, Lora, Recipe
 from .rows import controlnet_for, is_installed, row_of, rows
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from .loading import Loaded
     from .sampling import OnStep, Sampled, Sampling
 
-INSTALL = "pip install 'mintmark[local]'; in ComfyUI: pip install diffusers accelerate peft"
 _TASKS = {"edit": "image-to-image", "variation": "image-to-image", "control": "text-to-image"}
 """Of ours those that the samplers call otherwise."""
 

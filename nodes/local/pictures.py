@@ -5,6 +5,7 @@ Values stay floats: what a node before made is not rounded to the 256 levels of 
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from ...errors import InvalidInput
@@ -59,7 +60,7 @@ def mask_first(mask: Any, own: tuple[int, int], made: tuple[int, int], count: in
             f"mask: there are {len(array)} masks for {count} images.",
             hint="Give one mask for each image, or one for all of them.",
         )
-    _same_shape(array, own)
+    check_shape((array.shape[-1], array.shape[-2]), own)
     tensor = torch.nan_to_num(torch.from_numpy(array))[:, None]
     binary = (fitted(tensor, made) >= HALF).float()
     if not all(each.any() for each in binary):
@@ -81,14 +82,22 @@ def fitted(pixels: Any, sides: tuple[int, int]) -> Any:
     return scaled.clamp(0, 1).contiguous(memory_format=torch.channels_last)
 
 
-def _same_shape(mask: Any, own: tuple[int, int]) -> None:
-    width, height = mask.shape[-1], mask.shape[-2]
+def check_shape(mask: tuple[int, int], image: tuple[int, int]) -> None:
+    """Raises InvalidInput where a mask of this width and height has another shape than the image."""
     # Rounding to a multiple of eight on the way is no other shape.
-    if abs(width * own[1] - own[0] * height) > 8 * max(width, height, *own):
+    if abs(mask[0] * image[1] - image[0] * mask[1]) > 8 * max(*mask, *image):
         raise InvalidInput(
-            f"mask: it is {width}x{height} and the image is {own[0]}x{own[1]}.",
+            f"mask: it is {mask[0]}x{mask[1]} and the image is {image[0]}x{image[1]}.",
             hint="Paint it on the image (right-click it, Open in Mask Editor), or scale one to the other's size.",
         )
+
+
+def digest(value: Any, name: str) -> str:
+    """SHA-256 of an array's shape and of its numbers as float32. Raises InvalidInput where it is none."""
+    array = _array(value)
+    if array is None:
+        raise InvalidInput(f"{name}: {_told(value)} is no array of numbers.", hint="Connect another output.")
+    return hashlib.sha256(f"{array.shape}".encode() + array.tobytes()).hexdigest()
 
 
 def _array(value: Any) -> np.ndarray[Any, Any] | None:

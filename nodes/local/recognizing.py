@@ -14,8 +14,8 @@ from ...errors import DamagedFile, UnknownFamily
 from .families import FAMILIES
 from .few_step import told
 from .headers import Header
+from .layouts import NET
 
-PREFIX = "model.diffusion_model."
 HINT = "Use a checkpoint of SD 1.5, SDXL, SD 3.5, FLUX.1 or FLUX.2 klein, or ComfyUI's own nodes."
 _CLASSES = {cls: key for key, family in FAMILIES.items() for cls in family.pipelines.values()} | {
     "LatentConsistencyModelPipeline": "sd15",
@@ -47,7 +47,7 @@ def family_of_folder(path: Path) -> str:
 
 def family_of_file(name: str, header: Header) -> str:
     """The key of the family of a file with this header. Raises UnknownFamily, naming what was seen."""
-    prefix = PREFIX if header.begins(PREFIX) else ""
+    prefix = NET if header.begins(NET) else ""
     for other, has in _OTHERS:
         _not(has(header, prefix), name, other)
     for family, mark in _MARKS:

@@ -91,7 +91,6 @@ def sample(loaded: Loaded, recipe: Recipe, what: Sampling, on_step: OnStep) -> S
     # A ControlNet of strength 0 adds nothing, and would be computed all the same.
     recipe = replace(recipe, controls=tuple(each for each in recipe.controls if each.strength))
     pipe = pipeline(loaded, what.task, controls=recipe.controls)
-    pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = scheduler(loaded, what.scheduler)
     try:
         with applied(pipe, recipe, lambda: _held(pipe, loaded)):

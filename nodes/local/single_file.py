@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import tempfile
 from collections.abc import Mapping
@@ -10,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DamagedFile, PartsMissing
-from .configs import half_of_file, missing_parts
+from .checkpoints import check_part
+from .configs import INDEX, half_of_file, missing_parts
 from .families import Family
 from .few_step import told, variant_of
 from .headers import Header, glance
+from .indexes import LEFT_OUT, class_of, index_of
 from .layouts import config_told, parts_of
-from .loading import known_classes, typed
+from .loading import typed
 from .original import below, fitted, from_flux, from_open_clip
 from .recipe import Checkpoint
 
-INDEX = "model_index.json"
-_LEFT_OUT = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
 _DOUBTED = "Put the diffusers folder of this very model beside it, or into models/configs."
 
 
@@ -37,15 +36,14 @@ def parts_of_file(checkpoint: Checkpoint, family: Family, dtype: Any) -> tuple[d
     weights = load_file(checkpoint.path)
     own = parts_of(family.key, header)
     parts: dict[str, Any] = {}
-    index = told(folder / INDEX)
-    known_classes(index)
+    index = index_of(folder)
     for name, kind in index.items():
         if not isinstance(kind, list) or name.startswith("_"):
             continue
-        if name in _LEFT_OUT or kind[0] is None:
+        if name in LEFT_OUT or kind[0] is None:
             parts[name] = None
             continue
-        cls = _class(*kind)
+        cls = class_of(folder, *kind)
         if name not in own:
             parts[name] = _from_folder(cls, folder, name, dtype)
         elif kind[0] == "transformers":
@@ -87,17 +85,13 @@ EXAMPLES: Mapping[str, str] = {
 """Where a folder of the family is published, on Hugging Face."""
 
 
-def _class(library: str, name: str) -> Any:
-    found = getattr(importlib.import_module(library), name, None)
-    if found is None:
-        raise DamagedFile(f"{INDEX} names {library}.{name[:80]}, which is not there.", hint=f"pip install -U {library}")
-    return found
-
-
 def _from_folder(cls: Any, folder: Path, name: str, dtype: Any) -> Any:
     import torch
 
-    options: dict[str, Any] = {"use_safetensors": True, **typed(cls, dtype)} if issubclass(cls, torch.nn.Module) else {}
+    options: dict[str, Any] = {}
+    if issubclass(cls, torch.nn.Module):
+        check_part(folder / name)
+        options = {"use_safetensors": True, **typed(cls, dtype)}
     return cls.from_pretrained(str(folder / name), local_files_only=True, **options)
 
 

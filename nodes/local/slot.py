@@ -18,6 +18,7 @@ from ...errors import OutOfMemory
 from . import memory
 from .memory import Mode, Need, Room
 from .recipe import Recipe
+from .versions import changed_ns
 
 if TYPE_CHECKING:
     from .loading import Loaded
@@ -142,8 +143,9 @@ class Slot:
             try:
                 held = self._ready(recipe)
                 yield held.loaded
-            except Exception as exc:
+            except BaseException as exc:
                 if isinstance(exc, OutOfMemory) or not memory.is_out_of_memory(exc):
+                    memory.forget(exc)  # hosts and logs keep errors: no weights with them
                     raise
                 self._leave(held)
                 failed, held = self._failed(recipe, held), None
@@ -276,7 +278,9 @@ class Slot:
 
     def _drop(self, several: list[Held]) -> None:
         with self._lock:
-            gone = [each for each in several if each in self._held]
+            for each in several:
+                each.unwanted = each.unwanted or each.users > 0  # work began on it since it was chosen
+            gone = [each for each in several if each in self._held and not each.users]
             self._held = [each for each in self._held if each not in gone]
         for each in gone:
             # Whoever still has the value, such as a call in a traceback, holds an empty one.
@@ -298,16 +302,7 @@ def stamp_of(recipe: Recipe) -> int:
     A recipe may be older: hosts keep what Load Pipeline gave.
     """
     its = recipe.checkpoint
-    return max((_newest(Path(each)) for each in (its.path, its.config) if each), default=its.stamp)
-
-
-def _newest(path: Path) -> int:
-    try:
-        if path.is_file():
-            return path.stat().st_mtime_ns
-        return max((each.stat().st_mtime_ns for each in path.rglob("*") if each.is_file()), default=0)
-    except OSError:  # loading says what is wrong with it
-        return 0
+    return max(changed_ns(Path(each)) for each in (its.path, its.config) if each)
 
 
 # -- this process's ---------------------------------------------------------------------------------------------------

@@ -28,9 +28,16 @@ def version_of(checkpoint: Checkpoint) -> str:
 
 def file_version(path: str) -> str:
     """The same of one file or folder that is added to a checkpoint."""
-    place = Path(path)
-    every = [place, *(place.rglob("*") if place.is_dir() else ())]
-    return _version(path, max(each.stat().st_mtime_ns for each in every), 0)
+    return _version(path, changed_ns(Path(path)), 0)
+
+
+def changed_ns(path: Path) -> int:
+    """When this file, or the newest in this folder, was changed, in nanoseconds; 0 where there is none."""
+    try:
+        every = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+        return max((each.stat().st_mtime_ns for each in every), default=0)
+    except OSError:  # gone meanwhile: whoever opens it says so
+        return 0
 
 
 @lru_cache(maxsize=256)

@@ -160,7 +160,7 @@ class Attempt:
         """
         if lost.data.get("restarted") is not True:
             return False
-        if self.known is not None and not self.kept:
+        if self.known is not None and not (self.kept and self.local.on == "runner"):
             return False  # it has no journal to be found in; whoever runs us decides
         try:
             if self.known is not None:

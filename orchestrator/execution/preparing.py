@@ -139,5 +139,11 @@ def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: 
 def _near(name: str, offered: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, [each for each in offered if is_local(each)], n=3, cutoff=0.0)
     if close:
-        return f"Did you mean {' or '.join(close)}?"
-    return "It samples none: put it into its model folders, and install what sampling needs there (docs/local.md)."
+        return (
+            f"Did you mean {' or '.join(close)}? A file that is there and not offered is damaged, a pickle, or of "
+            "a family that is not sampled: Load Pipeline says which (docs/local.md)."
+        )
+    return (
+        "It samples none: put it into its model folders, and install there what sampling needs: "
+        'pip install "mintmark[local]" (docs/local.md).'
+    )

@@ -124,6 +124,7 @@ def test_loras_and_embeddings_are_named_with_their_weights() -> None:
         ({"options": {"loras": [{"name": "a", "weight": "1"}]}}, r"loras\[0\].weight"),
         ({"options": {"embeddings": [{"name": "a", "token": 1}]}}, r"embeddings\[0\].token"),
         ({"images": (plain_image(),)}, "images"),
+        ({"task": "edit", "options": {"handed": 5}}, "needs an image"),
         ({"task": "inpaint", "images": (plain_image(),)}, "mask"),
     ],
 )

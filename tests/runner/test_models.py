@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from comfy_api.latest import ComfyExtension, io
 
 from mintmark.runner import Runner, computers
 from mintmark.runner.models import ModelFiles
@@ -41,6 +42,25 @@ async def runner(tmp_path: Path, root: Path) -> AsyncIterator[Runner]:
 async def http(runner: Runner) -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(runner.url) as session:
         yield session
+
+
+class Embeddings(ComfyExtension):
+    """One node that offers what lies in a folder when its schema is read; ``reads`` counts that."""
+
+    def __init__(self, folder: Path) -> None:
+        self.reads = 0
+
+        class Offering(io.ComfyNode):
+            @classmethod
+            def define_schema(cls) -> io.Schema:
+                self.reads += 1
+                offered = sorted(each.name for each in folder.iterdir())
+                return io.Schema(node_id="Offering", inputs=[io.Combo.Input("file", options=offered)])
+
+        self._node = Offering
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        return [self._node]
 
 
 async def told(http: aiohttp.ClientSession, path: str) -> Any:
@@ -154,3 +174,26 @@ def test_what_torch_keeps_and_does_not_use_is_free(monkeypatch: pytest.MonkeyPat
     (found,) = computers.devices()
     assert (found["type"], found["vram_total"], found["vram_free"]) == ("cuda", 100, 20)
     assert (found["torch_vram_total"], found["torch_vram_free"]) == (40, 10)
+
+
+# -- files that come later --------------------------------------------------------------------------------------------
+
+
+async def test_a_file_that_came_since_is_offered_and_schemas_are_read_only_then(tmp_path: Path, root: Path) -> None:
+    pack = Embeddings(root / "embeddings")
+    async with (
+        Runner(base_dir=tmp_path / "base", extensions=[pack], models_dir=root) as runner,
+        aiohttp.ClientSession(runner.url) as http,
+    ):
+
+        async def offered(path: str) -> list[str]:
+            return list((await told(http, path))["Offering"]["input"]["required"]["file"][1]["options"])
+
+        assert await offered("/object_info") == ["amber.safetensors"]
+        before = pack.reads
+        await offered("/object_info")
+        assert pack.reads == before
+        (root / "embeddings" / "later.safetensors").write_bytes(b"x")
+        assert await offered("/object_info/Offering") == ["amber.safetensors", "later.safetensors"]
+        (root / "embeddings" / "amber.safetensors").unlink()
+        assert await offered("/object_info") == ["later.safetensors"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,20 @@ def test_what_cannot_be_used_is_not_listed(host: Here) -> None:
     file(host, "loose.safetensors", kind="diffusers")
     folder(host.root / "diffusers" / "wan", "WanPipeline")
     assert listed(host) == [("good.safetensors", "sd15")]
+
+
+def test_what_is_remembered_of_a_damaged_file_is_no_copy_of_it(host: Here) -> None:
+    size = 8_000_000
+    path = host.root / "checkpoints" / "bad.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(size.to_bytes(8, "little") + b"{" + b" " * (size - 1))
+    tracemalloc.start()
+    try:
+        assert listed(host) == []
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < size // 2
+    finally:
+        tracemalloc.stop()
 
 
 def test_of_two_with_one_name_the_first_is_taken(host: Here) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from pathlib import Path
@@ -26,11 +27,13 @@ from mintmark.errors import (  # noqa: E402
     UnsupportedTask,
 )
 from mintmark.nodes.local import checkpoints, loading  # noqa: E402
+from mintmark.nodes.local.control_nets import KEPT, control_net  # noqa: E402
 from mintmark.nodes.local.families import FAMILIES, TASKS  # noqa: E402
 from mintmark.nodes.local.loading import Loaded, load, pipeline  # noqa: E402
 from mintmark.nodes.local.recipe import Control, Recipe  # noqa: E402
+from mintmark.nodes.local.versions import changed_ns  # noqa: E402
 
-from ...local_headers import Here, write  # noqa: E402
+from ...local_headers import Here, header_bytes, write  # noqa: E402
 from .bare import OTHERS_WARNINGS  # noqa: E402
 
 pytestmark = [
@@ -354,16 +357,70 @@ def test_a_file_without_some_of_its_weights_is_damage(models: Here, tmp_path: Pa
         load(recipe(here, "a.safetensors"))
 
 
-def test_an_index_runs_no_code_of_others(models: Here, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "named",
+    [["os", "system"], ["diffusers", "DiffusionPipeline"], ["transformers", "AutoModel"], ["transformers", "pipeline"]],
+    ids=" ".join,
+)
+def test_an_index_runs_no_code_of_others(models: Here, tmp_path: Path, named: list[str]) -> None:
     here, place = copied(models, tmp_path, "sdxl")
     (tmp_path / "checkpoints").mkdir()
     shutil.copy(models.root / "checkpoints" / "tiny-sdxl.safetensors", tmp_path / "checkpoints" / "a.safetensors")
     index = place / "model_index.json"
     told = json.loads(index.read_text(encoding="utf-8"))
-    index.write_text(json.dumps({**told, "vae": ["os", "system"]}), encoding="utf-8")
+    index.write_text(json.dumps({**told, "vae": named}), encoding="utf-8")
     for name in ("a.safetensors", "own"):
-        with pytest.raises(DamagedFile, match="a class of os"):
+        with pytest.raises(DamagedFile, match=rf"own/model_index.json names {'.'.join(named)}"):
             load(recipe(here, name))
+
+
+@pytest.mark.parametrize("program", ["None.py", "unet/diffusers.py", "text_encoder/modeling.py"])
+def test_a_program_in_a_folder_is_refused_and_not_run(models: Here, tmp_path: Path, program: str) -> None:
+    here, place = copied(models, tmp_path, "sdxl")
+    (place / program).write_text(f"open({str(tmp_path / 'ran')!r}, 'w')", encoding="utf-8")
+    with pytest.raises(DamagedFile, match=f"own has a program in it, {program}"):
+        load(recipe(here, "own"))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"attn_implementation": "owner/kernel"}, {"text_config": {"_attn_implementation": {"": "owner/kernel"}}}],
+    ids=["own", "nested"],
+)
+def test_compiled_code_that_a_configuration_names_is_not_fetched(
+    models: Here, tmp_path: Path, config: dict[str, Any]
+) -> None:
+    here, place = copied(models, tmp_path, "sdxl")
+    path = place / "text_encoder" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **config}), encoding="utf-8")
+    with pytest.raises(DamagedFile, match=r"own/text_encoder/config\.json wants the program .*owner/kernel"):
+        load(recipe(here, "own"))
+
+
+def test_a_package_that_a_part_needs_is_told_of() -> None:
+    told = "tiny needs a package that is not installed: T5 wants sentencepiece"
+    with pytest.raises(MissingExtra, match=told), loading.named("tiny"):
+        raise ImportError("T5 wants sentencepiece\nand more")
+
+
+def test_a_cut_part_of_the_folder_that_a_file_takes_it_from_is_told(models: Here, tmp_path: Path) -> None:
+    here, place = copied(models, tmp_path, "sdxl")
+    (tmp_path / "diffusion_models").mkdir()
+    shutil.copy(models.root / "diffusion_models" / "tiny-sdxl-bare.safetensors", tmp_path / "diffusion_models")
+    part = place / "vae" / "diffusion_pytorch_model.safetensors"
+    part.write_bytes(part.read_bytes()[:-1])
+    with pytest.raises(DamagedFile, match=r"diffusion_pytorch_model\.safetensors is cut off"):
+        load(recipe(here, "tiny-sdxl-bare.safetensors"))
+
+
+def test_what_safetensors_itself_refuses_is_told_as_damaged(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    path = tmp_path / "new.safetensors"
+    path.write_bytes(header_bytes({"x": (4,)}, dtype="OF_LATER") + b"four")
+    with pytest.raises(DamagedFile, match=r"new\.safetensors cannot be loaded"), loading.named(path.name):
+        load_file(path)
 
 
 def test_a_missing_package_is_named_with_its_install_command(models: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,9 +458,35 @@ def test_controlnets_are_loaded_once_and_kept_in_order(models: Here, family: str
     one, two = control(models, family), control(models, family, 1)
     both = pipeline(loaded, "text-to-image", controls=[two, one]).controlnet.nets
     alone = pipeline(loaded, "text-to-image", controls=[one]).controlnet
-    assert both[1] is alone is loaded.parts[f"controlnet {one.path}"]
-    assert both[0] is loaded.parts[f"controlnet {two.path}"]
+    assert both[1] is alone is control_net(loaded, one)
+    assert both[0] is control_net(loaded, two)
     assert loaded.bytes > load(loaded.recipe).bytes
+
+
+def test_a_controlnet_that_was_replaced_is_loaded_anew_and_the_old_one_goes(models: Here, tmp_path: Path) -> None:
+    loaded = load(recipe(models, "tiny-sd15"))
+    place, part = tmp_path / "own", "diffusion_pytorch_model.safetensors"
+    shutil.copytree(control(models, "sd15").path, place)
+    its = Control(name="own", path=str(place), image=None, sha256="")
+    old = control_net(loaded, its)
+    later = changed_ns(place) + 1_000_000_000
+    shutil.copy(Path(control(models, "sd15", 1).path, part), place / "new")
+    (place / "new").replace(place / part)  # in place it would change what is loaded, which is mapped
+    os.utime(place / part, ns=(1, later))
+    new = control_net(loaded, its)
+    assert new is control_net(loaded, its)
+    assert any(not torch.equal(*both) for both in zip(old.parameters(), new.parameters(), strict=True))
+    assert [each for name, each in loaded.parts.items() if name.startswith("controlnet")] == [new]
+
+
+def test_no_more_than_a_few_controlnets_stay_with_a_pipeline(models: Here) -> None:
+    loaded = load(recipe(models, "tiny-sd15"))
+    several = [control(models, "sd15", seed) for seed in range(KEPT + 1)]
+    nets = pipeline(loaded, "text-to-image", controls=several).controlnet.nets
+    assert len(nets) == KEPT + 1
+    kept = [each for name, each in loaded.parts.items() if name.startswith("controlnet")]
+    assert len(kept) == KEPT
+    assert all(one is other for one, other in zip(kept, nets[1:], strict=True))
 
 
 @pytest.mark.parametrize("family", ["sd15", "sdxl"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mintmark.errors import InvalidInput
+from mintmark.errors import DamagedFile, InvalidInput, MissingExtra
 
 from ... import local_models
 from ...local_models import SIZE
@@ -274,6 +274,39 @@ def test_an_image_of_another_size_is_scaled_and_its_mask_with_it(loaded: Any) ->
     assert own.images.shape == (1, 2 * SIZE, 2 * SIZE, 3)
     smaller = {**asked, "mask": half_mask()}
     assert torch.equal(run(plain(one), loaded=one, width=None, height=None, **smaller).images, own.images)
+
+
+def test_seeds_begin_anew_after_the_last_one_for_pictures_that_are_looked_at_one_by_one(loaded: Any) -> None:
+    one = loaded("flux2-klein")
+    two = picture(batch=2)
+    both = run(plain(one), loaded=one, task="image-to-image", image=two, seed=2**64 - 1).images
+    second = run(plain(one), loaded=one, task="image-to-image", image=two[1:], seed=0).images
+    assert torch.equal(both[1:], second)
+
+
+def test_a_lora_whose_halves_do_not_fit_each_other_is_named(loaded: Any, folder: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    one = loaded("sd15")
+    tensors = load_file(local_models.lora(folder, "sd15", 5))
+    broken = {name: each[:-1].contiguous() if "lora_B" in name else each for name, each in tensors.items()}
+    path = folder / "broken.safetensors"
+    save_file(broken, path)
+    before = state(one)
+    with pytest.raises(DamagedFile, match=r"broken\.safetensors cannot be loaded"):
+        run(plain(one).with_lora(lora(path)), loaded=one)
+    assert same_state(state(one), before)
+
+
+def test_a_lora_without_peft_says_the_install_command(
+    loaded: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = loaded("sd15")
+    monkeypatch.setattr("mintmark.nodes.local.adapters.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra) as caught:
+        run(plain(one).with_lora(lora(local_models.lora(folder, "sd15"))), loaded=one)
+    assert "peft" in caught.value.message
+    assert 'pip install "mintmark[local]"' in caught.value.hint
 
 
 def test_numpy_arrays_grey_and_transparent_pictures_are_taken_too(loaded: Any) -> None:

@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,21 @@ def test_a_file_that_was_replaced_is_loaded_anew_and_the_old_one_is_gone(device:
     assert device.taken == SIZE
 
 
+def test_an_error_that_somebody_keeps_keeps_nothing_that_the_work_had(device: Device, recipe: Any) -> None:
+    made: list[weakref.ref[Weights]] = []
+
+    def work(loaded: Any) -> None:
+        pipe = Weights()
+        made.append(weakref.ref(pipe))
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        device.slot.run(recipe(), work)
+    gc.collect()
+    assert made[0]() is None
+    assert caught.value.__traceback__ is not None
+
+
 def test_what_was_used_the_least_recently_goes_first(device: Device, recipe: Any) -> None:
     device.limit = 2 * SIZE
     for name in ("a", "b", "a", "c"):
@@ -185,6 +201,34 @@ def test_what_is_at_work_stays_until_it_is_done(device: Device, recipe: Any) -> 
         assert loaded.parts
     assert device.slot.held() == []
     assert device.taken == 0
+
+
+class Handover:
+    """A lock; when it is first let go of, somebody else is quicker."""
+
+    def __init__(self, lock: Any, begin: Callable[[], None]) -> None:
+        self._lock, self._begin = lock, [begin]
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        if self._begin:
+            self._begin.pop()()
+
+
+def test_work_that_begins_while_others_free_keeps_its_weights_until_it_is_done(device: Device, recipe: Any) -> None:
+    with device.slot.using(recipe()):
+        pass
+    with ExitStack() as work:
+        begun: list[Any] = []
+        lock = Handover(device.slot._lock, lambda: begun.append(work.enter_context(device.slot.using(recipe()))))
+        device.slot._lock = lock  # type: ignore[assignment]
+        device.slot.free()
+        assert begun[0].parts
+        assert names(device) == ["a"]
+    assert names(device) == []
 
 
 def test_some_bytes_are_freed_from_the_least_recently_used(device: Device, recipe: Any) -> None:
