@@ -15,7 +15,7 @@ from .local.asking import MAX_STEPS
 from .local.families import FAMILIES
 from .local.handing import Handed
 from .local.latents import parts_of
-from .local.pictures import check_shape, digest
+from .local.pictures import check_numbers, check_shape, digest
 from .local.recipe import Control, Embedding, Lora, Recipe
 from .local.versions import file_version
 from .local_adapters import recipe_of
@@ -31,6 +31,7 @@ def handed_over(pipeline: Any, given: Mapping[str, Any]) -> Handed:
     if image is not None and latent is not None:
         raise InvalidInput("latent: there is an image, too.", hint="Connect one of the two.")
     samples, own = (None, None) if latent is None else parts_of(latent)
+    check_numbers(samples, "latent")
     mask = own if mask is None else mask
     start = image if image is not None else samples
     if mask is not None and start is None:

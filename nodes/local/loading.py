@@ -64,13 +64,30 @@ def load(recipe: Recipe) -> Loaded:
     family = FAMILIES[checkpoint.family]
     needs()
     check(Path(checkpoint.path))
-    with ordinary(), named(checkpoint.name):
+    with ordinary(), without_bars(), named(checkpoint.name):
         device = device_here()
         dtype = dtype_of(recipe.dtype, family, device)
         parts, config = _parts(recipe, family, dtype)
         loaded = Loaded(recipe, family, parts, device, dtype, config)
         _prepare(loaded)
     return loaded
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """The libraries show no bars while they load: progress is told by whoever asked, and not into their terminal."""
+    import diffusers
+    import transformers
+
+    each = [diffusers.utils.logging, transformers.utils.logging]
+    shown = [its for its in each if its.is_progress_bar_enabled()]
+    for its in shown:
+        its.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for its in shown:
+            its.enable_progress_bar()
 
 
 def pipeline(loaded: Loaded, task: str, *, controls: Sequence[Control] = ()) -> Any:

@@ -49,7 +49,6 @@ def measure(recipe: Recipe, what: Sampling, images: int, on_image: OnImage) -> T
     """
     from .slot import slot
 
-    _hide_bars()
     what = _filled(recipe, what)
     return slot().run(recipe, lambda loaded: _measured(loaded, recipe, what, images, on_image))
 
@@ -91,15 +90,6 @@ def _measured(loaded: Loaded, recipe: Recipe, what: Sampling, images: int, on_im
         seconds=tuple(seconds),
         peak_bytes=peak.bytes(),
     )
-
-
-def _hide_bars() -> None:
-    """Those of the libraries, while they load: progress is told by whoever asked for this."""
-    import diffusers
-    import transformers
-
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
 
 
 class Peak:

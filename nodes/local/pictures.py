@@ -92,6 +92,18 @@ def check_shape(mask: tuple[int, int], image: tuple[int, int]) -> None:
         )
 
 
+def check_numbers(value: Any, name: str) -> None:
+    """Raises InvalidInput where an array holds what is no number: nothing but black would come of such a latent."""
+    import numpy as np
+
+    array = _array(value)
+    if array is not None and not np.isfinite(array).all():
+        raise InvalidInput(
+            f"{name}: it holds values that are no numbers.",
+            hint="The node before it overflowed: sample with dtype float32, or with less guidance.",
+        )
+
+
 def digest(value: Any, name: str) -> str:
     """SHA-256 of an array's shape and of its numbers as float32. Raises InvalidInput where it is none."""
     array = _array(value)

@@ -167,6 +167,9 @@ class Crew:
             except MintmarkError as exc:
                 logger.info("%s does not tell what it has: %s", worker.name, exc, extra=log.action("survey_failed"))
                 version, system, folders = None, None, {}
+        before = worker.capabilities
+        if folders and before and before.boot_id == boot_id and before.folders and before.folders != folders:
+            worker.has_other_files()  # its nodes let choose among others now
         worker.capabilities = Capabilities(
             boot_id=boot_id, asked_at=time.monotonic(), comfyui_version=version, system=system, folders=folders
         )

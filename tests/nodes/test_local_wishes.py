@@ -58,6 +58,10 @@ def test_another_picture_of_the_same_file_is_another_request() -> None:
         ({"mask": noise(1, 8, 8)}, "mask: there is no image for it"),
         ({"latent": noise(1, 4, 8, 8)}, "latent: a ndarray is none"),
         ({"latent": {"samples": noise(1, 4, 1, 8, 8)}}, "latent: a ndarray is no batch of images"),
+        (
+            {"latent": {"samples": np.full((1, 4, 8, 8), np.nan, np.float32)}},
+            "latent: it holds values that are no numbers",
+        ),
         ({"image": 5}, "image: a int is no batch of images"),
         ({"image": noise(0, 8, 8, 3)}, "image: a ndarray is no batch of images"),
     ],

@@ -77,6 +77,27 @@ async def test_what_a_worker_has_is_told(house: ServiceHouse) -> None:
     assert (found["source"], found["standing"], found["why"]) == ("added", "up", "")
 
 
+async def test_a_file_that_a_worker_was_given_meanwhile_is_found_without_a_restart(
+    house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "SURVEY_EVERY_S", 0.2)
+    async with gpu() as comfy:
+        await added(house, comfy, "one")
+
+        async def has(name: str) -> bool:
+            return name in ((await shown(house, "one"))["models"] or {}).get("checkpoints", {})
+
+        await until(lambda: has("base.safetensors"))
+        comfy.models["checkpoints"] = [*comfy.models["checkpoints"], {"name": "new.safetensors", "size": GIB}]
+        comfy.object_info["Another"] = comfy.object_info["Draw"]
+        await until(lambda: has("new.safetensors"))
+
+        async def offers_more() -> bool:
+            return "Another" in (await shown(house, "one"))["node_classes"]
+
+        await until(offers_more)
+
+
 async def test_names_alone_are_told_where_a_worker_tells_no_sizes(house: ServiceHouse) -> None:
     async with gpu() as comfy:
         comfy.tells_sizes = False
