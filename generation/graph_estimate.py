@@ -168,7 +168,10 @@ def bound_microusd(graph: Graph) -> int | None:
 
     So it is where a node is not known here (it might give a list, and what comes after a list runs once for each),
     where pictures go in (a file can hold several, and each may be a call of its own), and where previews are paid for.
+    Where core nodes alone are in it, it is nothing.
     """
+    if graph and all(_is_core(node) for node in graph.values()):
+        return 0
     hosted = [node for node in graph.values() if is_hosted(node)]
     from_words = all(node["class_type"] == "MintmarkTextToImage" for node in hosted)
     previews = any("model.previews" in node["inputs"] for node in hosted)
@@ -188,6 +191,10 @@ def _gives_no_list(graph: Graph, node: Any) -> bool:
     values = (node.get("inputs") or {}).values() if kind else ()
     scores = any(isinstance(value, list) and value[1:] == [2] and _is_ranking(graph.get(value[0])) for value in values)
     return not scores and (kind in _SINGLE or kind.startswith("Mintmark"))
+
+
+def _is_core(node: Any) -> bool:
+    return isinstance(node, dict) and node.get("class_type") in _SINGLE
 
 
 def _is_ranking(node: Any) -> bool:

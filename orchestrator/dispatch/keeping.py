@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,9 @@ from ..jobs.base import JobStore
 from ..jobs.job import Ending, Job, Lease, Made
 
 logger = log.get("orchestrator.keeping")
+
+PAUSE_S = 0.001
+"""Between two files that come to their places, in seconds."""
 
 
 def keep(files: Iterable[Brought], assets: AssetStore, *, later: bool = False) -> tuple[Made, ...]:
@@ -28,13 +32,16 @@ def keep(files: Iterable[Brought], assets: AssetStore, *, later: bool = False) -
     return tuple(made)
 
 
-def arrive(job: Job, assets: AssetStore) -> None:
-    """Have the files of a job that ended be in their places. One that cannot be now is kept with its job, and comes
-    with :func:`settle`."""
+def arrive(assets: AssetStore) -> None:
+    """Have the files of jobs that ended of late be in their places, one after the other with a pause between: many in a
+    row would keep Python's lock from every job that runs meanwhile. What cannot be now is kept with its job, and comes
+    the next time, or with :func:`settle`. Blocks."""
     try:
-        assets.arrive(made.asset for made in job.outputs)
+        for digest in assets.coming():
+            assets.arrive([digest])
+            time.sleep(PAUSE_S)
     except StorageError as exc:
-        logger.warning("A file of job %s waits: %s", job.job_id, exc, extra=log.action("file_waits", job_id=job.job_id))
+        logger.warning("Files of jobs wait in memory: %s", exc, extra=log.action("file_waits"))
 
 
 def end(lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore) -> Job:

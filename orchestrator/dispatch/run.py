@@ -43,7 +43,7 @@ from ..jobs.queueing import CHOSEN, LARGE, OWN
 from ..jobs.states import Step
 from ..link.client import LOST_S
 from ..link.slots import COMFYUI
-from .keeping import arrive, end, keep
+from .keeping import end, keep
 from .kit import Kit
 from .money import JobMoney
 from .news import JobChanged
@@ -101,9 +101,6 @@ class Run:
         """Whether its prompt ended well: what goes wrong then is not its worker's fault."""
         self._kept = False
         """Whether what it made is put away, so that there is nothing left to go wrong but writing that down."""
-        self._told = False
-        """Whether it was told that its job ended."""
-        self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[object] | None = None
         self._attempt: Attempt | None = None
         self._booking = Booking(worker.link, kit.ledger)
@@ -216,22 +213,13 @@ class Run:
     def _succeed(self, files: Iterable[Brought], receipts: tuple[Receipt, ...], prepared: Prepared) -> Job:
         """Put the files away and end the job with them. Blocks; in one go, because each way to a thread takes time.
 
-        Where nobody else has the store, whoever waits for the job is told as soon as it has ended: its small files,
-        which are in the store with it, are written to their places meanwhile."""
-        alone = self._kit.jobs.claims_together
-        outputs = keep(files, self._kit.assets, later=alone)
+        Where nobody else has the store, small files, which are in it with their job, come to their places later: to
+        write them now would keep Python's lock from whoever tells that the job has ended."""
+        outputs = keep(files, self._kit.assets, later=self._kit.jobs.claims_together)
         self._kept = True
         metrics = self._metrics(prepared)
         ending = Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=metrics)
-        job = end(self.lease, ending, self._kit.jobs, self._kit.assets)
-        if alone:
-            self._loop.call_soon_threadsafe(self._tell_end, job)
-            arrive(job, self._kit.assets)
-        return job
-
-    def _tell_end(self, job: Job) -> None:
-        self._told = True
-        self.changed(job)
+        return end(self.lease, ending, self._kit.jobs, self._kit.assets)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What was paid for is fetched, however long its worker takes to answer again, within limits."""
@@ -447,8 +435,7 @@ class Run:
                 exc,
                 extra=log.action("job_taken", job_id=self.job.job_id),
             )
-        if not self._told:
-            self.changed(job)
+        self.changed(job)
 
     def changed(self, job: Job | None) -> None:
         """Tell that something durable happened to the job, which is now as given; None: the store knows."""

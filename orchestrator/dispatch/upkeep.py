@@ -7,7 +7,7 @@ import time
 
 from ... import log
 from ...errors import StorageError
-from .keeping import settle
+from .keeping import arrive, settle
 from .kit import Kit
 from .news import JobChanged
 
@@ -26,6 +26,7 @@ async def upkeep(kit: Kit) -> None:
         await asyncio.sleep(EXPIRE_EVERY_S)
         try:
             await _expire(kit)
+            await kit.block(arrive, kit.assets)
             if time.monotonic() - settled >= SETTLE_EVERY_S:
                 settled = time.monotonic()
                 await kit.block(settle, kit.jobs, kit.assets)

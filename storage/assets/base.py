@@ -97,6 +97,10 @@ class AssetStore(ABC):
         """
         return self.put(data, media_type)
 
+    def coming(self) -> list[str]:
+        """What was laid for later and is not in its place yet."""
+        return []
+
     def arrive(self, digests: Iterable[str]) -> None:  # noqa: B027 - where nothing is laid for later, all is in its place
         """Have what was laid for later be in its place. Raises DiskFull and CannotWrite."""
 

@@ -69,6 +69,9 @@ class FolderAssets(AssetStore):
         self._note(asset)
         return asset
 
+    def coming(self) -> list[str]:
+        return list(self._coming)
+
     def arrive(self, digests: Iterable[str]) -> None:
         for digest in digests:
             # One that is deleted meanwhile must not come back.

@@ -45,5 +45,11 @@ def test_where_the_bound_is_not_sure_there_is_none(more: dict[str, Any], inputs:
     assert bound_microusd(graph(more, **inputs)) is None
 
 
-def test_a_graph_without_hosted_nodes_has_no_bound() -> None:
-    assert bound_microusd({"1": node("EmptyImage", width=8, height=8)}) is None
+def test_a_graph_of_core_nodes_alone_costs_nothing() -> None:
+    assert bound_microusd({"1": node("EmptyImage", width=8, height=8), "2": node("SaveImage", images=["1", 0])}) == 0
+
+
+@pytest.mark.parametrize("kind", ["KSampler", "SomebodysNode", "MintmarkModerateImage"])
+def test_a_graph_without_hosted_nodes_has_no_bound_where_another_node_might_become_one(kind: str) -> None:
+    assert bound_microusd({"1": node("EmptyImage", width=8, height=8), "2": node(kind, image=["1", 0])}) is None
+    assert bound_microusd({}) is None

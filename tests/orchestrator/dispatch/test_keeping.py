@@ -75,19 +75,29 @@ def test_a_file_that_never_came_to_its_place_is_there_after_the_next_start(
     assert again.read(digest) == b"a picture"
 
 
+def test_all_files_that_wait_come_to_their_places_at_once_or_later(
+    jobs: SqlJobStore, assets: FolderAssets, tmp_path: Path
+) -> None:
+    digests = [ended(jobs, assets, b"picture %d" % number, later=True).outputs[0].asset for number in range(5)]
+    another = FolderAssets(tmp_path / "assets")
+    assert not any(another.exists(each) for each in digests)
+    arrive(assets)
+    assert all(another.exists(each) for each in digests)
+    assert set(jobs.laid(assets.place)) == set(digests), "they may not be on the disk yet"
+
+
 def test_a_full_disk_keeps_a_file_from_its_place_but_nobody_from_the_file(
     jobs: SqlJobStore, assets: FolderAssets, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    job = ended(jobs, assets, b"a picture", later=True)
-    digest = job.outputs[0].asset
+    digest = ended(jobs, assets, b"a picture", later=True).outputs[0].asset
 
     def full(*_: object, **__: object) -> None:
         raise DiskFull("no room")
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(folder, "write_once", full)
-        arrive(job, assets)
-        assert f"A file of job {job.job_id} waits" in caplog.text
+        arrive(assets)
+        assert "Files of jobs wait in memory: no room" in caplog.text
         assert assets.small(digest, 100) is not None
     settle(jobs, assets)
     assert jobs.laid(assets.place) == {}

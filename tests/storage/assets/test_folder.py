@@ -158,10 +158,12 @@ def test_what_is_laid_for_later_can_be_had_here_and_comes_to_its_place_when_that
     asset = store.lay(PNG, later=True)
     elsewhere = FolderAssets(Path(store.place.partition(":")[2]))
     assert elsewhere.find(asset.digest) is None
+    assert store.coming() == [asset.digest]
     assert (store.find(asset.digest), store.small(asset.digest, 10**6)) == (asset, (asset, PNG))
     assert store.small(asset.digest, len(PNG) - 1) is None
     store.arrive([asset.digest, "f" * 64])
     assert elsewhere.read(asset.digest) == PNG
+    assert store.coming() == []
     assert store.laid(asset.digest) == PNG, "it may not be on the disk yet"
 
 
