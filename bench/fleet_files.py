@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mintmark.bench.harness.file_worker import NODE, Run
+from mintmark.bench.harness.file_worker import CHECKPOINTS, NODE, Run
 from mintmark.bench.harness.fleet import LOAD_S, Order, Shape, trace
 from mintmark.bench.harness.processes import Server, environment, tail, telling
 from mintmark.bench.harness.report import NotRun, Report, Row, main
@@ -85,12 +85,12 @@ def _rows(way: str, outcome: Outcome) -> Iterator[Row]:
 
 def write_models(folder: Path, names: list[str]) -> None:
     """Files in the form of safetensors with random bytes for a tensor: nothing of them is a hole."""
-    folder.mkdir(parents=True)
+    (folder / CHECKPOINTS).mkdir(parents=True)
     head = json.dumps({"weight": {"dtype": "U8", "shape": [SIZE], "data_offsets": [0, SIZE]}}).encode()
     digests = {}
     for name in names:
         data = len(head).to_bytes(8, "little") + head + os.urandom(SIZE)
-        (folder / name).write_bytes(data)
+        (folder / CHECKPOINTS / name).write_bytes(data)
         digests[name] = hashlib.sha256(data).hexdigest()
     (folder / "digests.json").write_text(json.dumps(digests), encoding="utf-8")
 
@@ -188,11 +188,18 @@ async def _all_up(client: Client) -> None:
     until = time.monotonic() + OVER_S
     while True:
         told = await client._line.json("GET", "/v1/workers")
-        if sum(each["state"] == "up" for each in told["workers"]) == SHAPE.workers:
+        names = [each["name"] for each in told["workers"] if each["state"] == "up"]
+        if len(names) == SHAPE.workers and all([await _knows_models(client, name) for name in names]):
             return
         if time.monotonic() > until:
-            raise NotRun(f"not all workers are up: {told}")
+            raise NotRun(f"not all workers are up and have told their models: {told}")
         await asyncio.sleep(0.1)
+
+
+async def _knows_models(client: Client, name: str) -> bool:
+    """Whether the service knows how large this worker's models are: without that it places by guesses."""
+    told = await client._line.json("GET", f"/v1/workers/{name}")
+    return set(told["models"].get(CHECKPOINTS, {})) == {f"model-{rank}.safetensors" for rank in range(SHAPE.models)}
 
 
 async def _ask(client: Client, orders: list[Order]) -> dict[str, float]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 TRIES = 5
 """How often a request is sent at most. A create carries an Idempotency-Key, so sending it again makes nothing twice."""
-_AGAIN = frozenset({429, 502, 503, 504})
+_GATEWAY = frozenset({502, 503, 504})
+"""What a proxy answers where it does not reach the service, or gets no answer."""
+_AGAIN = _GATEWAY | {429}
 _MOST_WAIT_S = 30.0
 
 
@@ -111,6 +113,10 @@ async def _told(answer: aiohttp.ClientResponse) -> Any:
 def problem(body: Any, status: int) -> MintmarkError:
     """A problem document (RFC 9457) as our own error, with all it says in ``data``."""
     told = body if isinstance(body, dict) else {}
+    if "code" not in told and status in _GATEWAY:
+        return ServiceUnreachable(
+            f"Something before the service answers in its place: HTTP {status}.", hint="Is the service running?"
+        )
     code, message = told.get("code", "internal_error"), told.get("detail") or told.get("title") or f"HTTP {status}"
     error = from_dict({"code": code, "message": message, "hint": told.get("hint", "")})
     error.data.update({"status": status, **{name: told[name] for name in ("field", "allowed") if name in told}})

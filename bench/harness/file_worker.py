@@ -1,9 +1,10 @@
 """A runner that stands for a GPU worker: its node reads model files, byte by byte, and keeps as many as it has slots.
 
 ``python -m mintmark.bench.harness.file_worker FOLDER BASE SLOTS RATE`` prints its URL as JSON, as ``mintmark runner``
-does. It is the real runner with the real pack; beside those it has one node and says of itself that it is a ComfyUI,
-with a device that holds so many files of ``FOLDER``. A file is read at ``RATE`` bytes a second at most, as from a disk
-of its own, and what was read is held against the file's digest. Each run is a line of ``BASE/runs.jsonl``.
+does; ``FOLDER`` is laid out as ComfyUI's ``models``. It is the real runner with the real pack; beside those it has one
+node and says of itself that it is a ComfyUI, with a device that holds so many of the checkpoints. A file is read at
+``RATE`` bytes a second at most, as from a disk of its own, and what was read is held against the file's digest. Each
+run is a line of ``BASE/runs.jsonl``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
-
 from mintmark import config
 from mintmark.cli import garbage
 from mintmark.nodes import worker
@@ -28,7 +27,7 @@ from mintmark.runner.comfy_api.latest import io
 from mintmark.runner.context import executing
 from mintmark.runner.host import RunnerHost
 
-NODE = "BenchRunModel"
+NODE, CHECKPOINTS = "BenchRunModel", "checkpoints"
 CHUNK = 2**20
 SIDE = 16
 
@@ -48,10 +47,11 @@ class Models:
     """The model files, and those that are in memory. Whoever runs is alone: a GPU worker runs one prompt at a time."""
 
     def __init__(self, folder: Path, slots: int, rate: float) -> None:
-        self.sizes = {path.name: path.stat().st_size for path in sorted(folder.glob("*.safetensors"))}
+        self._files = folder / CHECKPOINTS
+        self.sizes = {path.name: path.stat().st_size for path in sorted(self._files.glob("*.safetensors"))}
         self.held: OrderedDict[str, bytearray] = OrderedDict()
         self.memory = slots * max(self.sizes.values())
-        self._folder, self._slots, self._rate = folder, slots, rate
+        self._slots, self._rate = slots, rate
         self._digests: dict[str, str] = json.loads((folder / "digests.json").read_text(encoding="utf-8"))
 
     def use(self, name: str) -> int:
@@ -66,7 +66,7 @@ class Models:
 
     def _read(self, name: str) -> bytearray:
         began, data, digest = time.monotonic(), bytearray(), hashlib.sha256()
-        with (self._folder / name).open("rb", buffering=0) as file:
+        with (self._files / name).open("rb", buffering=0) as file:
             while chunk := file.read(CHUNK):
                 data += chunk
                 digest.update(chunk)
@@ -126,21 +126,14 @@ class FileRunner(Runner):
         host.kind = "comfyui"
         host.models = lambda: (tuple(models.held), True)  # type: ignore[method-assign]
         host.devices = lambda: [{**device, "vram_free": 0}]  # type: ignore[method-assign]
-        host.routes.get("/experiment/models")(self._folders)
-        host.routes.get("/experiment/models/{folder}")(self._files)
         await super()._load(host)
         self.registry.add([node(models, self._told)], "custom_nodes.bench_files")
-
-    async def _folders(self, request: web.Request) -> web.Response:
-        return web.json_response([{"name": "checkpoints", "folders": []}])
-
-    async def _files(self, request: web.Request) -> web.Response:
-        return web.json_response([{"name": name, "size": size} for name, size in self._models.sizes.items()])
 
 
 async def serve(folder: Path, base: Path, slots: int, rate: float) -> None:
     worker.configure(config.load())
-    async with FileRunner(Models(folder, slots, rate), base / "runs.jsonl", base_dir=base, port=0) as runner:
+    models = Models(folder, slots, rate)
+    async with FileRunner(models, base / "runs.jsonl", base_dir=base, models_dir=folder, port=0) as runner:
         garbage.serving()
         print(json.dumps({"url": runner.url}), flush=True)
         try:

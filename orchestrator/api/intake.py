@@ -20,13 +20,13 @@ from ...moderation.house import load as load_house
 from ...moderation.moderator import Moderator
 from ...moderation.policy import load as load_policy
 from ...workflows.bind import Bound
+from ...workflows.fitting import Fits
 from ...workflows.format import WorkflowVersion
 from ...workflows.wording import words_of
 from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
 from ..generations.pictures import ALLOWED, Pictures, refused
 from ..jobs.job import Lane, Ordered
-from .fitting import Fits
 from .order_shapes import Options
 from .reading import fingerprint
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import MintmarkError
-from ...generation.graph_estimate_links import is_sampled, model_of
+from ...generation.graph_estimate_links import LOADER, is_sampled, model_of
 from ...providers.local_name import PREFIX
 from ...workflows.bind import bind
 from ...workflows.format import WorkflowVersion
+from ...workflows.object_info import ObjectInfo
 from ..fleet.skew import Pin, pins_of
 from ..jobs.base import Ready
 from ..jobs.queueing import LARGE
@@ -63,8 +64,33 @@ def files_of(graph: Mapping[str, Any]) -> frozenset[str]:
     values = (value for node in graph.values() for value in node.get("inputs", {}).values())
     named = [value for value in values if isinstance(value, str) and value.lower().endswith(SUFFIXES)]
     sampled = (model_of(graph, node_id) for node_id, node in graph.items() if is_sampled(node))
-    named += [name.removeprefix(PREFIX) for name in sampled if isinstance(name, str)]
-    return frozenset(value.replace("\\", "/").rpartition("/")[2] for value in named)
+    named += [name for name in sampled if isinstance(name, str)]
+    return frozenset(map(_file, named))
+
+
+def choices_of(object_info: ObjectInfo) -> frozenset[str]:
+    """The model files that a worker's nodes let choose, as :func:`files_of` names them."""
+    found = {value for info in object_info.values() for value in _texts(info.get("input")) if _is_model(value)}
+    loader = object_info.get(LOADER, {}).get("input")
+    # Its checkpoints may be folders, which do not end as files do.
+    return frozenset(map(_file, {*found, *_texts((loader or {}).get("required", {}).get("checkpoint"))}))
+
+
+def _texts(told: Any) -> Iterator[str]:
+    """Every text in what a node tells of its inputs."""
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, (list, tuple, Mapping)):
+        for each in told.values() if isinstance(told, Mapping) else told:
+            yield from _texts(each)
+
+
+def _is_model(value: str) -> bool:
+    return value.startswith(PREFIX) or value.lower().endswith(SUFFIXES)
+
+
+def _file(name: str) -> str:
+    return name.removeprefix(PREFIX).replace("\\", "/").rpartition("/")[2]
 
 
 def work_of(
@@ -78,15 +104,18 @@ def work_of(
     most_memory: int = 0,
     avoid: frozenset[str] = frozenset(),
     absent: frozenset[str] = frozenset(),
+    choices: frozenset[str] = frozenset(),
 ) -> Work:
     """The job as placing sees it. ``load_rate``: bytes a second; ``run_s``: how long its like run, without loading;
-    ``most_memory``: that of the largest worker that is there, in bytes."""
+    ``most_memory``: that of the largest worker that is there, in bytes; ``choices``: the model files that any worker
+    lets choose."""
     largest, its = max(needs.sizes.values(), default=0), ready.job.ordered
     return Work(
         job_id=ready.job.job_id,
         lane="gpu" if ready.lane == LARGE else its.lane,
         classes=needs.classes,
         files=needs.files,
+        listed=needs.files & choices,
         sizes=needs.sizes,
         # A file larger than any memory is left to the worker, which may run it piece by piece.
         vram=most_memory if ready.lane == LARGE else largest if largest <= most_memory else 0,

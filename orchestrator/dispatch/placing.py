@@ -61,6 +61,8 @@ class Placer:
         """Jobs that a worker's loop is claiming."""
         self._fleet = Fleet()
         self._most_memory = 0
+        self._choices: frozenset[str] = frozenset()
+        """The model files that any worker lets choose."""
         self._known = (0, float("-inf"))
         """As of which look ahead, and when, the fleet is."""
 
@@ -217,6 +219,8 @@ class Placer:
 
     def _fleet_now(self, loops: Iterable[WorkerLoop]) -> Fleet:
         self._most_memory = max((each.memory for each in self._kit.workers if each.state == "up"), default=0)
+        # Of those, too, that are away: a job waits a while for the only one that has its model.
+        self._choices = frozenset().union(*{each.choices for each in self._kit.workers})
         fleet = Fleet(self._seat(loop) for loop in loops)
         fleet.wanted = self._ahead.wanted
         for job_id in self._ahead.jobs:
@@ -276,4 +280,5 @@ class Placer:
             most_memory=self._most_memory,
             avoid=self._ahead.failed_at(ready.job),
             absent=self._passing.absent(job_id),
+            choices=self._choices,
         )

@@ -242,7 +242,7 @@ class Run:
         # The models were held to the day on which the job was accepted: one that is taken up again after its model's
         # end may have made its images long ago. What is asked for too late, the node refuses.
         day = self.job.submitted_at.date()
-        return await fit(workflow, values, images, worker.link, worker.object_info, worker.fitting, today=day)
+        return await fit(workflow, values, images, worker.link, worker.object_info, worker.fits, today=day)
 
     def _images(self) -> dict[str, Image]:
         return {name: self._image(name, digest) for name, digest in self.job.ordered.images.items()}

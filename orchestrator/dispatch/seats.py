@@ -22,6 +22,7 @@ def seat_of(
         name=worker.name,
         lanes=frozenset(worker.lanes),
         classes=frozenset(worker.object_info) or None,
+        choices=worker.choices if worker.object_info else None,
         vram=worker.memory or None,
         memory=_memory(worker, inferred or {}),
         room=max(worker.allowed - worker.running - claimed, 0),

@@ -11,9 +11,10 @@ from ... import __version__
 from ...config import Mode
 from ...errors import MintmarkError, WorkerLost, WorkerRefused, WorkerUnreachable, WorkerWithoutPack
 from ...generation.context import WorkerHealth
+from ...workflows.fitting import Fits
 from ...workflows.format import WorkflowVersion
 from ...workflows.object_info import ObjectInfo
-from ..execution.preparing import Fitting, check_mode
+from ..execution.preparing import check_mode
 from ..fleet.bounds import ANSWER_S
 from ..fleet.canary import Trial
 from ..fleet.capabilities import Capabilities
@@ -26,6 +27,7 @@ from ..link.base import Link
 from ..link.waiting import within
 from ..metrics.meters import WorkerState
 from .care import Care
+from .needs import choices_of
 from .outcomes import UNFIT
 
 LANES: dict[str, tuple[Lane, ...]] = {"runner": ("hosted",), "comfyui": ("gpu", "hosted")}
@@ -76,8 +78,10 @@ class Worker:
         """While it is tried, because it was changed."""
         self.changed = False
         """Whether its files are other ones than when it was asked for its nodes."""
-        self.fitting: Fitting = {}
-        """The workflows that were found to fit those nodes."""
+        self.fits = Fits()
+        """What was found to fit those nodes."""
+        self.choices: frozenset[str] = frozenset()
+        """The model files that those nodes let choose."""
         self._boot_id: str | None = None
 
     @property
@@ -224,7 +228,7 @@ class Worker:
             # Another process than before may have other nodes, and choices are of the files that there are.
             self.changed = False
             self.object_info, self._boot_id = await self.link.object_infos(), health.boot_id
-            self.fitting = {}
+            self.fits, self.choices = Fits(), choices_of(self.object_info)
         self.health = health
 
     async def _health(self) -> WorkerHealth:

@@ -10,13 +10,12 @@ from datetime import date
 from typing import Any
 
 from ...config import Mode, Settings
-from ...errors import UnknownModel, WorkerModeMismatch, WorkerRefused
+from ...errors import UnknownModel, WorkerModeMismatch
 from ...generation.context import WorkerHealth
 from ...providers.local_name import is_local
 from ...providers.models import Catalog
-from ...workflows.bind import bind
+from ...workflows.fitting import Fits
 from ...workflows.format import WorkflowVersion
-from ...workflows.validate import offered, validate
 from ...workflows.wording import Words, words_of
 from ..link.base import Link
 from .adhoc import VERSION as UNRELEASED
@@ -26,8 +25,8 @@ from .retiring import check_pins
 
 Image = tuple[bytes, str, str]
 """Bytes, media type, SHA-256."""
-Fitting = dict[str, dict[str, list[str]]]
-"""What a worker offers for the inputs of the workflows that fit it, by their digests."""
+LATER = "mintmark/picture.png"
+"""Stands for the name that a worker will give a picture."""
 
 
 @dataclass(frozen=True)
@@ -81,35 +80,26 @@ async def fit(
     images: Mapping[str, Image],
     link: Link,
     info: Mapping[str, Any],
-    known: Fitting | None = None,
+    fits: Fits | None = None,
     *,
     today: date,
 ) -> Prepared:
-    """The workflow with these values, for a worker with these nodes; the pictures are brought there. ``known`` are
-    those that were found to fit it: looking through all that nodes say takes longer than the rest. ``today`` is the day
-    for which the models must be there.
+    """The workflow with these values, for a worker with these nodes; the pictures are brought there once all the rest
+    is found to fit. ``fits`` remembers what did: looking through all that nodes say takes longer than the rest.
+    ``today`` is the day for which the models must be there.
 
     Raises WorkerRefused, ModelRetired, UnknownModel, and what binding raises for a value.
     """
     warnings = check_pins(workflow, values, today)
-    choices = _offered(workflow, info, {} if known is None else known, link.url)
-    check_models(workflow, values, choices, today)
-    placed = {**values, **await _upload(images, link)}
-    bound = bind(workflow, placed, choices=choices, object_info=info)
+    fits = fits or Fits()
+    check_models(workflow, values, fits.offered(workflow, info), today)
+    name = workflow.name if workflow.version == UNRELEASED else workflow.label
+    says = f"{name} does not fit the worker at {link.url}"
+    bound = fits.fitted(workflow, {**values, **dict.fromkeys(images, LATER)}, info, says=says)
+    if images:
+        bound = fits.fitted(workflow, {**values, **await _upload(images, link)}, info, says=says)
     asked = {**bound.inputs, **{name: data[2] for name, data in images.items()}}
     return Prepared(bound.graph, asked, warnings, words_of(bound.graph, info))
-
-
-def _offered(workflow: WorkflowVersion, info: Mapping[str, Any], known: Fitting, url: str) -> dict[str, list[str]]:
-    """What a worker that fits offers. Raises WorkerRefused naming all that keeps it from that."""
-    if (found := known.get(workflow.digest)) is not None:
-        return found
-    if problems := validate(workflow, info):
-        text = "; ".join(str(problem) for problem in problems)
-        name = workflow.name if workflow.version == UNRELEASED else workflow.label
-        raise WorkerRefused(f"{name} does not fit the worker at {url}: {text}")
-    found = known[workflow.digest] = offered(workflow, info)
-    return found
 
 
 async def _upload(images: Mapping[str, Image], link: Link) -> dict[str, str]:

@@ -71,6 +71,8 @@ def against(work: Work, seat: Seat) -> str:
         return "; ".join(told)
     if seat.classes is not None and (missing := work.classes - seat.classes):
         return f"it lacks the nodes {', '.join(sorted(missing)[:5])}"
+    if seat.choices is not None and (missing := work.listed - seat.choices):
+        return f"it has no {', '.join(sorted(missing)[:5])}"
     if seat.vram is not None and work.vram > seat.vram:
         return f"it has {seat.vram / 2**30:.1f} GiB of memory, and the job needs {work.vram / 2**30:.1f}"
     return ""

@@ -24,6 +24,8 @@ class Work:
     """The node classes of its graph."""
     files: frozenset[str] = frozenset()
     """The model files that its graph loads: its affinity."""
+    listed: frozenset[str] = frozenset()
+    """Those of them that some worker lets choose: others cannot run it. What none lists may be named in other ways."""
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Of those files, where known."""
     vram: int = 0
@@ -55,6 +57,8 @@ class Seat:
     lanes: frozenset[str] = frozenset({"gpu"})
     classes: frozenset[str] | None = None
     """The node classes it has; None: not asked yet, which rules nothing out."""
+    choices: frozenset[str] | None = None
+    """The model files that its nodes let choose; None: not asked yet."""
     vram: int | None = None
     memory: dict[str, int] = field(default_factory=dict)
     """Files in memory and their sizes, the least recently used first."""

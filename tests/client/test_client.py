@@ -14,6 +14,7 @@ from PIL import Image
 
 from mintmark.client import Client, Job, Order, Output, SyncClient
 from mintmark.errors import InvalidInput, MintmarkError, ServiceUnreachable, UnknownJob, UnknownWorkflow, WaitedTooLong
+from mintmark.orchestrator.jobs.base import Filter
 from mintmark.tests.faultproxy.plan import Plan, Rule
 from mintmark.tests.faultproxy.proxy import FaultProxy
 from mintmark.tests.orchestrator.house import ServiceHouse
@@ -111,6 +112,15 @@ async def test_an_answer_that_was_lost_on_the_line_makes_nothing_twice(house: Se
     assert proxy.log, "nothing was lost"
     counts = await asyncio.to_thread(house.service.jobs.counts)
     assert sum(counts.values()) == len(jobs) == 8
+
+
+async def test_a_proxy_that_does_not_reach_the_service_is_no_fault_of_the_service(house: ServiceHouse) -> None:
+    plan = Plan((Rule("*", {"error_after": 1.0}),))
+    async with FaultProxy.before(house.url, plan=plan) as line, Client(line.url) as client:
+        with pytest.raises(ServiceUnreachable, match="HTTP 502"):
+            await client.generate("a red fox", size=SMALL)
+    jobs = await asyncio.to_thread(house.service.jobs.find, Filter())
+    assert len(jobs) == 1, "sent again under one key, it is made once"
 
 
 async def test_a_service_that_is_not_there_is_told_with_its_address() -> None:

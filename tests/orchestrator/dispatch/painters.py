@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -33,7 +33,12 @@ PAINTING: dict[str, Any] = {
         "2": {"class_type": "Save", "inputs": {"images": ["1", 0]}},
     },
 }
-_DRAW = {**NODES["Draw"], "input": {"required": {"text": ["STRING", {}], "ckpt_name": [MODELS, {}]}}}
+
+
+def nodes(models: Sequence[str]) -> dict[str, Any]:
+    """What a worker with these models says of its nodes."""
+    draw = {**NODES["Draw"], "input": {"required": {"text": ["STRING", {}], "ckpt_name": [list(models), {}]}}}
+    return {**NODES, "Draw": draw}
 
 
 class Painter:
@@ -47,7 +52,7 @@ class Painter:
         """The models of its prompts, one by one."""
         self._slots, self._run_s = slots, run_s
         self._prompts: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        comfy.object_info = {**NODES, "Draw": _DRAW}
+        comfy.object_info = nodes(MODELS)
         comfy.models = {"checkpoints": [{"name": name, "size": SIZE} for name in MODELS]}
         comfy.on_prompt = self._posted
         self._boot_id = comfy.health["boot_id"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mintmark.orchestrator.dispatch.needs import ASSUMED_SIZE, Needs, files_of, needs_of, work_of
+from mintmark.orchestrator.dispatch.needs import ASSUMED_SIZE, Needs, choices_of, files_of, needs_of, work_of
 from mintmark.orchestrator.jobs.base import Ready
 from mintmark.orchestrator.jobs.queueing import LARGE
 from mintmark.workflows.format import WorkflowVersion
@@ -46,6 +46,26 @@ def test_a_checkpoint_that_is_a_folder_counts_too_where_it_is_sampled() -> None:
         "h": {"class_type": "MintmarkTextToImage", "inputs": {"model": "fal/flux-schnell"}},
     }
     assert files_of(graph) == {"flux-klein", "brand.safetensors", "sdxl-turbo"}
+
+
+def test_what_a_worker_lets_choose_is_named_as_what_graphs_load() -> None:
+    info = {
+        "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["sdxl\\base.safetensors", "none"], {}]}}},
+        "LoraLoader": {"input": {"optional": {"lora": ["COMBO", {"options": ["x/line.SAFETENSORS"]}]}}},
+        "MintmarkLoadPipeline": {"input": {"required": {"checkpoint": [["brand/flux-klein"], {}]}}},
+        "MintmarkTextToImage": {
+            "input": {"required": {"model": ["COMFY_DYNAMICCOMBO_V3", {"options": [{"key": "local/turbo"}]}]}}
+        },
+        "Odd": {},
+    }
+    assert choices_of(info) == {"base.safetensors", "line.SAFETENSORS", "flux-klein", "turbo"}
+    assert choices_of({}) == frozenset()
+
+
+def test_only_what_some_worker_lists_keeps_others_from_the_job() -> None:
+    needs = Needs(files=frozenset({"a.pt", "b.pt"}))
+    assert work_of(ready(), needs, load_rate=1.0).listed == frozenset()
+    assert work_of(ready(), needs, load_rate=1.0, choices=frozenset({"b.pt", "c.pt"})).listed == {"b.pt"}
 
 
 def test_values_decide_which_files_and_classes_come_from_the_graph() -> None:

@@ -29,7 +29,7 @@ from mintmark.tests.metering.postgres import database
 
 from ..house import ServiceHouse, service_house
 from .gpu import added, until
-from .painters import MODELS, PAINTING, SIZE, Painter, painters, zipf
+from .painters import MODELS, PAINTING, SIZE, Painter, nodes, painters, zipf
 
 WITHIN_S = 120.0
 
@@ -82,6 +82,32 @@ async def test_jobs_go_where_their_models_are_and_cause_at_most_half_the_loads(
     monkeypatch.setattr(Placer, "places", lambda *_: False)
     plain = await loads(tmp_path / "plain", models)
     assert len(set(models)) <= placed <= plain / 2
+
+
+async def test_workers_that_have_each_their_own_models_get_the_jobs_for_those(house: ServiceHouse) -> None:
+    """Also where the first of them lacks what is asked for, and where one lacks the workflow's default."""
+    async with painters(3) as fleet:
+        for painter, those in zip(fleet, (MODELS[:1], MODELS[1:3], MODELS[2:]), strict=True):
+            painter.comfy.object_info = nodes(those)
+        await hired(house, fleet)
+        ended = await all_over(house, await ordered(house, [*MODELS, *MODELS]))
+        assert {(job.state, job.attempt) for job in ended} == {(State.SUCCEEDED, 1)}
+        assert set(fleet[0].painted) == {MODELS[0]}
+        assert {MODELS[1]} <= set(fleet[1].painted) <= set(MODELS[1:3])
+        assert set(MODELS[3:]) <= set(fleet[2].painted) <= set(MODELS[2:])
+
+
+async def test_a_job_waits_for_the_only_worker_that_has_its_model_and_that_is_said(house: ServiceHouse) -> None:
+    async with painters(2) as fleet:
+        fleet[0].comfy.object_info = nodes(MODELS[:1])
+        await hired(house, fleet)
+        await house.ask("PATCH", "/v1/workers/gpu-1", {"state": "draining"})
+        [job] = await ordered(house, [MODELS[5]])
+        _, told = await house.ask("GET", f"/v1/jobs/{job.job_id}/why")
+        assert told["against"]["gpu-0"] == f"it has no {MODELS[5]}"
+        await house.ask("PATCH", "/v1/workers/gpu-1", {"state": "up"})
+        await all_over(house, [job])
+        assert (fleet[0].painted, fleet[1].painted) == ([], [MODELS[5]])
 
 
 async def test_what_runs_and_loads_take_is_learned_from_jobs_as_they_end(house: ServiceHouse) -> None:

@@ -20,6 +20,9 @@ def test_what_a_worker_tells_is_on_its_seat() -> None:
     seat = seat_of(told, free_at=5.0, inferred={"old.pt": 1})
     assert (seat.name, seat.lanes, seat.classes, seat.vram) == ("w", {"gpu", "hosted"}, {"KSampler"}, 24 * GIB)
     assert seat.memory == {"a.safetensors": 7, "b.pt": 0}  # it tells all that it has
+    assert seat.choices == frozenset(), "of what it lets choose it has told, and there is nothing"
+    told.object_info = {}
+    assert seat_of(told).choices is None
     assert (seat.region, seat.labels, seat.up, seat.room, seat.free_at) == ("eu", {"spot"}, True, 2, 5.0)
 
 

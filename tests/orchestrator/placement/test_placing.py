@@ -52,6 +52,15 @@ def test_of_two_warm_workers_the_one_with_the_less_wanted_rest_takes_it() -> Non
     assert place(work("a"), fleet, 0).worker == "two"
 
 
+def test_who_does_not_have_its_file_is_not_asked_whatever_else_speaks_for_it() -> None:
+    job = work("a", listed=frozenset("a"))
+    lacking, having = seat("one", "a", choices=frozenset("b")), seat("two", choices=frozenset("ab"))
+    assert placed(job, lacking, having) == ("two", "cold")
+    assert placed(work("a"), lacking, having) == ("one", "warm"), "nobody lists it, so nobody is known to lack it"
+    assert placed(job, lacking, seat("two")) == ("two", "cold"), "one that was not asked yet may have it"
+    assert place(job, Fleet([lacking]), 0).against == {"one": "it has no a"}
+
+
 def test_a_job_that_loads_nothing_goes_where_least_is_in_memory() -> None:
     assert placed(work(), seat("one", "a"), seat("two")) == ("two", "any")
 

@@ -7,13 +7,13 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...errors import WorkerRefused
-from ...workflows.bind import Bound, bind
-from ...workflows.format import WorkflowVersion
-from ...workflows.validate import offered, validate
+from ..errors import MintmarkError, WorkerRefused
+from .bind import Bound, bind
+from .format import WorkflowVersion
+from .validate import offered, validate
 
 if TYPE_CHECKING:
-    from ...workflows.object_info import ObjectInfo
+    from .object_info import ObjectInfo
 
 MOST = 4096
 """Things that are remembered; what was not used for longest is forgotten."""
@@ -34,28 +34,40 @@ class Fits:
     def bound(self, version: WorkflowVersion, values: Mapping[str, Any], infos: Sequence[ObjectInfo]) -> Bound:
         """The values bound for the first of these workers that runs it so; as the file says where none is live.
 
-        Raises InvalidInput, UnknownInput, and WorkerRefused with what the first one lacks.
+        Raises what :meth:`fitted` raises of the first.
         """
-        if not infos:
-            return bind(version, values)
-        refusals = []
+        wrong: MintmarkError | None = None
         for info in infos:
-            made = bind(version, values, choices=self._offered(version, info), object_info=info)
-            key = (version.digest, id(info), _shape(version, made.inputs))
-            if key in self._sound:
-                self._sound.move_to_end(key)
-                return made
-            problems = validate(version, info, made.graph)
-            if not problems:
-                _keep(self._sound, key, info)
-                return made
-            refusals.append(problems)
-        raise WorkerRefused(
-            f"No worker runs {version.label} so: {'; '.join(map(str, refusals[0]))}.",
-            problems=[each.as_dict() for each in refusals[0]],
-        )
+            try:
+                return self.fitted(version, values, info)
+            except MintmarkError as exc:
+                # Another one may offer other choices: workers have each their own models.
+                wrong = wrong or exc
+        if wrong is not None:
+            raise wrong
+        return bind(version, values)
 
-    def _offered(self, version: WorkflowVersion, info: ObjectInfo) -> dict[str, list[str]]:
+    def fitted(
+        self, version: WorkflowVersion, values: Mapping[str, Any], info: ObjectInfo, *, says: str = "No worker runs it"
+    ) -> Bound:
+        """The values bound for this worker. ``says`` begins what is told of one that does not run it so.
+
+        Raises InvalidInput, UnknownInput, and WorkerRefused with what it lacks.
+        """
+        made = bind(version, values, choices=self.offered(version, info), object_info=info)
+        key = (version.digest, id(info), _shape(version, made.inputs))
+        if key in self._sound:
+            self._sound.move_to_end(key)
+            return made
+        if problems := validate(version, info, made.graph):
+            raise WorkerRefused(
+                f"{says}: {'; '.join(map(str, problems))}.", problems=[each.as_dict() for each in problems]
+            )
+        _keep(self._sound, key, info)
+        return made
+
+    def offered(self, version: WorkflowVersion, info: ObjectInfo) -> dict[str, list[str]]:
+        """What this worker offers for each input of which it lists the choices."""
         key = (version.digest, id(info))
         if key not in self._choices:
             _keep(self._choices, key, (info, offered(version, info)))

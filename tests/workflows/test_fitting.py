@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from mintmark.errors import InvalidInput, WorkerRefused
-from mintmark.orchestrator.api import fitting
-from mintmark.orchestrator.api.fitting import Fits
+from mintmark.workflows import fitting
+from mintmark.workflows.fitting import Fits
 from mintmark.workflows.format import WorkflowVersion
 
 GRAPH = {
@@ -79,6 +79,20 @@ def test_what_no_worker_runs_is_refused_with_what_the_first_lacks() -> None:
 def test_a_choice_that_the_worker_does_not_offer_is_refused() -> None:
     with pytest.raises(InvalidInput, match="model"):
         Fits().bound(workflow(), {"model": "z"}, [worker()])
+
+
+def test_a_choice_that_a_later_worker_offers_is_taken() -> None:
+    infos = [worker(models=("a",)), worker(models=("z",))]
+    assert Fits().bound(workflow(), {"model": "z"}, infos).inputs["model"] == "z"
+    with pytest.raises(InvalidInput, match="'x' is none of"):
+        Fits().bound(workflow(), {"model": "x"}, infos)
+
+
+def test_a_worker_without_the_default_model_runs_what_asks_for_another() -> None:
+    alone = worker(models=("z",))
+    assert Fits().fitted(workflow(), {"model": "z"}, alone).inputs["model"] == "z"
+    with pytest.raises(InvalidInput, match="model"):
+        Fits().fitted(workflow(), {}, alone)
 
 
 def test_other_words_and_seeds_are_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
