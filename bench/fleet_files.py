@@ -28,6 +28,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from mintmark.bench.harness.file_worker import CHECKPOINTS, NODE, Run
 from mintmark.bench.harness.fleet import LOAD_S, Order, Shape, trace
@@ -198,7 +199,7 @@ async def _all_up(client: Client) -> None:
 
 async def _knows_models(client: Client, name: str) -> bool:
     """Whether the service knows how large this worker's models are: without that it places by guesses."""
-    told = await client._line.json("GET", f"/v1/workers/{name}")
+    told = await client._line.json("GET", f"/v1/workers/{quote(name, safe='')}")
     return set(told["models"].get(CHECKPOINTS, {})) == {f"model-{rank}.safetensors" for rank in range(SHAPE.models)}
 
 

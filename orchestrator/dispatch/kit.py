@@ -110,6 +110,12 @@ class Kit:
             if each.trial is not None:
                 each.trial.ended(here=each.name == name, well=well)
 
+    def run_s(self, workflow: str) -> float:
+        """How long a job of this workflow runs without loading: by the last that did, else as long as it usually takes
+        in all."""
+        known = self.loads.run_s(workflow)
+        return self.history.usual_s(workflow) if known is None else known
+
     async def seconds(self, workflow: str) -> list[float]:
         """How long the latest runs of this workflow took."""
         known = self.history.known(workflow)

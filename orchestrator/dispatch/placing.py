@@ -233,10 +233,10 @@ class Placer:
         return seat
 
     def _seat(self, loop: WorkerLoop) -> Seat:
-        worker, history = loop.worker, self._kit.history
+        worker, kit = loop.worker, self._kit
         coming = self._coming.get(worker.name, [])
-        loads_s = sum(self._kit.loads.left(each.job.job_id) for each in coming)
-        free_in_s = loop.free_in_s + sum(history.usual_s(each.job.ordered.workflow) for each in coming) + loads_s
+        coming_s = (kit.run_s(each.job.ordered.workflow) + kit.loads.left(each.job.job_id) for each in coming)
+        free_in_s = loop.free_in_s + sum(coming_s)
         seat = seat_of(worker, free_at=time.monotonic() + free_in_s, claimed=len(coming))
         seat.memory = self._told(loop, seat.memory)
         seat.memory_size = worker.memory or None
@@ -260,10 +260,6 @@ class Placer:
             memory.told(boot_id, models, at, all_of_them=known, held=held, now=time.monotonic())
         return memory.files
 
-    def _run_s(self, workflow: str) -> float:
-        known = self._kit.loads.run_s(workflow)
-        return self._kit.history.usual_s(workflow) if known is None else known
-
     def _memory(self, name: str) -> Memory:
         return self._memories.setdefault(name, Memory())
 
@@ -274,7 +270,7 @@ class Placer:
             ready,
             needs,
             load_rate=self._kit.loads.usual_rate,
-            run_s=self._run_s(its.workflow),
+            run_s=self._kit.run_s(its.workflow),
             passed_over_s=self._passing.over_s(job_id, now),
             slack_s=None if left_s is None else left_s - self._kit.history.usual_s(its.workflow),
             most_memory=self._most_memory,

@@ -66,10 +66,10 @@ class WorkerLoop:
 
     @property
     def free_in_s(self) -> float:
-        """In how many seconds its jobs are over, by how long their like took and what it has to load for them; 0 where
+        """In how many seconds its jobs are over, by how long their like run and what it has to load for them; 0 where
         it has none."""
         runs, kit = [run for run, _ in self._runs.values()], self._kit
-        usual_s = sum(kit.history.usual_s(run.job.ordered.workflow) + kit.loads.left(run.job.job_id) for run in runs)
+        usual_s = sum(kit.run_s(run.job.ordered.workflow) + kit.loads.left(run.job.job_id) for run in runs)
         elapsed_s = max((run.seconds for run in runs), default=0.0)
         # What takes longer than usual is not over any moment.
         return max(usual_s - elapsed_s, elapsed_s / 4)

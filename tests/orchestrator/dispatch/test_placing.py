@@ -17,7 +17,7 @@ from mintmark.generation import engine
 from mintmark.metering.postgres_ledger import PostgresLedger
 from mintmark.orchestrator.dispatch import needs, passing
 from mintmark.orchestrator.dispatch.dispatcher import Dispatcher
-from mintmark.orchestrator.dispatch.kit import History
+from mintmark.orchestrator.dispatch.kit import USUAL_S, History
 from mintmark.orchestrator.dispatch.news import News
 from mintmark.orchestrator.dispatch.placing import Placer
 from mintmark.orchestrator.dispatch.worker import Worker
@@ -111,12 +111,15 @@ async def test_a_job_waits_for_the_only_worker_that_has_its_model_and_that_is_sa
 
 
 async def test_what_runs_and_loads_take_is_learned_from_jobs_as_they_end(house: ServiceHouse) -> None:
-    loads = house.service.dispatcher._kit.loads
+    kit = house.service.dispatcher._kit
+    loads = kit.loads
     async with painters(2) as fleet:
         await hired(house, fleet)
+        assert kit.run_s("painting") == USUAL_S
         await all_over(house, await ordered(house, [MODELS[0]] * 4))
         run_s = loads.run_s("painting")
         assert run_s is not None and 0 < run_s < WITHIN_S
+        assert kit.run_s("painting") == run_s, "not what was known when nothing had run"
         for _ in range(3):
             [job] = await all_over(house, await ordered(house, [MODELS[1]]))
             assert loads.left(job.job_id) == 0, "nothing is left to load for a job that is over"
