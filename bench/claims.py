@@ -71,6 +71,7 @@ def compare(report: Report, name: str, ledger: SqlLedger, fill: Callable[[], Non
 
 async def _measure(report: Report, name: str, crowd: Crowd) -> None:
     await crowd.for_a_while(crowd.hurried, 2.0)  # pages and plans that are needed once
+    await crowd.for_a_while(crowd.paced, JOB_S)  # and what a thousand leases take, which every service has
     before = rss_mb()
     report.add(*_rates(name, await crowd.for_a_while(crowd.hurried, SECONDS)))
     report.add(*_waits(name, await crowd.for_a_while(crowd.paced, SECONDS)))
