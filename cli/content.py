@@ -47,7 +47,7 @@ class Shelves:
         """Delete files that no job has any more, unless somebody uploaded them. Blocks."""
         from ..orchestrator.content.files import forget_files
 
-        forget_files(self, digests)
+        forget_files(self, digests, beside_a_service=True)
 
 
 @contextmanager

@@ -28,12 +28,18 @@ class Kept(Protocol):
     def takedowns(self) -> Takedowns: ...
 
 
-def forget_files(kept: Kept, digests: Iterable[str]) -> None:
-    """Delete those of these files that no job has any more, unless somebody uploaded them. Blocks."""
+def forget_files(kept: Kept, digests: Iterable[str], *, beside_a_service: bool = False) -> None:
+    """Delete those of these files that no job has any more, unless somebody uploaded them. Blocks.
+
+    ``beside_a_service``: one may run that has such a file in memory alone, and brings it to its place in a moment. So
+    what is not here stays written down, for the service to delete.
+    """
     for digest in digests:
-        kept.thumbnails.delete(digest)
+        deleted = True
         # Asked again: since these were found to be nobody's, another job may have been given them.
         if not kept.uploads.holds(digest) and not kept.jobs.having(digest):
-            kept.assets.delete(digest)
+            deleted = kept.assets.delete(digest)
             kept.takedowns.forget(digest)
-        kept.jobs.gone(digest)
+        kept.thumbnails.delete(digest)
+        if deleted or not beside_a_service:
+            kept.jobs.gone(digest)

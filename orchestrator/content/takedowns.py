@@ -98,6 +98,7 @@ class Takedowns:
         """
         if not is_digest(asset):
             raise InvalidInput("A file is named by its SHA-256.", hint="64 lower-case hex digits.", field="sha256")
+        self._bring(asset)
         look = self._look(asset) if by_look else ""
         if by_look and not look:
             raise InvalidInput(
@@ -114,6 +115,14 @@ class Takedowns:
             self._jobs.forget_copies(job.job_id, cached_only=job.job_id in kept)
         self.refresh()
         return made
+
+    def _bring(self, asset: str) -> None:
+        """Have the file in its place where it is only kept with its job, as a service that was killed left it: what is
+        withheld is forgotten there."""
+        place = None if self._jobs.claims_together else self._assets.place
+        data = self._store.read(lambda db: laid.found(db, place, asset))
+        if data is not None:
+            self._assets.restore(asset, data)
 
     def _add(self, db: Session, made: Takedown) -> None:
         db.alone("takedowns")

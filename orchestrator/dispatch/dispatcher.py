@@ -28,7 +28,7 @@ from ..link.client import WorkerLink
 from ..link.waiting import Signal
 from ..metrics.meters import WorkerState
 from .crew import Crew
-from .keeping import restore
+from .keeping import leave, restore
 from .kit import Kit
 from .news import JobChanged
 from .orphans import Orphans
@@ -102,6 +102,8 @@ class Dispatcher:
         return self
 
     async def _start(self, stack: AsyncExitStack) -> None:
+        # Last of all: what ran may have ended until then.
+        stack.push_async_callback(self._kit.block, leave, self._kit.jobs, self._kit.assets, self._kit.forget)
         self._owner = Owner(self._folder / "services")
         stack.callback(self._owner.close)
         stack.callback(self._placer.close)
@@ -134,6 +136,7 @@ class Dispatcher:
     ) -> None:
         """Stop in order: nothing new is taken; what runs may end, within the limit; the rest is let go of, so that the
         next process takes it up; then the side tasks stop, and with the owner's lock everybody knows that we are gone.
+        At the end the files of all jobs that ended are on the disk.
         """
         try:
             if error is None and not self.draining:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ... import log
@@ -32,16 +32,38 @@ def keep(files: Iterable[Brought], assets: AssetStore, *, later: bool = False) -
     return tuple(made)
 
 
-def arrive(assets: AssetStore) -> None:
+def arrive(assets: AssetStore, *, pause_s: float = PAUSE_S) -> None:
     """Have the files of jobs that ended of late be in their places, one after the other with a pause between: many in a
-    row would keep Python's lock from every job that runs meanwhile. What cannot be now is kept with its job, and comes
-    the next time, or with :func:`settle`. Blocks."""
-    try:
-        for digest in assets.coming():
+    row would keep Python's lock from every job that runs meanwhile. One that cannot be now is kept with its job, and
+    comes the next time, or with :func:`settle`; it keeps no other waiting. Blocks."""
+    failed: list[StorageError] = []
+    for digest in assets.coming():
+        try:
             assets.arrive([digest])
-            time.sleep(PAUSE_S)
+        except StorageError as exc:
+            failed.append(exc)
+        time.sleep(pause_s)
+    if failed:
+        _waits(failed[0])
+
+
+def leave(jobs: JobStore, assets: AssetStore, forget: Callable[[Iterable[str]], None]) -> None:
+    """Nobody runs jobs here any more: have all of their files on the disk, but for those to ``forget``. What cannot be
+    is kept with its job until the next start. Blocks."""
+    _try(lambda: forget(jobs.forgotten()))
+    arrive(assets, pause_s=0)
+    _try(lambda: settle(jobs, assets))
+
+
+def _try(what: Callable[[], None]) -> None:
+    try:
+        what()
     except StorageError as exc:
-        logger.warning("Files of jobs wait in memory: %s", exc, extra=log.action("file_waits"))
+        _waits(exc)
+
+
+def _waits(why: StorageError) -> None:
+    logger.warning("Files of jobs wait in memory: %s", why, extra=log.action("file_waits"))
 
 
 def end(lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore) -> Job:
@@ -58,12 +80,20 @@ def settle(jobs: JobStore, assets: AssetStore) -> None:
 
 
 def restore(jobs: JobStore, assets: AssetStore) -> None:
-    """The same for those that an earlier process left: the power may have failed since."""
-    left = jobs.laid(assets.place)
+    """The same for those that an earlier process left: the power may have failed since. Where nobody else has the
+    store they are ours whatever the folder was called: it may have been moved, or come from a backup."""
+    place = None if jobs.claims_together else assets.place
+    left = jobs.laid(place)
     for asset, data in left.items():
-        assets.restore(asset, data)
+        assets.restore(asset, data, _media_type(jobs, asset))
     if left:
-        jobs.settled(assets.place, left)
+        jobs.settled(place, left)
+
+
+def _media_type(jobs: JobStore, asset: str) -> str | None:
+    """What it was called as it was laid."""
+    found = (made.media_type for job in jobs.having(asset) for made in job.outputs if made.asset == asset)
+    return next(found, None)
 
 
 def _kept(number: int, file: Brought, assets: AssetStore, later: bool) -> Made:

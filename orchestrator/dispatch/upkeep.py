@@ -20,8 +20,7 @@ TIDY_EVERY_S = 60.0
 
 async def upkeep(kit: Kit) -> None:
     """Until it is canceled. What cannot be done now is done the next time."""
-    settled = time.monotonic()
-    tidied = float("-inf")  # at the start at once: a process that was killed may have left something
+    settled = tidied = float("-inf")  # at the start at once: a process that was killed may have left something
     while True:
         await asyncio.sleep(EXPIRE_EVERY_S)
         try:
@@ -29,6 +28,8 @@ async def upkeep(kit: Kit) -> None:
             await kit.block(arrive, kit.assets)
             if time.monotonic() - settled >= SETTLE_EVERY_S:
                 settled = time.monotonic()
+                # Commands beside this process leave what was not in its place yet.
+                await kit.block(kit.forget, await kit.block(kit.jobs.forgotten))
                 await kit.block(settle, kit.jobs, kit.assets)
             if time.monotonic() - tidied >= TIDY_EVERY_S:
                 tidied = time.monotonic()
@@ -36,7 +37,6 @@ async def upkeep(kit: Kit) -> None:
                 await kit.block(kit.jobs.forget_keys)
                 for job_id in await kit.block(kit.sweep):
                     kit.news.publish(job_id, JobChanged(job_id))
-                await kit.block(kit.forget, await kit.block(kit.jobs.forgotten))
                 await kit.forget_elsewhere()
         except StorageError as exc:
             logger.warning("Upkeep waits: %s", exc, extra=log.action("upkeep_failed"))

@@ -30,8 +30,10 @@ CREATE TABLE laid_assets (
 _LAY = """
 INSERT INTO laid_assets (asset, place, data) VALUES (:asset, :place, :data) ON CONFLICT (asset, place) DO NOTHING
 """
-_ALL = "SELECT asset, data FROM laid_assets WHERE place = :place"
-_SETTLED = "DELETE FROM laid_assets WHERE asset = :asset AND place = :place"
+_ALL = "SELECT asset, data FROM laid_assets"
+_OF = "SELECT data FROM laid_assets WHERE asset = :asset"
+_HERE = " WHERE place = :place"
+_AND_HERE = " AND place = :place"
 _FORGET = "DELETE FROM laid_assets WHERE asset = :asset"
 
 
@@ -41,15 +43,25 @@ def keep(db: Session, place: str, files: Mapping[str, bytes]) -> None:
         db.run(_LAY, asset=asset, place=place, data=files[asset])
 
 
-def kept(db: Session, place: str) -> dict[str, bytes]:
-    """The files of this place that may not be on its disk."""
-    return {row["asset"]: bytes(row["data"]) for row in db.run(_ALL, place=place)}
+def kept(db: Session, place: str | None) -> dict[str, bytes]:
+    """The files of this place that may not be on its disk; None: of every place."""
+    rows = db.run(_ALL) if place is None else db.run(_ALL + _HERE, place=place)
+    return {row["asset"]: bytes(row["data"]) for row in rows}
 
 
-def settled(db: Session, place: str, assets: Iterable[str]) -> None:
+def found(db: Session, place: str | None, asset: str) -> bytes | None:
+    """One of them."""
+    rows = db.run(_OF, asset=asset) if place is None else db.run(_OF + _AND_HERE, asset=asset, place=place)
+    return bytes(rows[0]["data"]) if rows else None
+
+
+def settled(db: Session, place: str | None, assets: Iterable[str]) -> None:
     """The disk has them."""
     for asset in sorted(assets):
-        db.run(_SETTLED, asset=asset, place=place)
+        if place is None:
+            forget(db, asset)
+        else:
+            db.run(_FORGET + _AND_HERE, asset=asset, place=place)
 
 
 def forget(db: Session, asset: str) -> None:

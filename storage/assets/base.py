@@ -109,12 +109,15 @@ class AssetStore(ABC):
         return None
 
     def settle(self) -> list[str]:
-        """Make durable what was laid; the digests of that. Raises DiskFull and CannotWrite."""
+        """Make durable what was laid; the digests of that. What cannot come to its place now stays laid, and what
+        another process deleted there is not named. Raises DiskFull and CannotWrite where nothing can be made durable.
+        """
         return []
 
-    def restore(self, digest: str, data: bytes) -> None:
-        """Have the file be there and durable, whatever was left of it when the power failed."""
-        self.put(data)
+    def restore(self, digest: str, data: bytes, media_type: str | None = None) -> None:
+        """Have the file be there and durable, whatever was left of it when the power failed. ``media_type`` as for
+        :meth:`put`."""
+        self.put(data, media_type)
 
     @property
     def place(self) -> str:

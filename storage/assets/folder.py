@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from ...errors import RequestTooLarge
+from ...errors import RequestTooLarge, StorageError
 from ..files import fsync_folder, sync_files, translated, write_atomic, write_once
 from . import kinds
 from .base import Asset, AssetStore, Incoming, Span, is_digest, unknown
@@ -29,6 +29,18 @@ ARRIVING = ".arriving"
 """The folder of what has not fully arrived."""
 
 
+class _Laid:
+    """A small file that may not be durable yet. Who lays the same again, since it was deleted, makes another one: so
+    each is told from those before it."""
+
+    __slots__ = ("asset", "coming", "data")
+
+    def __init__(self, asset: Asset, data: bytes) -> None:
+        self.asset, self.data = asset, data
+        self.coming = True
+        """Whether it is not in its place yet."""
+
+
 class FolderAssets(AssetStore):
     """Files under ``root``, which is made when it is first needed."""
 
@@ -37,63 +49,91 @@ class FolderAssets(AssetStore):
         self._where = ""
         self._late: OrderedDict[str, None] = OrderedDict()
         """Small files that were put of late."""
-        self._laid: dict[str, bytes] = {}
+        self._laid: dict[str, _Laid] = {}
         """Those of them that may not be durable yet."""
-        self._coming: dict[str, Asset] = {}
-        """Those of these that are not in their place yet."""
         self._placing = threading.Lock()
+        """Held by whoever brings what was laid to its place or forgets it; never by whoever lays for later or reads."""
 
     def put(self, data: bytes, media_type: str | None = None) -> Asset:
         asset = _asset_of(data, media_type)
-        # What was laid has its size, and may have no bytes yet on the disk.
-        if asset.digest in self._laid or not self._has(asset.digest, len(data)):
+        if asset.digest in self._laid:
+            self._put_laid(asset, data)
+        elif not self._has(asset.digest, len(data)):
             self._write(asset, data, durable=True)
-            self._coming.pop(asset.digest, None)
         self._note(asset)
         return asset
+
+    def _put_laid(self, asset: Asset, data: bytes) -> None:
+        """What was laid may have its size, and no bytes yet on the disk."""
+        with self._placing:
+            self._write(asset, data, durable=True)
+            if (laid := self._laid.get(asset.digest)) is not None:
+                laid.coming = False
 
     def lay(self, data: bytes, media_type: str | None = None, *, later: bool = False) -> Asset:
         if len(data) > LAID or len(self._laid) >= MOST_LAID:
             return self.put(data, media_type)
         asset = _asset_of(data, media_type)
-        if asset.digest not in self._laid and not self._has(asset.digest, len(data)):
+        # What was laid before and is not in its place was deleted there by another process: it is laid anew.
+        if self._coming(asset.digest) is None and not self._has(asset.digest, len(data)):
             # Noted first: who lays the same meanwhile must not take it for durable.
-            self._laid[asset.digest], self._coming[asset.digest] = data, asset
-            try:
-                if not later:
-                    self.arrive([asset.digest])
-            except BaseException:
-                self._laid.pop(asset.digest, None)
-                self._coming.pop(asset.digest, None)
-                raise
+            self._laid[asset.digest] = laid = _Laid(asset, data)
+            if not later:
+                self._bring(laid)
         self._note(asset)
         return asset
 
+    def _bring(self, laid: _Laid) -> None:
+        """Have it be in its place now, or not be laid at all."""
+        try:
+            self.arrive([laid.asset.digest])
+        except BaseException:
+            self._forget_laid(laid)
+            raise
+
     def coming(self) -> list[str]:
-        return list(self._coming)
+        return [digest for digest, laid in list(self._laid.items()) if laid.coming]
+
+    def _coming(self, digest: str) -> _Laid | None:
+        """The file, where it was laid and is not in its place yet."""
+        laid = self._laid.get(digest)
+        return laid if laid is not None and laid.coming else None
 
     def arrive(self, digests: Iterable[str]) -> None:
         for digest in digests:
             # One that is deleted meanwhile must not come back.
             with self._placing:
-                if (asset := self._coming.get(digest)) is not None:
-                    self._write(asset, self._laid[digest], durable=False)
-                    del self._coming[digest]
+                if (laid := self._coming(digest)) is not None:
+                    self._write(laid.asset, laid.data, durable=False)
+                    laid.coming = False
 
     def laid(self, digest: str) -> bytes | None:
-        return self._laid.get(digest)
+        laid = self._laid.get(digest)
+        return None if laid is None else laid.data
 
     def settle(self) -> list[str]:
-        digests = list(self._laid)
-        self.arrive(digests)
-        if digests:
-            sync_files(self._root, map(self._place, digests))
-        for digest in digests:
-            self._laid.pop(digest, None)
-        return digests
+        for digest in self.coming():
+            with suppress(StorageError):
+                self.arrive([digest])
+        # Only what was in its place before the disk is waited for: more may be laid meanwhile.
+        there = [laid for laid in list(self._laid.values()) if not laid.coming]
+        if there:
+            sync_files(self._root, [self._place(laid.asset.digest) for laid in there])
+        return [laid.asset.digest for laid in there if self._settled(laid)]
 
-    def restore(self, digest: str, data: bytes) -> None:
-        self._write(_asset_of(data, None), data, durable=True)
+    def _settled(self, laid: _Laid) -> bool:
+        """Forget that it was laid; whether it is there. Another process may have deleted it: that is its affair."""
+        return self._forget_laid(laid) and self._has(laid.asset.digest, laid.asset.bytes)
+
+    def _forget_laid(self, laid: _Laid) -> bool:
+        """Whether it was laid still, this very one."""
+        with self._placing:
+            if ours := self._laid.get(laid.asset.digest) is laid:
+                del self._laid[laid.asset.digest]
+            return ours
+
+    def restore(self, digest: str, data: bytes, media_type: str | None = None) -> None:
+        self._write(_asset_of(data, media_type), data, durable=True)
 
     @property
     def place(self) -> str:
@@ -122,8 +162,8 @@ class FolderAssets(AssetStore):
     def find(self, digest: str) -> Asset | None:
         if not is_digest(digest):
             return None
-        if (coming := self._coming.get(digest)) is not None:
-            return coming
+        if (laid := self._coming(digest)) is not None:
+            return laid.asset
         path = self._place(digest)
         try:
             with path.open("rb") as file:
@@ -135,8 +175,8 @@ class FolderAssets(AssetStore):
     def small(self, digest: str, most: int) -> tuple[Asset, bytes] | None:
         if not is_digest(digest):
             raise unknown(digest)
-        if (coming := self._coming.get(digest)) is not None and (laid := self._laid.get(digest)) is not None:
-            return (coming, laid) if len(laid) <= most else None
+        if (laid := self._coming(digest)) is not None:
+            return (laid.asset, laid.data) if len(laid.data) <= most else None
         path = self._place(digest)
         try:
             with path.open("rb", buffering=0) as file:  # a buffer takes longer than the file
@@ -148,6 +188,9 @@ class FolderAssets(AssetStore):
         return Asset(digest, len(data), kinds.sniff(data[: kinds.HEAD]) or self._said(path)), data
 
     def read(self, digest: str, span: Span | None = None) -> bytes:
+        # So it can be had though the disk is full.
+        if (laid := self._coming(digest)) is not None:
+            return laid.data if span is None else laid.data[span.start : span.start + span.length]
         path = self.path(digest)
         try:
             with path.open("rb") as file:
@@ -175,13 +218,12 @@ class FolderAssets(AssetStore):
             return False
         path = self._place(digest)
         with self._placing, translated(path):
-            self._laid.pop(digest, None)
-            coming = self._coming.pop(digest, None) is not None
+            laid = self._laid.pop(digest, None)
             _beside(path).unlink(missing_ok=True)
             try:
                 path.unlink()
             except FileNotFoundError:
-                return coming
+                return laid is not None and laid.coming
         return True
 
     def tidy(self, *, older_than_s: float, now: float) -> int:

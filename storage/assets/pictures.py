@@ -1,8 +1,12 @@
-"""Looking into a picture file that anybody may have sent: its kind and size from the header, no pixel unpacked."""
+"""Looking into a picture file that anybody may have sent: its kind and size from the header, no pixel unpacked; then,
+where that is asked for, whether all of it can be unpacked."""
 
 from __future__ import annotations
 
+import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,22 +30,51 @@ class Seen:
     height: int
 
 
-def look(path: Path, *, max_pixels: int) -> Seen:
-    """What the picture is. Raises NotAnImage and ImageTooLarge."""
+def look(path: Path, *, max_pixels: int, whole: bool = False) -> Seen:
+    """What the picture is; ``whole``: every frame of it is unpacked, which takes its time and memory.
+
+    Raises NotAnImage and ImageTooLarge.
+    """
     with opened(path, max_pixels=max_pixels) as (image, media_type):
-        return Seen(media_type, image.width, image.height)
+        seen = Seen(media_type, image.width, image.height)
+        if whole:
+            if media_type == "image/png" and not _ends(path):
+                raise _damaged()
+            _unpack(image)
+        return seen
+
+
+def _ends(path: Path) -> bool:
+    """Whether a PNG goes on to its end: who unpacks it may be content with less."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IEND":
+            file.seek(int.from_bytes(head[:4], "big") + 4, io.SEEK_CUR)
+        return head[4:] == b"IEND" and len(file.read(4)) == 4
+
+
+def _unpack(image: Image) -> None:
+    try:
+        for frame in range(int(getattr(image, "n_frames", 1))):
+            image.seek(frame)
+            image.load()
+    except (OSError, EOFError, ValueError, SyntaxError, KeyError, struct.error, zlib.error) as exc:
+        raise _damaged() from exc
+
+
+def _damaged() -> NotAnImage:
+    return NotAnImage("The picture is damaged or cut off.", hint="Save it again.")
 
 
 class opened:  # noqa: N801 - used like a function
-    """The picture, opened and not yet unpacked, with its media type. Raises as :func:`look`."""
+    """The picture, a file or its bytes, opened and not yet unpacked, with its media type. Raises as :func:`look`."""
 
-    def __init__(self, path: Path, *, max_pixels: int) -> None:
-        self._path, self._max = path, max_pixels
+    def __init__(self, picture: Path | bytes, *, max_pixels: int) -> None:
+        self._picture, self._max = picture, max_pixels
 
     def __enter__(self) -> tuple[Image, str]:
-        with self._path.open("rb") as file:
-            media_type = kinds.sniff(file.read(kinds.HEAD)) or ""
-        self._image = _open(self._path, media_type)
+        media_type = kinds.sniff(_head(self._picture)) or ""
+        self._image = _open(self._picture, media_type)
         try:
             self._check()
         except BaseException:
@@ -63,7 +96,14 @@ class opened:  # noqa: N801 - used like a function
             )
 
 
-def _open(path: Path, media_type: str) -> Image:
+def _head(picture: Path | bytes) -> bytes:
+    if isinstance(picture, bytes):
+        return picture[: kinds.HEAD]
+    with picture.open("rb") as file:
+        return file.read(kinds.HEAD)
+
+
+def _open(picture: Path | bytes, media_type: str) -> Image:
     from PIL import Image, UnidentifiedImageError
 
     if media_type not in _FORMATS:
@@ -73,8 +113,9 @@ def _open(path: Path, media_type: str) -> Image:
             # Pillow warns of bombs at its own limit; ours is asked before any pixel is unpacked.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             # Only the kind that its first bytes tell: no other reader is let near it.
-            return Image.open(path, formats=[_FORMATS[media_type]])
+            source = io.BytesIO(picture) if isinstance(picture, bytes) else picture
+            return Image.open(source, formats=[_FORMATS[media_type]])
     except Image.DecompressionBombError as exc:
         raise ImageTooLarge("The picture has far too many pixels.", hint="Scale it down.") from exc
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, KeyError) as exc:
-        raise NotAnImage("The picture is damaged or cut off.", hint="Save it again.") from exc
+        raise _damaged() from exc

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import threading
+from contextlib import suppress
 from pathlib import Path
 
-from ...errors import NotAnImage
+from ...errors import DiskFull, NotAnImage
 from ..files import write_atomic
 from .base import AssetStore, is_digest
 from .pictures import opened
@@ -44,8 +45,10 @@ class Thumbnails:
             # Whoever waited may find it made.
             if (kept := self._kept(digest)) is not None:
                 return kept
-            made = small(self._file(asset.digest), digest, max_pixels=self._max_pixels)
-            write_atomic(self._place(digest), made, mode=0o600)
+            made = small(self._picture(asset.digest), digest, max_pixels=self._max_pixels)
+            # Without room it is made again the next time.
+            with suppress(DiskFull):
+                write_atomic(self._place(digest), made, mode=0o600)
         return made
 
     def delete(self, digest: str) -> None:
@@ -59,7 +62,9 @@ class Thumbnails:
         except OSError:
             return None
 
-    def _file(self, digest: str) -> Path:
+    def _picture(self, digest: str) -> Path | bytes:
+        if (laid := self._assets.laid(digest)) is not None:
+            return laid
         path = self._assets.path(digest)
         if path is None:
             raise NotAnImage("The picture does not lie on this machine.")
@@ -69,12 +74,12 @@ class Thumbnails:
         return self._folder / digest[:2] / f"{digest}.webp"
 
 
-def small(path: Path, digest: str, *, max_pixels: int = MAX_PIXELS) -> bytes:
+def small(picture: Path | bytes, digest: str, *, max_pixels: int = MAX_PIXELS) -> bytes:
     """The picture as a WebP of at most :data:`SIDE` pixels a side, upright, that says what it is."""
     from PIL import ImageOps
 
     try:
-        with opened(path, max_pixels=max_pixels) as (image, _):
+        with opened(picture, max_pixels=max_pixels) as (image, _):
             # A JPEG is unpacked at an eighth of its size where that is enough.
             image.draft("RGB", (SIDE * 2, SIDE * 2))
             image.thumbnail((SIDE, SIDE))

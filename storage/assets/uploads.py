@@ -77,10 +77,11 @@ class Uploads:
         return self._assets.incoming(most_bytes=self.most_bytes)
 
     def keep(self, arrived: Incoming, owner: str) -> Upload:
-        """All of it is here. Raises NotAnImage and ImageTooLarge, told by its own bytes."""
+        """All of it is here. Raises NotAnImage and ImageTooLarge, told by its own bytes; it is unpacked for that, so
+        have few do so at once."""
         if not arrived.received:
             raise NotAnImage("The upload is empty.", hint="Send a PNG, JPEG or WebP picture.")
-        seen = look(arrived.path(), max_pixels=self._max_pixels)
+        seen = look(arrived.path(), max_pixels=self._max_pixels, whole=True)
         asset = arrived.keep()
         try:
             self._refuse(asset.digest)

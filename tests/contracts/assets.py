@@ -61,6 +61,9 @@ def test_what_is_restored_is_there_whatever_was_left_of_it(store: AssetStore) ->
     digest = digest_of(PNG)
     store.restore(digest, PNG)
     assert store.read(digest) == PNG
+    text = digest_of(b"a receipt")
+    store.restore(text, b"a receipt", "text/plain")
+    assert store.get(text).media_type == "text/plain"
 
 
 def test_a_small_file_is_had_at_one_go_and_a_larger_one_is_not(store: AssetStore) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from mintmark.metering.ledger import Posting
+from mintmark.orchestrator.dispatch import upkeep
 from mintmark.orchestrator.dispatch.worker import is_own, own_name
 from mintmark.orchestrator.jobs.states import State
 from mintmark.sandbox import Sandbox
+from mintmark.storage.assets.folder import FolderAssets
 
 from ..house import ServiceHouse, service_house
 
@@ -31,6 +35,19 @@ async def test_a_job_goes_on_elsewhere_where_its_own_runner_is_gone_for_good(tmp
             assert len(await house.calls()) == 1
             assert ended.cost_microusd == (await house.bill())["total_microusd"]
             assert house.service.ledger.totals().set_aside_microusd == 0
+
+
+async def test_at_a_stop_the_files_of_jobs_that_just_ended_are_in_their_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "EXPIRE_EVERY_S", 3600.0)  # whatever comes to its place comes at the stop
+    async with service_house(tmp_path) as house:
+        its = house.service
+        asset = await asyncio.to_thread(its.assets.lay, b"a small picture", later=True)
+        assert its.assets.coming() == [asset.digest]
+        kept = FolderAssets(Path(its.assets.place.partition(":")[2]))
+        assert not kept.exists(asset.digest)
+    assert kept.read(asset.digest) == b"a small picture"
 
 
 async def test_what_was_left_on_a_stranger_s_worker_counts_as_unknown_and_keeps_its_money(tmp_path: Path) -> None:

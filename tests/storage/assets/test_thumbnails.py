@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mintmark.errors import ImageTooLarge, NotAnImage, UnknownAsset
-from mintmark.storage.assets import thumbnails
+from mintmark.errors import DiskFull, ImageTooLarge, NotAnImage, UnknownAsset
+from mintmark.storage.assets import folder, thumbnails
 from mintmark.storage.assets.folder import FolderAssets
 from mintmark.storage.assets.thumbnails import Thumbnails
 
@@ -51,6 +51,20 @@ def test_transparency_stays_and_a_turned_picture_stands_upright(assets: FolderAs
     turned = assets.put(encoded(Image.new("RGB", (400, 200)), "JPEG", exif=exif.tobytes())).digest
     with Image.open(io.BytesIO(small.get(turned))) as made:
         assert made.size == (128, 256)
+
+
+def test_a_full_disk_keeps_nobody_from_the_small_picture_of_what_waits(
+    assets: FolderAssets, small: Thumbnails, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = assets.lay(encoded(Image.new("RGB", (400, 400))), later=True).digest
+
+    def full(*_: object, **__: object) -> None:
+        raise DiskFull("no room")
+
+    monkeypatch.setattr(folder, "write_once", full)
+    monkeypatch.setattr(thumbnails, "write_atomic", full)
+    with Image.open(io.BytesIO(small.get(digest))) as made:
+        assert made.size == (256, 256)
 
 
 def test_a_small_one_is_not_enlarged(assets: FolderAssets, small: Thumbnails) -> None:

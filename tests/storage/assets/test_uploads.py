@@ -110,6 +110,9 @@ def test_old_ones_are_forgotten_unless_they_came_again(uploads: Uploads, clock: 
     assert uploads.find(shared.id, "key-2") is not None
 
 
+noise = [Image.effect_noise((60, 40), 90 + n) for n in range(3)]
+NOISE, JPEG, WEBP = (encoded(noise[0], kind) for kind in ("PNG", "JPEG", "WEBP"))
+FRAMES = encoded(noise[0], save_all=True, append_images=noise[1:])
 HOSTILE = {
     "a page": (b"<html><script>alert(1)</script></html>", NotAnImage),
     "a page before a picture": (b"<html>" + PNG, NotAnImage),
@@ -121,6 +124,15 @@ HOSTILE = {
     "nothing": (b"", NotAnImage),
     "a signature alone": (b"\x89PNG\r\n\x1a\n", NotAnImage),
     "a header that is cut off": (PNG[:20], NotAnImage),
+    "pixels that are cut off": (NOISE[:-50], NotAnImage),
+    "all pixels and no end": (NOISE[:-5], NotAnImage),
+    "half a picture": (NOISE[: len(NOISE) // 2], NotAnImage),
+    "half a JPEG": (JPEG[: len(JPEG) // 2], NotAnImage),
+    "a JPEG without its end": (JPEG[:-30], NotAnImage),
+    "half a WebP": (WEBP[: len(WEBP) // 2], NotAnImage),
+    "pixels that are damaged": (NOISE[:200] + b"\0" * 200 + NOISE[400:], NotAnImage),
+    "a second frame that is cut off": (FRAMES[:-100], NotAnImage),
+    "fewer pixels than it promises": (bomb(900, 900), NotAnImage),
     "100 megapixels and one": (bomb(10_001, 10_000), ImageTooLarge),
     "more pixels than there are numbers": (bomb(2**31 - 1, 2**31 - 1), ImageTooLarge),
     "no pixels": (bomb(0, 5), (NotAnImage, ImageTooLarge)),
