@@ -44,7 +44,7 @@ def generate(folder: Path) -> str:
     from mintmark.orchestrator.api.app import every_route
     from mintmark.orchestrator.api.openapi import document
 
-    made = document(every_route(), version=__version__, server="http://127.0.0.1:8199", open_to_all=True)
+    made = document(every_route(), version=__version__, open_to_all=True)
     (folder / "openapi.json").write_text(json.dumps(made), encoding="utf-8")
     ran = _run(folder, "node_modules/.bin/openapi-typescript", "openapi.json", "-o", "generated.ts")
     if ran.returncode:

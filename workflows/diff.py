@@ -1,18 +1,21 @@
 """What one release of a workflow does otherwise than another. Pure.
 
 Only what means something is told: nodes, links, values, public inputs, outputs, needs. How the file is written (order
-of keys, titles, where a node stands on the canvas) is not. Node ids are never renumbered, so a node is the same by its
-id.
+of keys, titles, where a node stands on the canvas) is not. A node is the same by its id; one whose id is gone is the
+same as one under a new id that has its class and its inputs: it was merely renumbered.
 """
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from .check import is_link
-from .format import Input, Output, WorkflowVersion
+from .format import Bind, Input, Output, WorkflowVersion
 from .problem import shown
 
 
@@ -64,6 +67,7 @@ _WORDS: Mapping[str, str] = {
 
 def diff(before: WorkflowVersion, after: WorkflowVersion) -> list[Change]:
     """All that ``after`` does otherwise: public inputs and outputs first, then the graph."""
+    after = _under(after, _renumbered(before, after))
     return [
         *_different("lane", "lane", before.lane, after.lane),
         *_inputs(before.inputs, after.inputs),
@@ -71,6 +75,94 @@ def diff(before: WorkflowVersion, after: WorkflowVersion) -> list[Change]:
         *_requires(before, after),
         *_graph(before, after),
     ]
+
+
+def _renumbered(before: WorkflowVersion, after: WorkflowVersion) -> dict[str, str]:
+    """The older ids of nodes that are the same but for their id, by the newer ones."""
+    gone: dict[str, list[str]] = defaultdict(list)
+    bound = _bound(before)
+    for node_id in sorted(before.graph, key=_order):
+        if node_id not in after.graph:
+            gone[_meaning(before, node_id, {}, bound)].append(node_id)
+    found: dict[str, str] = {}
+    bound = _bound(after)
+    for node_id in _sources_first(after) if gone else ():
+        if node_id not in before.graph and (same := gone.get(_meaning(after, node_id, found, bound))):
+            found[node_id] = same.pop(0)
+    return found
+
+
+def _bound(version: WorkflowVersion) -> dict[tuple[str, str], str]:
+    """Which public input is written where."""
+    return {(bind.node, bind.input): spec.name for spec in version.inputs for bind in spec.binds}
+
+
+def _sources_first(version: WorkflowVersion) -> Iterator[str]:
+    """The nodes, each after those that it is linked to; none where they go in a circle."""
+    links = {
+        node_id: [value[0] for value in node["inputs"].values() if is_link(value)]
+        for node_id, node in version.graph.items()
+    }
+    sorter = TopologicalSorter(links)
+    try:
+        sorter.prepare()
+    except CycleError:
+        return
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=_order)
+        yield from (node_id for node_id in ready if node_id in version.graph)
+        sorter.done(*ready)
+
+
+def _order(node_id: str) -> tuple[int, str]:
+    """Of two that mean the same, the first is taken for the first."""
+    return len(node_id), node_id
+
+
+def _meaning(
+    version: WorkflowVersion, node_id: str, ids: Mapping[str, str], bound: Mapping[tuple[str, str], str]
+) -> str:
+    """What a node is, whatever its own id; what it is linked to under the older ids."""
+    node = version.graph[node_id]
+    inputs: dict[str, list[Any]] = {}
+    for name, value in node["inputs"].items():
+        if is_link(value):
+            inputs[name] = ["from", ids.get(value[0], value[0]), value[1]]
+        else:
+            public = bound.get((node_id, name))
+            inputs[name] = ["is", value] if public is None else ["public", public]
+    return json.dumps([node["class_type"], inputs], sort_keys=True)
+
+
+def _under(version: WorkflowVersion, ids: Mapping[str, str]) -> WorkflowVersion:
+    """The version with its nodes under these ids."""
+    if not ids:
+        return version
+
+    def bind(it: Bind) -> Bind:
+        return Bind(node=ids.get(it.node, it.node), input=it.input)
+
+    def inputs(node: Mapping[str, Any]) -> dict[str, Any]:
+        given = node["inputs"].items()
+        return {name: [ids.get(it[0], it[0]), *it[1:]] if is_link(it) else it for name, it in given}
+
+    return version.model_copy(
+        update={
+            "inputs": tuple(
+                each.model_copy(
+                    update={
+                        "binds": tuple(map(bind, each.binds)),
+                        "choices_from": each.choices_from and bind(each.choices_from),
+                    }
+                )
+                for each in version.inputs
+            ),
+            "outputs": tuple(
+                each.model_copy(update={"node": ids.get(each.node, each.node)}) for each in version.outputs
+            ),
+            "graph": {ids.get(key, key): {**node, "inputs": inputs(node)} for key, node in version.graph.items()},
+        }
+    )
 
 
 def _inputs(before: Iterable[Input], after: Iterable[Input]) -> Iterator[Change]:

@@ -1,4 +1,4 @@
-"""The OpenAPI document of a running service: its routes, and each published workflow with its typed inputs."""
+"""The OpenAPI document of a running service: its routes, and each workflow with its typed inputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..service.service import Service
 
 MOST = 4
-"""Documents that are kept: a service has few names."""
+"""Documents that are kept: there is one for strangers and one for whoever has a key."""
 _RUNS = "/v1/workflows/{name}/runs"
 _MOST = 5
 """Versions of a workflow that are typed, the newest first; older ones run all the same."""
@@ -30,19 +30,22 @@ class Documents:
 
     def __init__(self, routes: list[Route]) -> None:
         self._routes = routes
-        self._kept: OrderedDict[tuple[str, bool, tuple[str, ...]], bytes] = OrderedDict()
+        self._kept: OrderedDict[tuple[bool, tuple[str, ...]], bytes] = OrderedDict()
 
-    def text(self, service: Service, server: str, *, open_to_all: bool) -> bytes:
-        """The document as things stand now, as JSON. Blocks."""
+    def text(self, service: Service, server: str, *, open_to_all: bool, published: bool) -> bytes:
+        """The document as things stand now, as JSON. ``published``: with what was published here, too. Blocks."""
+        # Whoever asks chooses the name by which he asks: nothing is kept by it.
+        servers = json.dumps({"servers": [{"url": server}]}, separators=(",", ":")).encode()
+        return self._made(_typed(service, published=published), open_to_all=open_to_all)[:-1] + b"," + servers[1:]
+
+    def _made(self, typed: list[list[WorkflowVersion]], *, open_to_all: bool) -> bytes:
         from ... import __version__
 
-        published = _published(service)
-        digests = tuple(version.digest for versions in published for version in versions)
-        key = server, open_to_all, digests
+        key = open_to_all, tuple(version.digest for versions in typed for version in versions)
         if (kept := self._kept.get(key)) is not None:
             return kept
-        made = document(self._routes, version=__version__, server=server, open_to_all=open_to_all)
-        for versions in published:
+        made = document(self._routes, version=__version__, open_to_all=open_to_all)
+        for versions in typed:
             _add(made, versions)
         self._kept[key] = text = json.dumps(made, separators=(",", ":")).encode()
         while len(self._kept) > MOST:
@@ -53,12 +56,12 @@ class Documents:
 DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", Documents)
 
 
-def _published(service: Service) -> list[list[WorkflowVersion]]:
-    """The versions of each workflow, the newest first."""
+def _typed(service: Service, *, published: bool) -> list[list[WorkflowVersion]]:
+    """The versions of each workflow that are typed, the newest first."""
     found = []
     for name in service.releases.names():
         try:
-            listed = service.releases.versions(name)
+            listed = [each for each in service.releases.versions(name) if published or each.shipped]
             found.append([service.releases.resolve(f"{name}@{each.version}") for each in reversed(listed[-_MOST:])])
         except UsageError:
             # A broken file among the library's: told where it is asked for by name.

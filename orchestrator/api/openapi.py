@@ -33,8 +33,8 @@ LIMITS = tuple(
 """What is told of the limits of a key that has some."""
 
 
-def document(routes: Iterable[Route], *, version: str, server: str, open_to_all: bool) -> dict[str, Any]:
-    """The document of these routes. ``open_to_all``: no key exists, so none is needed."""
+def document(routes: Iterable[Route], *, version: str, open_to_all: bool) -> dict[str, Any]:
+    """The document of these routes, but for its ``servers``. ``open_to_all``: no key exists, so none is needed."""
     every = list(routes)
     schemas, refs = _schemas(every)
     paths: dict[str, dict[str, Any]] = {}
@@ -44,7 +44,6 @@ def document(routes: Iterable[Route], *, version: str, server: str, open_to_all:
     return {
         "openapi": "3.1.0",
         "info": {"title": TITLE, "version": version, "description": DESCRIPTION},
-        "servers": [{"url": server}],
         "paths": paths,
         "components": {
             "schemas": schemas,

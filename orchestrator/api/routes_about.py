@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ...errors import DatabaseUnreachable, MintmarkError, NotFound
+from ...errors import AccessError, DatabaseUnreachable, MintmarkError, NotFound
 from ..metrics.meters import CONTENT_TYPE
 from .call import Call, Reply
 from .document import DOCUMENTS
@@ -88,11 +88,12 @@ def _is_full(folder: Path) -> bool:
 @routes.get(
     "/metrics",
     "Prometheus metrics",
-    scope="read",
+    scope="metrics",
     answers=(Answer(status=200, description="Text.", media_type="text/plain", schema={"type": "string"}),),
 )
 async def metrics(call: Call[None, NoQuery]) -> Reply:
-    """How it stands and what has happened since it was started, in Prometheus' text format."""
+    """How it stands and what has happened since it was started, in Prometheus' text format: of all projects together,
+    with what each model spent."""
     return Reply(200, data=await call.block(call.service.meters.scrape), media_type=CONTENT_TYPE)
 
 
@@ -103,10 +104,22 @@ async def metrics(call: Call[None, NoQuery]) -> Reply:
     answers=(Answer(status=200, description="OpenAPI 3.1.", media_type="application/json", schema={"type": "object"}),),
 )
 async def openapi(call: Call[None, NoQuery]) -> Reply:
-    """Made of what the service really reads and answers; each published workflow is in it with its typed inputs."""
+    """Made of what the service really reads and answers; each workflow is in it with its typed inputs. Those that were
+    published here are left out for who has no key with the scope `read`, once there are keys."""
     documents, server = call.request.app[DOCUMENTS], str(call.request.url.origin())
     open_to_all = not await call.service.access.has_keys()
-    return Reply(200, data=await call.block(documents.text, call.service, server, open_to_all=open_to_all))
+    published = open_to_all or await _may_read(call)
+    text = await call.block(documents.text, call.service, server, open_to_all=open_to_all, published=published)
+    return Reply(200, data=text)
+
+
+async def _may_read(call: Call[None, NoQuery]) -> bool:
+    sent = call.request.headers.get("Authorization")
+    try:
+        (await call.service.access.authenticate(sent, call.request.remote)).require("read")
+    except AccessError:
+        return False
+    return True
 
 
 @routes.get(

@@ -13,7 +13,7 @@ from ...workflows.diff import diff
 from ...workflows.format import WorkflowVersion
 from ...workflows.reading import parse
 from ...workflows.validate import offered, validate
-from ..releases.values import Listed
+from ..releases.values import Listed, Publisher
 from .call import Call, Reply
 from .intake import split
 from .routing import LOCATION, REPLAYED, Answer, NoQuery, Routes
@@ -59,7 +59,9 @@ VERSION = Answer(status=200, description="The version.", model=VersionView, link
     creates=True,
 )
 async def publish_workflow(call: Call[WorkflowVersion, NoQuery]) -> Reply:
-    """A version never changes: the same again is harmless, another content under the same version is refused."""
+    """A version never changes: the same again is harmless, another content under the same version is refused. The
+    name becomes the project's: from then on only its keys, or an admin's, publish, deprecate and alias under it. What
+    ships with Mintmark is changed by admins alone."""
 
     if call.body.name in RESERVED:
         raise InvalidInput(f"No workflow may be called {call.body.name}.", field="name", allowed="another name")
@@ -67,7 +69,7 @@ async def publish_workflow(call: Call[WorkflowVersion, NoQuery]) -> Reply:
     async def work() -> Reply:
         releases = call.service.releases
         there = await call.block(_listed, call, call.body.name, call.body.version)
-        version = await call.block(releases.publish, call.document, by=call.caller.name)
+        version = await call.block(releases.publish, call.document, by=call.caller.name, publisher=_publisher(call))
         listed = await call.block(_listed, call, version.name, version.version)
         if listed is None:
             raise NotFound(f"{version.label} is not there.")
@@ -175,7 +177,7 @@ async def compare_versions(call: Call[None, DiffQuery]) -> Reply:
 async def deprecate_version(call: Call[Deprecation, NoQuery]) -> Reply:
     """Ranges skip it from now on; who names it in full still gets it."""
     name, version, message = call.path["name"], call.path["version"], call.body.message
-    listed = await call.block(call.service.releases.deprecate, name, version, message)
+    listed = await call.block(call.service.releases.deprecate, name, version, message, publisher=_publisher(call))
     await _audit(call, "workflow.deprecated", f"{name}@{version}", {"message": message})
     return Reply(200, _version(listed))
 
@@ -191,7 +193,9 @@ async def set_alias(call: Call[AliasBody, NoQuery]) -> Reply:
     """``stable`` is what the bare name means; ``canary`` takes a percentage of those who ask for it, always the same
     users."""
     name, alias, body = call.path["name"], call.path["alias"], call.body
-    await call.block(call.service.releases.alias, name, alias, body.version, percent=body.percent)
+    await call.block(
+        call.service.releases.alias, name, alias, body.version, percent=body.percent, publisher=_publisher(call)
+    )
     await _audit(call, "workflow.aliased", f"{name}@{alias}", {"version": body.version, "percent": body.percent})
     return Reply(200, AliasView(alias=alias, version=body.version, percent=body.percent))
 
@@ -205,7 +209,7 @@ async def set_alias(call: Call[AliasBody, NoQuery]) -> Reply:
 async def remove_alias(call: Call[None, NoQuery]) -> Reply:
     """Jobs that came by it keep the version that they run."""
     name, alias = call.path["name"], call.path["alias"]
-    await call.block(call.service.releases.alias, name, alias, None)
+    await call.block(call.service.releases.alias, name, alias, None, publisher=_publisher(call))
     await _audit(call, "workflow.alias_removed", f"{name}@{alias}", {})
     return Reply(204)
 
@@ -219,7 +223,8 @@ async def remove_alias(call: Call[None, NoQuery]) -> Reply:
     problems=(404,),
 )
 async def validate_workflow(call: Call[ValidateBody, NoQuery]) -> Reply:
-    """Nothing is run and nothing is kept. Give the name of a workflow or a document, one of them."""
+    """Nothing is run and nothing is kept. Give the name of a workflow or a document, one of them. Where no worker is up
+    that could be asked, `note` says so; a workflow that needs a GPU is then not `valid`, but null."""
     body = call.body
     if (body.document is None) is (body.workflow is None):
         raise InvalidInput("Give a workflow's name or a document, one of them.", field="workflow")
@@ -239,9 +244,16 @@ def _validation(call: Call[ValidateBody, NoQuery], version: WorkflowVersion) -> 
     values |= dict.fromkeys(pictures, "mintmark/picture.png")
     problems = [WorkflowProblem(**each.as_dict()) for each in check(version)]
     problems += _unbound(version, values) if not problems else []
-    workers = [] if problems else [_fit(worker, version, values) for worker in _live(call, version)]
-    valid = not problems and (not workers or any(each.fits for each in workers))
-    return Validation(valid=valid, digest=version.digest, problems=problems, workers=workers)
+    if problems:
+        return Validation(valid=False, digest=version.digest, problems=problems, workers=[])
+    workers = [_fit(worker, version, values) for worker in _live(call, version)]
+    if workers:
+        valid = any(each.fits for each in workers)
+        return Validation(valid=valid, digest=version.digest, problems=[], workers=workers)
+    note = f"No worker that takes {version.lane} work was up, so none was asked whether it has what the workflow needs."
+    # A hosted one's nodes are our own mostly, and the service brings a worker for them: a GPU may just not be there.
+    sound = True if version.lane == "hosted" else None
+    return Validation(valid=sound, digest=version.digest, problems=[], workers=[], note=note)
 
 
 def _unbound(version: WorkflowVersion, values: dict[str, Any]) -> list[WorkflowProblem]:
@@ -272,6 +284,10 @@ def _fit(worker: Any, version: WorkflowVersion, values: dict[str, Any]) -> Worke
     except UsageError as exc:
         problems = _problems(exc)
     return WorkerFit(worker=worker.name, fits=not problems, problems=problems)
+
+
+def _publisher(call: Call[Any, Any]) -> Publisher:
+    return Publisher(call.caller.project, call.caller.is_admin)
 
 
 async def _audit(call: Call[Any, Any], action: str, target: str, data: dict[str, Any]) -> None:

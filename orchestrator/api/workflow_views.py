@@ -140,9 +140,10 @@ class WorkerFit(View):
 
 
 class Validation(View):
-    """``valid``: sound in itself, its inputs too, and at least one live worker runs it, where any is live."""
+    """Whether it is sound in itself, its inputs too, and at least one live worker runs it."""
 
-    valid: bool
+    valid: bool | None = Field(description="Null: it is sound in itself, and nobody was there who could tell more.")
     digest: Digest | None
     problems: list[WorkflowProblem]
     workers: list[WorkerFit]
+    note: str = Field(default="", description="That no worker was there to be asked.")

@@ -3,6 +3,10 @@
 A published version never changes, so it is kept in memory once it was read. What may change (which versions there are,
 aliases, deprecations) is read again only where a counter in the database says so, and that is asked at most once in
 :data:`FRESH_S`; what this process changes itself it sees at once.
+
+Everybody may run every workflow, but a name belongs to the project that published it first: only it, or an admin, may
+publish further versions of it, deprecate them and move its aliases. What ships with Mintmark, and what an older
+Mintmark published, is nobody's: admins alone change it.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from ...errors import (
     InvalidInput,
     InvalidWorkflow,
     ModelRetired,
+    NotAllowed,
     UnknownVersion,
     UnknownWorkflow,
     UsageError,
@@ -31,9 +36,9 @@ from ...workflows.semver import Range, Version
 from ..execution.retiring import check_pins
 from . import sql
 from .shelf import FRESH_S, Shelf
-from .values import ALIAS, CANARY, STABLE, Alias, Index, Listed, has_canary
+from .values import ADMIN, ALIAS, CANARY, STABLE, Alias, Index, Listed, Publisher, has_canary
 
-__all__ = ["FRESH_S", "Alias", "Listed", "Releases"]
+__all__ = ["ADMIN", "FRESH_S", "Alias", "Listed", "Publisher", "Releases"]
 
 MOST_MEANT = 4096
 
@@ -125,11 +130,14 @@ class Releases:
 
     # -- changing -----------------------------------------------------------------------------------------------------
 
-    def publish(self, document: Mapping[str, Any] | str | bytes, *, by: str = "") -> WorkflowVersion:
+    def publish(
+        self, document: Mapping[str, Any] | str | bytes, *, by: str = "", publisher: Publisher = ADMIN
+    ) -> WorkflowVersion:
         """Publish a version for good; publishing the same again is harmless. ``by``: who did it.
 
-        Raises InvalidWorkflow that tells every problem at once (data ``problems``), VersionTaken where this version
-        is there with other content, and ModelRetired for a new one that names a model which has ended.
+        Raises InvalidWorkflow that tells every problem at once (data ``problems``), NotAllowed where the name is not
+        the publisher's, VersionTaken where this version is there with other content, and ModelRetired for a new one
+        that names a model which has ended.
         """
         text = document if isinstance(document, (str, bytes)) else json.dumps(document)
         version = parse(text, "The workflow")
@@ -138,7 +146,7 @@ class Releases:
         self._refuse_other(version, self._shipped_digest(version))
         if self._store.read(lambda db: sql.document(db, version.digest)) is None:
             check_pins(version, {}, self._now().date())
-        self._store.transact(lambda db: self._publish(db, version, by))
+        self._store.transact(lambda db: self._publish(db, version, by, publisher))
         self._forget()
         return self._remember(version)
 
@@ -149,23 +157,35 @@ class Releases:
         except ModelRetired as exc:
             return (f"{exc.message} {exc.hint}",)
 
-    def deprecate(self, name: str, version: str, message: str | None) -> Listed:
+    def deprecate(self, name: str, version: str, message: str | None, *, publisher: Publisher = ADMIN) -> Listed:
         """Say why nobody should begin to use a version, and what to use instead; None takes that back.
 
-        Raises UnknownWorkflow, UnknownVersion, and InvalidInput for a message without words.
+        Raises UnknownWorkflow, UnknownVersion, NotAllowed, and InvalidInput for a message without words.
         """
+
+        def work(db: Session) -> None:
+            self._owner(db, name, publisher)
+            sql.deprecate(db, name, version, message, at=self._stamp())
+
         self._find(name, version)
         if message is not None and not 0 < len(message.strip()) <= 1000:
             raise InvalidInput("message: it has no words, or too many.", hint="Say what to use instead.")
-        self._store.transact(lambda db: sql.deprecate(db, name, version, message, at=self._stamp()))
+        self._store.transact(work)
         self._forget()
         return self._find(name, version)
 
-    def alias(self, name: str, alias: str, version: str | None, *, percent: int = 100) -> None:
+    def alias(
+        self, name: str, alias: str, version: str | None, *, percent: int = 100, publisher: Publisher = ADMIN
+    ) -> None:
         """Point an alias to a version; None removes it. ``percent`` of users get ``canary`` where they ask for stable.
 
-        Raises UnknownWorkflow, UnknownVersion and InvalidInput.
+        Raises UnknownWorkflow, UnknownVersion, NotAllowed and InvalidInput.
         """
+
+        def work(db: Session) -> None:
+            self._owner(db, name, publisher)
+            sql.alias(db, name, alias, None if version is None else Alias(version, percent))
+
         if not ALIAS.fullmatch(alias):
             raise InvalidInput(f"alias: {alias[:40]!r} is none.", hint="Lower-case letters, digits and hyphens.")
         if not 0 <= percent <= 100 or (percent != 100 and alias != CANARY):
@@ -174,8 +194,7 @@ class Releases:
             self.versions(name)
         else:
             self._find(name, version)
-        target = None if version is None else Alias(version, percent)
-        self._store.transact(lambda db: sql.alias(db, name, alias, target))
+        self._store.transact(work)
         self._forget()
 
     # -- within -------------------------------------------------------------------------------------------------------
@@ -249,12 +268,22 @@ class Releases:
             self._kept.add(found.digest)
         return self._remember(found)
 
-    def _publish(self, db: Session, version: WorkflowVersion, by: str) -> None:
+    def _owner(self, db: Session, name: str, publisher: Publisher) -> str | None:
+        """The project whose the name is, or becomes. Raises NotAllowed where it is not the publisher's to change."""
+        shipped = name in self._shelf.names()
+        owner = sql.owner(db, name, None if shipped else publisher.project)
+        if publisher.is_admin or (owner is not None and owner == publisher.project and not shipped):
+            return owner
+        whose = "comes with this service" if shipped else "belongs to another project"
+        raise NotAllowed(f"The workflow {name} {whose}.", hint="Publish it under another name, or ask an admin.")
+
+    def _publish(self, db: Session, version: WorkflowVersion, by: str, publisher: Publisher) -> None:
+        owner = self._owner(db, version.name, publisher)
         there = sql.published_digest(db, version.name, version.version)
         self._refuse_other(version, there)
         sql.keep(db, version.digest, _text(version))
         if there is None:
-            sql.publish(db, version.name, version.version, version.digest, at=self._stamp(), by=by)
+            sql.publish(db, version.name, version.version, version.digest, at=self._stamp(), by=by, project=owner)
 
     def _refuse_other(self, version: WorkflowVersion, there: str | None) -> None:
         if there is not None and there != version.digest:

@@ -4,13 +4,14 @@ CREATE TABLE release_documents (
     document TEXT NOT NULL
 ) {table};
 
--- What was published. A row never changes.
+-- What was published. A row never changes. project: whose the name is; null where it is nobody's.
 CREATE TABLE releases (
     name TEXT NOT NULL,
     version TEXT NOT NULL,
     digest TEXT NOT NULL,
     published_at TEXT NOT NULL,
     published_by TEXT NOT NULL,
+    project TEXT,
     PRIMARY KEY (name, version)
 ) {table};
 

@@ -8,16 +8,25 @@ from pathlib import Path
 from ...storage.base import Part, Session
 from .values import Alias, Index, Listed
 
-PART = Part("releases", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+
+def _to_2(db: Session) -> None:
+    """Whose a name is. What is there already is nobody's."""
+    db.script("ALTER TABLE releases ADD COLUMN project TEXT")
+
+
+PART = Part(
+    "releases", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+)
 
 _REVISION = "SELECT revision FROM release_revision WHERE id = 1"
 _GROW = "UPDATE release_revision SET revision = revision + 1 WHERE id = 1"
 _KEEP = "INSERT INTO release_documents (digest, document) VALUES (:digest, :document) ON CONFLICT (digest) DO NOTHING"
 _DOCUMENT = "SELECT document FROM release_documents WHERE digest = :digest"
+_OWNER = "SELECT project FROM releases WHERE name = :name LIMIT 1"
 _DIGEST = "SELECT digest FROM releases WHERE name = :name AND version = :version"
 _PUBLISH = (
-    "INSERT INTO releases (name, version, digest, published_at, published_by)"
-    " VALUES (:name, :version, :digest, :at, :by)"
+    "INSERT INTO releases (name, version, digest, published_at, published_by, project)"
+    " VALUES (:name, :version, :digest, :at, :by, :project)"
 )
 _DEPRECATE = (
     "INSERT INTO release_deprecations (name, version, message, deprecated_at) VALUES (:name, :version, :message, :at)"
@@ -62,16 +71,22 @@ def document(db: Session, digest: str) -> str | None:
     return str(rows[0]["document"]) if rows else None
 
 
+def owner(db: Session, name: str, free: str | None) -> str | None:
+    """The project whose the name is, ``free`` where nobody has published it; nobody else publishes meanwhile."""
+    db.alone("releases")
+    rows = db.run(_OWNER, name=name)
+    return rows[0]["project"] if rows else free
+
+
 def published_digest(db: Session, name: str, version: str) -> str | None:
     """What was published as this version."""
-    db.alone("releases")
     rows = db.run(_DIGEST, name=name, version=version)
     return str(rows[0]["digest"]) if rows else None
 
 
-def publish(db: Session, name: str, version: str, digest: str, *, at: str, by: str) -> None:
+def publish(db: Session, name: str, version: str, digest: str, *, at: str, by: str, project: str | None) -> None:
     """Write a version down, which must not be there."""
-    db.run(_PUBLISH, name=name, version=version, digest=digest, at=at, by=by)
+    db.run(_PUBLISH, name=name, version=version, digest=digest, at=at, by=by, project=project)
     db.run(_GROW)
 
 

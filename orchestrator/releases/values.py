@@ -21,6 +21,18 @@ class Alias:
 
 
 @dataclass(frozen=True)
+class Publisher:
+    """In whose name something is published or changed."""
+
+    project: str | None
+    """Whose a name becomes that nobody has published; None: nobody's, and only admins may change it."""
+    is_admin: bool
+
+
+ADMIN = Publisher(None, is_admin=True)
+
+
+@dataclass(frozen=True)
 class Listed:
     """One version in a list."""
 

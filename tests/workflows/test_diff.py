@@ -24,8 +24,27 @@ def spec(document: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _replace_node(document: dict[str, Any]) -> None:
-    document["graph"]["77"] = document["graph"].pop("10")
+    document["graph"]["77"] = {**document["graph"].pop("10"), "class_type": "OtherSave"}
     document["outputs"][0]["node"] = "77"
+
+
+def renumbered(document: dict[str, Any], number: Callable[[str], str]) -> None:
+    """Every node under another id, and everything that speaks of it."""
+    document["graph"] = {
+        number(node_id): {
+            **node,
+            "inputs": {
+                name: [number(value[0]), *value[1:]] if isinstance(value, list) else value
+                for name, value in node["inputs"].items()
+            },
+        }
+        for node_id, node in reversed(document["graph"].items())
+    }
+    for each in document["outputs"]:
+        each["node"] = number(each["node"])
+    for each in document["inputs"]:
+        for bind in (*each["binds"], *([each["choices_from"]] if each.get("choices_from") else [])):
+            bind["node"] = number(bind["node"])
 
 
 CASES: dict[str, tuple[Edit, list[tuple[str, str, Any, Any]]]] = {
@@ -33,12 +52,12 @@ CASES: dict[str, tuple[Edit, list[tuple[str, str, Any, Any]]]] = {
         lambda d: d["graph"].update({"50": {"class_type": "Blur", "inputs": {}}}),
         [("node_added", "graph.50", None, "Blur")],
     ),
-    "a node under another id": (
+    "another node in its place": (
         _replace_node,
         [
             ("output", "outputs.images", "images of 10", "images of 77"),
             ("node_removed", "graph.10", "Save", None),
-            ("node_added", "graph.77", None, "Save"),
+            ("node_added", "graph.77", None, "OtherSave"),
         ],
     ),
     "a node of another class": (
@@ -139,6 +158,42 @@ def test_how_a_file_is_written_is_no_difference(document: dict[str, Any]) -> Non
         spec(after, "prompt").update(title="Words", description="Say it")
 
     assert changed(document, edit) == []
+
+
+def test_nodes_that_were_merely_renumbered_are_the_same(document: dict[str, Any]) -> None:
+    assert changed(document, lambda after: renumbered(after, lambda node_id: f"{node_id}00")) == []
+
+
+def test_what_else_was_changed_is_told_of_the_older_id(document: dict[str, Any]) -> None:
+    def edit(after: dict[str, Any]) -> None:
+        renumbered(after, lambda node_id: node_id if node_id == "5" else f"{node_id}00")
+        after["graph"]["5"]["inputs"]["images"] = ["300", 0]
+        spec(after, "steps").update(default=30)
+        after["graph"]["5"]["inputs"]["steps"] = 30
+
+    assert changed(document, edit) == [
+        ("input_default", "inputs.steps", 20, 30),
+        ("rewired", "graph.5.inputs.images", None, ["3", 0]),
+    ]
+
+
+def test_nodes_that_differ_in_their_public_input_alone_are_not_taken_for_each_other(document: dict[str, Any]) -> None:
+    def edit(after: dict[str, Any]) -> None:
+        renumbered(after, lambda node_id: f"{node_id}00")
+        after["graph"]["500"]["inputs"]["positive"] = ["900", 0]
+
+    spec(document, "prompt")["binds"].pop()
+    document["inputs"].append({**spec(document, "prompt"), "name": "less", "binds": [{"node": "9", "input": "text"}]})
+    nodes = {where for kind, where, *_ in changed(document, edit) if kind in ("node_removed", "node_added")}
+    assert nodes == {"graph.5", "graph.500", "graph.10", "graph.1000"}
+
+
+def test_a_circle_is_compared_by_its_ids(document: dict[str, Any]) -> None:
+    def edit(after: dict[str, Any]) -> None:
+        renumbered(after, lambda node_id: f"{node_id}00")
+        after["graph"]["500"]["inputs"]["again"] = ["1000", 0]
+
+    assert {kind for kind, *_ in changed(document, edit)} >= {"node_removed", "node_added"}
 
 
 def test_a_difference_is_told_in_words_and_as_json(document: dict[str, Any]) -> None:

@@ -10,10 +10,12 @@ import pytest
 
 import mintmark
 from mintmark.errors import DatabaseUnreachable
+from mintmark.orchestrator.api import document
 from mintmark.orchestrator.api.app import every_route
 from mintmark.workflows.library import Library
 
 from .stand_in import House
+from .test_books import bearer
 
 PAGE = Path(mintmark.__file__).parent / "web" / "docs"
 
@@ -48,6 +50,13 @@ async def test_metrics_count_answers_by_route_and_not_by_path(house: House) -> N
     assert 'route="/v1/workflows/{name}/runs",status="202"' in text
 
 
+async def test_metrics_are_of_all_projects_and_so_for_who_may_see_all(house: House) -> None:
+    assert (await house.ask("GET", "/metrics", headers=bearer(house, "read", "submit", "review", "publish")))[0] == 403
+    for scope in ("metrics", "admin"):
+        assert (await house.ask("GET", "/metrics", headers=bearer(house, scope)))[0] == 200
+    assert (await house.ask("GET", "/v1/jobs", headers=bearer(house, "metrics")))[0] == 403
+
+
 async def test_every_route_is_in_the_document_and_nothing_else(house: House) -> None:
     _, document, _ = await house.ask("GET", "/openapi.json")
     told = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
@@ -75,6 +84,44 @@ async def test_a_key_is_optional_in_the_document_only_while_there_is_none(house:
     assert {} in await security()  # type: ignore[operator]
     house.service.access.keys.create(scopes=["read"], project="acme", user="mia")
     assert await security() == [{"key": []}]
+
+
+async def inputs_told(house: House, **how: object) -> set[str]:
+    status, document, _ = await house.ask("GET", "/openapi.json", **how)
+    assert status == 200
+    return {name for name in document["components"]["schemas"] if name.startswith("Inputs.")}
+
+
+async def test_what_was_published_here_is_told_to_whoever_may_read_alone(house: House) -> None:
+    mine = {**Library().resolve("text-to-image").document(), "name": "secret-poster"}
+    assert (await house.ask("POST", "/v1/workflows", json=mine))[0] == 201
+    published = f"Inputs.secret-poster.{mine['version']}"
+    everything = await inputs_told(house)
+    assert published in everything
+    reader, orders, admin = bearer(house, "read"), bearer(house, "submit"), bearer(house, "admin")
+    forged = {"Authorization": f"{reader['Authorization'][:-1]}?"}
+    for headers in ({}, orders, forged, {"Authorization": "nonsense"}):
+        assert await inputs_told(house, headers=headers) == everything - {published}
+    for headers in (reader, admin):
+        assert await inputs_told(house, headers=headers) == everything
+    _, document, _ = await house.ask("GET", "/openapi.json")
+    assert "secret-poster" not in str(document)
+
+
+async def test_a_document_is_made_once_by_whatever_name_it_is_asked_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[object] = []
+    real = document.document
+    monkeypatch.setattr(document, "document", lambda *given, **named: made.append(1) or real(*given, **named))
+    for number in range(12):
+        host = f"host-{number}.test"
+        _, told, _ = await house.ask("GET", "/openapi.json", headers={"Host": host})
+        assert told["servers"] == [{"url": f"http://{host}"}]
+    keys = [bearer(house, "read", project=f"project-{number}") for number in range(6)]
+    for headers in ({}, *keys, {}):
+        await house.ask("GET", "/openapi.json", headers=headers)
+    assert len(made) == 2, "once without a key, once with keys; strangers miss nothing yet"
 
 
 async def test_every_reference_of_the_document_leads_somewhere(house: House) -> None:

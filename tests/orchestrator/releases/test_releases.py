@@ -12,12 +12,22 @@ from typing import Any
 
 import pytest
 
-from mintmark.errors import InvalidInput, InvalidWorkflow, ModelRetired, UnknownVersion, UnknownWorkflow, VersionTaken
-from mintmark.orchestrator.releases.releases import Alias, Releases
+from mintmark.errors import (
+    InvalidInput,
+    InvalidWorkflow,
+    ModelRetired,
+    NotAllowed,
+    UnknownVersion,
+    UnknownWorkflow,
+    VersionTaken,
+)
+from mintmark.orchestrator.releases.releases import ADMIN, Alias, Publisher, Releases
 from mintmark.orchestrator.releases.shelf import FRESH_S
+from mintmark.orchestrator.releases.sql import PART
 from mintmark.orchestrator.releases.values import has_canary
-from mintmark.storage.base import Store
+from mintmark.storage.base import Part, Store
 from mintmark.tests.orchestrator.databases import KINDS, opened
+from mintmark.workflows.format import WorkflowVersion
 from mintmark.workflows.library import Library
 
 POSTER: dict[str, Any] = {
@@ -363,6 +373,112 @@ def test_what_was_asked_a_moment_ago_is_at_hand_until_it_may_have_changed(releas
     assert releases.at_hand("poster") is second
     ticks.pass_by()
     assert releases.at_hand("poster") is None
+
+
+# -- whose a name is ------------------------------------------------------------------------------------------------
+
+SHOP, EVIL = Publisher("shop", is_admin=False), Publisher("evil", is_admin=False)
+BOSS = Publisher("ops", is_admin=True)
+
+
+def refused(releases: Releases, name: str, version: str, publisher: Publisher, document: dict[str, Any]) -> None:
+    """Nothing of it may be changed by this publisher."""
+    with pytest.raises(NotAllowed, match=name):
+        releases.publish({**document, "version": "9.9.9"}, publisher=publisher)
+    for alias in ("stable", "canary"):
+        with pytest.raises(NotAllowed, match=name):
+            releases.alias(name, alias, version, publisher=publisher)
+        with pytest.raises(NotAllowed, match=name):
+            releases.alias(name, alias, None, publisher=publisher)
+    for message in ("Gone.", None):
+        with pytest.raises(NotAllowed, match=name):
+            releases.deprecate(name, version, message, publisher=publisher)
+
+
+def test_a_name_belongs_to_the_project_that_published_it_first(releases: Releases) -> None:
+    releases.publish(poster(), publisher=SHOP)
+    refused(releases, "poster", "1.0.0", EVIL, poster())
+    with pytest.raises(NotAllowed, match="another project"):
+        releases.publish(poster(), publisher=EVIL)
+    releases.publish(poster("1.1.0"), publisher=SHOP)
+    releases.alias("poster", "stable", "1.0.0", publisher=SHOP)
+    releases.deprecate("poster", "1.1.0", "Use 1.0.0.", publisher=SHOP)
+    assert releases.resolve("poster").version == "1.0.0"
+    assert [each.version for each in releases.versions("poster")] == ["1.0.0", "1.1.0"]
+
+
+def test_an_admin_changes_any_name_and_takes_none(releases: Releases) -> None:
+    releases.publish(poster(), publisher=SHOP)
+    releases.publish(poster("1.1.0"), publisher=BOSS)
+    releases.alias("poster", "stable", "1.1.0", publisher=BOSS)
+    releases.deprecate("poster", "1.0.0", "Old.", publisher=BOSS)
+    releases.publish(poster("1.2.0"), publisher=SHOP)
+    refused(releases, "poster", "1.0.0", Publisher("ops", is_admin=False), poster())
+
+
+def test_what_ships_is_changed_by_admins_alone(releases: Releases) -> None:
+    shipped = releases.resolve("text-to-image").document()
+    refused(releases, "text-to-image", "1.0.0", SHOP, shipped)
+    with pytest.raises(NotAllowed, match="comes with"):
+        releases.publish(shipped, publisher=SHOP)
+    releases.publish({**shipped, "version": "9.9.9"}, publisher=BOSS)
+    refused(releases, "text-to-image", "1.0.0", Publisher("ops", is_admin=False), {**shipped, "title": "Mine"})
+
+
+def test_a_name_that_ships_later_is_its_projects_no_more(store: Store, tmp_path: Path, ticks: Ticks) -> None:
+    Releases(store, Library(), monotonic=ticks).publish(poster(), publisher=SHOP)
+    file = tmp_path / "mine" / "poster" / "2.0.0.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(poster("2.0.0")))
+    later = Releases(store, Library([tmp_path / "mine"]), monotonic=ticks)
+    refused(later, "poster", "1.0.0", SHOP, poster())
+
+
+def test_of_two_projects_that_want_a_name_at_once_one_gets_it(
+    releases: Releases, another: Callable[[], Releases]
+) -> None:
+    gate, told = threading.Barrier(2), []
+
+    def publish(each: Releases, version: str, publisher: Publisher) -> None:
+        gate.wait()
+        try:
+            each.publish(poster(version), publisher=publisher)
+        except NotAllowed:
+            told.append("refused")
+        else:
+            told.append("published")
+
+    threads = [
+        threading.Thread(target=publish, args=args) for args in ((releases, "1.0.0", SHOP), (another(), "2.0.0", EVIL))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["published", "refused"]
+
+
+def test_what_an_older_mintmark_published_is_there_and_nobodys(store: Store, ticks: Ticks) -> None:
+    store.install(Part(PART.name, PART.script.replace("    project TEXT,\n", "")))
+    text = json.dumps(poster())
+    digest = WorkflowVersion.model_validate(poster()).digest
+    store.transact(
+        lambda db: (
+            db.run("INSERT INTO release_documents (digest, document) VALUES (:it, :text)", it=digest, text=text),
+            db.run(
+                "INSERT INTO releases VALUES ('poster', '1.0.0', :it, '2026-01-01T00:00:00+00:00', 'key:1')", it=digest
+            ),
+            db.run("UPDATE release_revision SET revision = 1"),
+        )
+    )
+    releases = Releases(store, Library(), monotonic=ticks)
+    assert releases.resolve("poster").digest == digest
+    refused(releases, "poster", "1.0.0", SHOP, poster())
+    releases.publish(poster("1.1.0"), publisher=ADMIN)
+    releases.publish(poster("1.2.0"), publisher=BOSS)
+    refused(releases, "poster", "1.2.0", SHOP, poster())
+    refused(releases, "poster", "1.2.0", Publisher("ops", is_admin=False), poster())
+    assert [each.version for each in Releases(store, Library(), monotonic=ticks).versions("poster")][-1] == "1.2.0"
 
 
 # -- models that end ------------------------------------------------------------------------------------------------
