@@ -97,6 +97,8 @@ async def _serve(found: Settings, wanted: ServiceSettings, *, as_json: bool) -> 
         async with Listening(service, wanted.host, wanted.port) as door:
             garbage.serving()
             _say(service, door.url, has_keys=has_keys, as_json=as_json)
+            if door.warning and not as_json:
+                console().print(door.warning, style="yellow")
             await _until(stop, service)
             # The door stays open meanwhile: whoever waits for a job that still runs gets it.
             _say_stopping(service, wanted, as_json=as_json)

@@ -12,11 +12,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from ...errors import InvalidInput, MintmarkError, ReferenceRefused
-from ...storage.assets.base import is_digest
-from ...storage.assets.uploads import PREFIX, Uploads
+from ...storage.assets.base import Incoming, is_digest
+from ...storage.assets.uploads import PREFIX, Upload, Uploads
+from ..turns import Turns
 from .impossible import Impossible, refuse
 
-FETCHED_AT_ONCE = 8
+FETCHED_AT_ONCE = 16
+"""Each is in memory while it comes."""
+FETCHED_PER_KEY = 4
+FETCHES_WAITING = 16
+"""Of one key."""
+UNPACKED_AT_ONCE = 3
+UNPACKED_PER_KEY = 2
 ALLOWED = ["upload:<sha256>", "https://…", "data:image/png;base64,…"]
 
 
@@ -26,19 +33,47 @@ class Fetch(Protocol):
     def __call__(self, url: str, *, max_bytes: int) -> Awaitable[bytes]: ...
 
 
+class Desk:
+    """How many pictures are fetched and unpacked at once, of all and of each key: slow servers and huge pictures of one
+    hold up no other. One per process."""
+
+    def __init__(self) -> None:
+        self.fetching = Turns(
+            FETCHED_AT_ONCE, each=FETCHED_PER_KEY, waiting=FETCHES_WAITING, what="pictures to be fetched"
+        )
+        self.unpacking = Turns(UNPACKED_AT_ONCE, each=UNPACKED_PER_KEY)
+
+
 class Pictures:
     """Brings pictures to the assets. ``fetch`` is ``webhooks.targets.fetch``, or None where no URL may be fetched.
-    ``own_only`` tells whether, by the house rules, what is elsewhere may not be brought at all."""
+    ``own_only`` tells whether, by the house rules, what is elsewhere may not be brought at all. ``desk`` is shared with
+    others of the process."""
 
-    def __init__(self, uploads: Uploads, fetch: Fetch | None = None, own_only: Callable[[], bool] = bool) -> None:
+    def __init__(
+        self,
+        uploads: Uploads,
+        fetch: Fetch | None = None,
+        own_only: Callable[[], bool] = bool,
+        *,
+        desk: Desk | None = None,
+    ) -> None:
         self._uploads, self._fetch, self._own_only = uploads, fetch, own_only
-        self._fetching = asyncio.Semaphore(FETCHED_AT_ONCE)
+        self._desk = desk or Desk()
+
+    async def keep(self, arrived: Incoming, owner: str) -> Upload:
+        """:meth:`Uploads.keep`, in a thread and in the owner's turn: a picture is unpacked, and may be a large one."""
+        async with self._desk.unpacking.one(owner):
+            return await asyncio.to_thread(self._uploads.keep, arrived, owner)
+
+    async def _add(self, data: bytes, owner: str) -> str:
+        async with self._desk.unpacking.one(owner):
+            return (await asyncio.to_thread(self._uploads.add, data, owner)).digest
 
     async def bring(self, urls: Mapping[str, str], owner: str) -> dict[str, str]:
         """The digest of each picture, by the field that named it. Each is ``owner``'s own upload, or becomes one.
 
         Raises InvalidInput for what is no picture of the owner's, ReferenceRefused, NotAnImage, ImageTooLarge,
-        RequestTooLarge, and as ``fetch``; with the field in the data.
+        RequestTooLarge, TooManyRequests, and as ``fetch``; with the field in the data.
         """
         found = {}
         for field, url in urls.items():
@@ -57,13 +92,11 @@ class Pictures:
         elif self._fetch is not None and url.startswith(("http://", "https://")):
             if self._own_only():
                 raise refused(field)
-            # Each is in memory while it comes.
-            async with self._fetching:
-                data = await self._fetch(url, max_bytes=self._uploads.most_bytes)
-                return (await asyncio.to_thread(self._uploads.add, data, owner)).digest
+            async with self._desk.fetching.one(owner):
+                return await self._add(await self._fetch(url, max_bytes=self._uploads.most_bytes), owner)
         else:
             refuse([Impossible(field, "it names no picture", ALLOWED)])
-        return (await asyncio.to_thread(self._uploads.add, data, owner)).digest
+        return await self._add(data, owner)
 
     def _own(self, field: str, url: str, owner: str) -> str:
         found = self._uploads.find(url, owner)

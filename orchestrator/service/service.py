@@ -46,7 +46,6 @@ from ..dispatch.side_tasks import SideTasks
 from ..dispatch.worker import Worker
 from ..fleet.checking import groups_of
 from ..fleet.registry import Registry
-from ..generations.pictures import Pictures
 from ..jobs.base import Bounds
 from ..jobs.sql_store import SqlJobStore
 from ..metrics.meters import Meters
@@ -54,7 +53,7 @@ from ..releases.releases import Releases
 from ..webhooks.budgets import BudgetNews
 from ..webhooks.keeping import Webhooks
 from ..webhooks.sender import Sender
-from ..webhooks.targets import Outbound, fetch
+from ..webhooks.targets import Outbound
 from . import alone
 from .delivering import open_delivery
 from .lull import Lull
@@ -144,8 +143,10 @@ class Service:
         self.checkpoints = await stack.enter_async_context(await asyncio.to_thread(self._checkpoints))
         self.meters = Meters(
             counts=lambda: self.jobs.counts(),
+            wanted=lambda: self.jobs.wanted(),
             workers=lambda: self.dispatcher.states(),
             waiting_since=lambda: self.jobs.waiting_since(),
+            pauses=lambda since: self.jobs.pauses(since),
         )
         self.jobs = await asyncio.to_thread(self._jobs)
         self.sweeper = await asyncio.to_thread(self._sweeper)
@@ -156,7 +157,6 @@ class Service:
         self._looking.start(self._look_at_content(), "looks and takedowns")
         self.fleet = await asyncio.to_thread(Registry, self.store, changed=self._look_at_fleet)
         self.sender = await self._open_sender(stack)
-        self.pictures = Pictures(self.uploads, partial(fetch, allow_private=self.service.allow_private_targets))
         self.dispatcher = await self._open_dispatcher(stack)
 
     async def _open_books(self, stack: AsyncExitStack) -> None:
@@ -181,8 +181,6 @@ class Service:
             max_pixels=self.settings.max_pixels,
             refuse=lambda digest: self.takedowns.refuse(digest),
         )
-        fetch_it = partial(fetch, allow_private=self.service.allow_private_targets)
-        self.pictures = Pictures(self.uploads, fetch_it)
         self.link_secrets = secret.load(folder / "links.json")
         self.releases = Releases(self.store, Library(self.settings.workflows))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import json
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,12 +13,47 @@ from ...metering.periods import stamp
 
 if TYPE_CHECKING:
     from ...storage.base import Row, Session
+    from .slots import Slots
 
 LEASE = timedelta(seconds=60)
 """Longer than any try takes. Whoever dies while sending leaves the delivery to others after it: it is sent again."""
 KEPT = timedelta(days=30)
 """How long it is known what was delivered."""
-_LOOKED_AT = 256
+_LOOKED_AT = 64
+"""Of one project at a time."""
+_PROJECTS_LOOKED_AT = 128
+_SEARCHED = 2000
+"""Among so many of a project those for some targets are looked for: a backlog may be any length."""
+
+# The index is asked for one project after the other: how much each of them has waiting does not matter.
+_PROJECTS = """
+WITH RECURSIVE found (project) AS (
+    SELECT min(project) FROM webhook_deliveries WHERE state = 'waiting'
+    UNION ALL
+    SELECT (SELECT min(d.project) FROM webhook_deliveries d WHERE d.state = 'waiting' AND d.project > found.project)
+    FROM found WHERE found.project IS NOT NULL
+)
+SELECT project FROM found
+WHERE project IS NOT NULL AND EXISTS (
+    SELECT 1 FROM webhook_deliveries d
+    WHERE d.state = 'waiting' AND d.project = found.project AND d.next_at <= :at
+)
+"""
+_DUE = """
+SELECT seq, target FROM webhook_deliveries
+WHERE state = 'waiting' AND project = :project AND next_at <= :at
+  AND target NOT IN (SELECT value FROM {targets})
+ORDER BY next_at LIMIT :most
+"""
+_DUE_THERE = f"""
+SELECT seq, target FROM (
+    SELECT seq, target, next_at FROM webhook_deliveries
+    WHERE state = 'waiting' AND project = :project AND next_at <= :at
+    ORDER BY next_at LIMIT {_SEARCHED}
+) AS longest
+WHERE target IN (SELECT value FROM {{targets}})
+ORDER BY next_at LIMIT :most
+"""  # noqa: S608 - a number of ours
 
 _CLAIM = """
 UPDATE webhook_deliveries SET next_at = :until, lease = :lease, attempts = attempts + 1
@@ -57,8 +93,8 @@ class Due:
         return datetime.fromisoformat(self.row["begun_at"])
 
     def seconds(self, at: datetime) -> float:
-        """How long after its event that is."""
-        return max((at - datetime.fromisoformat(self.row["at"])).total_seconds(), 0.0)
+        """How long after its event that is, or after it was to be sent again."""
+        return max((at - self.begun_at).total_seconds(), 0.0)
 
     def __repr__(self) -> str:
         return f"Due({self.row['delivery_id']}, {self.target})"
@@ -82,22 +118,53 @@ class Tried:
         return "delivered" if self.delivered else "failed" if self.again_at else "dead"
 
 
-def choose(db: Session, at: datetime, busy: Mapping[str, int], *, most: int, per_target: int) -> list[int]:
-    """Which due deliveries to claim: the longest due first, and of each target only as many as it may have at once.
+def choose(db: Session, at: datetime, slots: Slots) -> tuple[list[int], str]:
+    """Which due deliveries to claim, and the project whose turn was last: of each in turn the longest due, as far as
+    ``slots`` have room; they count what is chosen, so give a copy of your own.
 
-    A target that has as many already is not looked at, so that its backlog hides nobody else's.
+    What a project may not send now is not looked at, so that its backlog hides nothing else.
     """
-    full = sorted(target for target, count in busy.items() if count >= per_target)
-    names = {f"full_{number}": target for number, target in enumerate(full)}
-    others = f"AND target NOT IN ({', '.join(f':{name}' for name in names)})" if names else ""
-    sql = f"""SELECT seq, target FROM webhook_deliveries WHERE state = 'waiting' AND next_at <= :at {others}
-              ORDER BY next_at LIMIT {_LOOKED_AT}"""  # noqa: S608 - names of values
-    room, chosen = Counter(busy), list[int]()
-    for row in db.run(sql, at=stamp(at), **names):
-        if len(chosen) < most and room[row["target"]] < per_target:
-            room[row["target"]] += 1
-            chosen.append(int(row["seq"]))
-    return chosen
+    due = sorted(str(row["project"]) for row in db.run(_PROJECTS, at=stamp(at)))
+    lines: dict[str, deque[tuple[int, str]]] = {}
+    for project in slots.in_turn(due):
+        if len(lines) < _PROJECTS_LOOKED_AT and (found := _due_of(db, project, at, slots)):
+            lines[project] = deque(found)
+    chosen = list[int]()
+    while lines:
+        for project in list(lines):
+            if (seq := _first(lines[project], project, slots)) is None:
+                del lines[project]
+            else:
+                chosen.append(seq)
+                slots.after = project
+    return chosen, slots.after
+
+
+def _due_of(db: Session, project: str, at: datetime, slots: Slots) -> list[tuple[int, str]]:
+    """The longest due of a project, by number and target, that there is room for."""
+    sound, troubled = slots.rooms(project)
+    if not (sound or troubled):
+        return []
+    full, there = slots.full(), slots.troubled()
+    if sound:
+        sql, targets = _DUE, full if troubled else [*full, *there]
+    elif targets := [each for each in there if each not in full]:
+        sql = _DUE_THERE
+    else:
+        return []
+    asked = sql.format(targets=db.each("targets"))
+    rows = db.run(asked, targets=json.dumps(targets), project=project, at=stamp(at), most=_LOOKED_AT)
+    return [(int(row["seq"]), str(row["target"])) for row in rows]
+
+
+def _first(line: deque[tuple[int, str]], project: str, slots: Slots) -> int | None:
+    """The first of the line that may go; those before it may not, and will not in this round."""
+    while line:
+        seq, target = line.popleft()
+        if slots.may(project, target):
+            slots.take(project, target)
+            return seq
+    return None
 
 
 def claim(db: Session, chosen: Sequence[int], at: datetime, lease: str) -> list[Due]:

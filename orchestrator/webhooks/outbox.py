@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from ...storage.base import Session
     from ..jobs.job import Job, JobEvent
 
-PART = Part("webhooks", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+
+def _to_2(db: Session) -> None:
+    """What is due is looked for project by project."""
+    db.script("DROP INDEX webhook_due")
+    db.script("CREATE INDEX webhook_due_of ON webhook_deliveries (project, next_at) WHERE state = 'waiting'")
+
+
+PART = Part(
+    "webhooks", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+)
 
 _ENDS = frozenset({"succeeded", "failed", "canceled", "superseded", "deadline_passed"})
 _UNDER_WAY = {"claimed": "job.running", "requeued": "job.queued"}

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-THREADS = 16
+THREADS = 128
+"""As many as are called at once, so that slow name servers of some take none of the others' threads. Idle ones cost
+nothing, and they begin only when they are needed."""
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 

@@ -18,7 +18,7 @@ CREATE TABLE webhook_deliveries (
     lease       TEXT,                  -- whose try it is
     ended_at    TEXT
 );
-CREATE INDEX webhook_due ON webhook_deliveries (next_at) WHERE state = 'waiting';
+CREATE INDEX webhook_due_of ON webhook_deliveries (project, next_at) WHERE state = 'waiting';
 CREATE INDEX webhook_of_job ON webhook_deliveries (job_id);
 CREATE INDEX webhook_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
 

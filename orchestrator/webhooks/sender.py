@@ -1,7 +1,8 @@
 """The side task that delivers at least once: it claims what is due, has it sent, and writes down what came of it.
 
 A delivery is leased while it is sent. Who dies between sending and writing that down leaves it to be sent again; the
-``webhook-id`` tells the receiver that it is the same. A target that is slow or down holds up nobody but itself.
+``webhook-id`` tells the receiver that it is the same. A target that is slow or down holds up nobody but itself, and
+many of them nobody but their project: see :mod:`slots`.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import asyncio
 import random
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,7 @@ from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from .claiming import Due, choose, claim, forget, mark, take_back
 from .courier import TRY_S, Courier, tell
+from .slots import Slots
 from .targets import Outbound
 
 if TYPE_CHECKING:
@@ -62,11 +64,10 @@ class Sender:
     ) -> None:
         self._store, self._now, self._threads = store, now, threads
         self._delivered, self._alone = delivered, alone
-        self._at_once, self._per_target = at_once, per_target
+        self._slots = Slots(at_once, per_target)
         self._courier = Courier(
             store, client, find=find, describe=describe, now=now, chance=chance, try_s=try_s, threads=threads
         )
-        self._busy: Counter[str] = Counter()
         self._sending: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._look_again: asyncio.TimerHandle | None = None
@@ -136,30 +137,29 @@ class Sender:
     # -- claiming -----------------------------------------------------------------------------------------------------
 
     async def _claim_and_send(self) -> bool:
-        if (room := self._at_once - len(self._sending)) <= 0:
+        if self._slots.free <= 0:
             return False
-        for due in (claimed := await self._block(lambda: self._claim(room))):
-            self._busy[due.target] += 1
+        slots = self._slots.copy()
+        claimed = await self._block(lambda: self._claim(slots))
+        for due in claimed:
+            give = self._slots.take(due.row["project"], due.target)
             task = asyncio.create_task(self._deliver(due), name=f"webhook {due.row['delivery_id']}")
             self._sending.add(task)
-            task.add_done_callback(lambda task, due=due: self._done(task, due))  # type: ignore[misc]  # bound here
+            task.add_done_callback(partial(self._done, due, give))
         return bool(claimed)
 
-    def _claim(self, room: int) -> list[Due]:
-        at, busy = self._now(), Counter(self._busy)
-        most = {"most": room, "per_target": self._per_target}
+    def _claim(self, slots: Slots) -> list[Due]:
+        at = self._now()
         # Looked for without a lock: mostly nothing is due.
-        chosen = self._store.read(lambda db: choose(db, at, busy, **most))
+        chosen, self._slots.after = self._store.read(lambda db: choose(db, at, slots.copy()))
         if not chosen:
             return []
         lease = secrets.token_hex(8)
         return self._store.transact(lambda db: claim(db, chosen, at, lease))
 
-    def _done(self, task: asyncio.Task[None], due: Due) -> None:
+    def _done(self, due: Due, give: Callable[[], None], task: asyncio.Task[None]) -> None:
         self._sending.discard(task)
-        self._busy[due.target] -= 1
-        if not self._busy[due.target]:
-            del self._busy[due.target]
+        give()
         self._woken.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error(
@@ -170,6 +170,7 @@ class Sender:
 
     async def _deliver(self, due: Due) -> None:
         tried = await self._courier.deliver(due)
+        self._slots.learn(due.target, tried)
         await self._block(lambda: self._store.transact(lambda db: mark(db, due, tried)))
         tell(due, tried)
         if self._delivered is not None:

@@ -23,7 +23,8 @@ from .outbox import target_of
 from .resolving import OwnThreads
 
 REDIRECTS = 3
-_FETCH_S = 30.0
+_FETCH_S = 15.0
+"""How long a picture may take in all, redirects included."""
 _CONNECT_S = 5.0
 _CHUNK = 64 * 1024
 _AGENT = "Mintmark (+https://github.com/mintmark/mintmark)"
@@ -64,14 +65,16 @@ class GuardedConnector(aiohttp.TCPConnector):
 
 
 class Outbound:
-    """The client for URLs of others. Proxies of the environment are not used: they would resolve names themselves."""
+    """The client for URLs of others. Proxies of the environment are not used: they would resolve names themselves.
+
+    ``at_once`` bounds its connections; 0: whoever uses it has bounds of its own."""
 
     def __init__(
         self,
         *,
         allow_private: bool = False,
         resolver: AbstractResolver | None = None,
-        at_once: int = 100,
+        at_once: int = 0,
         ssl: Any = True,
     ) -> None:
         self.allow_private = allow_private

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from standardwebhooks.webhooks import Webhook
 
 from mintmark.orchestrator.access import audit
 from mintmark.orchestrator.access.keys import KeyLimits
+from mintmark.orchestrator.service.listening import own_address
 from mintmark.tests.orchestrator.house import ServiceHouse, service_house
 
 from .receiver import receiving
@@ -50,12 +53,32 @@ async def test_what_may_not_be_called_is_refused_with_its_code_before_anything_i
         _, token = house.service.access.keys.create(scopes=["submit"], project="acme", user="mia")
         for url in names:
             status, problem, _ = await order(house, token, webhook_url=url)
-            assert (status, problem["code"]) == (422, "forbidden_target"), url
+            assert (status, problem["code"], problem["field"]) == (422, "forbidden_target", "webhook_url"), url
         picture = {"init_image_url": f"{receiver.url}/a.png", "strength": 0.5}
         status, problem, _ = await order(house, token, image_to_image=picture)
         assert (status, problem["code"]) == (422, "forbidden_target")
         assert receiver.got == []
         assert sum(house.service.jobs.counts().values()) == 0
+
+
+@pytest.mark.parametrize("public", [None, "https://images.example"])
+async def test_links_in_webhooks_never_begin_with_every_address(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, public: str | None
+) -> None:
+    async with service_house(tmp_path, host="0.0.0.0", public_base_url=public) as house, receiving() as receiver:
+        port = house.url.rpartition(":")[2]
+        body = {"prompt": "a red fox", "size": {"width": 256, "height": 256}, "webhook_url": receiver.url}
+        async with house.session.post(f"http://127.0.0.1:{port}/v1/images/generations", json=body) as reply:
+            assert reply.status == 202
+        [message] = await receiver.wait()
+        link = json.loads(message.body)["data"]["outputs"][0]["image_url"]
+        warned = [record for record in caplog.records if record.action == "links_guessed"]
+        if public is None:
+            assert "0.0.0.0" not in link
+            assert link.startswith(f"http://{own_address(v6=False)}:{port}/")
+            assert "MINTMARK_SERVICE_PUBLIC_BASE_URL" in warned[0].getMessage()
+        else:
+            assert (link.startswith(public), warned) == (True, [])
 
 
 async def test_a_limit_is_a_429_that_says_when_to_come_back(tmp_path: Path) -> None:

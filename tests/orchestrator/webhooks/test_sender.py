@@ -14,6 +14,7 @@ from mintmark.orchestrator.jobs.states import State
 from mintmark.orchestrator.webhooks import claiming
 from mintmark.orchestrator.webhooks.keeping import Delivery
 from mintmark.orchestrator.webhooks.sender import Sender
+from mintmark.orchestrator.webhooks.slots import Slots
 
 from .conftest import Post
 from .receiver import Names, closing, never, receiving, saying
@@ -188,8 +189,8 @@ async def test_who_dies_between_sending_and_writing_it_down_leaves_it_to_others(
 async def test_a_late_word_of_a_lost_lease_changes_nothing(post: Post) -> None:
     post.end("http://127.0.0.1:9999/")
     store, at = post.store, post.clock()
-    [first] = store.transact(lambda db: claiming.claim(db, claiming.choose(db, at, {}, most=1, per_target=1), at, "a"))
-    assert store.read(lambda db: claiming.choose(db, at, {}, most=1, per_target=1)) == []
+    [first] = store.transact(lambda db: claiming.claim(db, claiming.choose(db, at, Slots(2, 1))[0], at, "a"))
+    assert store.read(lambda db: claiming.choose(db, at, Slots(2, 1))) == ([], "")
     later = at + claiming.LEASE
     [second] = store.transact(lambda db: claiming.claim(db, [first.row["seq"]], later, "b"))
     store.transact(lambda db: claiming.mark(db, second, claiming.Tried(later, 5, 200, delivered=True)))

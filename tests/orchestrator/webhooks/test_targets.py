@@ -182,3 +182,17 @@ async def test_names_are_asked_for_in_threads_of_their_own(monkeypatch: pytest.M
         found = await asyncio.gather(*calls, return_exceptions=True)
     assert all(isinstance(each, TargetFailed) for each in found)
     assert {name.partition("_")[0] for _, name in asked} == {"mintmark-names"}
+
+
+async def test_many_that_do_not_answer_leave_connections_for_others() -> None:
+    gate = asyncio.Event()
+    async with (
+        receiving(*[never(gate)] * 130) as slow,
+        receiving() as quick,
+        Outbound(allow_private=True) as client,
+    ):
+        held = [asyncio.create_task(client.ask("POST", slow.url, most=MOST)) for _ in range(130)]
+        await slow.wait(130)
+        assert (await client.ask("POST", quick.url, most=MOST, timeout_s=10)).status == 200
+        gate.set()
+        await asyncio.gather(*held)
