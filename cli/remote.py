@@ -26,7 +26,7 @@ def look(path: str) -> Any:
 
 async def _look(path: str) -> Any:
     from .. import config
-    from ..client.transport import Transport, problem
+    from ..client.transport import Transport, told
     from ..config.client import ClientSettings
 
     found = config.load_section(ClientSettings, config.sources())
@@ -34,10 +34,7 @@ async def _look(path: str) -> Any:
         Transport(found.url, found.api_key, timeout_s=LOOK_S) as line,
         line.request("GET", path) as answer,
     ):
-        told = await answer.json(content_type=None)
-        if answer.status < 400:
-            return told
-        raise problem(told, answer.status)
+        return await told(answer)
 
 
 async def _ask(method: str, path: str, body: Any, query: Mapping[str, str] | None) -> Any:

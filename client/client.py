@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,15 @@ from typing_extensions import Self
 
 from .. import config
 from ..config.client import ClientSettings
-from ..errors import MintmarkError, OutputWithheld, ServiceUnreachable, WaitedTooLong
+from ..errors import MintmarkError, OutputWithheld, RequestTooLarge, ServiceUnreachable, WaitedTooLong, WrongState
 from .events import Reader
-from .transport import Transport, problem
+from .transport import FOLLOWING, TRIES, Transport, Tries, expect, not_ours, problem
 from .values import Job, Order, Output, Update
 
 _POLL_S = 1.0
+_NDJSON = "application/x-ndjson"
+_NOTHING = b"{}\n"
+"""A line of a batch of which nothing is made."""
 
 
 class Client:
@@ -110,20 +113,46 @@ class Client:
         answer = await self._line.json("POST", "/v1/uploads", data=data, headers=headers)
         return str(answer["id"])
 
-    async def batch(self, orders: Iterable[Order]) -> AsyncIterator[Job | MintmarkError]:
+    async def batch(
+        self, orders: Iterable[Order], *, idempotency_key: str | None = None
+    ) -> AsyncIterator[Job | MintmarkError]:
         """Submit many runs at once (``POST /v1/batches``), up to 10,000; each answer as soon as it comes, in order.
 
-        One that is refused gives its error in its place.
+        One that is refused gives its error in its place. Where the line is cut, the rest is sent again under the same
+        Idempotency-Key: no job is made twice, each order is answered once. With a key of your own you can go on with
+        the same orders in another process, too: those that were taken in then give the jobs that they made.
         """
-        lines = [order.model_dump_json().encode() + b"\n" for order in orders]
-        # One key for the whole of it: a batch that is sent again gives the same jobs.
-        headers = {"Content-Type": "application/x-ndjson", "Idempotency-Key": str(uuid.uuid4())}
-        async with self._line.request("POST", "/v1/batches", headers=headers, data=b"".join(lines)) as answer:
-            if answer.status >= 400:
-                raise problem(await answer.json(content_type=None), answer.status)
+        lines, key = [_line(order) for order in orders], idempotency_key or str(uuid.uuid4())
+        tries, done = Tries(), 0
+        while True:
+            try:
+                async with aclosing(self._answers(lines, done, key)) as answers:
+                    async for became in answers:
+                        tries.answered()
+                        done += 1
+                        yield became
+            except MintmarkError as exc:
+                await tries.after(exc)
+            else:
+                return
+
+    async def _answers(self, lines: list[bytes], done: int, key: str) -> AsyncGenerator[Job | MintmarkError, None]:
+        """What became of the lines after those that are done. Raises ServiceUnreachable where the answers end early."""
+        # What was answered is not asked again: one that was refused might be taken in now, and nobody would know.
+        data = _NOTHING * done + b"".join(lines[done:])
+        headers = {"Content-Type": _NDJSON, "Idempotency-Key": key}
+        number, became = 0, None
+        async with self._line.request("POST", "/v1/batches", headers=headers, data=data) as answer:
+            await expect(answer, _NDJSON)
             async for line in answer.content:
-                told = json.loads(line)
-                yield problem(wrong, wrong["status"]) if (wrong := told.get("problem")) else Job.model_validate(told)
+                number, became = number + 1, _became(line)
+                if number > done:
+                    yield became
+        if number < len(lines):
+            if not isinstance(became, RequestTooLarge):
+                raise ServiceUnreachable("The answers ended before the batch did.", hint="Send it again under its key.")
+            for _ in lines[max(number, done) :]:
+                yield became  # what ended the batch: nothing behind it was read
 
     # -- following ----------------------------------------------------------------------------------------------------
 
@@ -135,52 +164,75 @@ class Client:
         """The job once it is over. Raises its error where it failed (unless ``check`` is off), and WaitedTooLong."""
         if isinstance(job, Job) and job.over:
             return job.check() if check else job
+        # With a time of its own it is that which ends it, whatever the line does meanwhile.
+        tries = Tries(TRIES if timeout_s is None else None)
         try:
-            found = await asyncio.wait_for(self._wait(job), timeout_s)
+            found = await asyncio.wait_for(self._wait(_id(job), tries), timeout_s)
         except asyncio.TimeoutError as exc:
             raise WaitedTooLong(
                 f"Job {_id(job)} is not over after {timeout_s:g} s.", hint="It goes on; ask for it again, or cancel it."
             ) from exc
         return found.check() if check else found
 
-    async def _wait(self, job: Job | str) -> Job:
-        async for update in self.stream(job):
-            if update.last:
-                break
-        # The stream is a hint; the job itself is the truth.
-        while not (found := await self.job(job)).over:  # noqa: ASYNC110 - it is over in another process
+    async def _wait(self, job_id: str, tries: Tries) -> Job:
+        # The stream is a hint, and may be kept from us; the job itself is the truth.
+        with suppress(MintmarkError):
+            async with aclosing(self._followed(job_id, 0, Tries(FOLLOWING))) as updates:
+                async for update in updates:
+                    if update.last:
+                        break
+        while not (found := await self._look(job_id, tries)).over:
+            tries.answered()
             await asyncio.sleep(_POLL_S)
         return found
 
+    async def _look(self, job_id: str, tries: Tries) -> Job:
+        return Job.model_validate(await self._line.json("GET", f"/v1/jobs/{job_id}", tries=tries))
+
     async def stream(self, job: Job | str, *, after: int = 0) -> AsyncIterator[Update]:
         """What happens to the job, from its first event (or from after that ``seq``) to its last, over broken lines."""
-        reader, broken = Reader(last_id=after), 0
-        while True:
-            began = time.monotonic()
-            try:
-                async for update in self._heard(_id(job), reader):
-                    broken = 0
-                    yield update
-                    if update.last:
-                        return
-            except ServiceUnreachable:
-                broken += 1
-                if broken > 5:
-                    raise
-            await asyncio.sleep(max(0.0, min(_POLL_S * broken, 5.0) - (time.monotonic() - began)))
+        async with aclosing(self._followed(_id(job), after, Tries(FOLLOWING))) as updates:
+            async for update in updates:
+                yield update
 
-    async def _heard(self, job_id: str, reader: Reader) -> AsyncIterator[Update]:
+    async def _followed(self, job_id: str, after: int, tries: Tries) -> AsyncGenerator[Update, None]:
+        reader, over = Reader(last_id=after), False
+        while True:
+            silent = True
+            try:
+                async with aclosing(self._heard(job_id, reader, tries)) as updates:
+                    async for update in updates:
+                        silent = False
+                        yield update
+                        if update.last:
+                            return
+                if over and silent:
+                    return  # it was over before, and there is nothing after what was asked for
+                over = (await self._look(job_id, tries)).over
+                raise ServiceUnreachable("The stream ended before the job did.", hint="Ask for the job itself.")
+            except MintmarkError as exc:
+                await tries.after(exc)
+
+    async def _heard(self, job_id: str, reader: Reader, tries: Tries) -> AsyncGenerator[Update, None]:
+        reader.begin()
         headers = {"Accept": "text/event-stream", "Last-Event-ID": str(reader.last_id)}
         async with self._line.request("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-            if answer.status >= 400:
-                raise problem(await answer.json(content_type=None), answer.status)
+            await expect(answer, "text/event-stream")
             async for line in answer.content:
-                if (update := reader.feed(line.decode().rstrip("\r\n"))) is not None:
+                tries.answered()
+                if (update := reader.feed(line.decode(errors="replace").rstrip("\r\n"))) is not None:
                     yield update
 
     async def cancel(self, job: Job | str) -> Job:
         """Stop it, and give back what it has not spent."""
-        return Job.model_validate(await self._line.json("POST", f"/v1/jobs/{_id(job)}/cancel"))
+        try:
+            return Job.model_validate(await self._line.json("POST", f"/v1/jobs/{_id(job)}/cancel"))
+        except WrongState:
+            # An earlier sending may have done it, whose answer was lost.
+            found = await self.job(job)
+            if found.status != "canceled":
+                raise
+            return found
 
     async def retry(self, job: Job | str) -> Job:
         """The same again, as a new job, for one that failed or was canceled."""
@@ -204,10 +256,7 @@ class Client:
         """
         if output.image_url is None:
             raise OutputWithheld("A person has to accept this output first.", hint="Look at the job again later.")
-        async with self._line.request("GET", output.image_url) as answer:
-            if answer.status >= 400:
-                raise problem(await answer.json(content_type=None), answer.status)
-            data = await answer.read()
+        data = await self._line.content(output.image_url)
         if job is not None:
             job.hold(output, data)
         return data
@@ -219,3 +268,22 @@ def _id(job: Job | str) -> str:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _line(order: Order) -> bytes:
+    name, _, version = order.workflow.partition("@")
+    if version:
+        order = order.model_copy(update={"workflow": name, "version": version})
+    return order.model_dump_json().encode() + b"\n"
+
+
+def _became(line: bytes) -> Job | MintmarkError:
+    """One line of a batch's answer. Raises ServiceUnreachable where it is cut off."""
+    try:
+        said = json.loads(line)
+    except ValueError as exc:
+        raise not_ours("a line that is no JSON") from exc
+    if not isinstance(said, dict):
+        raise not_ours("a line that is no JSON object")
+    wrong = said.get("problem")
+    return problem(wrong, wrong.get("status", 500)) if wrong else Job.model_validate(said)

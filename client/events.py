@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from typing import Any
 
 from .values import Update
 
@@ -16,6 +17,10 @@ class Reader:
     _kind: str = ""
     _data: list[str] = field(default_factory=list)
     _id: str | None = None
+
+    def begin(self) -> None:
+        """The stream is opened anew: what the line cut off before its end is forgotten."""
+        self._kind, self._data, self._id = "", [], None
 
     def feed(self, line: str) -> Update | None:
         """The event that this line completes, if it does."""
@@ -33,11 +38,18 @@ class Reader:
 
     def _complete(self) -> Update | None:
         kind, data, number = self._kind, self._data, self._id
-        self._kind, self._data, self._id = "", [], None
+        self.begin()
         if not data:
             return None
-        seq = int(number) if number is not None and number.isdigit() else None
+        seq = int(number) if number is not None and number.isdecimal() else None
         if seq is not None:
             self.last_id = max(self.last_id, seq)
-        body = json.loads("\n".join(data))
-        return Update(kind=kind or "message", seq=seq, data=body if isinstance(body, dict) else {"value": body})
+        return Update(kind=kind or "message", seq=seq, data=_read("\n".join(data)))
+
+
+def _read(text: str) -> dict[str, Any]:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = text
+    return body if isinstance(body, dict) else {"value": body}

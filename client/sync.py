@@ -77,9 +77,9 @@ class SyncClient:
         """See :meth:`Client.upload`."""
         return self._do(self._client.upload(picture))
 
-    def batch(self, orders: Iterable[Order]) -> Iterator[Job | MintmarkError]:
+    def batch(self, orders: Iterable[Order], *, idempotency_key: str | None = None) -> Iterator[Job | MintmarkError]:
         """See :meth:`Client.batch`."""
-        return self._each(self._client.batch(orders))
+        return self._each(self._client.batch(orders, idempotency_key=idempotency_key))
 
     def job(self, job: Job | str) -> Job:
         """See :meth:`Client.job`."""

@@ -1,4 +1,5 @@
-"""A batch: lines of JSON stream in, jobs are accepted a chunk at a time, lines of JSON stream out.
+"""A batch: lines of JSON stream in, jobs are accepted a chunk at a time, lines of JSON stream out. Who sends a line and
+waits for its answer before the next one gets it.
 
 The answer is written by a task of its own: a client that sends everything before it reads must not be stopped by what
 it does not read yet.
@@ -7,7 +8,8 @@ it does not read yet.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
@@ -32,6 +34,8 @@ MOST = 10_000
 """Lines in a batch."""
 CHUNK = 100
 """How many are taken in by one transaction."""
+LINGER_S = 0.05
+"""How long a line waits for others that go into its transaction."""
 MEDIA_TYPE = "application/x-ndjson"
 
 _SCHEMA = {"type": "string", "description": "One JSON document a line."}
@@ -64,56 +68,88 @@ async def run_batch(call: Call[Any, Any]) -> web.StreamResponse:
     await response.prepare(call.request)
     writer = asyncio.create_task(_write(response, outgoing), name="batch writer")
     try:
-        async for chunk in _chunks(call):
-            for view in await _Batch(call).take(chunk):
-                outgoing.put_nowait(view.model_dump_json(exclude_none=True).encode() + b"\n")
+        async with aclosing(_chunks(call.request)) as chunks:
+            async for chunk in chunks:
+                for view in await _Batch(call).take(chunk):
+                    outgoing.put_nowait(view.model_dump_json(exclude_none=True).encode() + b"\n")
     finally:
         outgoing.put_nowait(None)
         await writer
+    # Only here: what broke off must not look like all of it.
+    await response.write_eof()
     return response
 
 
 async def _write(response: web.StreamResponse, outgoing: asyncio.Queue[bytes | None]) -> None:
     while (line := await outgoing.get()) is not None:
         await response.write(line)
-    await response.write_eof()
 
 
 Line = tuple[int, bytes | MintmarkError]
 
 
-async def _chunks(call: Call[Any, Any]) -> AsyncIterator[list[Line]]:
-    """Lines with their numbers, :data:`CHUNK` at a time. What cannot be read ends them, with an error as the last."""
-    chunk: list[Line] = []
-    number = 0
-    try:
-        async for line in _lines(call.request):
-            if number == MOST:
-                raise RequestTooLarge(f"A batch has at most {MOST} lines.", hint="Send the rest as another one.")
-            number += 1
-            chunk.append((number, line))
-            if len(chunk) == CHUNK:
-                yield chunk
-                chunk = []
-    except web.RequestPayloadError:
-        chunk.append((number + 1, MalformedRequest("The rest of the body cannot be read as its headers say.")))
-    except MintmarkError as exc:
-        chunk.append((number + 1, exc))
+async def _chunks(request: web.Request) -> AsyncGenerator[list[Line], None]:
+    """Lines as they come, :data:`CHUNK` at a time; none of them waits for others longer than :data:`LINGER_S`."""
+    clock = asyncio.get_running_loop().time
+    chunk, until = list[Line](), 0.0
+    async with aclosing(_numbered(request)) as source:
+        coming = asyncio.create_task(_next(source), name="batch reader")
+        try:
+            while True:
+                await asyncio.wait({coming}, timeout=max(0.0, until - clock()) if chunk else None)
+                if coming.done():
+                    if (lines := coming.result()) is None:
+                        break
+                    until = until if chunk else clock() + LINGER_S
+                    chunk += lines
+                    coming = asyncio.create_task(_next(source), name="batch reader")
+                else:
+                    yield chunk
+                    chunk = []
+                while len(chunk) >= CHUNK:
+                    yield chunk[:CHUNK]
+                    chunk = chunk[CHUNK:]
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
     if chunk:
         yield chunk
 
 
-async def _lines(request: web.Request) -> AsyncIterator[bytes]:
+async def _next(source: AsyncGenerator[list[Line], None]) -> list[Line] | None:
+    return await anext(source, None)
+
+
+async def _numbered(request: web.Request) -> AsyncGenerator[list[Line], None]:
+    """Lines with their numbers. What cannot be read ends them, with an error as the last."""
+    lines, number = list[Line](), 0
+    try:
+        async for came in _lines(request):
+            for line in came:
+                if number == MOST:
+                    raise RequestTooLarge(f"A batch has at most {MOST} lines.", hint="Send the rest as another one.")
+                number += 1
+                lines.append((number, line))
+            yield lines
+            lines = []
+    except web.RequestPayloadError:
+        lines.append((number + 1, MalformedRequest("The rest of the body cannot be read as its headers say.")))
+    except MintmarkError as exc:
+        lines.append((number + 1, exc))
+    if lines:
+        yield lines
+
+
+async def _lines(request: web.Request) -> AsyncGenerator[list[bytes], None]:
     rest = b""
     async for part in request.content.iter_any():
         *whole, rest = (rest + part).split(b"\n")
-        for line in whole:
-            if line.strip():
-                yield line
+        if lines := [line for line in whole if line.strip()]:
+            yield lines
         if len(rest) > JSON_BYTES:
             raise RequestTooLarge(f"A line is longer than {JSON_BYTES} bytes.")
     if rest.strip():
-        yield rest
+        yield [rest]
 
 
 class _Batch:
@@ -173,6 +209,8 @@ class _Batch:
             body = BatchLine.model_validate_json(line, strict=True)
         except ValidationError as exc:
             raise problems.invalid(exc) from exc
+        # The batch is one request of its key, but each line is one of whom it is for.
+        self._service.access.admit_user(self._call.caller, body.user)
         return await self._call.intake.order(self._call.caller, await self._asked(body))
 
     async def _asked(self, body: BatchLine) -> Asked:

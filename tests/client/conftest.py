@@ -10,6 +10,8 @@ import pytest
 from mintmark.client import Client
 from mintmark.tests.orchestrator.house import ServiceHouse, service_house
 
+from .scripted import Scripted, scripted
+
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[ServiceHouse]:
@@ -21,3 +23,9 @@ async def house(tmp_path: Path) -> AsyncIterator[ServiceHouse]:
 async def client(house: ServiceHouse) -> AsyncIterator[Client]:
     async with Client(house.url) as opened:
         yield opened
+
+
+@pytest.fixture
+async def service() -> AsyncIterator[Scripted]:
+    async with scripted() as made:
+        yield made

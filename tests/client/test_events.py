@@ -43,6 +43,19 @@ def test_an_event_that_the_line_cut_is_not_told() -> None:
     assert read('id: 7\nevent: succeeded\ndata: {"se') == []
 
 
+def test_what_the_line_cut_is_not_mixed_into_what_comes_after_it() -> None:
+    reader = Reader()
+    read('id: 7\nevent: claimed\ndata: {"se', reader)
+    reader.begin()
+    (update,) = read('event: progress\ndata: {"a": 1}\n\n', reader)
+    assert (update.kind, update.seq, update.data, reader.last_id) == ("progress", None, {"a": 1}, 0)
+
+
+def test_data_that_is_no_json_is_text() -> None:
+    (update,) = read("event: note\ndata: <html>\n\n")
+    assert update.data == {"value": "<html>"}
+
+
 def test_every_way_to_end_is_the_last_word() -> None:
     last = [Update(kind=kind).last for kind in ("succeeded", "failed", "canceled", "superseded", "deadline_passed")]
     assert all(last)

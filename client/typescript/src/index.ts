@@ -22,7 +22,8 @@ export type RunOrder = Given<Schemas["RunBody"]>;
 export interface Options {
   url: string;
   apiKey?: string | undefined;
-  /** How often a request is sent at most. Creates carry an Idempotency-Key, so nothing is made twice. */
+  /** How often a request is sent at most, and twice as often in a row while a job is followed. Creates carry an
+   * Idempotency-Key, so nothing is made twice. */
   tries?: number;
 }
 
@@ -52,8 +53,29 @@ export class MintmarkError extends Error {
 
 const OVER = new Set(["succeeded", "failed", "canceled"]);
 const LAST = new Set([...OVER, "superseded", "deadline_passed"]);
-const AGAIN = new Set([429, 502, 503, 504]);
+const GATEWAY = new Set([502, 503, 504]);
+const AGAIN = new Set([429, ...GATEWAY]);
+const UNREACHABLE = "service_unreachable";
 const pause = (seconds: number): Promise<void> => new Promise((done) => setTimeout(done, seconds * 1000));
+
+/** How often something is asked again that a broken line, a proxy or a limit kept out. */
+class Tries {
+  #failed = 0;
+  constructor(readonly most: number) {}
+  /** It goes on: what fails after this begins a new row. */
+  answered(): void {
+    this.#failed = 0;
+  }
+  /** Wait until it is worth another try. Throws the error where it is not. */
+  async after(error: unknown): Promise<void> {
+    this.#failed += 1;
+    const problem = error instanceof MintmarkError ? error.problem : null;
+    // What `fetch` and a body that breaks off throw is a TypeError.
+    const passes = problem ? problem.code === UNREACHABLE || AGAIN.has(problem.status) : error instanceof TypeError;
+    if (!passes || this.#failed >= this.most) throw error;
+    await pause(Math.min(problem?.retry_after_s ?? Math.min(0.1 * 2 ** this.#failed, 5), 30));
+  }
+}
 
 export class Mintmark {
   readonly url: string;
@@ -93,8 +115,12 @@ export class Mintmark {
 
   /** The job once it is over, however it ended: look at its `status`. */
   async wait(job: string | Accepted | Job): Promise<Job> {
-    for await (const update of this.stream(job)) if (LAST.has(update.kind)) break;
-    // The stream is a hint; the job itself is the truth.
+    // The stream is a hint, and may be kept from us; the job itself is the truth.
+    try {
+      for await (const update of this.stream(job)) if (LAST.has(update.kind)) break;
+    } catch (error) {
+      if (!(error instanceof MintmarkError || error instanceof TypeError)) throw error;
+    }
     let found = await this.job(job);
     while (!OVER.has(found.status)) {
       await pause(1);
@@ -105,31 +131,35 @@ export class Mintmark {
 
   /** What happens to the job, from its first event to its last, over broken lines. */
   async *stream(job: string | Accepted | Job, after = 0): AsyncGenerator<Update> {
-    let seen = after;
-    for (let broken = 0; broken <= this.#tries; ) {
+    const tries = new Tries(2 * this.#tries);
+    for (let seen = after, over = false; ; ) {
+      let silent = true;
       try {
-        for await (const update of this.#heard(idOf(job), seen)) {
-          broken = 0;
+        for await (const update of this.#heard(idOf(job), seen, tries)) {
+          silent = false;
           seen = update.seq ?? seen;
           yield update;
           if (LAST.has(update.kind)) return;
         }
+        if (over && silent) return; // it was over before, and there is nothing after what was asked for
+        over = OVER.has((await this.job(job)).status);
+        throw unreachable(200, "The stream ended before the job did.");
       } catch (error) {
-        if (error instanceof MintmarkError) throw error;
-        broken += 1;
-        if (broken > this.#tries) throw error;
+        await tries.after(error);
       }
-      await pause(Math.min(0.2 + broken, 5));
     }
   }
 
-  async *#heard(jobId: string, after: number): AsyncGenerator<Update> {
+  async *#heard(jobId: string, after: number, tries: Tries): AsyncGenerator<Update> {
     const headers = { ...this.#headers, Accept: "text/event-stream", "Last-Event-ID": String(after) };
     const answer = await fetch(`${this.url}/v1/jobs/${jobId}/events`, { headers });
-    if (!answer.ok || answer.body === null) throw await problemOf(answer);
+    if (!answer.ok) throw await problemOf(answer);
+    const isStream = answer.headers.get("Content-Type")?.startsWith("text/event-stream");
+    if (answer.body === null || !isStream) throw notOurs(answer.status);
     const decoder = new TextDecoder();
     let text = "";
     for await (const chunk of chunks(answer.body)) {
+      tries.answered();
       text += decoder.decode(chunk, { stream: true });
       for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
         const update = parsed(text.slice(0, end));
@@ -140,8 +170,16 @@ export class Mintmark {
   }
 
   /** Stop it, and give back what it has not spent. */
-  cancel(job: string | Accepted | Job): Promise<Job> {
-    return this.#json("POST", `/v1/jobs/${idOf(job)}/cancel`);
+  async cancel(job: string | Accepted | Job): Promise<Job> {
+    try {
+      return await this.#json<Job>("POST", `/v1/jobs/${idOf(job)}/cancel`);
+    } catch (error) {
+      if (!(error instanceof MintmarkError) || error.code !== "wrong_state") throw error;
+      // An earlier sending may have done it, whose answer was lost.
+      const found = await this.job(job);
+      if (found.status !== "canceled") throw error;
+      return found;
+    }
   }
 
   /** All jobs that fit (`status`, `workflow`, `user`, `since` …), newest first, page by page. */
@@ -161,24 +199,37 @@ export class Mintmark {
       const detail = "A person has to accept this output first.";
       throw new MintmarkError({ status: 403, code: "output_withheld", detail });
     }
-    const answer = await fetch(output.image_url);
-    if (!answer.ok) throw await problemOf(answer);
-    return new Uint8Array(await answer.arrayBuffer());
+    const url = output.image_url;
+    return this.#asked(
+      () => fetch(url),
+      async (answer) => new Uint8Array(await answer.arrayBuffer()),
+    );
   }
 
-  async #json<T>(method: string, path: string, init: { headers?: Record<string, string>; body?: string } = {}): Promise<T> {
-    for (let tried = 1; ; tried += 1) {
-      let answer: Response;
+  #json<T>(method: string, path: string, init: { headers?: Record<string, string>; body?: string } = {}): Promise<T> {
+    const sent = { ...init, method, headers: { ...this.#headers, ...init.headers } };
+    return this.#asked(
+      () => fetch(this.url + path, sent),
+      async (answer) => {
+        const text = await answer.text();
+        try {
+          return JSON.parse(text) as T;
+        } catch {
+          throw notOurs(answer.status);
+        }
+      },
+    );
+  }
+
+  async #asked<T>(ask: () => Promise<Response>, take: (answer: Response) => Promise<T>): Promise<T> {
+    for (const tries = new Tries(this.#tries); ; ) {
       try {
-        answer = await fetch(this.url + path, { ...init, method, headers: { ...this.#headers, ...init.headers } });
+        const answer = await ask();
+        if (!answer.ok) throw await problemOf(answer);
+        return await take(answer);
       } catch (error) {
-        if (tried >= this.#tries) throw error;
-        await pause(0.1 * 2 ** tried);
-        continue;
+        await tries.after(error);
       }
-      if (answer.ok) return (await answer.json()) as T;
-      if (!AGAIN.has(answer.status) || tried >= this.#tries) throw await problemOf(answer);
-      await pause(Math.min(Number(answer.headers.get("Retry-After")) || 0.1 * 2 ** tried, 30));
     }
   }
 }
@@ -189,8 +240,26 @@ function idOf(job: string | Accepted | Job): string {
 
 async function problemOf(answer: Response): Promise<MintmarkError> {
   const said: unknown = await answer.json().catch(() => null);
-  if (said !== null && typeof said === "object" && "code" in said) return new MintmarkError(said as Problem);
-  return new MintmarkError({ status: answer.status, code: "internal_error", detail: `HTTP ${answer.status}` });
+  const told = said !== null && typeof said === "object" && "code" in said ? (said as Problem) : null;
+  if (told === null && GATEWAY.has(answer.status)) return notOurs(answer.status, secondsOf(answer));
+  const problem = told ?? { code: "internal_error", detail: `HTTP ${answer.status}` };
+  const seconds = secondsOf(answer) ?? told?.retry_after_s ?? null;
+  return new MintmarkError({ ...problem, status: answer.status, retry_after_s: seconds });
+}
+
+/** What is told of an answer that cannot be the service's own. */
+function notOurs(status: number, seconds: number | null = null): MintmarkError {
+  return unreachable(status, `Something before the service answers in its place: HTTP ${status}.`, seconds);
+}
+
+function unreachable(status: number, detail: string, seconds: number | null = null): MintmarkError {
+  return new MintmarkError({ status, code: UNREACHABLE, detail, retry_after_s: seconds });
+}
+
+/** `Retry-After`, where it says how long; null where it says nothing, or a date. */
+function secondsOf(answer: Response): number | null {
+  const told = answer.headers.get("Retry-After") ?? "";
+  return /^[0-9]+$/.test(told) ? Number(told) : null;
 }
 
 /** One event of a stream (WHATWG HTML, section 9.2); null for a comment. */
@@ -204,7 +273,17 @@ function parsed(block: string): Update | null {
     else if (name === "data") data.push(value);
   }
   if (data.length === 0) return null;
-  return { ...update, data: JSON.parse(data.join("\n")) as Record<string, unknown> };
+  return { ...update, data: read(data.join("\n")) };
+}
+
+function read(text: string): Record<string, unknown> {
+  let value: unknown = text;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // It is a text then.
+  }
+  return value !== null && typeof value === "object" && !Array.isArray(value) ? { ...value } : { value };
 }
 
 async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {

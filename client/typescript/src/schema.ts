@@ -95,7 +95,7 @@ export interface paths {
         };
         /**
          * Show a job
-         * @description How it stands; when it is over, what it made and what that cost.
+         * @description How it stands; when it is over, what it made and what that cost. Whoever may judge it (`review`) sees it, too.
          */
         get: operations["showJob"];
         put?: never;
@@ -141,7 +141,8 @@ export interface paths {
         put?: never;
         /**
          * Cancel a job
-         * @description One that waits is over at once and its money free; one that runs is stopped, which takes a moment.
+         * @description One that waits is over at once and its money free; one that runs is stopped, which takes a moment. One that was
+         *     canceled already is as it was asked to be.
          */
         post: operations["cancelJob"];
         delete?: never;
@@ -267,7 +268,9 @@ export interface paths {
         put?: never;
         /**
          * Publish a version
-         * @description A version never changes: the same again is harmless, another content under the same version is refused.
+         * @description A version never changes: the same again is harmless, another content under the same version is refused. The
+         *     name becomes the project's: from then on only its keys, or an admin's, publish, deprecate and alias under it. What
+         *     ships with Mintmark is changed by admins alone.
          */
         post: operations["publishWorkflow"];
         delete?: never;
@@ -412,7 +415,8 @@ export interface paths {
         put?: never;
         /**
          * Hold a workflow against live workers
-         * @description Nothing is run and nothing is kept. Give the name of a workflow or a document, one of them.
+         * @description Nothing is run and nothing is kept. Give the name of a workflow or a document, one of them. Where no worker is up
+         *     that could be asked, `note` says so; a workflow that needs a GPU is then not `valid`, but null.
          */
         post: operations["validateWorkflow"];
         delete?: never;
@@ -1297,7 +1301,8 @@ export interface paths {
         };
         /**
          * Prometheus metrics
-         * @description How it stands and what has happened since it was started, in Prometheus' text format.
+         * @description How it stands and what has happened since it was started, in Prometheus' text format: of all projects together,
+         *     with what each model spent.
          */
         get: operations["metrics"];
         put?: never;
@@ -1317,7 +1322,8 @@ export interface paths {
         };
         /**
          * This document
-         * @description Made of what the service really reads and answers; each published workflow is in it with its typed inputs.
+         * @description Made of what the service really reads and answers; each workflow is in it with its typed inputs. Those that were
+         *     published here are left out for who has no key with the scope `read`, once there are keys.
          */
         get: operations["openapi"];
         put?: never;
@@ -1695,7 +1701,7 @@ export interface components {
         };
         /**
          * Control
-         * @description A map to follow: one of them.
+         * @description A map to follow: one of them has to be said; ``null`` in its place: none.
          */
         Control: {
             /**
@@ -2023,6 +2029,7 @@ export interface components {
         ImageToImage: {
             /**
              * Init Image Url
+             * @description Which one. It has to be said; `null`: none.
              * @default null
              */
             init_image_url: string | null;
@@ -2618,7 +2625,7 @@ export interface components {
              * Scopes
              * @description `admin` includes all others.
              */
-            scopes: ("submit" | "read" | "publish" | "review" | "admin")[];
+            scopes: ("submit" | "read" | "publish" | "review" | "metrics" | "admin")[];
             /**
              * Project
              * @description What it is booked on (default: the caller's).
@@ -2640,6 +2647,7 @@ export interface components {
              *       "user_jobs_at_once": null,
              *       "user_spend_per_day_microusd": null,
              *       "velocity": null,
+             *       "user_velocity": null,
              *       "velocity_action": "flag"
              *     }
              */
@@ -3686,17 +3694,26 @@ export interface components {
         };
         /**
          * Validation
-         * @description ``valid``: sound in itself, its inputs too, and at least one live worker runs it, where any is live.
+         * @description Whether it is sound in itself, its inputs too, and at least one live worker runs it.
          */
         Validation: {
-            /** Valid */
-            valid: boolean;
+            /**
+             * Valid
+             * @description Null: it is sound in itself, and nobody was there who could tell more.
+             */
+            valid: boolean | null;
             /** Digest */
             digest: string | null;
             /** Problems */
             problems: components["schemas"]["WorkflowProblem"][];
             /** Workers */
             workers: components["schemas"]["WorkerFit"][];
+            /**
+             * Note
+             * @description That no worker was there to be asked.
+             * @default
+             */
+            note: string;
         };
         /**
          * VersionDocument
@@ -3850,10 +3867,16 @@ export interface components {
          * @description A worker with all that it has.
          */
         WorkerDetail: {
-            /** Name */
+            /**
+             * Name
+             * @description What it is called; one that has no name is called by its address, or by a mark.
+             */
             name: string;
-            /** Url */
-            url: string;
+            /**
+             * Url
+             * @description Where it is; for admins alone.
+             */
+            url: string | null;
             /**
              * Source
              * @description A runner of the service, named by its settings, or added while it runs.
@@ -3979,10 +4002,16 @@ export interface components {
          * @description A worker.
          */
         WorkerView: {
-            /** Name */
+            /**
+             * Name
+             * @description What it is called; one that has no name is called by its address, or by a mark.
+             */
             name: string;
-            /** Url */
-            url: string;
+            /**
+             * Url
+             * @description Where it is; for admins alone.
+             */
+            url: string | null;
             /**
              * Source
              * @description A runner of the service, named by its settings, or added while it runs.
@@ -4193,6 +4222,12 @@ export interface components {
              * @default null
              */
             velocity: number | null;
+            /**
+             * User Velocity
+             * @description The same of an end user.
+             * @default null
+             */
+            user_velocity: number | null;
             /**
              * Velocity Action
              * @default flag

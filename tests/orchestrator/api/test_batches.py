@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 
 from mintmark.clock import utc_now
@@ -106,6 +109,73 @@ async def test_a_key_that_orders_far_more_than_usual_is_held_in_the_middle_of_it
     assert [each.get("status") for each in answers] == ["queued"] * 25 + [None] * 35
     assert {each["problem"]["code"] for each in answers[25:]} == {"too_many_requests"}
     assert access.keys.get(key.key_id).held_at is not None
+
+
+async def test_whoever_waits_for_a_lines_answer_before_sending_the_next_one_gets_it(house: House) -> None:
+    """Over one connection, chunk by chunk; no other request is there to wake anything."""
+    where = urlsplit(house.url)
+    reader, writer = await asyncio.open_connection(where.hostname, where.port)
+    head = f"POST /v1/batches HTTP/1.1\r\nHost: {where.netloc}\r\nContent-Type: application/x-ndjson\r\n"
+    writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+    status = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert status.startswith(b"HTTP/1.1 200 ")
+
+    async def chunk() -> bytes:
+        size = int(await asyncio.wait_for(reader.readline(), 5), 16)
+        return (await asyncio.wait_for(reader.readexactly(size + 2), 5))[:-2]
+
+    for number in range(1, 4):
+        line = json.dumps(run(str(number))).encode() + b"\n"
+        writer.write(b"%x\r\n%b\r\n" % (len(line), line))
+        answer = json.loads(await chunk())
+        assert (answer["line"], answer["status"]) == (number, "queued")
+        assert len(house.service.jobs.find(Filter())) == number
+    writer.write(b"0\r\n\r\n")
+    assert await chunk() == b""
+    writer.close()
+
+
+async def test_what_comes_at_once_is_taken_in_by_few_transactions(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[int] = []
+    accept_many = house.service.jobs.accept_many
+
+    def counted(orders: Any, keys: Any = None) -> Any:
+        taken.append(len(orders))
+        return accept_many(orders, keys)
+
+    monkeypatch.setattr(house.service.jobs, "accept_many", counted)
+    await send(house, [run(str(number)) for number in range(250)])
+    assert sum(taken) == 250
+    assert max(taken) == 100
+    assert len(taken) < 10
+
+
+async def test_answers_that_break_off_do_not_look_like_all_of_them(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(batches._Batch, "take", broken)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await send(house, [run("a")])
+
+
+async def test_each_line_counts_against_what_its_end_user_may(house: House) -> None:
+    limits = KeyLimits(user_requests_per_minute=2)
+    _, token = house.service.access.keys.create(scopes=["submit"], project="acme", user="mia", limits=limits)
+    lines = [run(str(number), user="ann") for number in range(4)] + [run("x", user="bob"), run("x")]
+    data = b"\n".join(json.dumps(line).encode() for line in lines)
+    headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {token}", "Idempotency-Key": "k"}
+    texts = [(await house.ask("POST", "/v1/batches", data=data, headers=headers))[1] for _ in range(2)]
+    first, again = [[json.loads(line) for line in text.splitlines()] for text in texts]
+    assert [each.get("status") for each in first] == ["queued", "queued", None, None, "queued", "queued"]
+    assert {each["problem"]["code"] for each in first[2:4]} == {"too_many_requests"}
+    assert first[2]["problem"]["retry_after_s"] > 0
+    # What is only told again is not counted again.
+    assert [each["replayed"] for each in again] == [True, True, False, False, True, True]
 
 
 async def test_another_kind_of_body_is_refused(house: House) -> None:
