@@ -30,22 +30,38 @@ class Fits:
         # What a worker says is kept with what came of it, so that its identity is its own for that long.
         self._choices: OrderedDict[Key, tuple[ObjectInfo, dict[str, list[str]]]] = OrderedDict()
         self._sound: OrderedDict[Key, ObjectInfo] = OrderedDict()
+        self._live: set[int] = set()
 
     def bound(self, version: WorkflowVersion, values: Mapping[str, Any], infos: Sequence[ObjectInfo]) -> Bound:
-        """The values bound for the first of these workers that runs it so; as the file says where none is live.
+        """As :meth:`first`."""
+        return self.first(version, values, infos)[0]
+
+    def first(
+        self, version: WorkflowVersion, values: Mapping[str, Any], infos: Sequence[ObjectInfo]
+    ) -> tuple[Bound, ObjectInfo | None]:
+        """The values bound for the first of these workers that runs it so, with what that one says of its nodes; as the
+        file says where none is live. ``infos`` are of all that are: what others said is forgotten.
 
         Raises what :meth:`fitted` raises of the first.
         """
+        self._keep_only(infos)
         wrong: MintmarkError | None = None
         for info in infos:
             try:
-                return self.fitted(version, values, info)
+                return self.fitted(version, values, info), info
             except MintmarkError as exc:
                 # Another one may offer other choices: workers have each their own models.
                 wrong = wrong or exc
         if wrong is not None:
             raise wrong
-        return bind(version, values)
+        return bind(version, values), None
+
+    def _keep_only(self, infos: Sequence[ObjectInfo]) -> None:
+        live = set(map(id, infos))
+        if live != self._live:
+            self._live = live
+            self._choices = OrderedDict((key, kept) for key, kept in self._choices.items() if id(kept[0]) in live)
+            self._sound = OrderedDict((key, info) for key, info in self._sound.items() if id(info) in live)
 
     def fitted(
         self, version: WorkflowVersion, values: Mapping[str, Any], info: ObjectInfo, *, says: str = "No worker runs it"
@@ -55,7 +71,7 @@ class Fits:
         Raises InvalidInput, UnknownInput, and WorkerRefused with what it lacks.
         """
         made = bind(version, values, choices=self.offered(version, info), object_info=info)
-        key = (version.digest, id(info), _shape(version, made.inputs))
+        key = (version.digest, id(info), shape_of(version, made.inputs))
         if key in self._sound:
             self._sound.move_to_end(key)
             return made
@@ -80,7 +96,7 @@ def _keep(where: OrderedDict[Key, Any], key: Key, what: Any) -> None:
         where.popitem(last=False)
 
 
-def _shape(version: WorkflowVersion, inputs: Mapping[str, Any]) -> Key:
+def shape_of(version: WorkflowVersion, inputs: Mapping[str, Any]) -> Key:
     """What of the values a node could mind about: everything but words, and of a seed its size."""
     types = {spec.name: spec.type for spec in version.inputs}
     return tuple(

@@ -190,7 +190,7 @@ class Mintmark(Policy):
 
     def came(self, order: Order, now: float) -> None:
         self.waiting.setdefault(order.model, deque()).append(order)
-        self.fleet.waits(frozenset({order.model}))
+        self.fleet.waits(_work(order.model))
         self._want(order.model, now)
         if len(self.waiting[order.model]) == 1:
             self._place([order.model], now)
@@ -220,15 +220,14 @@ class Mintmark(Policy):
         """Place the oldest of this model; whether it runs now."""
         order = self.waiting[model][0]
         passed = 0.0 if order.passed_at is None else now - order.passed_at
-        files = frozenset({model})
-        work = Work(job_id="", files=files, sizes={model: 1}, load_s=LOAD_S, run_s=RUN_S, passed_over_s=passed)
+        work = _work(model, passed)
         choice = place(work, self.fleet, now)
         if choice.worker is None:
             if choice.reason in ("waits_for_warm", "overtaken") and order.passed_at is None:
                 order.passed_at = now
             return False
         self.waiting[model].popleft()
-        self.fleet.waits(files, -1)
+        self.fleet.waits(work, -1)
         self.start(self.workers[choice.worker], order)
         self.fleet.put(self._seat(self.workers[choice.worker]))
         return True
@@ -250,6 +249,17 @@ class Mintmark(Policy):
             running=running,
             free_at=worker.free_at,
         )
+
+
+def _work(model: str, passed_over_s: float = 0.0) -> Work:
+    return Work(
+        job_id="",
+        files=frozenset({model}),
+        sizes={model: 1},
+        load_s=LOAD_S,
+        run_s=RUN_S,
+        passed_over_s=passed_over_s,
+    )
 
 
 POLICIES: dict[str, type[Policy]] = {

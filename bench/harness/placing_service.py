@@ -14,8 +14,8 @@ from collections.abc import Iterable
 
 from mintmark.cli import main
 from mintmark.orchestrator.dispatch import needs, placing
+from mintmark.orchestrator.placement.against import against
 from mintmark.orchestrator.placement.fleet import Fleet
-from mintmark.orchestrator.placement.placing import against
 from mintmark.orchestrator.placement.values import Choice, Work
 
 _TURNS = itertools.count(1)

@@ -4,6 +4,7 @@ its pictures found, its allowance set. Nothing is written here and nothing is as
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ... import tracing
 from ...addresses import check_url
 from ...clock import Clock, utc_now
-from ...errors import InvalidInput
+from ...errors import ForbiddenTarget, InvalidInput, MintmarkError
 from ...generation.graph_estimate import bound_microusd, lines
 from ...generation.graph_estimate_links import is_sampled
 from ...metering.prices import usd
@@ -25,12 +26,13 @@ from ...workflows.format import WorkflowVersion
 from ...workflows.wording import words_of
 from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
-from ..generations.pictures import ALLOWED, Pictures, refused
+from ..generations.pictures import ALLOWED, Desk, Pictures, refused
 from ..jobs.job import Lane, Ordered
 from .order_shapes import Options
 from .reading import fingerprint
 
 if TYPE_CHECKING:
+    from ...workflows.object_info import ObjectInfo
     from ..access.caller import Caller
     from ..service.service import Service
     from .threads import Threads
@@ -61,11 +63,13 @@ class Intake:
     def __init__(self, service: Service, threads: Threads, now: Clock = utc_now) -> None:
         self._service, self._threads, self._now = service, threads, now
         fetch = partial(_fetched, service.service.allow_private_targets)
-        self.pictures = Pictures(service.uploads, fetch)
+        desk = Desk()
+        self.pictures = Pictures(service.uploads, fetch, desk=desk)
         """Where pictures that a request names come from."""
-        self.references = Pictures(service.uploads, fetch, self._own_only)
+        self.references = Pictures(service.uploads, fetch, self._own_only, desk=desk)
         """Where those of an order come from, by the house rules."""
-        self._fits = Fits()
+        self._fits: defaultdict[Lane, Fits] = defaultdict(Fits)
+        """Of the workers of each lane."""
         self._moderators: dict[str, Moderator] = {}
 
     async def order(self, caller: Caller, asked: Asked) -> Ordered:
@@ -76,8 +80,8 @@ class Intake:
         """
         warnings = check_pins(asked.version, asked.values, self._now().date())
         check_delivery(asked.options.delivery, asked.version, asked.values)
-        bound = self._bound(asked)
-        await self._moderate(caller, asked, bound)
+        bound, info = self._bound(asked)
+        await self._moderate(caller, asked, bound, info)
         await self._check_superseded(caller, asked.options)
         brought = {f"inputs.{name}": where for name, where in asked.pictures.items()}
         # Fetched last: nothing is fetched for what is refused anyway.
@@ -87,9 +91,12 @@ class Intake:
 
     # -- its values ---------------------------------------------------------------------------------------------------
 
-    def _bound(self, asked: Asked) -> Bound:
+    def _bound(self, asked: Asked, lane: Lane | None = None) -> tuple[Bound, ObjectInfo | None]:
+        """Bound for a worker of its version's lane, or of this one, with what that worker says of its nodes; None where
+        none is live."""
+        lane = lane or asked.version.lane
         values = {**asked.values, **{name: _named(name) for name in (*asked.images, *asked.pictures)}}
-        return self._fits.bound(asked.version, values, self._service.dispatcher.object_infos(asked.version.lane))
+        return self._fits[lane].first(asked.version, values, self._service.dispatcher.object_infos(lane))
 
     def _own_only(self) -> bool:
         return load_house(self._service.settings.house_rules).references == "own_uploads"
@@ -105,10 +112,9 @@ class Intake:
             if self._service.uploads.find(digest, caller.key_id or "") is None:
                 raise refused(f"inputs.{name}")
 
-    async def _moderate(self, caller: Caller, asked: Asked, bound: Bound) -> None:
+    async def _moderate(self, caller: Caller, asked: Asked, bound: Bound, info: ObjectInfo | None) -> None:
         rules = self._rules(caller, asked.job_id)
-        infos = self._service.dispatcher.object_infos(asked.version.lane)
-        said = words_of(bound.graph, infos[0]) if infos else ()
+        said = words_of(bound.graph, info) if info is not None else ()
         for text, negative in dict.fromkeys([*_texts(asked.version, bound.inputs), *said]):
             verdict = await rules.prompt(text, negative)
             if verdict.decision == "blocked":
@@ -134,6 +140,14 @@ class Intake:
         if job is None or not caller.sees(job.ordered.project):
             raise InvalidInput("supersedes: there is no such job.", field="supersedes", allowed="a job of yours")
 
+    def _check_webhook(self, url: str) -> None:
+        """Raises ForbiddenTarget naming the field."""
+        try:
+            check_url(url, allow_private=self._service.service.allow_private_targets)
+        except ForbiddenTarget as exc:
+            exc.data.setdefault("field", "webhook_url")
+            raise
+
     def _ordered(
         self, caller: Caller, asked: Asked, bound: Bound, images: dict[str, str], warnings: tuple[str, ...]
     ) -> Ordered:
@@ -142,7 +156,7 @@ class Intake:
             raise InvalidInput("deadline: it has passed already.", field="deadline", allowed="a time to come")
         if options.webhook_url is not None:
             # What is refused when it is called had better be refused now; what its name means is looked at then.
-            check_url(options.webhook_url, allow_private=self._service.service.allow_private_targets)
+            self._check_webhook(options.webhook_url)
         values = {name: value for name, value in bound.inputs.items() if name in asked.values}
         everything = {**{name: value for name, value in bound.inputs.items() if name not in images}, **images}
         if options.branch is not None:
@@ -155,7 +169,7 @@ class Intake:
             workflow=version.name,
             version=version.version,
             digest=version.digest,
-            lane=self._lane(version, bound),
+            lane=self._lane(asked, bound),
             values=values,
             images=images,
             allowance_microusd=self._allowance(bound, options),
@@ -180,11 +194,16 @@ class Intake:
             warnings=warnings,
         )
 
-    def _lane(self, version: WorkflowVersion, bound: Bound) -> Lane:
-        """Its version's; with a checkpoint in place of a hosted model that of workers with a device, where there are
-        some: a runner that has the checkpoint can do it, too."""
-        samples = any(is_sampled(node) for node in bound.graph.values())
-        return "gpu" if samples and self._service.dispatcher.object_infos("gpu") else version.lane
+    def _lane(self, asked: Asked, bound: Bound) -> Lane:
+        """Its version's; with a checkpoint in place of a hosted model that of workers with a device, where one of these
+        runs it: a runner that has the checkpoint can do it, too."""
+        lane = asked.version.lane
+        if lane == "gpu" or not any(is_sampled(node) for node in bound.graph.values()):
+            return lane
+        try:
+            return lane if self._bound(asked, "gpu")[1] is None else "gpu"
+        except MintmarkError:
+            return lane
 
     def _allowance(self, bound: Bound, options: Options) -> int:
         """What its graph can cost at most where that is known, else what a job may at all; the order may say less.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import NamedTuple
 
 from ...errors import MintmarkError
@@ -37,6 +37,8 @@ class Kind(NamedTuple):
     region: str | None
     labels: tuple[str, ...]
     failed_at: frozenset[str]
+    shape: Hashable
+    """Where some worker does not run it; else None."""
 
 
 class Ahead:
@@ -119,23 +121,25 @@ class Ahead:
             workflow = await self._kit.workflow(job.ordered.digest)
         except MintmarkError:
             return Needs()
-        return needs_of(workflow, job.ordered.values, self._size_of)
+        return needs_of(workflow, job.ordered.values, self._size_of, job.ordered.images)
 
     def needs(self, job_id: str) -> Needs:
         """What one of the jobs needs, or one that runs here; nothing where that is not known."""
         return self._needs.get(job_id, Needs())
 
-    def kinds(self) -> dict[Kind, Ready]:
-        """The first job of each kind: those of a kind may go to the same places, and the first of them goes first."""
-        found: dict[Kind, Ready] = {}
+    def kinds(self, unfit: Collection[Hashable] = ()) -> dict[Kind, list[Ready]]:
+        """The jobs of each kind: those of a kind may go to the same places, and the first of them goes first.
+        ``unfit``: the shapes of those that some worker does not run."""
+        found: dict[Kind, list[Ready]] = {}
         for ready in self.jobs.values():
-            found.setdefault(self._kind(ready), ready)
+            found.setdefault(self._kind(ready, unfit), []).append(ready)
         return found
 
-    def _kind(self, ready: Ready) -> Kind:
+    def _kind(self, ready: Ready, unfit: Collection[Hashable]) -> Kind:
         its, needs = ready.job.ordered, self.needs(ready.job.job_id)
-        lanes = ready.lane, its.lane
-        return Kind(lanes, needs.files, needs.classes, needs.pins, its.region, its.labels, self.failed_at(ready.job))
+        lanes, shape = (ready.lane, its.lane), needs.shape if needs.shape in unfit else None
+        failed_at = self.failed_at(ready.job)
+        return Kind(lanes, needs.files, needs.classes, needs.pins, its.region, its.labels, failed_at, shape)
 
     def files(self, job_ids: Collection[str]) -> frozenset[str]:
         """The model files of these jobs."""

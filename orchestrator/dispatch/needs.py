@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from ...errors import MintmarkError
 from ...generation.graph_estimate_links import LOADER, is_sampled, model_of
 from ...providers.local_name import PREFIX
 from ...workflows.bind import bind
+from ...workflows.fitting import shape_of
 from ...workflows.format import WorkflowVersion
 from ...workflows.object_info import ObjectInfo
 from ..fleet.skew import Pin, pins_of
@@ -34,6 +35,9 @@ class Needs:
     files: frozenset[str] = frozenset()
     sizes: Mapping[str, int] = field(default_factory=dict)
     pins: tuple[Pin, ...] = ()
+    workflow: WorkflowVersion | None = None
+    shape: Hashable = None
+    """What of its workflow and its values a node could mind about."""
 
     @property
     def size(self) -> int:
@@ -41,9 +45,14 @@ class Needs:
         return sum(self.sizes.get(file, ASSUMED_SIZE) for file in self.files)
 
 
-def needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], size_of: Callable[[str], int | None]) -> Needs:
-    """``size_of`` a file in bytes; None where nobody tells it. Values that cannot be bound are not judged here: whoever
-    runs the job does that."""
+def needs_of(
+    workflow: WorkflowVersion,
+    values: Mapping[str, Any],
+    size_of: Callable[[str], int | None] = lambda file: None,
+    images: Collection[str] = (),
+) -> Needs:
+    """``size_of`` a file in bytes; None where nobody tells it. ``images``: the inputs that get a picture. Values that
+    cannot be bound are not judged here: whoever runs the job does that."""
     pictures = {spec.name: "picture" for spec in workflow.inputs if spec.type == "image"}
     try:
         graph: Mapping[str, Any] = bind(workflow, {**values, **pictures}).graph
@@ -56,6 +65,8 @@ def needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], size_of: Call
         files=files,
         sizes={file: ASSUMED_SIZE if size is None else size for file, size in told.items()},
         pins=pins_of(workflow),
+        workflow=workflow,
+        shape=(workflow.digest, tuple(sorted(images)), shape_of(workflow, dict(sorted(values.items())))),
     )
 
 
@@ -105,10 +116,11 @@ def work_of(
     avoid: frozenset[str] = frozenset(),
     absent: frozenset[str] = frozenset(),
     choices: frozenset[str] = frozenset(),
+    unfit: Collection[Hashable] = (),
 ) -> Work:
     """The job as placing sees it. ``load_rate``: bytes a second; ``run_s``: how long its like run, without loading;
     ``most_memory``: that of the largest worker that is there, in bytes; ``choices``: the model files that any worker
-    lets choose."""
+    lets choose; ``unfit``: the shapes of jobs that some worker does not run."""
     largest, its = max(needs.sizes.values(), default=0), ready.job.ordered
     return Work(
         job_id=ready.job.job_id,
@@ -128,4 +140,5 @@ def work_of(
         pins=needs.pins,
         avoid=avoid,
         absent=absent,
+        shape=needs.shape if needs.shape in unfit else None,
     )

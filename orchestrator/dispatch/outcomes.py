@@ -23,14 +23,13 @@ from ...errors import (
     RateLimited,
     StorageError,
     WorkerLost,
-    WorkerRefused,
     WorkerUnreachable,
 )
 from ..jobs.job import Failure
 from ..jobs.prompts import FAULT, GONE, MEMORY
 
 UNFIT = "unfit"
-"""The fault of a worker that is of another version, or stands elsewhere, than the job says."""
+"""The fault of a worker that is of another version, stands elsewhere, or has other nodes or files than the job asks."""
 FIRST_DELAY_S, LAST_DELAY_S = 2.0, 60.0
 _MEMORY = re.compile(
     r"out of memory|OutOfMemory|\bOOM\b|CUDNN_STATUS_ALLOC_FAILED|MemoryError|not enough memory|can't allocate memory",
@@ -42,8 +41,8 @@ _NODE = re.compile(r"\(node ([^)\s]+)\)")
 LOST, DISK, GIVEN_BACK, REFUSED = "worker_lost", "storage", "given_back", "worker_refused"
 UNREACHED = "worker_unreachable"
 """Reasons for another attempt, beside those of ``jobs/prompts.py``: the prompt may still be found under its id."""
-UNCOUNTED = frozenset({GIVEN_BACK, UNREACHED})
-"""Those after which the attempt does not count."""
+UNCOUNTED = frozenset({GIVEN_BACK, UNREACHED, REFUSED})
+"""Those after which the attempt does not count. No worker gets again what it refused, while its nodes are the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +61,7 @@ class Facts:
     larger: bool = False
     """Whether a worker with more memory than this one is there."""
     elsewhere: bool = False
-    """Whether a worker is there that would take the job, where this one refused it for what it is."""
+    """Whether another worker would take the job now or once it is there, where this one refused it for what it is."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +76,12 @@ def judged(error: MintmarkError, facts: Facts) -> Again | None:
     """Whether another attempt is worth it; None: the job fails with this error."""
     if isinstance(error, WorkerUnreachable) and facts.repeatable:
         return Again(UNREACHED, _delay_s(error, facts.attempt))
+    if is_unfit(error):
+        return Again(REFUSED, 0.0) if facts.elsewhere and not facts.spent else None
     if facts.attempt >= facts.most:
         return None
     reason = _reason(error, facts)
-    if reason is None:
-        return None
-    return Again(reason, 0.0 if reason == REFUSED else _delay_s(error, facts.attempt))
+    return None if reason is None else Again(reason, _delay_s(error, facts.attempt))
 
 
 def _reason(error: MintmarkError, facts: Facts) -> str | None:
@@ -93,13 +92,16 @@ def _reason(error: MintmarkError, facts: Facts) -> str | None:
         return GONE if facts.closed and not facts.spent else None
     if facts.spent:
         return None
-    if isinstance(error, WorkerRefused) and error.data.get("fault") == UNFIT:
-        return REFUSED if facts.elsewhere else None
     if isinstance(error, (ProviderDown, RateLimited)) and error.charged == "no":
         return FAULT
     if is_memory(error):
         return MEMORY if facts.larger else None
     return DISK if isinstance(error, StorageError) and facts.repeatable else None
+
+
+def is_unfit(error: BaseException) -> bool:
+    """Whether a worker refused the job for what that is, before anything was sent: another one may take it."""
+    return isinstance(error, MintmarkError) and error.data.get("fault") == UNFIT
 
 
 def is_memory(error: MintmarkError) -> bool:

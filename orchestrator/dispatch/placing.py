@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +13,10 @@ from ..jobs.base import Ready
 from ..jobs.job import Job, Lease, Ordered
 from ..jobs.queueing import CHOSEN, LARGE, waits_in
 from ..link.slots import COMFYUI
+from ..placement.against import against
 from ..placement.choosing import foresee, next_for
 from ..placement.fleet import Fleet
-from ..placement.placing import against, place
+from ..placement.placing import place
 from ..placement.values import Choice, Seat, Work
 from .ahead import Ahead, Kind
 from .kit import Kit
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 REFRESH_S = 0.25
 """How long what is known of the other workers is good for."""
+HOPE_S = 1.0
+"""And whether there is a worker to wait for, with a job that nobody can run."""
 PREFETCH_S = 2.0
 """A worker whose job is over so soon gets its next one already; what goes there later may yet go elsewhere."""
 
@@ -47,6 +50,8 @@ class Decided(NamedTuple):
     ahead: int | None
     """How many jobs go before it that have a worker now; None where that was not
     counted: it is further behind than was looked, or its lane has one worker, which takes them in their order."""
+    hope: tuple[str, ...] = ()
+    """Workers that get no jobs now, and might run it once they do, where nobody else can."""
 
 
 class Placer:
@@ -63,16 +68,22 @@ class Placer:
         self._most_memory = 0
         self._choices: frozenset[str] = frozenset()
         """The model files that any worker lets choose."""
+        self._unfit: set[Hashable] = set()
+        """The shapes of jobs that some worker was found not to run."""
+        self._last: dict[Kind, tuple[frozenset[str], float]] = {}
+        """Of what nobody can run: the workers one of which is to try it, and when that was found."""
         self._known = (0, float("-inf"))
         """As of which look ahead, and when, the fleet is."""
 
     @property
     def _gpus(self) -> Iterator[WorkerLoop]:
-        return (loop for loop in self._loops.values() if "gpu" in loop.worker.lanes)
+        """Those of gpu workers, and of those that have not said yet what they are; own runners are none."""
+        workers = ((loop, loop.worker) for loop in self._loops.values())
+        return (loop for loop, its in workers if "gpu" in its.lanes or not (its.lanes or its.shared))
 
     @property
     def _chooses(self) -> bool:
-        """Whether there are gpu workers among which to choose."""
+        """Whether there are gpu workers among which to choose: one may come that has what others lack."""
         return len(list(islice(self._gpus, 2))) == 2
 
     def _here(self) -> set[str]:
@@ -84,10 +95,11 @@ class Placer:
         those are that say where they may run."""
         return "gpu" in worker.lanes and self._chooses
 
-    def look(self, ordered: Ordered) -> None:
-        """There is a new job: whoever may be the one to run it looks at once."""
+    def look(self, ordered: Ordered, *, refused: bool = False) -> None:
+        """There is a new job, or one that was ``refused`` where it was: whoever may be the one to run it looks at
+        once."""
         self._ahead.ring()
-        chosen = waits_in(ordered.lane, ordered.region, ordered.labels) == CHOSEN
+        chosen = refused or waits_in(ordered.lane, ordered.region, ordered.labels) == CHOSEN
         free = (loop for loop in self._loops.values() if loop.is_free and loop.worker.takes(ordered, ()))
         # A few are enough: whose the job is hears of it from whoever looks first.
         for loop in islice(free, AWAKE):
@@ -121,22 +133,24 @@ class Placer:
         needs = await self._ahead.learn(job)
         its = job.ordered
         ready = self._ahead.jobs.get(job.job_id) or Ready(job, waits_in(its.lane, its.region, its.labels))
-        fleet = self._fleet_now(self._loops.values())
         now = time.monotonic()
+        fleet = self._fleet_now(now)
+        self._find_unfit(ready, needs, fleet, now)
         work = self._work(ready, needs, now)
         told = {name: why for name, seat in fleet.seats.items() if (why := against(work, seat))}
         queue = [self._work(each, self._ahead.needs(job_id), now) for job_id, each in self._ahead.jobs.items()]
         foreseen = foresee(job.job_id, queue, fleet, now)
-        if foreseen is not None:
-            return Decided(foreseen.choice, told, foreseen.ahead)
         # It is further behind than was looked, or its lane is not placed here.
-        return Decided(place(work, fleet, now), told, None)
+        choice, before = (place(work, fleet, now), None) if foreseen is None else foreseen
+        hope = self._hope(its, needs) if choice.reason == "nobody_can" else []
+        return Decided(choice, told, before, tuple(each.name for each in hope))
 
     # -- within -------------------------------------------------------------------------------------------------------
 
     def waits(self, loop: WorkerLoop) -> bool:
         """Whether a job waits that this worker could run."""
-        return any(loop.worker.takes(ready.job.ordered, ()) for ready in self._ahead.jobs.values())
+        seat, now = self._seat(loop), time.monotonic()
+        return any(not against(self._first(readies, now), seat) for readies in self._ahead.kinds(self._unfit).values())
 
     def loaded(self, name: str, file: str) -> None:
         """The worker of this name has this file in memory now, for no job."""
@@ -164,22 +178,20 @@ class Placer:
         if not self._ahead.jobs:
             return None
         now, name = time.monotonic(), loop.worker.name
-        kinds = self._ahead.kinds()
-        self._refresh(now, kinds)
+        self._refresh(now)
         seat = self._put(loop)
-        works = {kind: self._work(ready, self._ahead.needs(ready.job.job_id), now) for kind, ready in kinds.items()}
-        work, told = next_for(name, works.values(), self._fleet, now)
+        work, works, told = self._next(loop.worker, now)
         for other in self._passing.note(name, told, now):
             if other in self._loops:
                 self._loops[other].look()
         if work is None and seat.room > 0:
-            work = self._hopeless(works, told, seat, now)
+            work = self._hopeless(works, told, loop.worker, now)
         if work is None:
             if seat.room > 0:
                 self._ahead.further()
             return None
         ready = self._ahead.jobs.pop(work.job_id)
-        self._fleet.waits(work.files, -1)
+        self._fleet.waits(work, -1)
         self._coming.setdefault(name, []).append(ready)
         lacking = work.files - seat.memory.keys()
         self._kit.loads.begins(work.job_id, name, ready.job.ordered.workflow, sum(work.sizes[file] for file in lacking))
@@ -187,10 +199,64 @@ class Placer:
         self._put(loop)
         return ready
 
-    def _hopeless(self, works: Mapping[Kind, Work], told: Mapping[str, Choice], seat: Seat, now: float) -> Work | None:
+    def _next(self, worker: Worker, now: float) -> tuple[Work | None, dict[Kind, Work], dict[str, Choice]]:
+        """The job that is this worker's, the first of each kind, and what was decided on them. Whether it runs just
+        these values is asked for what it would get alone: what it does not run is for others."""
+        while True:
+            kinds = self._ahead.kinds(self._unfit)
+            works = {kind: self._first(readies, now) for kind, readies in kinds.items()}
+            work, told = next_for(worker.name, works.values(), self._fleet, now)
+            if work is None or not self._refuses(worker, work.job_id):
+                return work, works, told
+
+    def _first(self, readies: list[Ready], now: float) -> Work:
+        return self._work(readies[0], self._ahead.needs(readies[0].job.job_id), now)
+
+    def _refuses(self, worker: Worker, job_id: str) -> bool:
+        needs = self._ahead.needs(job_id)
+        if not worker.fitness.against(needs, self._ahead.jobs[job_id].job.ordered):
+            return False
+        self._unfit.add(needs.shape)
+        return True
+
+    def _find_unfit(self, ready: Ready, needs: Needs, fleet: Fleet, now: float) -> None:
+        """Ask those that could run the job whether they run just its values: some of them, where they are many."""
+        work = self._work(ready, needs, now)
+        can = (self._loops[name].worker for name, seat in fleet.seats.items() if not against(work, seat))
+        for worker in islice(can, AWAKE):
+            if worker.fitness.against(needs, ready.job.ordered):
+                self._unfit.add(needs.shape)
+
+    def _hope(self, its: Ordered, needs: Needs) -> list[Worker]:
+        """The workers that get no jobs now, and might run it once they do."""
+        listed = needs.files & self._choices
+        return [each for each in self._kit.workers if each.is_away and each.might_run(its, needs, listed)]
+
+    def _hopeless(
+        self, works: Mapping[Kind, Work], told: Mapping[str, Choice], worker: Worker, now: float
+    ) -> Work | None:
         """A job that nobody can run: it fails here, with the reason, as it would where there is no other worker."""
-        hopeless = [work for kind, work in works.items() if self._passing.is_hopeless(kind, told[work.job_id], now)]
-        return next((work for work in hopeless if work.lane in seat.lanes), None)
+        hopeless = {kind for kind, work in works.items() if self._passing.is_hopeless(kind, told[work.job_id], now)}
+        self._last = {kind: known for kind, known in self._last.items() if kind in hopeless}
+        for kind, work in works.items():
+            if kind in hopeless and work.lane in worker.lanes and worker.name in self._last_of(kind, work, now):
+                return work
+        return None
+
+    def _last_of(self, kind: Kind, work: Work, now: float) -> frozenset[str]:
+        """The workers one of which is to try what nobody can run; none while there is one to wait for."""
+        known, at = self._last.get(kind, (frozenset[str](), float("-inf")))
+        if now - at > HOPE_S:
+            known = frozenset(each.name for each in self._to_try(work))
+            self._last[kind] = known, now
+        return known
+
+    def _to_try(self, work: Work) -> list[Worker]:
+        its, needs = self._ahead.jobs[work.job_id].job.ordered, self._ahead.needs(work.job_id)
+        # Where no worker stands where the job says, it waits for as long as it takes.
+        there = [each for each in self._kit.workers if each.is_where(its)]
+        might = [each for each in there if each.might_run(its, needs, work.listed)]
+        return [] if any(each.is_away for each in might) else might or there
 
     async def _take(self, loop: WorkerLoop, ready: Ready) -> list[Lease]:
         """Claim it, unless somebody else has."""
@@ -206,25 +272,26 @@ class Placer:
                 self._memory(worker.name).drop(self._ahead.needs(job_id).files - there)
         return leases
 
-    def _refresh(self, now: float, kinds: Mapping[Kind, Ready]) -> None:
+    def _refresh(self, now: float) -> None:
         looks, at = self._known
         if looks == self._ahead.looks and now - at < REFRESH_S:
             return
         if looks != self._ahead.looks:
-            self._passing.keep(self._ahead.jobs, kinds)
+            self._passing.keep(self._ahead.jobs, self._ahead.kinds(self._unfit))
             self._kit.loads.keep(self._here())
-        self._fleet = self._fleet_now(self._loops.values())
+        self._fleet = self._fleet_now(now)
         self._memories = {name: each for name, each in self._memories.items() if name in self._loops}
         self._known = self._ahead.looks, now
 
-    def _fleet_now(self, loops: Iterable[WorkerLoop]) -> Fleet:
+    def _fleet_now(self, now: float) -> Fleet:
         self._most_memory = max((each.memory for each in self._kit.workers if each.state == "up"), default=0)
         # Of those, too, that are away: a job waits a while for the only one that has its model.
         self._choices = frozenset().union(*{each.choices for each in self._kit.workers})
-        fleet = Fleet(self._seat(loop) for loop in loops)
+        self._unfit = set().union(*(each.fitness.unfit for each in self._kit.workers))
+        fleet = Fleet(self._seat(loop) for loop in self._loops.values())
         fleet.wanted = self._ahead.wanted
-        for job_id in self._ahead.jobs:
-            fleet.waits(self._ahead.needs(job_id).files)
+        for readies in self._ahead.kinds(self._unfit).values():
+            fleet.waits(self._first(readies, now), len(readies))
         return fleet
 
     def _put(self, loop: WorkerLoop) -> Seat:
@@ -277,4 +344,5 @@ class Placer:
             avoid=self._ahead.failed_at(ready.job),
             absent=self._passing.absent(job_id),
             choices=self._choices,
+            unfit=self._unfit,
         )

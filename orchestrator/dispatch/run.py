@@ -19,9 +19,13 @@ from ...clock import utc_now
 from ...errors import (
     ContextMissing,
     DeadlinePassed,
+    InvalidInput,
     MintmarkError,
     StaleLease,
+    UnknownInput,
+    UnknownModel,
     WorkerLost,
+    WorkerRefused,
     WorkerUnreachable,
     WrongState,
 )
@@ -36,7 +40,6 @@ from ..execution.granting import context_of, local_work, needs_context
 from ..execution.preparing import Image, Prepared, fit
 from ..execution.settling import settle_badly, settle_well
 from ..execution.words import having
-from ..fleet.skew import Pin, pins_of
 from ..jobs.job import Ending, Failure, Job, Lease, Metrics
 from ..jobs.prompts import ANEW, MEMORY
 from ..jobs.queueing import CHOSEN, LARGE, OWN
@@ -46,8 +49,21 @@ from ..link.slots import COMFYUI
 from .keeping import end, keep
 from .kit import Kit
 from .money import JobMoney
+from .needs import Needs, needs_of
 from .news import JobChanged
-from .outcomes import GIVEN_BACK, REFUSED, UNCOUNTED, Again, Facts, failure_of, is_canceled, is_memory, judged
+from .outcomes import (
+    GIVEN_BACK,
+    REFUSED,
+    UNCOUNTED,
+    UNFIT,
+    Again,
+    Facts,
+    failure_of,
+    is_canceled,
+    is_memory,
+    is_unfit,
+    judged,
+)
 from .telling import Telling
 from .worker import Worker
 
@@ -99,13 +115,14 @@ class Run:
         """Whether all that is left is to book it and to write down how it ended."""
         self._well = False
         """Whether its prompt ended well: what goes wrong then is not its worker's fault."""
+        self.refused = False
+        """Whether its worker refused the job for what it is, so that it waits for another one now."""
         self._kept = False
         """Whether what it made is put away, so that there is nothing left to go wrong but writing that down."""
         self._task: asyncio.Task[object] | None = None
         self._attempt: Attempt | None = None
         self._booking = Booking(worker.link, kit.ledger)
         self._money = JobMoney(kit.jobs, kit.ledger, lease.job)
-        self._pins: tuple[Pin, ...] = ()
 
     def stop(self, why: Stop) -> None:
         """Break the attempt off. The first reason counts."""
@@ -236,13 +253,22 @@ class Run:
     async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
         images = await self._kit.block(self._images) if self.job.ordered.images else {}
         worker, values = self._worker, self.job.ordered.values
-        self._pins = pins_of(workflow)
+        fitness, info = worker.fitness, worker.object_info
         worker.check_place(self.job.ordered)
         worker.check_pins(workflow)
         # The models were held to the day on which the job was accepted: one that is taken up again after its model's
         # end may have made its images long ago. What is asked for too late, the node refuses.
         day = self.job.submitted_at.date()
-        return await fit(workflow, values, images, worker.link, worker.object_info, worker.fits, today=day)
+        try:
+            return await fit(workflow, values, images, worker.link, info, fitness.fits, today=day)
+        except (InvalidInput, UnknownInput, UnknownModel, WorkerRefused) as exc:
+            # Before anything was sent: another worker may have what this one lacks, and this one does not get it again.
+            exc.data["fault"] = UNFIT
+            fitness.refused(self._needs(workflow).shape, exc)
+            raise
+
+    def _needs(self, workflow: WorkflowVersion) -> Needs:
+        return needs_of(workflow, self.job.ordered.values, images=self.job.ordered.images)
 
     def _images(self) -> dict[str, Image]:
         return {name: self._image(name, digest) for name, digest in self.job.ordered.images.items()}
@@ -309,7 +335,7 @@ class Run:
     async def _failed(self, error: BaseException) -> Ending | Again:
         """What the error comes to, once what the attempt cost is booked."""
         lost = isinstance(error, LOST_WORKER)
-        if not self._well:
+        if not self._well and not is_unfit(error):
             self._worker.care.failed(self.job.job_id, error)
         # Judged first: settling closes the job's books on its worker, and the next attempt goes on in them.
         if isinstance(error, LOST_WORKER) and (again := judged(error, self._facts(spent=False))) is not None:
@@ -318,7 +344,9 @@ class Run:
         await self._let_go(error)
         closed = await self._settled(patient=not is_silent(error))
         receipts = await self._kit.block(self._money.receipts)
-        facts = self._facts(spent=any(is_paid(each) for each in receipts), closed=closed and lost)
+        elsewhere = is_unfit(error) and (closed or not self._asked) and await self._fits_elsewhere()
+        spent = any(is_paid(each) for each in receipts)
+        facts = self._facts(spent=spent, closed=closed and lost, elsewhere=elsewhere)
         if isinstance(error, MintmarkError) and (again := judged(error, facts)) is not None:
             return again
         if is_canceled(error):
@@ -335,12 +363,21 @@ class Run:
     def _failure_of(self, error: BaseException) -> Failure:
         tried = f" (tried {self.job.attempt} times)" if self.job.attempt > 1 else ""
         failure = failure_of(error, tried=tried)
+        if is_unfit(error) and len(self._kit.workers) > 1:
+            return failure.model_copy(update={"message": f"{failure.message} No other worker runs it either."})
         if not isinstance(error, MintmarkError) or not is_memory(error) or self._worker.smaller(self._kit.workers):
             return failure
         hint = f"{self._worker.name} ran out of memory, and no worker with more is there; ask for a smaller picture."
         return failure.model_copy(update={"hint": hint})
 
-    def _facts(self, *, spent: bool, closed: bool = False) -> Facts:
+    async def _fits_elsewhere(self) -> bool:
+        """Whether another worker would take the job, now or once it is there."""
+        needs = self._needs(await self._kit.workflow(self.job.ordered.digest))
+        listed = needs.files & frozenset().union(*(each.choices for each in self._kit.workers))
+        others = (each for each in self._kit.workers if each is not self._worker)
+        return any(each.might_run(self.job.ordered, needs, listed) for each in others)
+
+    def _facts(self, *, spent: bool, closed: bool = False, elsewhere: bool = False) -> Facts:
         return Facts(
             attempt=self.job.attempt,
             most=self._most,
@@ -348,7 +385,7 @@ class Run:
             closed=closed,
             repeatable=not self._asked or (self._worker.shared and self._kit.goes_on),
             larger=self._worker.smaller(self._kit.workers),
-            elsewhere=any(each.takes(self.job.ordered, self._pins) for each in self._kit.workers),
+            elsewhere=elsewhere,
         )
 
     @property
@@ -393,8 +430,8 @@ class Run:
         now, ran = time.monotonic(), self._laps.ran or time.monotonic()
         started = self.job.started_at or utc_now()
         return Metrics(
-            latency_ms=_ms((utc_now() - self.job.submitted_at).total_seconds()),
-            queue_ms=_ms((started - self.job.submitted_at).total_seconds()),
+            latency_ms=_ms((utc_now() - self.job.due_at).total_seconds()),
+            queue_ms=_ms((started - self.job.due_at).total_seconds()),
             run_ms=_ms(ran - self._laps.began),
             post_ms=_ms(now - ran),
             steps=_steps(prepared.graph) if prepared else None,
@@ -405,6 +442,7 @@ class Run:
         if not isinstance(ending, Again):
             return self._kit.jobs.end(self.lease, ending)
         job_id, reason = self.job.job_id, ending.reason
+        self.refused = reason == REFUSED
         logger.info("Job %s waits again: %s", job_id, reason, extra=log.action("job_requeued", job_id=job_id))
         return self._kit.jobs.requeue(
             self.lease,

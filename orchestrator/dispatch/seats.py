@@ -31,6 +31,7 @@ def seat_of(
         region=entry.region if entry else None,
         labels=entry.labels if entry else frozenset(),
         versions=worker.versions,
+        unfit=worker.fitness.unfit,
         up=worker.state == "up" and stands.told in ("up", "probation"),
     )
 

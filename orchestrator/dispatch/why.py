@@ -29,7 +29,13 @@ def placed(decided: Decided) -> str:
     before = ""
     if decided.ahead:
         before = f"{decided.ahead} {'job goes' if decided.ahead == 1 else 'jobs go'} first. "
-    return before + _placed(decided.choice, decided.against)
+    return before + _placed(decided.choice, decided.against) + _hoped(decided)
+
+
+def _hoped(decided: Decided) -> str:
+    if not decided.hope:
+        return ""
+    return f" It waits for {' or '.join(decided.hope[:5])}, where it may run once that worker gets jobs."
 
 
 def _placed(choice: Choice, against: Mapping[str, str]) -> str:

@@ -11,7 +11,6 @@ from ... import __version__
 from ...config import Mode
 from ...errors import MintmarkError, WorkerLost, WorkerRefused, WorkerUnreachable, WorkerWithoutPack
 from ...generation.context import WorkerHealth
-from ...workflows.fitting import Fits
 from ...workflows.format import WorkflowVersion
 from ...workflows.object_info import ObjectInfo
 from ..execution.preparing import check_mode
@@ -27,7 +26,8 @@ from ..link.base import Link
 from ..link.waiting import within
 from ..metrics.meters import WorkerState
 from .care import Care
-from .needs import choices_of
+from .fitness import Fitness
+from .needs import Needs, choices_of
 from .outcomes import UNFIT
 
 LANES: dict[str, tuple[Lane, ...]] = {"runner": ("hosted",), "comfyui": ("gpu", "hosted")}
@@ -78,8 +78,8 @@ class Worker:
         """While it is tried, because it was changed."""
         self.changed = False
         """Whether its files are other ones than when it was asked for its nodes."""
-        self.fits = Fits()
-        """What was found to fit those nodes."""
+        self.fitness = Fitness()
+        """Which jobs those nodes run."""
         self.choices: frozenset[str] = frozenset()
         """The model files that those nodes let choose."""
         self._boot_id: str | None = None
@@ -144,7 +144,7 @@ class Worker:
 
     def check_place(self, ordered: Ordered) -> None:
         """The last look before anything is sent. Raises WorkerRefused where the job says that it runs elsewhere."""
-        if not self._is_where(ordered):
+        if not self.is_where(ordered):
             wanted = [*([f"region {ordered.region}"] if ordered.region else []), *ordered.labels]
             raise WorkerRefused(
                 f"The job runs on workers with {', '.join(wanted)} alone, and {self.name} is none.",
@@ -152,7 +152,8 @@ class Worker:
                 fault=UNFIT,
             )
 
-    def _is_where(self, ordered: Ordered) -> bool:
+    def is_where(self, ordered: Ordered) -> bool:
+        """Whether it stands where the job says."""
         entry = self.entry
         labels = entry.labels if entry else frozenset()
         return ordered.region in (None, entry.region if entry else None) and labels.issuperset(ordered.labels)
@@ -160,7 +161,22 @@ class Worker:
     def takes(self, ordered: Ordered, pins: Iterable[Pin]) -> bool:
         """Whether it is there, gets jobs, and is what and where the job says."""
         there = self.state == "up" and self.allowed > 0 and ordered.lane in self.lanes
-        return there and self._is_where(ordered) and not skew(pins, self.versions)
+        return there and self.is_where(ordered) and not skew(pins, self.versions)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it gets no jobs now, for whichever reason, and may again."""
+        return self.state in ("starting", "down") or not self.allowed
+
+    def might_run(self, ordered: Ordered, needs: Needs, listed: frozenset[str]) -> bool:
+        """Whether it runs the job once it is there and gets jobs, for all that it has told by now. ``listed``: those of
+        the job's model files that some worker lets choose."""
+        if self.state == "refused" or not self.is_where(ordered) or ordered.lane not in (self.lanes or (ordered.lane,)):
+            return False
+        if not self.object_info:
+            return not self.fitness.against(needs, ordered)
+        has_all = needs.classes <= self.object_info.keys() and listed <= self.choices
+        return has_all and not skew(needs.pins, self.versions) and not self.fitness.against(needs, ordered)
 
     def check_pins(self, workflow: WorkflowVersion) -> None:
         """Raises WorkerRefused where the workflow pins other versions than it has."""
@@ -228,7 +244,7 @@ class Worker:
             # Another process than before may have other nodes, and choices are of the files that there are.
             self.changed = False
             self.object_info, self._boot_id = await self.link.object_infos(), health.boot_id
-            self.fits, self.choices = Fits(), choices_of(self.object_info)
+            self.fitness, self.choices = Fitness(self.object_info), choices_of(self.object_info)
         self.health = health
 
     async def _health(self) -> WorkerHealth:

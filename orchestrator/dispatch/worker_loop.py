@@ -315,5 +315,7 @@ class WorkerLoop:
             if self._runs.get(run.job.job_id, (None, None))[0] is run:
                 del self._runs[run.job.job_id]
             self.worker.running = len(self._runs)
+            if run.refused and self._placer is not None:
+                self._placer.look(run.job.ordered, refused=True)
             if was_full or self._placed:
                 self._bell.ring()

@@ -42,6 +42,6 @@ def foresee(job_id: str, queue: Iterable[Work], fleet: Fleet, now: float) -> For
             return Foreseen(choice, ahead)
         if choice.worker is not None:
             fleet.put(fleet.seats[choice.worker].with_work(work))
-            fleet.waits(work.files, -1)
+            fleet.waits(work, -1)
             ahead += 1
     return None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
 
+from .against import against
 from .values import Seat, Work
 
 CONSIDERED = 16
@@ -15,6 +17,14 @@ SPARE = 1 / 32
 
 Names = dict[str, None]
 """A set in the order in which its members came."""
+
+
+@dataclass
+class Alike:
+    """Jobs that load the same and are for the same workers: ``work`` is one of them."""
+
+    work: Work
+    jobs: int = 0
 
 
 class Fleet:
@@ -31,7 +41,7 @@ class Fleet:
         """How many do not tell how much memory they have."""
         self.wanted: Counter[str] = Counter()
         """How often each file was asked for of late."""
-        self._waiting: dict[str, Counter[frozenset[str]]] = {}
+        self._waiting: dict[str, dict[frozenset[str], dict[Hashable, Alike]]] = {}
         for seat in seats:
             self.put(seat)
 
@@ -61,22 +71,25 @@ class Fleet:
         for file in files:
             with_file.get(file, {}).pop(name, None)
 
-    def waits(self, files: frozenset[str], jobs: int = 1) -> None:
-        """So many more jobs wait that load these; fewer, where it is negative."""
-        if files:
+    def waits(self, work: Work, jobs: int = 1) -> None:
+        """So many more jobs like this one wait; fewer, where it is negative."""
+        if work.files:
             # Filed under one of them: a worker that has all of them has that one.
-            self._waiting.setdefault(min(files), Counter())[files] += jobs
+            those = self._waiting.setdefault(min(work.files), {}).setdefault(work.files, {})
+            those.setdefault(work.demands, Alike(work)).jobs += jobs
 
     def backlog(self, files: frozenset[str]) -> int:
         """How many jobs wait that load just these."""
-        return self._waiting.get(min(files, default=""), Counter())[files]
+        return sum(alike.jobs for alike in self._waiting.get(min(files, default=""), {}).get(files, {}).values())
 
     def has_work(self, seat: Seat) -> bool:
         """Whether a job waits that this worker would run without loading anything."""
         return any(
-            jobs > 0 and seat.is_warm(files)
+            alike.jobs > 0 and not against(alike.work, seat)
             for file in seat.memory
-            for files, jobs in self._waiting.get(file, {}).items()
+            for files, those in self._waiting.get(file, {}).items()
+            if seat.is_warm(files)
+            for alike in those.values()
         )
 
     def free(self) -> Iterator[Seat]:

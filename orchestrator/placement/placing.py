@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import islice
 
-from ..fleet.skew import skew
+from .against import against
 from .fleet import CONSIDERED, Fleet
 from .values import Choice, Seat, Work
 
@@ -51,31 +51,6 @@ def _place(work: Work, fleet: Fleet, now: float) -> Choice:
     if soonest is not None and _worth_waiting(work, [seat.free_at - now for seat in busy], fleet):
         return Choice(worker=None, reason="waits_for_warm", waits_for=soonest.name)
     return _cold(work, fleet)
-
-
-def against(work: Work, seat: Seat) -> str:
-    """Why this worker cannot run the job, in words; empty where it can."""
-    if not seat.up:
-        return "it is not up"
-    if work.lane not in seat.lanes:
-        return f"it takes no jobs of the lane {work.lane}"
-    if seat.name in work.avoid:
-        return "the job failed there before"
-    if seat.name in work.absent:
-        return "it did not come for the job when it was its turn"
-    if work.region is not None and work.region != seat.region:
-        return f"it is in region {seat.region or 'unknown'}, not in {work.region}"
-    if lacking := work.labels - seat.labels:
-        return f"it is not labelled {', '.join(sorted(lacking))}"
-    if told := skew(work.pins, seat.versions):
-        return "; ".join(told)
-    if seat.classes is not None and (missing := work.classes - seat.classes):
-        return f"it lacks the nodes {', '.join(sorted(missing)[:5])}"
-    if seat.choices is not None and (missing := work.listed - seat.choices):
-        return f"it has no {', '.join(sorted(missing)[:5])}"
-    if seat.vram is not None and work.vram > seat.vram:
-        return f"it has {seat.vram / 2**30:.1f} GiB of memory, and the job needs {work.vram / 2**30:.1f}"
-    return ""
 
 
 def _worth_waiting(work: Work, free_in_s: list[float], fleet: Fleet) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -47,6 +47,14 @@ class Work:
     """Workers that have failed it: it goes to one of them only where no other could run it."""
     absent: frozenset[str] = frozenset()
     """Workers that did not come for it when it was theirs."""
+    shape: Hashable = None
+    """What of its workflow and values a node could mind about, where some worker does; see :attr:`Seat.unfit`."""
+
+    @property
+    def demands(self) -> Hashable:
+        """What decides on who can run it: those of which this is the same are for the same workers."""
+        its = self.lane, self.classes, self.listed, self.vram, self.region, self.labels, self.pins
+        return *its, self.avoid, self.shape
 
 
 @dataclass(kw_only=True)
@@ -74,6 +82,8 @@ class Seat:
     labels: frozenset[str] = frozenset()
     versions: Mapping[str, str | None] = field(default_factory=dict)
     """Of its packs, by name, as far as it tells them."""
+    unfit: Mapping[Hashable, str] = field(default_factory=dict)
+    """The shapes of jobs that its nodes were found not to run, and why."""
     up: bool = True
 
     def is_warm(self, files: frozenset[str]) -> bool:

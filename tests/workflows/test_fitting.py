@@ -88,6 +88,26 @@ def test_a_choice_that_a_later_worker_offers_is_taken() -> None:
         Fits().bound(workflow(), {"model": "x"}, infos)
 
 
+def test_the_worker_that_runs_it_is_told_with_what_is_bound() -> None:
+    infos = [worker(models=("a",)), worker(models=("z",))]
+    bound, info = Fits().first(workflow(), {"model": "z"}, infos)
+    assert (bound.inputs["model"], info is infos[1]) == ("z", True)
+    assert Fits().first(workflow(), {"model": "z"}, [])[1] is None
+
+
+def test_what_a_worker_said_that_is_not_live_any_more_is_forgotten() -> None:
+    fits, stays = Fits(), worker()
+    for _ in range(5):
+        fits.bound(workflow(), {}, [stays, worker(models=("z",))])
+        fits.bound(workflow(), {"model": "z"}, [stays, worker(models=("z",))])
+    assert {id(each) for each in fits._sound.values()} == {id(stays), *fits._live}
+    assert len(fits._sound) == 2 and len(fits._choices) == 2
+    fits.bound(workflow(), {}, [stays])
+    assert list(fits._sound.values()) == [stays]
+    fits.bound(workflow(), {}, [])
+    assert not fits._sound and not fits._choices
+
+
 def test_a_worker_without_the_default_model_runs_what_asks_for_another() -> None:
     alone = worker(models=("z",))
     assert Fits().fitted(workflow(), {"model": "z"}, alone).inputs["model"] == "z"

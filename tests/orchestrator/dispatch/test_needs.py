@@ -77,6 +77,17 @@ def test_values_that_cannot_be_bound_are_left_to_whoever_runs_the_job() -> None:
     assert painting(model=7, nonsense=1).files == {MODELS[0]}
 
 
+def test_jobs_are_of_one_shape_where_no_node_could_tell_them_apart() -> None:
+    asked = {"name": "words", "title": "W", "type": "string", "binds": [{"node": "1", "input": "text"}]}
+    workflow = WorkflowVersion.model_validate({**PAINTING, "inputs": [*PAINTING["inputs"], asked]})
+    shapes = [needs_of(workflow, {"words": text, "model": MODELS[1]}).shape for text in ("a cat", "a dog")]
+    assert shapes[0] == shapes[1] == needs_of(workflow, {"model": MODELS[1]}).shape
+    others = [{"model": MODELS[2]}, {}, {"model": MODELS[1], "model.steps": 4}]
+    assert len({shapes[0], *(needs_of(workflow, each).shape for each in others)}) == 4
+    assert needs_of(workflow, {"model": MODELS[1]}, images=["source"]).shape != shapes[0]
+    assert painting(model=MODELS[1]).shape != shapes[0], "of another workflow"
+
+
 def test_a_picture_that_is_to_be_uploaded_is_no_reason_not_to_know() -> None:
     picture = {"name": "source", "title": "S", "type": "image", "required": True}
     asked = {**picture, "binds": [{"node": "1", "input": "text"}]}

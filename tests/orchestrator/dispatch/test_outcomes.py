@@ -24,7 +24,7 @@ from mintmark.errors import (
     WorkerRefused,
     WorkerUnreachable,
 )
-from mintmark.orchestrator.dispatch.outcomes import UNCOUNTED, Facts, failure_of, judged
+from mintmark.orchestrator.dispatch.outcomes import UNCOUNTED, UNFIT, Facts, failure_of, judged
 
 
 def facts(**changes: Any) -> Facts:
@@ -93,6 +93,14 @@ def test_a_worker_that_cannot_be_reached_is_waited_for_without_end_and_never_at_
     again = judged(WorkerUnreachable("gone"), facts(attempt=99))
     assert again is not None and again.reason in UNCOUNTED
     assert judged(WorkerUnreachable("gone"), facts(attempt=99, repeatable=False)) is None
+
+
+def test_what_a_worker_refuses_for_what_it_is_goes_to_one_that_takes_it_however_often_it_was_tried() -> None:
+    for error in (WorkerRefused("lacks it", fault=UNFIT), InvalidInput("no such choice", fault=UNFIT)):
+        again = judged(error, facts(elsewhere=True, attempt=99))
+        assert again is not None and again.reason in UNCOUNTED and again.delay_s == 0
+        assert judged(error, facts()) is None
+        assert judged(error, facts(elsewhere=True, spent=True)) is None
 
 
 def test_for_want_of_memory_only_a_larger_worker_helps() -> None:

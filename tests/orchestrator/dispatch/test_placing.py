@@ -178,7 +178,7 @@ async def test_why_a_job_waits_is_told(house: ServiceHouse) -> None:
         path = f"/v1/jobs/{job.job_id}/why"
         status, told = await house.ask("GET", path)
         assert (status, told["reason"]) == (200, None) and "paused" in told["text"]
-        decided, against, _ = await house.service.dispatcher.decide(job)
+        decided, against, *_ = await house.service.dispatcher.decide(job)
         assert (decided.reason, decided.worker) == ("cold", "gpu-0")
         [runner] = [each.name for each in house.service.workers if each.source == "own"]
         assert against == {runner: "it takes no jobs of the lane gpu"}

@@ -16,8 +16,8 @@ from mintmark.orchestrator.placement.values import Choice, Reason
 from ..made_jobs import job
 
 
-def placed(choice: Choice, against: dict[str, str], ahead: int | None = None) -> str:
-    return told_of(Decided(choice, against, ahead))
+def placed(choice: Choice, against: dict[str, str], ahead: int | None = None, hope: tuple[str, ...] = ()) -> str:
+    return told_of(Decided(choice, against, ahead, hope))
 
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -50,6 +50,12 @@ def test_who_is_meant_is_named() -> None:
     told = placed(Choice(worker=None, reason="nobody_can"), {"gpu-3": "it is not up"})
     assert told == "No worker can run it: gpu-3: it is not up."
     assert placed(Choice(worker=None, reason="nobody_can"), {}) == "No worker can run it: there is none."
+
+
+def test_who_is_waited_for_though_nobody_can_run_it_now_is_named() -> None:
+    nobody = Choice(worker=None, reason="nobody_can")
+    told = placed(nobody, {"gpu-0": "it has no a.pt", "gpu-1": "it is not up"}, hope=("gpu-1", "gpu-2"))
+    assert told.endswith("It waits for gpu-1 or gpu-2, where it may run once that worker gets jobs.")
 
 
 def test_how_many_go_first_is_told_where_it_was_counted() -> None:

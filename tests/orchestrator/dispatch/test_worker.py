@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
 from mintmark.generation.context import Device, WorkerHealth
+from mintmark.orchestrator.dispatch.fitness import Fitness
+from mintmark.orchestrator.dispatch.needs import choices_of, needs_of
 from mintmark.orchestrator.dispatch.worker import Worker
 from mintmark.orchestrator.link.client import WorkerLink
+from mintmark.workflows.format import WorkflowVersion
+
+from ..made_jobs import job
+from .painters import MODELS, PAINTING, nodes
 
 GIB = 1024**3
 
@@ -40,3 +51,39 @@ def test_what_was_too_large_for_one_goes_to_the_largest_that_is_there() -> None:
 
 def test_one_that_does_not_tell_its_memory_is_not_the_largest() -> None:
     assert worker().claims([]) == ("gpu", "hosted")
+
+
+def telling(info: dict[str, Any], kind: str = "comfyui") -> Worker:
+    made = worker(kind)
+    made.object_info, made.fitness, made.choices = info, Fitness(info), choices_of(info)
+    return made
+
+
+def might(it: Worker, model: str = MODELS[1], **ordered: Any) -> bool:
+    asked = job(datetime(2026, 5, 1, tzinfo=timezone.utc), lane="gpu", values={"model": model}, **ordered).ordered
+    needs = needs_of(WorkflowVersion.model_validate(PAINTING), asked.values)
+    return it.might_run(asked, needs, needs.files & frozenset(MODELS))
+
+
+@pytest.mark.parametrize("state", ["starting", "up", "down"])
+def test_however_it_stands_a_worker_might_run_what_its_nodes_do(state: Any) -> None:
+    having, lacking, untold = telling(nodes(MODELS)), telling(nodes(MODELS[:1])), worker()
+    for each in (having, lacking, untold):
+        each.state = state
+        each.care.standing.draining = True
+    assert (might(having), might(lacking), might(untold)) == (True, False, True)
+    assert not might(telling({"Save": nodes([])["Save"]}))
+
+
+def test_one_that_may_not_be_used_or_stands_elsewhere_or_is_of_another_lane_runs_nothing() -> None:
+    assert not might(telling(nodes(MODELS)), region="eu")
+    assert not might(telling(nodes(MODELS), kind="runner"))
+    refused = telling(nodes(MODELS))
+    refused.state = "refused"
+    assert not might(refused)
+
+
+def test_one_that_gets_no_jobs_is_away() -> None:
+    drained, up = worker(), worker()
+    drained.care.standing.draining = True
+    assert (drained.is_away, up.is_away, worker(up=False).is_away) == (True, False, True)

@@ -74,7 +74,7 @@ WITHIN_S = COPY_LOADS * LOAD_S
 def waiting(jobs: int, *seats: Seat, wanted: int = 99) -> Fleet:
     """The fleet where so many jobs wait that load a, and so many models are wanted: more than all can hold."""
     fleet = Fleet(seats)
-    fleet.waits(frozenset({"a"}), jobs)
+    fleet.waits(work("a"), jobs)
     fleet.wanted.update(f"model-{number}" for number in range(wanted))
     return fleet
 
@@ -136,8 +136,8 @@ def test_of_more_holders_than_are_looked_at_each_has_its_share_of_those_who_wait
 
 def test_who_waits_for_other_models_too_is_not_of_the_same_backlog() -> None:
     fleet = waiting(1, busy("warm", "a", free_at=LOAD_S), seat("cold"))
-    fleet.waits(frozenset({"a", "lora"}), 99)
-    fleet.waits(frozenset({"b"}), 99)
+    fleet.waits(work("a", "lora"), 99)
+    fleet.waits(work("b"), 99)
     assert place(work("a", run_s=5.0), fleet, 0).reason == "waits_for_warm"
 
 
@@ -153,18 +153,40 @@ def test_a_deadline_is_not_waited_past() -> None:
 
 def test_a_worker_goes_on_with_its_warm_work_and_a_cold_job_is_overtaken_within_a_bound() -> None:
     fleet = Fleet([seat("one", "a", "b")])
-    fleet.waits(frozenset({"a"}))
+    fleet.waits(work("a"))
     bound = OVERTAKEN_LOADS * LOAD_S
     assert place(work("c", passed_over_s=bound - 1), fleet, 0).reason == "overtaken"
     assert place(work("c", passed_over_s=bound), fleet, 0).worker == "one"
-    fleet.waits(frozenset({"a"}), -1)
+    fleet.waits(work("a"), -1)
     assert place(work("c"), fleet, 0).worker == "one"
 
 
 def test_an_idle_worker_is_preferred_to_one_with_warm_work() -> None:
     fleet = Fleet([seat("one", "a"), seat("two", "b", "d")])
-    fleet.waits(frozenset({"a"}))
+    fleet.waits(work("a"))
     assert place(work("c"), fleet, 0).worker == "two"
+
+
+def test_an_idle_worker_is_not_kept_for_warm_work_that_it_cannot_run() -> None:
+    """Whichever of what it lacks that is, and however many wait that another one runs."""
+    special = {
+        "classes": work("a", classes=frozenset({"Rare"})),
+        "region": work("a", region="eu"),
+        "pins": work("a", pins=(("mintmark", ">=2"),)),
+        "shape": work("a", shape="new sampler"),
+    }
+    idle = seat(
+        "one", "a", classes=frozenset({"K"}), versions={"mintmark": "1.0.0"}, unfit={"new sampler": "it lacks it"}
+    )
+    for job in special.values():
+        fleet = Fleet([idle])
+        fleet.waits(job, 9)
+        assert place(work("c"), fleet, 0) == Choice(worker="one", reason="cold")
+        fleet.waits(work("a"))
+        assert place(work("c"), fleet, 0).reason == "overtaken"
+        assert fleet.backlog(frozenset({"a"})) == 10
+        fleet.waits(work("a"), -1)
+        assert place(work("c"), fleet, 0).worker == "one"
 
 
 # -- what is pushed out -----------------------------------------------------------------------------------------------
@@ -212,6 +234,7 @@ def test_an_empty_worker_loses_nothing() -> None:
         (work("a", region="eu"), seat("one"), "region unknown"),
         (work("a", labels=frozenset({"fast"})), seat("one"), "not labelled fast"),
         (work("a", classes=frozenset({"KSampler", "Rare"})), seat("one", classes=frozenset({"KSampler"})), "Rare"),
+        (work("a", shape="odd"), seat("one", unfit={"odd": "it refuses it"}), "it refuses it"),
         (work("a", vram=24 * GIB), seat("one", vram=16 * GIB), "16.0 GiB of memory, and the job needs 24.0"),
     ],
 )
@@ -219,6 +242,12 @@ def test_a_worker_that_cannot_run_it_is_told_with_its_reason(job: Work, worker: 
     choice = place(job, Fleet([worker]), 0)
     assert (choice.worker, choice.reason) == (None, "nobody_can")
     assert why in choice.against["one"]
+
+
+def test_a_shape_that_a_worker_does_not_run_is_no_reason_against_others() -> None:
+    picky = seat("one", "a", unfit={"odd": "it refuses it"})
+    assert placed(work("a", shape="odd"), picky, seat("two")) == ("two", "cold")
+    assert placed(work("a"), picky, seat("two")) == ("one", "warm")
 
 
 def test_a_worker_that_was_not_asked_yet_is_not_ruled_out() -> None:
