@@ -7,11 +7,33 @@ What is asked for by name is checked again with the address that it is connected
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from .errors import ForbiddenTarget
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+FORWARDED = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Port",
+    "X-Forwarded-Server",
+    "X-Original-Forwarded-For",
+    "X-Real-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "X-Envoy-External-Address",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "Fastly-Client-IP",
+    "Fly-Client-IP",
+    "Via",
+)
+"""What proxies say of themselves and of whom they serve. A request with one of these is not this machine's own, though
+its connection is. A proxy may well say nothing at all."""
 
 LONGEST_URL = 2048
 
@@ -65,6 +87,11 @@ _OTHERS_PORTS = frozenset(
     # From 1024 on, those that the fetch standard refuses: services that can be talked into something over HTTP.
     {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
 )
+
+
+def through_proxy(headers: Mapping[str, str]) -> bool:
+    """Whether these headers say that somebody else is behind the connection."""
+    return any(name in headers for name in FORWARDED)
 
 
 def check_url(url: str, *, allow_private: bool = False) -> str:

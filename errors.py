@@ -37,7 +37,7 @@
     │   └── TargetFailed          target_failed        a URL did not give what it was called for
     ├── AccessError               who asks may not, or not now
     │   ├── NotAuthenticated      not_authenticated    no valid API key
-    │   ├── NotAllowed            not_allowed          the key lacks the scope
+    │   ├── NotAllowed            not_allowed          the key lacks the scope, or that is not its project's
     │   ├── LinkExpired           link_expired         the link to a file was good until some time ago
     │   ├── TakenDown             taken_down           the file was taken down, and is not given any more
     │   ├── LinkForged            link_forged          the link to a file is not one of ours, or was changed
@@ -340,7 +340,7 @@ class NotAuthenticated(AccessError):
 
 
 class NotAllowed(AccessError):
-    """The API key is valid, and lacks the scope."""
+    """The API key is valid, and lacks the scope; or what it would change is another project's."""
 
     code = "not_allowed"
 

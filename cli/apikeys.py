@@ -33,6 +33,7 @@ UserSpend = Annotated[str | None, typer.Option(metavar="USD", help="What each en
 Velocity = Annotated[
     float | None, typer.Option(metavar="TIMES", help="So many times its usual jobs an hour are too many.")
 ]
+UserVelocity = Annotated[float | None, typer.Option(metavar="TIMES", help="The same of each end user.")]
 Action = Annotated[str, typer.Option(metavar="WORD", help="What comes of that: flag (told of) or hold (refused).")]
 
 
@@ -40,7 +41,8 @@ Action = Annotated[str, typer.Option(metavar="WORD", help="What comes of that: f
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What it is for, to tell keys apart.")] = "",
     scope: Annotated[
-        list[str] | None, typer.Option(help="submit, read, publish, review or admin (all of them). May be repeated.")
+        list[str] | None,
+        typer.Option(help="submit, read, publish, review, metrics or admin (all of them). May be repeated."),
     ] = None,
     project: Annotated[str | None, typer.Option(metavar="NAME", help="Whose jobs it orders and sees.")] = None,
     user: Annotated[str | None, typer.Option(metavar="NAME", help="Who its costs are booked on.")] = None,
@@ -52,13 +54,14 @@ def create(
     user_jobs_at_once: UserAtOnce = None,
     user_spend_per_day: UserSpend = None,
     velocity: Velocity = None,
+    user_velocity: UserVelocity = None,
     velocity_action: Action = "flag",
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
     """Make a key, with the scopes submit and read unless told otherwise. It is shown now and never again."""
     counts = (requests_per_minute, jobs_at_once, user_requests_per_minute, user_jobs_at_once)
-    limits = _limits(*counts, spend_per_day, user_spend_per_day, velocity, velocity_action)
+    limits = _limits(*counts, spend_per_day, user_spend_per_day, velocity, user_velocity, velocity_action)
     until = None if expires is None else end_of("expires", expires)
     with _keys(sandbox) as (found, keys):
         key, token = keys.create(
@@ -116,13 +119,14 @@ def limit(
     user_jobs_at_once: UserAtOnce = None,
     user_spend_per_day: UserSpend = None,
     velocity: Velocity = None,
+    user_velocity: UserVelocity = None,
     velocity_action: Action = "flag",
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
     """Hold the key to these limits, and to no others: what is not given is not limited."""
     counts = (requests_per_minute, jobs_at_once, user_requests_per_minute, user_jobs_at_once)
-    limits = _limits(*counts, spend_per_day, user_spend_per_day, velocity, velocity_action)
+    limits = _limits(*counts, spend_per_day, user_spend_per_day, velocity, user_velocity, velocity_action)
     with _keys(sandbox) as (_, keys):
         _done(keys.limit(key_id, limits), "has new limits", as_json=as_json)
 
@@ -158,6 +162,7 @@ def _limits(
     spend: str | None,
     user_spend: str | None,
     velocity: float | None,
+    user_velocity: float | None,
     action: str,
 ) -> KeyLimits:
     from ..orchestrator.access.keys import KeyLimits
@@ -172,6 +177,7 @@ def _limits(
         user_jobs_at_once=user_at_once,
         user_spend_per_day_microusd=None if user_spend is None else microusd_of("user-spend-per-day", user_spend),
         velocity=velocity,
+        user_velocity=user_velocity,
         velocity_action="hold" if action == "hold" else "flag",
     )
 

@@ -74,7 +74,7 @@ def show(name: Name, as_json: Json = False) -> None:
     hour = found["hour_microusd"]
     rows = [
         ("name", found["name"]),
-        ("url", found["url"]),
+        ("url", found["url"] or "–"),
         ("state", f"{_state(found)} {found['why']}".strip()),
         ("jobs", f"{found['running']} of {found['capacity']}"),
         ("versions", f"Mintmark {found['pack_version'] or '–'}, ComfyUI {found['comfyui_version'] or '–'}"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .. import __version__, log
+from ..addresses import through_proxy
 from ..errors import (
     ForbiddenTarget,
     InternalError,
@@ -42,8 +43,6 @@ _STATUS: dict[type[MintmarkError], int] = {
 }
 PAGE = 1000
 """Entries of the journal in one answer, at most."""
-FORWARDED = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
-"""What a proxy says of itself: then the caller is not this machine, though the connection is."""
 
 
 def add_routes(routes: Any, worker: Callable[[], Worker]) -> None:
@@ -192,6 +191,5 @@ def is_local(request: web.Request) -> bool:
     The Host counts too: a page of a foreign name that was made to point here (DNS rebinding) sends no Origin with its
     GET, but it cannot send another Host than that name.
     """
-    forwarded = any(request.headers.get(name) for name in FORWARDED)
     host = urlsplit(f"//{request.host}").hostname or ""
-    return is_loopback(request.remote) and not forwarded and is_loopback(host)
+    return is_loopback(request.remote) and not through_proxy(request.headers) and is_loopback(host)

@@ -7,7 +7,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
@@ -22,9 +22,9 @@ from .caller import Caller, anybody_here
 from .jobs import JobWatch
 from .keys import Key, presented
 from .left import jobs_and_money
-from .rates import Buckets, Room, headers
+from .rates import Buckets, headers, tighter
 from .tending import Tending
-from .velocity import Velocity, too_fast
+from .velocity import Velocity, too_fast, user_of
 
 if TYPE_CHECKING:
     from ...metering.ledger import Ledger
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 logger = log.get("access")
 
+OWN_SITES = frozenset({None, "none", "same-origin"})
+"""``Sec-Fetch-Site`` of what no other page has a browser ask: no browser, a person, and a page of ours. A picture or a
+form of another page sends no Origin with its GET, but this."""
 Kind = Literal["read", "submit", "change"]
 """What a request does: only ``submit`` orders jobs."""
 
@@ -59,7 +62,7 @@ class Access:
         self._buckets, self._velocity = Buckets(), Velocity()
         self._used: dict[str, datetime] = {}
         self.keys = Keys(store, ledger=ledger, mode=mode, now=now, changed=self._cache.forget)
-        self.on_job = JobWatch(lambda key_id: self._velocity.count(key_id, self._now()))
+        self.on_job = JobWatch(lambda name: self._velocity.count(name, self._now()))
         """Belongs into the job store's outbox: it holds limits within the job's transaction."""
         self._tending = Tending(store, self._velocity, self._used, now)
 
@@ -94,16 +97,18 @@ class Access:
         host: str | None = None,
         proxied: bool = False,
         origin: str | None = None,
+        site: str | None = None,
     ) -> Caller:
         """Who sent this ``Authorization`` header from this address. Raises NotAuthenticated.
 
         ``peer``: the address of the connection, never one that a header claims. ``host``: the ``Host`` it asked for;
-        ``proxied``: a header says that somebody else is behind the peer; ``origin``: the page that has a browser ask.
-        All of them only ever shut the door.
+        ``proxied``: a header says that somebody else is behind the peer; ``origin``: the page that has a browser ask;
+        ``site``: how a browser says (``Sec-Fetch-Site``) that page and service belong together. All of them only ever
+        shut the door.
         """
         if not await self._cache.any_key():
             here = is_loopback(peer) and not proxied and (host is None or is_this_machine(host))
-            if here and (origin is None or is_own_page(origin, host)):
+            if here and (origin is None or is_own_page(origin, host)) and site in OWN_SITES:
                 return self._here
             raise NotAuthenticated(
                 "There is no API key yet, so only this machine is served.", hint="mintmark apikeys create"
@@ -132,13 +137,29 @@ class Access:
 
         Raises TooManyRequests, whose ``data`` has ``retry_after_s`` and the ``headers``.
         """
+        told = await self.admit_key(caller, kind)
+        told = self.admit_user(caller, end_user, told)
+        return told | await self.left(caller, end_user) if kind == "submit" else told
+
+    async def admit_key(self, caller: Caller, kind: Kind = "read") -> dict[str, str]:
+        """:meth:`admit` of the key alone, before it is known for whom it asks. Raises TooManyRequests."""
         if caller.key_id is None:
             return {}
-        told = self._count(caller, caller.key_id, end_user)
+        told = self._count((caller.key_id,), caller.limits.requests_per_minute, "requests_per_minute", {})
         if kind == "submit":
             await self.check_pace(caller)
-            told |= await self.left(caller, end_user)
         return told
+
+    def admit_user(
+        self, caller: Caller, end_user: str | None, told: Mapping[str, str] = MappingProxyType({})
+    ) -> dict[str, str]:
+        """Count one request, or one line of a batch, against what an end user may; headers as :meth:`admit` gives them,
+        of the tighter of this limit and of that which was ``told`` already. Raises TooManyRequests."""
+        most = caller.limits.user_requests_per_minute
+        if caller.key_id is None or not end_user:
+            return dict(told)
+        self._check_user(caller, caller.key_id, end_user)
+        return self._count((caller.key_id, end_user), most, "user_requests_per_minute", told)
 
     async def left(self, caller: Caller, end_user: str | None) -> dict[str, str]:
         """Headers that tell how many jobs at once and how much money are left, of those limits that are set."""
@@ -150,27 +171,22 @@ class Access:
         asked = caller.key_id, its, end_user, self._now()
         return await asyncio.to_thread(self._store.read, lambda db: jobs_and_money(db, *asked))
 
-    def _count(self, caller: Caller, key_id: str, end_user: str | None) -> dict[str, str]:
-        its, now, rooms = caller.limits, self._ticks(), list[Room]()
-        for name, per_minute in (
-            ((key_id,), its.requests_per_minute),
-            ((key_id, end_user or ""), its.user_requests_per_minute if end_user else None),
-        ):
-            # Who is refused by the first is not counted by the second.
-            if per_minute is not None and not any(room.retry_after_s for room in rooms):
-                rooms.append(self._buckets.take(name, per_minute, now))
-        told = headers(rooms)
-        for room in rooms:
-            if room.retry_after_s is not None:
-                raise TooManyRequests(
-                    f"More than {room.limit} requests a minute.",
-                    hint=f"Try again in {room.retry_after_s} s.",
-                    limit="requests_per_minute",
-                    left=0,
-                    retry_after_s=room.retry_after_s,
-                    headers=told,
-                )
-        return told
+    def _count(
+        self, name: tuple[str, ...], per_minute: int | None, limit: str, told: Mapping[str, str]
+    ) -> dict[str, str]:
+        if per_minute is None:
+            return dict(told)
+        room = self._buckets.take(name, per_minute, self._ticks())
+        if room.retry_after_s is not None:
+            raise TooManyRequests(
+                f"More than {room.limit} requests a minute{' for this end user' if len(name) > 1 else ''}.",
+                hint=f"Try again in {room.retry_after_s} s.",
+                limit=limit,
+                left=0,
+                retry_after_s=room.retry_after_s,
+                headers=headers(room),
+            )
+        return tighter(told, headers(room))
 
     async def check_pace(self, caller: Caller) -> None:
         """Whether a key orders as it usually does; :meth:`admit` asks it, and whoever takes many orders at once has to
@@ -191,6 +207,27 @@ class Access:
             self._velocity.told.add((key_id, pace.hour))
             logger.warning("API key %s: %s.", key_id, why, extra=log.action("key_flagged", key_id=key_id))
             await self.audit("velocity", "key.flagged", key_id, {"why": why})
+
+    def _check_user(self, caller: Caller, key_id: str, end_user: str) -> None:
+        times, at = caller.limits.user_velocity, self._now()
+        if times is None or not too_fast(pace := self._velocity.pace(user := user_of(key_id, end_user), at), times):
+            return
+        held = caller.limits.velocity_action == "hold"
+        if (user, pace.hour) not in self._velocity.told:
+            self._velocity.told.add((user, pace.hour))
+            why = f"{pace.jobs} jobs in the hour {pace.hour}, usually {pace.usual:.1f}"
+            its = {"user": user, "held": held}
+            logger.warning("An end user, %s: %s.", user, why, extra=log.action("end_user_flagged", **its))
+            action = "end_user.held" if held else "end_user.flagged"
+            self._velocity.tell(fact(at, "velocity", action, user, {"why": why}))
+        if held:
+            raise TooManyRequests(
+                "Far more than usual was ordered for this end user, so no more is until the hour is over.",
+                hint="Order for them again then.",
+                limit="user_velocity",
+                left=0,
+                retry_after_s=3600 - at.minute * 60 - at.second,
+            )
 
     # -- what was done ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ processes they ask. Their locks are taken after those of the ledger, always.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from ...metering.prices import usd
 from ...workflows.digest import digest
 from .audit import fact, leave
 from .keys import KeyLimits
+from .velocity import user_of
 
 if TYPE_CHECKING:
     from ...storage.base import Session
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 ENDS = frozenset({"succeeded", "failed", "canceled", "superseded", "deadline_passed"})
 """The kinds of events that end a job."""
+JUDGED = frozenset({"accepted", "rejected", "unjudged"})
+"""The kinds of events in which a person says something of an output."""
 KEPT = timedelta(days=35)
 _AGAIN_S = 5
 """When to try again where a job has to end first: nobody knows when one will."""
@@ -39,6 +43,14 @@ _OF_KEY = "SELECT count(*) AS n FROM (SELECT 1 AS one FROM key_jobs WHERE key_id
 _OF_USER = """
 SELECT count(*) AS n FROM (
     SELECT 1 AS one FROM key_jobs WHERE key_id = :key_id AND end_user = :end_user LIMIT :most
+) AS found
+"""
+# While one is live edited, what it was before is being stopped: it is still in the way, but on its way out.
+_NOT_STOPPING = """
+SELECT count(*) AS n FROM (
+    SELECT 1 AS one FROM key_jobs WHERE key_id = :key_id {}
+       AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.job_id = key_jobs.job_id AND jobs.cancel_asked IS NOT NULL)
+    LIMIT :most
 ) AS found
 """
 _SPEND = """
@@ -58,22 +70,30 @@ WHERE key_id = :key_id AND end_user = :end_user AND day = :day
 
 
 class JobWatch:
-    """An :class:`~..jobs.base.Outbox`. ``ordered`` is told of each order of a key; it may be told once too often."""
+    """An :class:`~..jobs.base.Outbox`. ``ordered`` is told of each order of a key, and of an end user whose pace is
+    limited, by the name that it is counted by (see velocity.py); it may be told once too often."""
 
-    def __init__(self, ordered: Callable[[str], None] = lambda _key_id: None) -> None:
+    def __init__(self, ordered: Callable[[str], None] = lambda _name: None) -> None:
         self._ordered = ordered
 
     def __call__(self, db: Session, job: Job, event: JobEvent) -> None:
         """Raises TooManyRequests and BudgetExceeded for a job that is not to be accepted."""
         if event.kind == "queued":
             if job.ordered.key_id is not None:
-                _enter(db, job.ordered.key_id, job)
+                limits = _enter(db, job.ordered.key_id, job)
                 self._ordered(job.ordered.key_id)
+                if job.ordered.end_user and limits.user_velocity is not None:
+                    self._ordered(user_of(job.ordered.key_id, job.ordered.end_user))
             leave(db, fact(event.at, _actor(job), "job.accepted", job.job_id, _order(job)))
         elif event.kind in ENDS and job.state.terminal:
             if job.ordered.key_id is not None:
                 _leave(db, job)
             leave(db, fact(event.at, _actor(job), f"job.{event.kind}", job.job_id, _ending(job)))
+        elif event.kind in JUDGED:
+            leave(db, fact(event.at, _who(event), f"output.{event.kind}", job.job_id, _judgement(job, event)))
+        elif event.kind == "purged" and event.data.get("by"):
+            # What a rule or `mintmark purge` forgets is told of where that is done.
+            leave(db, fact(event.at, _who(event), "job.purged", job.job_id, {"contents": list(job.forgotten)}))
 
 
 def jobs_of(db: Session, key_id: str, end_user: str | None, most: int) -> int:
@@ -94,27 +114,41 @@ def forget(db: Session, at: datetime) -> None:
     db.run("DELETE FROM end_user_spend WHERE day < :day", day=stamp(at - KEPT)[:10])
 
 
-def _enter(db: Session, key_id: str, job: Job) -> None:
+def _enter(db: Session, key_id: str, job: Job) -> KeyLimits:
     rows = db.run(_LIMITS, key_id=key_id)
     limits = KeyLimits(**json.loads(rows[0]["limits"])) if rows else KeyLimits()
     end_user, day = job.ordered.end_user or "", stamp(job.submitted_at)[:10]
-    _check_jobs(db, key_id, end_user, limits)
+    _check_jobs(db, key_id, end_user, limits, instead=job.ordered.supersedes is not None)
     row = {"key_id": key_id, "end_user": end_user, "day": day}
     asked = job.ordered.allowance_microusd
     if end_user and limits.user_spend_per_day_microusd is not None:
         _take(db, row, asked, limits.user_spend_per_day_microusd)
     db.run(_ENTER, job_id=job.job_id, microusd=asked, **row)
+    return limits
 
 
-def _check_jobs(db: Session, key_id: str, end_user: str, limits: KeyLimits) -> None:
+def _check_jobs(db: Session, key_id: str, end_user: str, limits: KeyLimits, *, instead: bool) -> None:
+    """``instead``: the job takes another one's place."""
     if limits.jobs_at_once is None and (limits.user_jobs_at_once is None or not end_user):
         return
     # From here to the end of the transaction nobody else enters a job of this key: what is counted stays true.
     db.alone(f"key_jobs:{key_id}")
-    if (most := limits.jobs_at_once) is not None and jobs_of(db, key_id, None, most) >= most:
+    if (most := limits.jobs_at_once) is not None and not _has_room(db, key_id, None, most, instead=instead):
         raise _too_many("jobs_at_once", "The key", most)
-    if end_user and (most := limits.user_jobs_at_once) is not None and jobs_of(db, key_id, end_user, most) >= most:
+    most = limits.user_jobs_at_once
+    if end_user and most is not None and not _has_room(db, key_id, end_user, most, instead=instead):
         raise _too_many("user_jobs_at_once", "This end user", most)
+
+
+def _has_room(db: Session, key_id: str, end_user: str | None, most: int, *, instead: bool) -> bool:
+    """Whether there may be one more. Where it comes instead of another, those that are being stopped do not count, as
+    long as all of them are no more than twice as many as may be."""
+    if jobs_of(db, key_id, end_user, most) < most:
+        return True
+    if not instead or jobs_of(db, key_id, end_user, 2 * most) >= 2 * most:
+        return False
+    sql = _NOT_STOPPING.format("" if end_user is None else "AND end_user = :end_user")
+    return int(db.run(sql, key_id=key_id, most=most, **({"end_user": end_user} if end_user else {}))[0]["n"]) < most
 
 
 def _too_many(limit: str, who: str, most: int) -> TooManyRequests:
@@ -149,6 +183,21 @@ def _leave(db: Session, job: Job) -> None:
 
 def _actor(job: Job) -> str:
     return "local" if job.ordered.key_id is None else f"key:{job.ordered.key_id}"
+
+
+def _who(event: JobEvent) -> str:
+    return str(event.data.get("by") or "local")
+
+
+def _judgement(job: Job, event: JobEvent) -> dict[str, Any]:
+    """Which output it is of. Why is said in words that a purge forgets, so here there is only their digest."""
+    index, reason = event.data.get("index"), event.data.get("reason")
+    return {
+        "project": job.ordered.project,
+        "index": index,
+        "sha256": next((made.asset for made in job.outputs if made.index == index), None),
+        "reason_sha256": None if reason is None else hashlib.sha256(str(reason).encode()).hexdigest(),
+    }
 
 
 def _order(job: Job) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from typing import Any, Literal
 from ...config import Mode
 from ...errors import InvalidInput, NotAuthenticated
 
-Scope = Literal["submit", "read", "publish", "review", "admin"]
-SCOPES: tuple[Scope, ...] = ("submit", "read", "publish", "review", "admin")
+Scope = Literal["submit", "read", "publish", "review", "metrics", "admin"]
+SCOPES: tuple[Scope, ...] = ("submit", "read", "publish", "review", "metrics", "admin")
 """``admin`` includes all others."""
 
 _PREFIX: dict[Mode, str] = {"live": "mm_live", "sandbox": "mm_test"}
@@ -52,6 +52,8 @@ class KeyLimits:
     user_spend_per_day_microusd: int | None = None
     velocity: float | None = None
     """How many times its usual jobs an hour the key may order before ``velocity_action``."""
+    user_velocity: float | None = None
+    """The same of each end user; to hold one is to refuse what is ordered for them until the hour is over."""
     velocity_action: Literal["flag", "hold"] = "flag"
 
     def __post_init__(self) -> None:
@@ -62,7 +64,7 @@ class KeyLimits:
     def as_dict(self) -> dict[str, Any]:
         """What is set, as JSON."""
         told = {name: value for name, value in asdict(self).items() if value is not None}
-        if self.velocity is None:
+        if self.velocity is None and self.user_velocity is None:
             del told["velocity_action"]
         return told
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MOST_BUCKETS = 100_000
@@ -46,15 +47,17 @@ class Buckets:
         return Room(per_minute, int(tokens), math.ceil((per_minute - tokens) * each), wait)
 
 
-def headers(rooms: list[Room]) -> dict[str, str]:
-    """The headers that tell what is left: of the tightest of these limits. None without a limit."""
-    if not rooms:
-        return {}
-    tightest = min(rooms, key=lambda room: (room.retry_after_s is None, room.left))
+def headers(room: Room) -> dict[str, str]:
+    """The headers that tell what is left."""
     told = {
-        "RateLimit-Limit": str(tightest.limit),
-        "RateLimit-Remaining": str(tightest.left),
-        "RateLimit-Reset": str(tightest.full_in_s),
+        "RateLimit-Limit": str(room.limit),
+        "RateLimit-Remaining": str(room.left),
+        "RateLimit-Reset": str(room.full_in_s),
     }
-    waits = [room.retry_after_s for room in rooms if room.retry_after_s is not None]
-    return {**told, "Retry-After": str(max(waits))} if waits else told
+    return told if room.retry_after_s is None else {**told, "Retry-After": str(room.retry_after_s)}
+
+
+def tighter(one: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """Of the headers of two limits those that tell of less; one that has none is wider than any."""
+    both = [dict(each) for each in (one, other) if "RateLimit-Remaining" in each]
+    return min(both, key=lambda each: int(each["RateLimit-Remaining"])) if both else {**one, **other}

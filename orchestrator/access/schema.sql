@@ -36,7 +36,8 @@ CREATE TABLE end_user_spend (
     PRIMARY KEY (key_id, end_user, day)
 ) {table};
 
--- How many jobs a key ordered in an hour ('2026-11-21T12'): what "far more than usual" is measured by.
+-- How many jobs a key, or an end user of it (key/digest), ordered in an hour ('2026-11-21T12'): what "far more than usual"
+-- is measured by.
 CREATE TABLE key_orders (
     key_id TEXT NOT NULL,
     hour   TEXT NOT NULL,

@@ -61,6 +61,7 @@ class Tending:
     def write(self) -> None:
         """Write all of it down. Blocks."""
         self._write_orders()
+        self._write_flags()
         self._write_used()
         self._forget()
         # A look costs less than a transaction that finds nothing to do.
@@ -76,6 +77,16 @@ class Tending:
             self._velocity.again(counted)
             raise
         self._velocity.learned(paces)
+
+    def _write_flags(self) -> None:
+        if not (untold := self._velocity.untold()):
+            return
+        try:
+            self._store.transact(lambda db: audit.chain(db, untold))
+        except BaseException:
+            for each in untold:
+                self._velocity.tell(each)
+            raise
 
     def _forget(self) -> None:
         at = self._now()

@@ -87,6 +87,7 @@ def build_app(service: Service) -> web.Application:
     routes = every_route()
     app[DOCUMENTS] = Documents(routes)
     for route in routes:
-        app.router.add_route(route.method, _pattern(route, routes), handler_of(route))
+        for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
+            app.router.add_route(method, _pattern(route, routes), handler_of(route))
     app.on_response_prepare.append(safe)
     return app

@@ -74,6 +74,13 @@ class Call(Generic[B, Q]):
         scope = f"{self.caller.project}/{self.caller.key_id or 'local'} {self.route.method} {self.request.path}"
         return Idempotency(scope=scope, key=key, digest=fingerprint(body))
 
+    async def serves(self, end_user: str | None) -> None:
+        """The order is for this end user: count it against what one may, and tell what is left. Raises
+        TooManyRequests."""
+        access = self.service.access
+        self.told.update(access.admit_user(self.caller, end_user, self.told))
+        self.told.update(await access.left(self.caller, end_user))
+
     @property
     def wait_s(self) -> float | None:
         """``Prefer: wait=N``; what else is preferred there is not known here and ignored, as RFC 7240 has it."""

@@ -7,11 +7,13 @@ that cannot be read may well be one with a key in it. And it waits for a caller 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from ... import log
 from ...errors import MalformedRequest
@@ -37,11 +39,24 @@ class Runner(web.AppRunner):
         kept = {name: value for name, value in self._kwargs.items() if name != "handler_cancellation"}
         return _Server(
             made.request_handler,
-            request_factory=made.request_factory,
+            request_factory=_expecting_nothing_else(made.request_factory),
             handler_cancellation=made.handler_cancellation,
             loop=asyncio.get_running_loop(),
             **kept,
         )
+
+
+def _expecting_nothing_else(make: Callable[..., Any] | None) -> Callable[..., Any]:
+    """Without what is expected beside ``100-continue``: nobody knows of anything else, and the server under us would
+    refuse it in words of its own."""
+
+    def made(message: Any, *given: Any, **named: Any) -> Any:
+        if message.headers.get("Expect", "100-continue").lower() != "100-continue":
+            kept = CIMultiDict((name, value) for name, value in message.headers.items() if name.lower() != "expect")
+            message = message._replace(headers=CIMultiDictProxy(kept))
+        return make(message, *given, **named) if make is not None else None
+
+    return made
 
 
 class _Server(web.Server):

@@ -33,6 +33,8 @@ KEEP_ALIVE_S = 15.0
 async def stream(call: Call[Any, Any], job_id: str) -> web.StreamResponse:
     """Send events until the job is over, the caller goes, or the stream has been open for long."""
     request, service = call.request, call.service
+    if request.method == "HEAD":
+        return web.Response(headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
     after = int(request.headers.get("Last-Event-ID") or call.query.after)
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "X-Accel-Buffering": "no", **call.told}
     response = web.StreamResponse(headers=headers)

@@ -94,7 +94,7 @@ async def _picture(call: Call[Any, Any], name: str, part: BodyPartReader) -> Upl
     try:
         while chunk := await part.read_chunk(_CHUNK):
             await call.block(arriving.write, bytes(chunk))
-        return await call.block(uploads.keep, arriving, owner)
+        return await call.intake.pictures.keep(arriving, owner)
     except MintmarkError as exc:
         exc.data.setdefault("field", name)
         raise

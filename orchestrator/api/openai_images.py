@@ -23,6 +23,7 @@ from .openai_errors import FAULTS, response
 from .openai_forms import CONTENT, Form, read_form
 from .order_shapes import Options
 from .routing import REPLAYED, Answer, Header, NoQuery, Routes
+from .streams import STREAMS
 from .waiting import ended
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ async def openai_edit_short(call: Call[None, NoQuery]) -> Reply | web.StreamResp
 async def _edit(call: Call[None, NoQuery]) -> Reply | web.StreamResponse:
     form = await read_form(call)
     body = form.body()
+    await call.serves(body.end_user)
 
     async def ask() -> Asked:
         if "mask" not in form.pictures:
@@ -142,6 +144,18 @@ async def _asked(call: Call[Any, Any], body: OpenAIOptions, wish: ImageWish, tas
 
 
 async def _answer(
+    call: Call[Any, Any],
+    body: OpenAIOptions,
+    kind: str,
+    ask: Callable[[], Awaitable[Asked]],
+    key: Idempotency | None,
+) -> Reply | web.StreamResponse:
+    # Whoever cannot be waited for is refused before anything is made.
+    with call.request.app[STREAMS].one(call.caller.name):
+        return await _waited(call, body, kind, ask, key)
+
+
+async def _waited(
     call: Call[Any, Any],
     body: OpenAIOptions,
     kind: str,

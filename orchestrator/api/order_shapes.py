@@ -51,6 +51,11 @@ class Options(Body):
         default=[], max_length=MOST_LABELS, description="Run it on workers alone that have all of these labels."
     )
 
+    @property
+    def end_user(self) -> str | None:
+        """Whom the caller serves with it."""
+        return self.user
+
 
 class RunBody(Options):
     """A run of a published workflow."""

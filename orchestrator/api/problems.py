@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -182,10 +182,7 @@ def defect() -> InternalError:
 
 def invalid(error: ValidationError, prefix: str = "") -> InvalidInput:
     """A body or query that does not have its shape, each field with what may stand there."""
-    problems = [
-        {"field": _path(each["loc"], prefix), "message": each["msg"], "allowed": _allowed(each)}
-        for each in error.errors(include_url=False, include_input=False)
-    ]
+    problems = _told(error.errors(include_url=False, include_input=False), prefix)
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return InvalidInput(f"{first['field'] or 'The body'}: {first['message']}{more}.", problems=problems[:50])
@@ -212,13 +209,37 @@ def _field(each: Mapping[str, Any]) -> FieldProblem:
     return FieldProblem(field=str(each["field"]), message=str(each["message"]), allowed=each.get("allowed"))
 
 
+def _told(errors: Iterable[Any], prefix: str) -> list[dict[str, Any]]:
+    """One problem a field. Where a value may be of several kinds, each kind has something against it: told is what the
+    kind says that the value is of, or else of which kinds it may be."""
+    found: dict[str, list[Any]] = {}
+    for each in errors:
+        found.setdefault(_path(each["loc"], prefix), []).append(each)
+    return [{"field": path, **_one(each)} for path, each in found.items()]
+
+
+def _one(errors: list[Any]) -> dict[str, Any]:
+    meant = [each for each in errors if not each["type"].endswith("_type")] or errors
+    kinds = list(dict.fromkeys(each["msg"].removeprefix(_SHOULD) for each in meant))
+    if len(kinds) > 1 and all(each["msg"].startswith(_SHOULD) for each in meant):
+        return {"message": f"{_SHOULD}{', '.join(kinds[:-1])} or {kinds[-1]}", "allowed": None}
+    return {"message": meant[0]["msg"], "allowed": _allowed(meant[0])}
+
+
 def _path(location: tuple[int | str, ...], prefix: str) -> str:
+    """Its place in the body as the caller wrote it: without the kinds of values that were tried there."""
+    kind = location[-1] if len(location) > 1 else None
+    within = location[:-1] if isinstance(kind, str) and (kind in _KINDS or _LISTED.fullmatch(kind)) else location
     found = prefix
-    for part in location:
+    for part in (each for each in within if isinstance(each, int) or not _LISTED.fullmatch(each)):
         found += f"[{part}]" if isinstance(part, int) else f".{part[:200]}"
     return found.lstrip(".")
 
 
+_SHOULD = "Input should be "
+_KINDS = frozenset({"str", "int", "float", "bool", "none", "constrained-str", "constrained-int", "constrained-float"})
+_LISTED = re.compile(r"[a-z]+(-[a-z]+)*\[.+\]", re.DOTALL)
+"""What pydantic calls kinds of values; no name of ours looks so."""
 _LIMITS = {
     "ge": "min",
     "le": "max",

@@ -152,7 +152,7 @@ async def upload_picture(call: Call[UploadByAddress | None, NoQuery]) -> Reply:
         digest = await call.block(_digest, arriving.path())
 
         async def keep() -> Reply:
-            return _uploaded(await call.block(call.service.uploads.keep, arriving, call.caller.key_id or ""))
+            return _uploaded(await call.intake.pictures.keep(arriving, call.caller.key_id or ""))
 
         return await call.repeats.once(call.idempotent(digest), keep)
 
@@ -279,12 +279,17 @@ async def _thumbnail(call: Call[Any, Any], link: Link, headers: dict[str, str]) 
 async def _file(call: Call[Any, Any], asset: Asset, headers: dict[str, str]) -> web.StreamResponse:
     given = call.request.headers
     holds = kept.ranges_hold(given.get("If-Range"), headers["ETag"])
+    # A part is a thing of GET: HEAD tells of the whole.
+    holds = holds and call.request.method == "GET"
     part = kept.byte_range(given.get("Range"), asset.bytes) if holds else None
     span = part or Span(0, asset.bytes)
     if part is not None:
         headers["Content-Range"] = kept.content_range(part, asset.bytes)
     response = web.StreamResponse(status=206 if part else 200, headers=headers)
     response.content_length = span.length
+    if call.request.method == "HEAD":
+        await response.prepare(call.request)
+        return response
     first = await call.block(call.service.assets.read, asset.digest, Span(span.start, min(CHUNK, span.length)))
     await response.prepare(call.request)
     await response.write(first)

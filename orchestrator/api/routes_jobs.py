@@ -105,9 +105,9 @@ async def list_jobs(call: Call[None, JobsQuery]) -> Reply:
     return Reply(200, job_views.JobPage(jobs=[submitting.view(call, job) for job in shown], next=following))
 
 
-@routes.get("/v1/jobs/{job_id}", "Show a job", scope="read", answers=(JOB,))
+@routes.get("/v1/jobs/{job_id}", "Show a job", scope="read", also="review", answers=(JOB,))
 async def show_job(call: Call[None, NoQuery]) -> Reply:
-    """How it stands; when it is over, what it made and what that cost."""
+    """How it stands; when it is over, what it made and what that cost. Whoever may judge it (`review`) sees it, too."""
     return Reply(200, submitting.view(call, await submitting.find(call)))
 
 
@@ -139,8 +139,11 @@ async def explain_job(call: Call[None, NoQuery]) -> Reply:
 
 @routes.post("/v1/jobs/{job_id}/cancel", "Cancel a job", scope="submit", answers=(JOB,), problems=(409,))
 async def cancel_job(call: Call[None, NoQuery]) -> Reply:
-    """One that waits is over at once and its money free; one that runs is stopped, which takes a moment."""
-    await submitting.find(call)
+    """One that waits is over at once and its money free; one that runs is stopped, which takes a moment. One that was
+    canceled already is as it was asked to be."""
+    found = await submitting.find(call)
+    if found.state is State.CANCELED:
+        return Reply(200, submitting.view(call, found))
     job = await call.block(call.service.jobs.cancel, call.job_id)
     call.service.news.publish(job.job_id, JobChanged(job.job_id))
     call.service.dispatcher.look()
@@ -165,6 +168,7 @@ async def retry_job(call: Call[None, NoQuery]) -> Reply:
         return await submitting.answer(call, known, replayed=True)
     submitting.check_open(call)
     old = await submitting.find(call)
+    await call.serves(old.ordered.end_user)
     again = _again(old, call)
     await call.block(call.intake.check_references, call.caller, again.images)
     accepted = await call.block(service.jobs.accept, again, key)
@@ -190,7 +194,7 @@ def _again(job: Job, call: Call[Any, Any]) -> Any:
 async def purge_job(call: Call[None, NoQuery]) -> Reply:
     """What it cost, and that it was, is kept."""
     await submitting.find(call)
-    orphans = await call.block(call.service.jobs.purge, call.job_id)
+    orphans = await call.block(call.service.jobs.purge, call.job_id, by=call.caller.name)
     await call.block(call.service.forget_assets, orphans)
     call.service.news.publish(call.job_id, JobChanged(call.job_id))
     return Reply(204)
@@ -224,14 +228,11 @@ async def reject_output(call: Call[Judgement, NoQuery]) -> Reply:
 
 async def _judge(call: Call[Judgement, NoQuery], *, accepted: bool) -> Reply:
     await submitting.find(call)
-    index = int(call.path["index"])
+    index, said = int(call.path["index"]), {"by": call.caller.name, "reason": call.body.reason}
     try:
-        job = await call.block(call.service.jobs.judge, call.job_id, index, accepted=accepted)
+        job = await call.block(call.service.jobs.judge, call.job_id, index, accepted=accepted, **said)
     except InvalidInput as exc:
         raise NotFound(exc.message, hint=exc.hint) from exc
-    data = {"index": index, "by": call.caller.name, "reason": call.body.reason}
-    kind = "accepted" if accepted else "rejected"
-    await call.block(call.service.jobs.note, call.job_id, kind, data)
     call.service.news.publish(call.job_id, JobChanged(call.job_id))
     return Reply(200, submitting.view(call, job))
 

@@ -39,6 +39,7 @@ class Limits(Body):
     user_jobs_at_once: Count = None
     user_spend_per_day_microusd: Micro = None
     velocity: float | None = Field(default=None, gt=0, le=1_000_000, description="How many times its usual pace.")
+    user_velocity: float | None = Field(default=None, gt=0, le=1_000_000, description="The same of an end user.")
     velocity_action: Literal["flag", "hold"] = "flag"
 
 
@@ -46,7 +47,7 @@ class NewKey(Body):
     """A key that is to be made."""
 
     name: Annotated[str, Field(max_length=200, pattern=r"^([!-~]([ -~]*[!-~])?)?$")] = ""
-    scopes: list[Scope] = Field(min_length=1, max_length=5, description="`admin` includes all others.")
+    scopes: list[Scope] = Field(min_length=1, max_length=6, description="`admin` includes all others.")
     project: Name | None = Field(default=None, description="What it is booked on (default: the caller's).")
     user: Name | None = Field(default=None, description="Who it is booked on (default: the caller's).")
     limits: Limits = Limits()

@@ -27,6 +27,8 @@ from .worker_views import (
     detail,
     entry_view,
     fetching_view,
+    mark,
+    without_address,
     worker_view,
 )
 
@@ -116,7 +118,7 @@ ONE = Answer(status=200, description="The worker.", model=WorkerView)
 )
 async def list_workers(call: Call[None, NoQuery]) -> Reply:
     """What each last said of itself, and how it stands with this service."""
-    return Reply(200, Workers(workers=list((await _views(call)).values())))
+    return Reply(200, Workers(workers=[_shown(call, each) for each in (await _views(call)).values()]))
 
 
 @routes.get(
@@ -128,7 +130,7 @@ async def list_workers(call: Call[None, NoQuery]) -> Reply:
 async def show_worker(call: Call[None, NoQuery]) -> Reply:
     """With its node classes, versions and model files. A name that is a URL is percent-encoded."""
     view = await _view(call)
-    return Reply(200, detail(view, _used(call, view.name)))
+    return Reply(200, detail(_shown(call, view), _used(call, view.name)))
 
 
 @routes.post(
@@ -254,6 +256,8 @@ async def where_is_model(call: Call[None, NoQuery]) -> Reply:
     """On which workers' disks, and in whose memory, by its name without its folder."""
     file, dispatcher = call.path["model_file"], call.service.dispatcher
     found = [copy for each in dispatcher.workers if (copy := copy_of(each, file, dispatcher.memory_of(each.name)))]
+    if not call.caller.is_admin:
+        found = [each.model_copy(update={"name": mark(each.name)}) for each in found]
     return Reply(200, ModelFile(file=file, workers=found))
 
 
@@ -328,9 +332,15 @@ async def _views(call: Call[Any, Any]) -> dict[str, WorkerView]:
 
 async def _view(call: Call[Any, Any]) -> WorkerView:
     name = call.path["worker"]
-    if (view := (await _views(call)).get(name)) is None:
+    views = await _views(call)
+    views.update({mark(each): view for each, view in views.items()})
+    if (view := views.get(name)) is None:
         raise NotFound(f"There is no worker {name[:200]!r}.", hint="GET /v1/workers lists them.")
     return view
+
+
+def _shown(call: Call[Any, Any], view: WorkerView) -> WorkerView:
+    return view if call.caller.is_admin else without_address(view)
 
 
 def _used(call: Call[Any, Any], name: str) -> Any:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Call[Any, Any]], Awaitable[Reply | web.StreamResponse]]
 
-Scope = Literal["submit", "read", "publish", "review", "admin"]
+Scope = Literal["submit", "read", "publish", "review", "metrics", "admin"]
 Schema = Mapping[str, Any]
 
 
@@ -143,6 +143,8 @@ class Route:
     headers: tuple[Header, ...] = ()
     problems: tuple[int, ...] = ()
     creates: bool = False
+    also: Scope | None = None
+    """A scope that is enough, too, where the key lacks ``scope``."""
     orders: bool = False
     """It makes jobs: what a key's pace and its jobs at once are counted by."""
     faults: Faults = Faults()

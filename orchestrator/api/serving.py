@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
 from ... import log, tracing
+from ...addresses import through_proxy
 from ...errors import (
     InternalError,
     InvalidInput,
@@ -84,11 +85,12 @@ async def _call(route: Route, request: web.Request) -> Call[Any, Any]:
     _check_host(request)
     path = _path(request)
     caller = await _caller(route, request, service)
+    # Counted before anything is read, so that what is refused for its shape is counted, too.
+    request[TOLD] = told = await _admit(route, service, caller)
     query = _query(route, request)
     _check_headers(route, request)
     body, document = await _body(route, request)
-    request[TOLD] = told = await _admit(route, service, caller, body)
-    return Call(
+    call: Call[Any, Any] = Call(
         request=request,
         service=service,
         route=route,
@@ -99,6 +101,10 @@ async def _call(route: Route, request: web.Request) -> Call[Any, Any]:
         document=document,
         told=told,
     )
+    if route.orders:
+        # A form, a batch's lines and a job that is asked for again tell later for whom they are.
+        await call.serves(getattr(body, "end_user", None))
+    return call
 
 
 def _check_host(request: web.Request) -> None:
@@ -129,19 +135,22 @@ async def _caller(route: Route, request: web.Request, service: Service) -> Calle
         request.headers.get("Authorization"),
         request.remote,
         host=request.host,
-        proxied=bool({"Forwarded", "X-Forwarded-For"} & request.headers.keys()),
+        proxied=through_proxy(request.headers),
         origin=request.headers.get("Origin"),
+        site=request.headers.get("Sec-Fetch-Site"),
     )
-    caller.require(route.scope)
+    if route.also not in caller.scopes:
+        caller.require(route.scope)
     return caller
 
 
-async def _admit(route: Route, service: Service, caller: Caller, body: Any) -> dict[str, str]:
-    """Count the request against the caller's limits; what is left, as headers. Raises TooManyRequests."""
+async def _admit(route: Route, service: Service, caller: Caller) -> dict[str, str]:
+    """Count the request against the key's limits; what is left, as headers. For whom it is asked is told by its body:
+    see :meth:`Call.serves`. Raises TooManyRequests."""
     if route.scope is None:
         return {}
     kind: Kind = "submit" if route.orders else "read" if route.scope == "read" else "change"
-    return await service.access.admit(caller, getattr(body, "user", None), kind)
+    return await service.access.admit_key(caller, kind)
 
 
 def _query(route: Route, request: web.Request) -> BaseModel:

@@ -39,7 +39,7 @@ class SocketQuery(Query):
 
 def wanted(request: web.Request) -> bool:
     """Whether the caller really asks for a websocket."""
-    return web.WebSocketResponse().can_prepare(request).ok
+    return request.method == "GET" and web.WebSocketResponse().can_prepare(request).ok
 
 
 async def watch(call: Call[Any, SocketQuery], job_id: str) -> web.WebSocketResponse:

@@ -21,12 +21,16 @@ class Streams:
     def __init__(self) -> None:
         self._open: Counter[str] = Counter()
 
+    def full(self, whose: str) -> bool:
+        """Whether :meth:`one` would refuse now."""
+        return self._open[whose] >= MOST
+
     @contextmanager
     def one(self, whose: str) -> Iterator[None]:
-        """Count a stream for as long as it is open. Raises TooManyRequests."""
-        if self._open[whose] >= MOST:
+        """Count a stream, or an answer that waits for its job, for as long as it is open. Raises TooManyRequests."""
+        if self.full(whose):
             raise TooManyRequests(
-                f"{MOST} streams of this key are open, and no more may be.",
+                f"{MOST} streams and waiting requests of this key are open, and no more may be.",
                 hint="Close some, or have a webhook told.",
                 limit="streams",
                 left=0,

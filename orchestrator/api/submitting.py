@@ -15,6 +15,7 @@ from ..jobs.states import Step
 from . import job_views
 from .call import Call, Reply
 from .routing import LOCATION, REPLAYED, Answer, Header
+from .streams import STREAMS
 from .waiting import ended
 
 if TYPE_CHECKING:
@@ -99,11 +100,13 @@ def tell(call: Call[Any, Any], job: Job) -> None:
 
 
 async def answer(call: Call[Any, Any], job: Job, *, replayed: bool = False) -> Reply:
-    """202 with its id, or 200 with all of it where it ended while the caller was willing to wait."""
+    """202 with its id, or 200 with all of it where it ended while the caller was willing to wait. Who has as many
+    streams open as may be is not waited for: the job is there, and a preference is none of its conditions."""
     headers = {"Location": f"/v1/jobs/{job.job_id}", **({"Idempotent-Replayed": "true"} if replayed else {})}
-    seconds = call.wait_s
-    if seconds is not None:
-        found = await ended(call, job.job_id, seconds, None if replayed else job)
+    seconds, streams, whose = call.wait_s, call.request.app[STREAMS], call.caller.name
+    if seconds is not None and not streams.full(whose):
+        with streams.one(whose):
+            found = await ended(call, job.job_id, seconds, None if replayed else job)
         if found is not None and found.state.terminal:
             applied = {"Preference-Applied": f"wait={seconds:g}"}
             return Reply(200, view(call, found), {**headers, **applied})

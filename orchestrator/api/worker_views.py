@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +16,9 @@ from .shapes import View
 if TYPE_CHECKING:
     from ..dispatch.worker import Worker
     from ..fleet.entries import Entry
+
+
+_ADDRESS = re.compile(r"\b[a-z]+://[^\s,;)\]]*[^\s,;)\].:]")
 
 
 class DeviceView(View):
@@ -29,8 +34,8 @@ class DeviceView(View):
 class WorkerView(View):
     """A worker."""
 
-    name: str
-    url: str
+    name: str = Field(description="What it is called; one that has no name is called by its address, or by a mark.")
+    url: str | None = Field(description="Where it is; for admins alone.")
     source: Literal["own", "settings", "added"] = Field(
         description="A runner of the service, named by its settings, or added while it runs."
     )
@@ -182,6 +187,20 @@ def entry_view(entry: Entry) -> WorkerView:
         canary=entry.canary,
         boot_id=None,
     )
+
+
+def mark(name: str) -> str:
+    """What a worker is called to those who may not know its address."""
+    return f"worker-{hashlib.sha256(name.encode()).hexdigest()[:8]}" if "://" in name else name
+
+
+def without_address(view: WorkerView) -> WorkerView:
+    """The same for those who order jobs and run no workers: their addresses lead into the house."""
+    name, told = mark(view.name), {}
+    for field in ("why", "problem"):
+        text: str | None = getattr(view, field)
+        told[field] = text and _ADDRESS.sub(name, text)
+    return view.model_copy(update={**told, "name": name, "url": None})
 
 
 def detail(view: WorkerView, worker: Worker | None) -> WorkerDetail:

@@ -56,14 +56,14 @@ class Size(_Part):
 class ImageToImage(_Part):
     """A picture to begin from."""
 
-    init_image_url: Picture | None = None
+    init_image_url: Picture | None = Field(default=None, description="Which one. It has to be said; `null`: none.")
     strength: float | None = Field(
         default=None, ge=0, le=1, description="How far the result may move from the picture; 1 is free of it."
     )
 
 
 class Control(_Part):
-    """A map to follow: one of them."""
+    """A map to follow: one of them has to be said; ``null`` in its place: none."""
 
     pose_url: Picture | None = None
     edge_url: Picture | None = None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from ...clock import utc_now
-from ...errors import ModelRetired, UnknownModel, UnknownWorkflow, UsageError
+from ...errors import ModelRetired, UnknownModel, UnknownVersion, UnknownWorkflow, UsageError
 from ...providers.local_name import is_local
 from ...providers.model import Model
 from ...providers.models import Catalog
@@ -19,9 +19,9 @@ from ...workflows.bind import bind
 from ...workflows.format import WorkflowVersion
 from ..releases.releases import Releases
 from .body import ImageWish
-from .fitting import fit, ignored, takes_strength
+from .fitting import KINDS, fit, ignored, takes_strength
 from .impossible import Impossible, refuse
-from .pictures import Pictures
+from .pictures import ALLOWED, Pictures
 from .placing import Placed, model_of, place
 
 DEFAULT_MODEL = "fal/flux-dev"
@@ -106,6 +106,7 @@ def plan(
     new_seed: Callable[[], int] = lambda: secrets.randbelow(2**31),
 ) -> tuple[Order, Placed]:
     """The run without its pictures, and where they belong. Raises as :func:`order`."""
+    _check_named(wish)
     task = task or _task(wish)
     name = wish.model or _default(task, default_model)
     hosted = "/" in name
@@ -120,8 +121,28 @@ def plan(
     if placed.impossible:
         refuse(placed.impossible)
     _check_values(version, placed)
-    told = tuple(dict.fromkeys((*placed.ignored, *unused)))
+    told = tuple(dict.fromkeys((*placed.ignored, *unused, *_without(wish))))
     return Order(version, placed.values, {}, told, _asked(wish, name)), placed
+
+
+def _check_named(wish: ImageWish) -> None:
+    """Who asks for a picture or a map to be used says which: without it another image would be made, and charged. Only
+    a ``null`` in its place says that there is none."""
+    found = []
+    if wish.image_to_image is not None and "init_image_url" not in wish.image_to_image.model_fields_set:
+        found.append(Impossible("image_to_image.init_image_url", "say which picture to begin from", ALLOWED))
+    if wish.control is not None and not wish.control.model_fields_set & set(KINDS):
+        found.append(Impossible("control", "say which map to follow", list(KINDS)))
+    if found:
+        refuse(found)
+
+
+def _without(wish: ImageWish) -> Iterator[str]:
+    """What says how a picture or a map is to be used, where there is none."""
+    if wish.init_image is None and wish.image_to_image is not None and wish.image_to_image.strength:
+        yield "image_to_image.strength"
+    if not wish.maps and wish.control is not None and wish.control.weight:
+        yield "control.weight"
 
 
 def _task(wish: ImageWish) -> Task:
@@ -142,6 +163,10 @@ def _default(task: Task, default_model: str) -> str:
 def _resolved(reference: str, releases: Releases, sticky: str | None, *, named: bool) -> WorkflowVersion:
     try:
         return releases.resolve(reference, sticky=sticky)
+    except UnknownVersion as exc:
+        if named:
+            exc.data["field"] = "model"
+        raise
     except UnknownWorkflow as exc:
         if not named:
             raise

@@ -34,6 +34,9 @@ VALUES (:job_id, :queue_id, :state, :rank, :ready, :due, :deadline, :fence, :att
         :workflow, :key_id, :project, :user_name, :cache_key, :submitted_at, :started_at, :ordered)
 ON CONFLICT (job_id) DO NOTHING RETURNING seq
 """
+_STILL_CACHED = """
+SELECT 1 FROM jobs WHERE cache_key = :cache_key AND state = 'succeeded' AND purged = 0 LIMIT 1
+"""
 _METADATA = "INSERT INTO job_metadata (name, value, job_seq) VALUES (:name, :value, :job_seq)"
 _INPUT = "INSERT INTO job_assets (asset, job_seq, role) VALUES (:asset, :job_seq, 'input')"
 
@@ -49,6 +52,9 @@ class Begun(NamedTuple):
 def accept(change: Change, ordered: Ordered, bounds: Bounds, ending: Ending | None = None) -> Job:
     """A new job. Raises QueueFull and BudgetExceeded, and then all that was written is to be undone."""
     ready = ending is None and (ordered.not_before is None or ordered.not_before <= change.at)
+    if ending is not None and not change.db.run(_STILL_CACHED, cache_key=ordered.cache_key):
+        # What it is given again was rejected or forgotten a moment ago: nobody after it gets that.
+        ordered = ordered.model_copy(update={"cache_key": None})
     queue = queue_of(ordered)
     made = insert(change, ordered, queue, ready=ready)
     if made is None:

@@ -25,6 +25,7 @@ from typing import Any, Protocol
 
 from ...storage.base import Session
 from .job import CONTENTS, Content, Ending, Job, JobEvent, Lease, Ordered, Renewed
+from .pausing import Pause
 from .purging import Elsewhere
 from .states import State
 
@@ -194,12 +195,13 @@ class JobStore(ABC):
         """
 
     @abstractmethod
-    def laid(self, place: str) -> dict[str, bytes]:
-        """The files, by digest, that are still kept for this place: after a power failure they may be missing there."""
+    def laid(self, place: str | None) -> dict[str, bytes]:
+        """The files, by digest, that are still kept for this place, or for any: after a power failure they may be
+        missing there."""
 
     @abstractmethod
-    def settled(self, place: str, assets: Iterable[str]) -> None:
-        """These files are durable in their place."""
+    def settled(self, place: str | None, assets: Iterable[str]) -> None:
+        """These files are durable in their place; None: they need not be kept for any."""
 
     @abstractmethod
     def requeue(
@@ -231,6 +233,10 @@ class JobStore(ABC):
     def is_paused(self) -> bool:
         """Whether claiming is paused."""
 
+    @abstractmethod
+    def pauses(self, since: datetime) -> list[Pause]:
+        """When it was paused since then, the earliest first; known for a hundred days."""
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -254,6 +260,10 @@ class JobStore(ABC):
         """How many jobs stand where."""
 
     @abstractmethod
+    def wanted(self) -> int:
+        """How many jobs run or could run now: none that is not due."""
+
+    @abstractmethod
     def waiting_since(self) -> datetime | None:
         """Since when the oldest job waits of those that could run now; None where none does. A job that was ordered for
         later waits since then."""
@@ -269,13 +279,17 @@ class JobStore(ABC):
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def judge(self, job_id: str, index: int, *, accepted: bool | None) -> Job:
-        """Note what a person says of an output. Raises UnknownJob, InvalidInput."""
+    def judge(
+        self, job_id: str, index: int, *, accepted: bool | None, by: str | None = None, reason: str | None = None
+    ) -> Job:
+        """Note what a person says of an output, ``by`` whom and why. What is rejected is no earlier result any more,
+        and may be one again once it is accepted. Raises UnknownJob, InvalidInput."""
 
     @abstractmethod
-    def purge(self, job_id: str, contents: Sequence[Content] = CONTENTS) -> list[str]:
+    def purge(self, job_id: str, contents: Sequence[Content] = CONTENTS, *, by: str | None = None) -> list[str]:
         """Forget the content of a job that is over and keep its accounting: ``prompts`` are values, metadata, what was
-        said of it, whom to tell, for whom it was; ``inputs`` its images; ``outputs`` what it made.
+        said of it, whom to tell, for whom it was; ``inputs`` its images; ``outputs`` what it made. Who accepted or
+        rejected which output is kept, without their words.
 
         Gives the digests of assets that no other job has: they are to be deleted, and then :meth:`gone`. Raises
         UnknownJob, WrongState, the latter also where the job is held (see ``held`` of the store).

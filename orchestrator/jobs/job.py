@@ -120,7 +120,8 @@ class Failure(_Frozen):
 
 
 class Metrics(_Frozen):
-    """Where the time went, in whole milliseconds. ``latency`` is from acceptance to end."""
+    """Where the time went, in whole milliseconds. ``latency`` is from acceptance, or from when the
+    order wants it to begin, to the end."""
 
     latency_ms: int
     queue_ms: int
@@ -159,6 +160,11 @@ class Job(_Frozen):
     @property
     def job_id(self) -> str:
         return self.ordered.job_id
+
+    @property
+    def due_at(self) -> datetime:
+        """When it might have begun at the earliest."""
+        return max(self.submitted_at, self.ordered.not_before or self.submitted_at)
 
 
 class Lease(_Frozen):

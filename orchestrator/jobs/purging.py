@@ -51,8 +51,19 @@ _JUDGED = {True: "accepted", False: "rejected", None: "unjudged"}
 _RESULT = "UPDATE jobs SET result = :result WHERE seq = :seq"
 _PURGE = "UPDATE jobs SET purged = :purged, result = :result, ordered = :ordered WHERE seq = :seq"
 _UNCACHED = "UPDATE jobs SET cache_key = NULL WHERE seq = :seq"
+_UNCACHED_EVERYWHERE = """
+UPDATE jobs SET cache_key = NULL
+WHERE cache_key IS NOT NULL AND project = :project
+  AND seq IN (SELECT job_seq FROM job_assets WHERE asset = :asset AND role = 'output')
+"""
+_CACHED_AGAIN = "UPDATE jobs SET cache_key = :cache_key WHERE seq = :seq AND cache_key IS NULL"
 _NOBODY = "UPDATE jobs SET user_name = :user WHERE seq = :seq"
-_NOT_SAID = "UPDATE job_events SET data = '{}' WHERE job_seq = :seq AND kind IN ('accepted', 'rejected')"
+_SAID = """
+SELECT seq, data FROM job_events WHERE job_seq = :seq AND kind IN ('accepted', 'rejected', 'unjudged') ORDER BY seq
+"""
+_SAYS = "UPDATE job_events SET data = :data WHERE seq = :seq"
+_WHO_AND_WHAT = ("index", "by")
+"""What is kept of what was said of an output: not the words."""
 _KEPT_NO_LONGER = "UPDATE jobs SET keep_until = NULL WHERE seq = :seq"
 _RELEASE = "mintmark hold list; what is released can be purged."
 _NO_METADATA = "DELETE FROM job_metadata WHERE name = :name AND value = :value AND job_seq = :job_seq"
@@ -70,18 +81,32 @@ _GONE_ELSEWHERE = "DELETE FROM forgotten_jobs WHERE job_id = :job_id AND place =
 _GONE = "DELETE FROM forgotten_assets WHERE asset = :asset"
 
 
-def judge(change: Change, job_id: str, index: int, *, accepted: bool | None) -> Job:
+def judge(
+    change: Change, job_id: str, index: int, *, accepted: bool | None, by: str | None = None, reason: str | None = None
+) -> Job:
     """Note what a person says of an output. Raises UnknownJob and InvalidInput."""
-    job = locked(change.db, job_id).job
-    if index not in {made.index for made in job.outputs}:
-        raise InvalidInput(f"Job {job_id} has no output {index}.", hint=f"It has {len(job.outputs)}.", field="index")
+    was = locked(change.db, job_id).job
+    if index not in {made.index for made in was.outputs}:
+        raise InvalidInput(f"Job {job_id} has no output {index}.", hint=f"It has {len(was.outputs)}.", field="index")
     outputs = tuple(
-        made.model_copy(update={"accepted": accepted}) if made.index == index else made for made in job.outputs
+        made.model_copy(update={"accepted": accepted}) if made.index == index else made for made in was.outputs
     )
-    job = job.model_copy(update={"outputs": outputs})
+    job = was.model_copy(update={"outputs": outputs})
     change.db.run(_RESULT, seq=job.seq, result=result_document(job))
-    change.tell(job, _JUDGED[accepted], {"index": index})
+    _cache(change.db, was, job, index)
+    change.tell(job, _JUDGED[accepted], {"index": index, "by": by, "reason": reason})
     return job
+
+
+def _cache(db: Session, was: Job, job: Job, index: int) -> None:
+    """A file that was rejected answers no other order of the project; a job of which nothing is rejected any more may
+    do so again."""
+    rejected = {made.asset for made in job.outputs if made.accepted is False}
+    [before] = [made for made in was.outputs if made.index == index]
+    if before.asset in rejected:
+        db.run(_UNCACHED_EVERYWHERE, project=job.ordered.project, asset=before.asset)
+    elif before.accepted is False and not rejected and not job.cached and job.ordered.cache_key:
+        db.run(_CACHED_AGAIN, seq=job.seq, cache_key=job.ordered.cache_key)
 
 
 def nobody(_db: Session, _job: Job) -> str:
@@ -89,7 +114,14 @@ def nobody(_db: Session, _job: Job) -> str:
     return ""
 
 
-def purge(change: Change, job_id: str, contents: Sequence[Content] = CONTENTS, held: Held = nobody) -> list[str]:
+def purge(
+    change: Change,
+    job_id: str,
+    contents: Sequence[Content] = CONTENTS,
+    held: Held = nobody,
+    *,
+    by: str | None = None,
+) -> list[str]:
     """Forget so much of the content; the digests of assets that nobody has now. Raises UnknownJob and WrongState."""
     found = locked(change.db, job_id)
     if not found.job.state.terminal:
@@ -102,7 +134,7 @@ def purge(change: Change, job_id: str, contents: Sequence[Content] = CONTENTS, h
     job = _without(found.job, going)
     assets = _forget(change.db, found.job, job)
     _write(change, job)
-    change.tell(job, PURGED, None if job.purged else {"contents": going})
+    change.tell(job, PURGED, {"contents": None if job.purged else going, "by": by})
     orphans = [each for each in assets if not change.db.run(_HAS, asset=each)]
     for each in orphans:
         change.db.run(_NOBODYS, asset=each)
@@ -157,9 +189,18 @@ def _write(change: Change, job: Job) -> None:
         run(_UNCACHED, seq=job.seq)
     if "prompts" in job.forgotten:
         run(_NOBODY, seq=job.seq, user=its.user)
-        run(_NOT_SAID, seq=job.seq)
+        _forget_words(change.db, job)
     if job.purged:
         run(_KEPT_NO_LONGER, seq=job.seq)
+
+
+def _forget_words(db: Session, job: Job) -> None:
+    """Who released or rejected which output stays."""
+    for row in db.run(_SAID, seq=job.seq):
+        said = json.loads(row["data"])
+        left = {name: said[name] for name in _WHO_AND_WHAT if name in said}
+        if left != said:
+            db.run(_SAYS, seq=row["seq"], data=json.dumps(left))
 
 
 def forgotten(db: Session, most: int) -> list[str]:

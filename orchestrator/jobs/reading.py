@@ -33,6 +33,12 @@ SELECT CAST(coalesce(sum(waiting), 0) AS BIGINT) AS queued, CAST(coalesce(sum(ru
        CAST(coalesce(sum(canceled), 0) AS BIGINT) AS canceled
 FROM queues
 """
+# What is due is ready once somebody looks for work: where there is no worker, nobody does.
+_WANTED = """
+SELECT CAST(coalesce(sum(running + ready), 0) AS BIGINT)
+       + (SELECT count(*) FROM jobs WHERE due IS NOT NULL AND due <= :at) AS jobs
+FROM queues
+"""
 _OPEN = "SELECT waiting + running AS jobs FROM queues WHERE queue_id = :queue_id"
 _OLDEST = f"SELECT {COLUMNS} FROM jobs WHERE state = 'queued' AND ready = 1 ORDER BY seq LIMIT 1"  # noqa: S608
 _TIMES = """
@@ -78,13 +84,17 @@ def counts(db: Session) -> dict[State, int]:
     return {state: int(row[state.value]) for state in State}
 
 
+def wanted(db: Session, at: datetime) -> int:
+    """See :meth:`.base.JobStore.wanted`."""
+    return int(db.run(_WANTED, at=stamp(at))[0]["jobs"])
+
+
 def waiting_since(db: Session) -> datetime | None:
     """See :meth:`.base.JobStore.waiting_since`."""
     rows = db.run(_OLDEST)
     if not rows:
         return None
-    job = job_of(rows[0])
-    return max(job.submitted_at, job.ordered.not_before or job.submitted_at)
+    return job_of(rows[0]).due_at
 
 
 def open_jobs(db: Session, key_id: str | None) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ...clock import Clock, utc_now
 from ...errors import MintmarkError
 from ...storage.base import Part, Session
-from . import accepting, claiming, peeking, purging, reading, renewing
+from . import accepting, claiming, pausing, peeking, purging, reading, renewing
 from . import at_once as beginning
 from . import ending as endings
 from . import idempotency as known_keys
@@ -35,8 +35,6 @@ AT_ONCE = 64
 """Claims in one transaction, at most, of all who ask at once; or those of one who asks for more."""
 PART = Part("jobs", Path(__file__).with_name("jobs.sql").read_text(encoding="utf-8"))
 
-_PAUSE = "UPDATE claiming SET paused = :paused"
-
 
 class SqlJobStore(JobStore):
     """``ledger`` is where money is set aside, and its database that of the jobs; it stays the caller's to close.
@@ -60,7 +58,7 @@ class SqlJobStore(JobStore):
         self._claims: Together[Wanted, list[Lease]] = Together(self._claim, most=AT_ONCE, size=lambda its: its.most)
         self._more = False
         """Whether those who claimed last got all that they asked for: then there is mostly more."""
-        for part in (PART, known_keys.PART, laying.PART, purging.PART, purging.ELSEWHERE):
+        for part in (PART, known_keys.PART, laying.PART, pausing.PART, purging.PART, purging.ELSEWHERE):
             self._store.install(part)
 
     @property
@@ -195,10 +193,10 @@ class SqlJobStore(JobStore):
 
         return self._transact(work)
 
-    def laid(self, place: str) -> dict[str, bytes]:
+    def laid(self, place: str | None) -> dict[str, bytes]:
         return self._store.read(lambda db: laying.kept(db, place))
 
-    def settled(self, place: str, assets: Iterable[str]) -> None:
+    def settled(self, place: str | None, assets: Iterable[str]) -> None:
         those = list(assets)
         self._store.transact(lambda db: laying.settled(db, place, those))
 
@@ -223,10 +221,13 @@ class SqlJobStore(JobStore):
     # -- pausing ------------------------------------------------------------------------------------------------------
 
     def pause(self, *, paused: bool) -> None:
-        self._store.transact(lambda db: db.run(_PAUSE, paused=int(paused)))
+        self._store.transact(lambda db: pausing.pause(db, self._now(), paused=paused))
 
     def is_paused(self) -> bool:
         return self._store.read(lambda db: bool(db.run("SELECT paused FROM claiming")[0]["paused"]))
+
+    def pauses(self, since: datetime) -> list[pausing.Pause]:
+        return self._store.read(lambda db: pausing.pauses(db, since))
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -246,6 +247,9 @@ class SqlJobStore(JobStore):
     def counts(self) -> dict[State, int]:
         return self._store.read(reading.counts)
 
+    def wanted(self) -> int:
+        return self._store.read(lambda db: reading.wanted(db, self._now()))
+
     def waiting_since(self) -> datetime | None:
         return self._store.read(reading.waiting_since)
 
@@ -260,11 +264,15 @@ class SqlJobStore(JobStore):
 
     # -- afterwards ---------------------------------------------------------------------------------------------------
 
-    def judge(self, job_id: str, index: int, *, accepted: bool | None) -> Job:
-        return self._store.transact(lambda db: purging.judge(self._change(db), job_id, index, accepted=accepted))
+    def judge(
+        self, job_id: str, index: int, *, accepted: bool | None, by: str | None = None, reason: str | None = None
+    ) -> Job:
+        return self._store.transact(
+            lambda db: purging.judge(self._change(db), job_id, index, accepted=accepted, by=by, reason=reason)
+        )
 
-    def purge(self, job_id: str, contents: Sequence[Content] = CONTENTS) -> list[str]:
-        return self._store.transact(lambda db: purging.purge(self._change(db), job_id, contents, self._held))
+    def purge(self, job_id: str, contents: Sequence[Content] = CONTENTS, *, by: str | None = None) -> list[str]:
+        return self._store.transact(lambda db: purging.purge(self._change(db), job_id, contents, self._held, by=by))
 
     def forgotten(self, *, limit: int = 1000) -> list[str]:
         return self._store.read(lambda db: purging.forgotten(db, limit))

@@ -7,9 +7,9 @@ Labels are bounded: workflow names, codes and providers, never job ids, users or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from ...clock import Clock, utc_now
+from ..jobs.pausing import paused_s
 
 if TYPE_CHECKING:
     from ...generation.context import WorkerHealth
     from ..jobs.job import Job
+    from ..jobs.pausing import Pause
     from ..jobs.states import State
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -28,6 +30,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120
 _PIXELS = (64 * 64, 256 * 256, 512 * 512, 768 * 768, 1024 * 1024, 1536 * 1536, 2048 * 2048, 4096 * 4096)
 _MICRO = 1_000_000
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_LOOKED_BACK = timedelta(days=7)
 MOST_WORDS = 200
 """Values of one label. What comes beyond that is :data:`OTHER`: a time series more costs whoever keeps it."""
 OTHER = "other"
@@ -61,27 +64,34 @@ class WorkerState:
 
 
 class Meters:
-    """``counts``, ``workers`` and ``waiting_since`` (of the oldest job that could run) are asked at each scrape, so
-    that gauges are never stale."""
+    """``counts``, ``wanted`` (jobs that run or could run now), ``workers`` and ``waiting_since`` (of the oldest job
+    that could run) are asked at each scrape, so that gauges are never stale.
+
+    ``pauses``: when claiming was paused since then; asked at each scrape, too, so that an end costs no question: of a
+    pause that began since the last one, what was waited counts."""
 
     def __init__(
         self,
         *,
         counts: Callable[[], dict[State, int]],
+        wanted: Callable[[], int],
         workers: Callable[[], Iterable[WorkerState]],
         waiting_since: Callable[[], datetime | None],
+        pauses: Callable[[datetime], Sequence[Pause]] = lambda _since: (),
         now: Clock = utc_now,
     ) -> None:
-        self._counts, self._workers, self._waiting_since, self._now = counts, workers, waiting_since, now
+        self._counts, self._wants, self._workers, self._waiting_since = counts, wanted, workers, waiting_since
+        self._ask_pauses, self._now = pauses, now
+        self._pauses: Sequence[Pause] = ()
         self._word = _Words().bounded
         self._one_at_a_time = Lock()
         self._registry = made = CollectorRegistry()
         self._jobs = Counter("mintmark_jobs", "Jobs that ended.", ["workflow", "state", "code"], registry=made)
         self._spend = Counter("mintmark_spend_usd", "Money settled or in doubt.", ["provider", "model"], registry=made)
-        self._queue = _timer("mintmark_queue_wait_seconds", "From acceptance to a worker.", made)
+        self._queue = _timer("mintmark_queue_wait_seconds", "From when it is due to a worker.", made)
         self._run = _timer("mintmark_run_seconds", "On the worker.", made)
         self._post = _timer("mintmark_post_processing_seconds", "Checking, signing, storing.", made)
-        self._latency = _timer("mintmark_job_latency_seconds", "From acceptance to end.", made)
+        self._latency = _timer("mintmark_job_latency_seconds", "From when it is due to its end.", made)
         self._images = Histogram("mintmark_image_pixels", "Pixels of an image.", buckets=_PIXELS, registry=made)
         self._requests = Counter("mintmark_http_requests", "Answers.", ["method", "route", "status"], registry=made)
         self._answer = Histogram(
@@ -108,7 +118,7 @@ class Meters:
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def ended(self, job: Job) -> None:
-        """A job came to its end."""
+        """A job came to its end. What took its time because it was to (a vendor's batch, a pause) is not timed."""
         workflow = self._word("workflow", job.ordered.workflow)
         code = self._word("code", job.failure.code) if job.failure else ""
         self._jobs.labels(workflow, job.state.value, code).inc()
@@ -118,14 +128,15 @@ class Meters:
         for made in job.outputs:
             if made.width and made.height:
                 self._images.observe(made.width * made.height)
-        if (its := job.metrics) is not None:
+        if (its := job.metrics) is not None and job.ordered.delivery == "now":
+            paused_ms = paused_s(self._pauses, job.due_at, job.started_at) * 1000 if job.started_at else 0.0
             for meter, milliseconds in (
-                (self._queue, its.queue_ms),
+                (self._queue, its.queue_ms - paused_ms),
                 (self._run, its.run_ms),
                 (self._post, its.post_ms),
-                (self._latency, its.latency_ms),
+                (self._latency, its.latency_ms - paused_ms),
             ):
-                meter.labels(workflow).observe(milliseconds / 1000)
+                meter.labels(workflow).observe(max(milliseconds, 0.0) / 1000)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered. ``route`` is its pattern, not its path."""
@@ -156,7 +167,8 @@ class Meters:
         open_now = {state: count for state, count in counts.items() if not state.terminal}
         for state, count in open_now.items():
             self._states.labels(state.value).set(count)
-        self._wanted.set(sum(open_now.values()))
+        self._wanted.set(self._wants())
+        self._pauses = self._ask_pauses(self._now() - _LOOKED_BACK)
         since = self._waiting_since()
         self._age.set(0.0 if since is None else max((self._now() - since).total_seconds(), 0.0))
         self._look_at_workers()

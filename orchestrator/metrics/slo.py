@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..jobs.base import Filter
+from ..jobs.pausing import paused_s
 from ..jobs.states import State
 from ..webhooks.timing import timing
 
 if TYPE_CHECKING:
     from ...storage.base import Store
     from ..jobs.base import JobStore
-    from ..jobs.job import Job
+    from ..jobs.job import Job, Metrics
+    from ..jobs.pausing import Pause
 
 SMALL = 512
 """The longest side of what counts as a small image, in pixels."""
@@ -79,13 +81,21 @@ def percentile(taken: list[float], share: float) -> float | None:
 
 
 def measure(jobs: JobStore, store: Store, *, days: float, now: datetime) -> list[Attainment]:
-    """Both objectives over the last ``days``. A job that failed made no image, so it is not among them."""
+    """Both objectives over the last ``days``. A job that failed made no image, so it is not among them; nor is one that
+    was ordered to take a day, as a part of a vendor's batch. What was waited while the service was paused does not
+    count."""
     since = now - timedelta(days=days)
-    small = [job for job in _ended(jobs, since) if _is_small(job)]
-    seconds = [job.metrics.latency_ms / 1000 for job in small if job.metrics is not None]
+    pauses = jobs.pauses(since)
+    small = [job for job in _ended(jobs, since) if _is_small(job) and job.ordered.delivery == "now"]
+    seconds = [_seconds(job, job.metrics, pauses) for job in small if job.metrics is not None]
     before = now - timedelta(seconds=WEBHOOKS.seconds)
     told = store.read(lambda db: timing(db, since=since, before=before))
     return [attainment(IMAGES, seconds), attainment(WEBHOOKS, told.seconds, late=told.late)]
+
+
+def _seconds(job: Job, metrics: Metrics, pauses: Sequence[Pause]) -> float:
+    waited = paused_s(pauses, job.due_at, job.started_at) if job.started_at else 0.0
+    return max(metrics.latency_ms / 1000 - waited, 0.0)
 
 
 def _ended(jobs: JobStore, since: datetime) -> Iterator[Job]:

@@ -12,7 +12,7 @@ from mintmark.orchestrator.jobs.base import Filter, JobStore
 from mintmark.orchestrator.jobs.job import Ending, Job
 from mintmark.orchestrator.jobs.states import State, Step
 
-from .jobs import FAILED, SUCCEEDED, JobStores, accepted, claimed, kinds, made
+from .jobs import FAILED, SUCCEEDED, JobStores, accepted, claimed, kinds, made, order
 
 
 def succeeded(store: JobStore, *, ending: Ending = SUCCEEDED, **differs: object) -> Job:
@@ -126,6 +126,30 @@ def test_how_long_a_workflow_takes_is_told_from_its_latest_runs(stores: JobStore
     assert store.seconds("icon") == []
 
 
+def test_wanted_is_what_runs_or_could_run_now(stores: JobStores, store: JobStore) -> None:
+    accepted(store, not_before=stores.clock.now + timedelta(days=1))
+    assert store.wanted() == 0
+    succeeded(store)
+    accepted(store)
+    accepted(store)
+    claimed(store)
+    assert store.wanted() == 2
+    # Nobody looks for work, and so nobody has moved it.
+    stores.clock.go(days=2)
+    assert store.wanted() == 3
+
+
+def test_it_is_known_when_it_was_paused(stores: JobStores, store: JobStore) -> None:
+    began = stores.clock.now
+    for paused, seconds in ((True, 10), (True, 20), (False, 30), (False, 5), (True, 5)):
+        store.pause(paused=paused)
+        stores.clock.go(seconds=seconds)
+    first, second = stores.open().pauses(began)
+    assert first == (began, began + timedelta(seconds=30))
+    assert second == (began + timedelta(seconds=65), None)
+    assert store.pauses(began + timedelta(seconds=40)) == [second]
+
+
 # -- judging and forgetting -------------------------------------------------------------------------------------------
 
 
@@ -140,6 +164,34 @@ def test_what_a_person_says_of_an_output_is_kept_with_it(stores: JobStores, stor
         store.judge(job.job_id, 2, accepted=True)
     with pytest.raises(UnknownJob):
         store.judge(str(uuid.uuid4()), 0, accepted=True)
+
+
+def test_what_was_rejected_is_no_earlier_result_until_it_is_accepted(store: JobStore) -> None:
+    job = succeeded(store, cache_key="c")
+    again = Ending(step=Step.SUCCEEDED, outputs=job.outputs)
+    copy = store.accept(order(cache_key="c"), ending=again).job
+    store.judge(copy.job_id, 0, accepted=False)
+    assert store.cached("c") is None
+    late = store.accept(order(cache_key="c"), ending=again).job  # it was looked up a moment before
+    assert (late.cached, store.cached("c")) == (True, None)
+    store.judge(job.job_id, 0, accepted=False)
+    store.judge(job.job_id, 0, accepted=True)
+    assert store.cached("c") == store.get(job.job_id)
+
+
+def test_another_project_s_earlier_result_stays_one(store: JobStore) -> None:
+    job, other = succeeded(store, cache_key="c"), succeeded(store, cache_key="d", project="elsewhere")
+    store.judge(job.job_id, 0, accepted=False)
+    assert (store.cached("c"), store.cached("d")) == (None, other)
+
+
+def test_who_decided_on_what_outlives_the_words_of_it(store: JobStore) -> None:
+    job = succeeded(store)
+    store.judge(job.job_id, 0, accepted=False, by="key:k1", reason="six fingers on Ann")
+    assert store.events(job.job_id)[-1].data == {"index": 0, "by": "key:k1", "reason": "six fingers on Ann"}
+    store.purge(job.job_id, by="key:k2")
+    said = [(event.kind, event.data) for event in store.events(job.job_id)[-2:]]
+    assert said == [("rejected", {"index": 0, "by": "key:k1"}), ("purged", {"by": "key:k2"})]
 
 
 def test_purging_forgets_the_content_and_keeps_the_accounting(store: JobStore) -> None:

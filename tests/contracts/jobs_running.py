@@ -430,6 +430,17 @@ def test_files_that_may_not_be_on_the_disk_are_kept_with_the_end_until_they_are(
     assert store.laid("here") == {a: b"\0one"}
 
 
+def test_files_of_every_place_are_told_to_whoever_has_all_of_them(store: JobStore) -> None:
+    a, b = "a" * 64, "b" * 64
+    for place, files in (("here", {a: b"one"}), ("elsewhere", {a: b"one", b: b"two"})):
+        accepted(store)
+        [lease] = claimed(store)
+        store.end(lease, SUCCEEDED, laid=files, place=place)
+    assert store.laid(None) == {a: b"one", b: b"two"}
+    store.settled(None, [a])
+    assert (store.laid("here"), store.laid(None)) == ({}, {b: b"two"})
+
+
 def test_files_of_an_end_that_is_refused_are_not_kept(store: JobStore) -> None:
     accepted(store)
     [lease] = claimed(store)

@@ -30,7 +30,7 @@ def made(access: Access, **facts: object) -> tuple[str, str]:
 
 async def test_without_a_key_this_machine_may_do_everything_and_no_other_anything(access: Access) -> None:
     caller = await access.authenticate("Bearer sk-anything-an-openai-client-sends", HERE)
-    for scope in ("submit", "read", "publish", "review", "admin"):
+    for scope in ("submit", "read", "publish", "review", "metrics", "admin"):
         caller.require(scope)
     assert (caller.key_id, caller.name, caller.project) == (None, "local", "default")
     for peer in (AFAR, None, "", "127.0.0.1.evil.example", "localhost"):
@@ -52,6 +52,11 @@ async def test_without_a_key_no_page_of_somebody_else_and_no_proxy_is_taken_for_
     for origin in ("https://evil.example", "null", "", "http://localhost:3000", "http://127.0.0.1:8199"):
         with pytest.raises(NotAuthenticated):
             await access.authenticate(None, HERE, **{**own, "origin": origin})
+    for site in ("none", "same-origin"):
+        await access.authenticate(None, HERE, host="localhost", site=site)
+    for site in ("same-site", "cross-site", ""):
+        with pytest.raises(NotAuthenticated):
+            await access.authenticate(None, HERE, host="localhost", site=site)
     # Who has a key may come by any name.
     await access.authenticate(made(access)[1], AFAR, host="api.example", proxied=True)
 

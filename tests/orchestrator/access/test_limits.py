@@ -58,6 +58,20 @@ async def test_headers_tell_what_is_left_and_a_refusal_when_to_come_back(access:
     await access.admit(caller, "zoe")
 
 
+async def test_each_line_of_a_batch_can_be_counted_for_its_end_user(access: Access, clock: Clock) -> None:
+    caller = await caller_of(access, requests_per_minute=2, user_requests_per_minute=2)
+    told = await access.admit_key(caller, "submit")
+    assert access.admit_user(caller, None, told) == told
+    assert access.admit_user(caller, "zoe", told)["RateLimit-Remaining"] == "1"
+    assert access.admit_user(caller, "zoe")["RateLimit-Remaining"] == "0"
+    with pytest.raises(TooManyRequests, match="end user") as caught:
+        access.admit_user(caller, "zoe")
+    assert caught.value.data["headers"]["Retry-After"] == "30"
+    # The key itself was asked once.
+    assert access.admit_user(caller, "max", told)["RateLimit-Limit"] == "2"
+    assert (await access.admit_key(caller))["RateLimit-Remaining"] == "0"
+
+
 async def test_who_has_no_key_or_no_limits_is_told_nothing(access: Access) -> None:
     assert await access.admit(await access.authenticate(None, "::1"), "zoe", "submit") == {}
     assert await access.admit(await caller_of(access), "zoe", "submit") == {}

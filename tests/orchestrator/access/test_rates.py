@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mintmark.orchestrator.access import rates
-from mintmark.orchestrator.access.rates import Buckets, headers
+from mintmark.orchestrator.access.rates import Buckets, headers, tighter
 
 
 def test_a_minute_s_requests_come_through_at_once_and_then_one_by_one() -> None:
@@ -40,14 +40,15 @@ def test_memory_is_bounded(monkeypatch) -> None:
 
 def test_headers_tell_of_the_tightest_limit() -> None:
     buckets = Buckets()
-    wide, tight = buckets.take(("a",), 100, 0.0), buckets.take(("b",), 2, 0.0)
-    assert headers([wide, tight]) == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "30"}
+    wide, tight = (headers(buckets.take((name,), most, 0.0)) for name, most in (("a", 100), ("b", 2)))
+    assert tight == {"RateLimit-Limit": "2", "RateLimit-Remaining": "1", "RateLimit-Reset": "30"}
+    assert tighter(wide, tight) == tighter(tight, wide) == tighter({}, tight) == tighter(tight, {}) == tight
     buckets.take(("b",), 2, 0.0)
-    refused = headers([wide, buckets.take(("b",), 2, 0.0)])
+    refused = headers(buckets.take(("b",), 2, 0.0))
     assert refused == {
         "RateLimit-Limit": "2",
         "RateLimit-Remaining": "0",
         "RateLimit-Reset": "60",
         "Retry-After": "30",
     }
-    assert headers([]) == {}
+    assert tighter({}, {}) == {}

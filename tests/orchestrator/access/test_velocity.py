@@ -10,7 +10,7 @@ from mintmark.errors import TooManyRequests
 from mintmark.metering.ledger_sql import SqlLedger
 from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.access.caller import Caller
-from mintmark.orchestrator.access.velocity import Pace, too_fast
+from mintmark.orchestrator.access.velocity import MOST_USERS, Pace, Velocity, hour_of, too_fast, user_of
 from mintmark.tests.orchestrator.databases import Open
 from mintmark.tests.orchestrator.ticking import Clock
 
@@ -96,6 +96,59 @@ async def test_processes_count_together(place: Open, clock: Clock) -> None:
     await order(one, ledgers[0], caller, clock, 1)
     with pytest.raises(TooManyRequests):
         await one.admit(caller, None, "submit")
+
+
+async def order_for(access: Access, ledger: SqlLedger, caller: Caller, clock: Clock, times: int, user: str) -> None:
+    for _ in range(times):
+        take_in(access, ledger, caller.key_id, clock, end_user=user)
+    await access.tend()
+
+
+async def test_an_end_user_beyond_its_pace_is_refused_for_that_hour_and_nobody_else(
+    access: Access, ledger: SqlLedger, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = await caller_of(access, user_velocity=5, velocity_action="hold")
+    for _ in range(24):
+        for user in ("zoe", "max"):
+            await order_for(access, ledger, caller, clock, 2, user)
+        clock.go(hours=1)
+    await order_for(access, ledger, caller, clock, 20, "zoe")
+    access.admit_user(caller, "zoe")
+    await order_for(access, ledger, caller, clock, 1, "zoe")
+    for _ in range(2):
+        with pytest.raises(TooManyRequests, match="end user") as caught:
+            access.admit_user(caller, "zoe")
+    assert (caught.value.data["limit"], caught.value.data["retry_after_s"]) == ("user_velocity", 3600)
+    access.admit_user(caller, "max")
+    await access.admit(caller, None, "submit")
+    assert [record.action for record in caplog.records if record.levelname == "WARNING"] == ["end_user_flagged"]
+    await access.tend()
+    [held] = [entry for entry in await access.audited() if entry.actor == "velocity"]
+    assert (held.action, "zoe" in str(held)) == ("end_user.held", False)
+    clock.go(hours=1)
+    access.admit_user(caller, "zoe")
+
+
+async def test_an_end_user_is_flagged_and_goes_on(access: Access, ledger: SqlLedger, clock: Clock) -> None:
+    caller = await caller_of(access, user_velocity=5)
+    await order_for(access, ledger, caller, clock, 1, "zoe")
+    clock.go(hours=25)
+    await order_for(access, ledger, caller, clock, 30, "zoe")
+    access.admit_user(caller, "zoe")
+    await access.tend()
+    assert [entry.action for entry in await access.audited() if entry.actor == "velocity"] == ["end_user.flagged"]
+
+
+def test_however_many_end_users_come_few_are_in_memory() -> None:
+    velocity, clock = Velocity(), Clock()
+    for number in range(3 * MOST_USERS):
+        velocity.count(user_of("k", str(number)), clock())
+    velocity.count("k", clock())
+    counted = velocity.due()
+    assert (len(counted), counted["k", hour_of(clock())]) == (MOST_USERS + 1, 1)
+    velocity.learned({user_of("k", str(number)): Pace("2026-11-21T12", 30, 1.0) for number in range(9)})
+    velocity.learned({"k": Pace("2026-11-21T13", 1, None)})
+    assert list(velocity._known) == ["k"]
 
 
 async def test_a_young_key_has_no_usual_rate(access: Access, ledger: SqlLedger, clock: Clock) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mintmark.errors import BudgetExceeded, TooManyRequests
+from mintmark.errors import BudgetExceeded, InvalidInput, TooManyRequests
 from mintmark.metering.ledger_sql import SqlLedger
 from mintmark.orchestrator.access import audit
 from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.access.keys import KeyLimits
-from mintmark.orchestrator.jobs.job import Ending, Ordered
+from mintmark.orchestrator.jobs.job import Ending, Made, Ordered
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import State, Step
 from mintmark.orchestrator.service.outboxes import all_of
@@ -83,6 +84,52 @@ def test_a_newer_run_takes_the_place_of_an_older_one_within_the_limit(
     jobs.accept(order(clock, key_id, supersedes=older.job_id))
     with pytest.raises(TooManyRequests):
         jobs.accept(order(clock, key_id))
+
+
+def test_a_newer_run_need_not_wait_until_the_older_one_has_stopped(
+    access: Access, jobs: SqlJobStore, clock: Clock
+) -> None:
+    key_id = key_of(access, jobs_at_once=1, user_jobs_at_once=1)
+    older = jobs.accept(order(clock, key_id, end_user="zoe")).job
+    [lease] = jobs.claim("owner", "worker", ["hosted"])
+    for _ in range(3):
+        older = jobs.accept(order(clock, key_id, end_user="zoe", supersedes=older.job_id)).job
+        with pytest.raises(TooManyRequests):
+            jobs.accept(order(clock, key_id))
+    assert jobs.renew("owner", [lease.job.job_id]).canceled == [lease.job.job_id]
+
+
+def test_no_more_than_twice_as_many_are_there_however_fast_one_edits(
+    access: Access, jobs: SqlJobStore, clock: Clock
+) -> None:
+    key_id = key_of(access, jobs_at_once=1)
+    first = jobs.accept(order(clock, key_id)).job
+    [lease] = jobs.claim("owner", "worker", ["hosted"])
+    second = jobs.accept(order(clock, key_id, supersedes=first.job_id)).job
+    jobs.claim("owner", "worker-2", ["hosted"])
+    with pytest.raises(TooManyRequests):
+        jobs.accept(order(clock, key_id, supersedes=second.job_id))
+    assert jobs.renew("owner", [second.job_id]).canceled == []
+    jobs.end(lease, Ending(step=Step.CANCELED))
+    jobs.accept(order(clock, key_id, supersedes=second.job_id))
+
+
+def test_who_released_what_and_who_forgot_it_is_in_the_log(jobs: SqlJobStore, ledger: SqlLedger, clock: Clock) -> None:
+    accepted = jobs.accept(order(clock, None)).job
+    [lease] = jobs.claim("owner", "worker", ["hosted"])
+    made = Made(index=0, output=None, asset="a" * 64, media_type="image/png", bytes=1)
+    jobs.end(lease, Ending(step=Step.SUCCEEDED, outputs=(made,)))
+    jobs.judge(accepted.job_id, 0, accepted=True, by="key:mia", reason="harmless")
+    jobs.purge(accepted.job_id, by="key:zoe")
+    with pytest.raises(InvalidInput):
+        jobs.judge(accepted.job_id, 0, accepted=False, by="key:max")
+    ledger.store.transact(audit.chain_waiting)
+    judged, purged = list(audit.oldest(ledger.store))[-2:]
+    assert (judged.actor, judged.action, judged.target) == ("key:mia", "output.accepted", accepted.job_id)
+    assert (judged.data["index"], judged.data["sha256"]) == (0, "a" * 64)
+    assert judged.data["reason_sha256"] == hashlib.sha256(b"harmless").hexdigest()
+    assert (purged.actor, purged.action, purged.target) == ("key:zoe", "job.purged", accepted.job_id)
+    assert purged.data == {"contents": ["prompts", "inputs", "outputs"]}
 
 
 def test_of_a_batch_those_that_are_too_many_are_refused_alone(

@@ -81,7 +81,10 @@ class StandIn:
         self.ledger = engine.ledger
         self.access = Access(self.ledger.store, ledger=self.ledger, mode="sandbox")
         self.meters = Meters(
-            counts=lambda: self.jobs.counts(), workers=list, waiting_since=lambda: self.jobs.waiting_since()
+            counts=lambda: self.jobs.counts(),
+            wanted=lambda: self.jobs.wanted(),
+            workers=list,
+            waiting_since=lambda: self.jobs.waiting_since(),
         )
         self.jobs = SqlJobStore(
             self.ledger, outbox=all_of(self.access.on_job, outbox), ended=self.meters.ended, held=held

@@ -78,6 +78,7 @@ async def test_a_picture_is_not_fetched_from_within(house: House, address: str) 
         (b"", 422, "not_an_image"),
         (b"<html>", 422, "not_an_image"),
         (PNG, 422, "not_an_image"),
+        (picture(64)[:-5], 422, "not_an_image"),
         (b"x" * 5_000_000, 413, "request_too_large"),
     ],
 )

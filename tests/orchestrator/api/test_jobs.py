@@ -91,10 +91,19 @@ async def test_a_query_key_that_is_given_twice_is_refused(house: House) -> None:
     assert (status, problem["code"]) == (400, "malformed_request")
 
 
-async def test_a_queued_job_is_canceled_at_once_and_only_once(house: House) -> None:
+async def test_a_queued_job_is_canceled_at_once_and_canceled_it_stays(house: House) -> None:
+    """Whoever lost the answer asks again."""
     job_id = await house.order(prompt="x")
-    status, job, _ = await house.ask("POST", f"/v1/jobs/{job_id}/cancel")
-    assert (status, job["status"]) == (200, "canceled")
+    for _ in range(2):
+        status, job, _ = await house.ask("POST", f"/v1/jobs/{job_id}/cancel")
+        assert (status, job["status"]) == (200, "canceled")
+    kinds = [event.kind for event in house.service.jobs.events(job_id)]
+    assert kinds.count("canceled") == 1
+
+
+async def test_what_is_over_otherwise_is_not_canceled(house: House) -> None:
+    job_id = await house.order(prompt="x")
+    house.service.run_next()
     status, problem, _ = await house.ask("POST", f"/v1/jobs/{job_id}/cancel")
     assert (status, problem["code"]) == (409, "wrong_state")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -77,6 +78,41 @@ def test_every_wrong_field_of_a_body_is_told_with_its_limits() -> None:
         "webhook_events[0]": ["progress"],
         "nonsense": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"a": []}, "metadata.a", "a valid string, a valid integer, a valid number or a valid boolean"),
+        ({"str": []}, "metadata.str", "a valid string, a valid integer, a valid number or a valid boolean"),
+        ({"b" * 65: 1}, f"metadata.{'b' * 65}.[key]", "at most 64 characters"),
+        ({"a": "x" * 513}, "metadata", "at most 512 characters"),
+    ],
+)
+def test_a_field_that_may_be_of_several_kinds_is_told_once_and_as_the_caller_wrote_it(
+    given: dict[str, Any], field: str, said: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        RunBody.model_validate_json(json.dumps({"metadata": given}), strict=True)
+    problem = problems.problem_of(problems.invalid(caught.value))
+    assert problem.problems is not None and [each.field for each in problem.problems] == [field]
+    assert said in problem.problems[0].message
+
+
+async def test_a_version_that_is_not_there_is_told_as_a_wrong_model(house: House) -> None:
+    for path, field in (("/v1/images/generations", "field"), ("/openai/v1/images/generations", "param")):
+        status, problem, _ = await house.ask("POST", path, json={"model": "text-to-image@9.9.9", "prompt": "x"})
+        assert (status, problem.get("error", problem)[field]) == (404, "model")
+
+
+async def test_a_picture_that_is_not_named_is_told_and_nothing_is_made(house: House) -> None:
+    for wish, field in (
+        ({"image_to_image": {"strength": 0.5}}, "image_to_image.init_image_url"),
+        ({"control": {"weight": 0.8}}, "control"),
+    ):
+        status, problem, _ = await house.ask("POST", "/v1/images/generations", json={"prompt": "x", **wish})
+        assert (status, problem["field"]) == (422, field) and problem["allowed"]
+    assert (await house.ask("GET", "/v1/jobs"))[1]["jobs"] == []
 
 
 def test_what_nothing_better_is_known_of_is_told_where_to_look() -> None:

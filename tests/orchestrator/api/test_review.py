@@ -65,6 +65,49 @@ async def test_once_accepted_it_is_anybodys_and_once_rejected_nobodys(house: Hou
         assert file.status == 200
 
 
+async def test_who_may_only_review_sees_what_they_are_to_judge(house: House) -> None:
+    path = await withheld(house, bearer(house, "submit", "read"))
+    reviewer = bearer(house, "review")
+    (seen,) = (await house.ask("GET", path, headers=reviewer))[1]["outputs"]
+    async with house.http.get(seen["image_url"]) as file:
+        assert await file.read() == PNG
+    for other in ("/v1/jobs", f"{path}/why", f"{path}/events"):
+        assert (await house.ask("GET", other, headers=reviewer))[0] == 403
+    stranger = bearer(house, "review", project="globex")
+    assert (await house.ask("GET", path, headers=stranger))[0] == 404
+
+
+async def test_a_word_on_an_output_is_one_event_and_one_row_of_the_log(house: House) -> None:
+    reviewer = bearer(house, "review")
+    path = await withheld(house, bearer(house, "submit", "read"))
+    job_id = path.rpartition("/")[2]
+    before = len(house.service.jobs.events(job_id))
+    await house.ask("POST", f"{path}/outputs/0/reject", json={"reason": "no"}, headers=reviewer)
+    assert (await house.ask("DELETE", path, headers=bearer(house, "submit")))[0] == 204
+    rejected, purged = house.service.jobs.events(job_id)[before:]
+    await house.service.access.tend()
+    told = [(row.action, row.actor) for row in await house.service.access.audited() if row.target == job_id]
+    assert told[:2] == [("job.purged", purged.data["by"]), ("output.rejected", rejected.data["by"])]
+    assert rejected.data == {"index": 0, "by": rejected.data["by"]}
+
+
+async def test_what_was_rejected_is_given_to_nobody_else_until_it_is_accepted(house: House) -> None:
+    body = {"inputs": {"prompt": "x", "seed": 1}, "cache": True}
+
+    async def cached() -> bool:
+        _, made, _ = await house.ask("POST", "/v1/workflows/text-to-image/runs", json=body)
+        return bool((await house.ask("GET", f"/v1/jobs/{made['job_id']}"))[1]["cached"])
+
+    _, made, _ = await house.ask("POST", "/v1/workflows/text-to-image/runs", json=body)
+    house.service.run_next(data=PNG)
+    path = f"/v1/jobs/{made['job_id']}/outputs/0"
+    assert await cached()
+    await house.ask("POST", f"{path}/reject", json={})
+    assert not await cached()
+    await house.ask("POST", f"{path}/accept", json={})
+    assert await cached()
+
+
 async def test_who_may_not_review_cannot_accept_their_own(house: House) -> None:
     artist = bearer(house, "submit", "read")
     path = await withheld(house, artist)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from mintmark.errors import WorkerUnreachable
 from mintmark.orchestrator.dispatch.worker import Worker
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.tests.orchestrator.house import service_house
@@ -48,6 +49,23 @@ async def test_a_worker_is_added_shown_and_listed(house: House) -> None:
     assert (found["url"], found["hour_microusd"], found["models"]) == ("http://gpu-1:8188", 1_200_000, {})
     _, listed, _ = await house.ask("GET", "/v1/workers")
     assert [each["name"] for each in listed["workers"]] == ["one"]
+
+
+async def test_where_workers_are_is_for_admins_alone(house: House) -> None:
+    path = of_the_settings(house, "http://10.0.0.7:8188")
+    house.service.dispatcher.workers[0].problem = WorkerUnreachable("No worker answers at http://10.0.0.7:8188 (Oops).")
+    house.service.dispatcher.workers[0].state = "down"
+    reader, admin = bearer(house, "read"), bearer(house, "admin")
+    await house.ask("POST", "/v1/workers", json=NEW, headers=admin)
+    _, found, _ = await house.ask("GET", "/v1/workers", headers=reader)
+    assert "10.0.0.7" not in str(found) and "gpu-1" not in str(found)
+    first, second = sorted(found["workers"], key=lambda each: each["source"], reverse=True)
+    assert (second["name"], second["url"], first["url"]) == ("one", None, None)
+    assert first["problem"] == f"No worker answers at {first['name']} (Oops)."
+    status, shown, _ = await house.ask("GET", f"/v1/workers/{first['name']}", headers=reader)
+    assert (status, shown["name"], shown["url"]) == (200, first["name"], None)
+    assert "10.0.0.7" not in str((await house.ask("GET", f"/v1/workers/{path}", headers=reader))[1])
+    assert (await house.ask("GET", f"/v1/workers/{path}", headers=admin))[1]["url"] == "http://10.0.0.7:8188"
 
 
 async def test_the_same_key_adds_one_worker(house: House) -> None:

@@ -16,7 +16,7 @@ from mintmark.errors import ImageTooLarge, InvalidInput, ModelRetired, NotAnImag
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.orchestrator.generations.body import ImageWish
 from mintmark.orchestrator.generations.images import DEFAULT_MODEL, Order, order, plan
-from mintmark.orchestrator.generations.pictures import Pictures
+from mintmark.orchestrator.generations.pictures import ALLOWED, Pictures
 from mintmark.orchestrator.releases.releases import Releases
 from mintmark.storage.assets.folder import FolderAssets
 from mintmark.storage.assets.uploads import Uploads
@@ -81,7 +81,7 @@ def test_the_usual_request_is_a_run_of_the_default_model(releases: Releases) -> 
         "count": 2,
     }
     # It is made without what the model cannot use, and that is told.
-    assert made.ignored == ("negative_prompt",)
+    assert made.ignored == ("negative_prompt", "control.weight")
     assert made.asked == {
         "model": "fal/flux-dev", "n": 2, "steps": 30, "guidance": 7.0, "seed": 412341,
         "size": {"width": 768, "height": 512},
@@ -152,6 +152,13 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a map that the model does not follow": (
         {"model": "stability/structure", "control": {"pose_url": UPLOAD}},
         {"control.pose_url": ["edge_url", "depth_url"]},
+    ),
+    "no picture to begin from": ({"image_to_image": {}}, {"image_to_image.init_image_url": ALLOWED}),
+    "only how far from which": ({"image_to_image": {"strength": 0.5}}, {"image_to_image.init_image_url": ALLOWED}),
+    "no map to follow": ({"control": {"weight": 0.8}}, {"control": ["pose_url", "edge_url", "depth_url"]}),
+    "neither": (
+        {"image_to_image": {}, "control": {}},
+        {"image_to_image.init_image_url": ALLOWED, "control": ["pose_url", "edge_url", "depth_url"]},
     ),
     "two maps": ({"control": {"pose_url": UPLOAD, "edge_url": UPLOAD}}, {"control.edge_url": None}),
     "a map and a picture": (

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mintmark.generation.context import Device, Receipt, WorkerHealth
 from mintmark.orchestrator.jobs.job import Failure, Job, Made, Metrics, Ordered
+from mintmark.orchestrator.jobs.pausing import Pause
 from mintmark.orchestrator.jobs.states import State, Step
 from mintmark.orchestrator.metrics.meters import MOST_WORDS, OTHER, Meters, WorkerState
 
@@ -38,7 +39,7 @@ def read(meters: Meters) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def meters(counts: dict[State, int] | None = None, workers: tuple[WorkerState, ...] = ()) -> Meters:
-    return Meters(counts=lambda: counts or {}, workers=lambda: workers, waiting_since=lambda: None)
+    return Meters(counts=lambda: counts or {}, wanted=lambda: 3, workers=lambda: workers, waiting_since=lambda: None)
 
 
 def test_a_job_that_ended_counts_with_its_times_its_money_and_its_pixels() -> None:
@@ -70,9 +71,26 @@ def test_nobody_s_name_and_no_job_s_id_is_a_label() -> None:
     assert b"00000000-0000-4000" not in made.scrape()
 
 
-def test_what_waits_and_runs_says_how_many_slots_are_wanted() -> None:
+def test_what_was_to_take_its_time_is_not_timed() -> None:
+    pause = Pause(NOON + timedelta(seconds=10), None)
+    made = Meters(
+        counts=dict, wanted=int, workers=list, waiting_since=lambda: None, pauses=lambda _since: [pause],
+        now=lambda: NOON,
+    )  # fmt: skip
+    made.scrape()
+    times = Metrics(latency_ms=101_000, queue_ms=100_000, run_ms=900, post_ms=100)
+    job = a_job(State.SUCCEEDED, metrics=times, started_at=NOON + timedelta(seconds=100))
+    made.ended(job)
+    made.ended(job.model_copy(update={"ordered": job.ordered.model_copy(update={"delivery": "batch"})}))
+    said, workflow = read(made), (("workflow", "text-to-image"),)
+    assert said["mintmark_queue_wait_seconds_sum", workflow] == 10
+    assert said["mintmark_job_latency_seconds_sum", workflow] == 11
+    assert said["mintmark_job_latency_seconds_count", workflow] == 1
+
+
+def test_how_many_slots_are_wanted_and_how_many_jobs_are_open() -> None:
     said = read(meters({State.QUEUED: 7, State.RUNNING: 2, State.SUCCEEDED: 100}))
-    assert said["mintmark_wanted_slots", ()] == 9
+    assert said["mintmark_wanted_slots", ()] == 3
     assert said["mintmark_jobs_in_state", (("state", "queued"),)] == 7
     assert ("mintmark_jobs_in_state", (("state", "succeeded"),)) not in said
 
@@ -84,7 +102,7 @@ def test_a_worker_that_left_is_no_longer_told_of() -> None:
         devices=(gpu,),
     )  # fmt: skip
     workers = [WorkerState(name="w1", state="busy", running=1, capacity=2, health=health)]
-    made = Meters(counts=dict, workers=lambda: workers, waiting_since=lambda: None)
+    made = Meters(counts=dict, wanted=int, workers=lambda: workers, waiting_since=lambda: None)
     said = read(made)
     assert said["mintmark_gpu_load_ratio", (("gpu", "cuda:0"), ("worker", "w1"))] == 0.5
     assert said["mintmark_vram_free_bytes", (("gpu", "cuda:0"), ("worker", "w1"))] == 40
@@ -106,7 +124,9 @@ def test_answers_and_deliveries_are_counted() -> None:
 
 def test_the_oldest_job_that_waits_says_whether_there_are_too_few_workers() -> None:
     since: list[datetime] = []
-    made = Meters(counts=dict, workers=list, waiting_since=lambda: since[0] if since else None, now=lambda: NOON)
+    made = Meters(
+        counts=dict, wanted=int, workers=list, waiting_since=lambda: since[0] if since else None, now=lambda: NOON
+    )
     assert read(made)["mintmark_oldest_waiting_seconds", ()] == 0
     since.append(NOON - timedelta(seconds=90))
     assert read(made)["mintmark_oldest_waiting_seconds", ()] == 90
