@@ -150,6 +150,14 @@ async def canceled_early(folder: Path, sandbox: Sandbox, monkeypatch: pytest.Mon
     """A call that its provider goes on with, and whose canceling job has waited long enough."""
     monkeypatch.setattr(caller, "CANCEL_PATIENCE_S", 0.0)
     async with open_lab(folder, sandbox) as lab:
+        skip = lab.engine._http.sleep
+
+        async def sleep(seconds: float) -> None:
+            """On a quick machine all the patience there is would be over before the provider is done."""
+            await skip(seconds)
+            await asyncio.sleep(0.002)
+
+        monkeypatch.setattr(lab.engine._http, "sleep", sleep)
         task = asyncio.ensure_future(lab.generate(lab.by_hand(), FLUX))
         while "accepted" not in lab.states():
             await asyncio.sleep(0.002)
