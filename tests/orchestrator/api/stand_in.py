@@ -113,6 +113,10 @@ class StandIn:
     def worker_log(self, name: str) -> Path | None:
         return None
 
+    def restart_worker(self, name: str) -> bool:
+        """It started none."""
+        return False
+
     async def forget_elsewhere(self) -> None:
         """There are no workers."""
 

@@ -258,6 +258,8 @@ def ending_in_save_image() -> WorkflowVersion:
     graph = document["graph"]
     for node in ("3", "4", "6"):
         del graph[node]
+    # What our own node may be told of the file's kind, ComfyUI's does not take.
+    document["inputs"] = [each for each in document["inputs"] if all(to["node"] != "5" for to in each["binds"])]
     graph["5"] = {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "plain"}}
     document |= {"name": "plain-save", "outputs": [{"name": "images", "title": "I", "node": "5", "kind": "images"}]}
     ours = ["MintmarkModeratePrompt", "MintmarkTextToImage"]
