@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import aclosing, suppress
@@ -23,15 +22,13 @@ from typing_extensions import Self
 
 from .. import config
 from ..config.client import ClientSettings
-from ..errors import MintmarkError, OutputWithheld, RequestTooLarge, ServiceUnreachable, WaitedTooLong, WrongState
+from ..errors import MintmarkError, OutputWithheld, ServiceUnreachable, WaitedTooLong, WrongState
+from .batching import Batch
 from .events import Reader
-from .transport import FOLLOWING, TRIES, Transport, Tries, expect, not_ours, problem
+from .transport import FOLLOWING, TRIES, Transport, Tries, expect
 from .values import Job, Order, Output, Update
 
 _POLL_S = 1.0
-_NDJSON = "application/x-ndjson"
-_NOTHING = b"{}\n"
-"""A line of a batch of which nothing is made."""
 
 
 class Client:
@@ -118,41 +115,16 @@ class Client:
     ) -> AsyncIterator[Job | MintmarkError]:
         """Submit many runs at once (``POST /v1/batches``), up to 10,000; each answer as soon as it comes, in order.
 
-        One that is refused gives its error in its place. Where the line is cut, the rest is sent again under the same
-        Idempotency-Key: no job is made twice, each order is answered once. With a key of your own you can go on with
-        the same orders in another process, too: those that were taken in then give the jobs that they made.
+        One that is refused gives its error in its place. One that a full queue or a limit keeps out is sent again
+        before: for as long as others get in, and then some times in a row (``Retry-After`` is heeded); what comes
+        behind it is told after it. Where the line is cut, the rest is sent again under the same Idempotency-Key. No job
+        is made twice, each order is answered once. With a key of your own you can go on with the same orders in another
+        process, too: those that were taken in then give the jobs that they made.
         """
-        lines, key = [_line(order) for order in orders], idempotency_key or str(uuid.uuid4())
-        tries, done = Tries(), 0
-        while True:
-            try:
-                async with aclosing(self._answers(lines, done, key)) as answers:
-                    async for became in answers:
-                        tries.answered()
-                        done += 1
-                        yield became
-            except MintmarkError as exc:
-                await tries.after(exc)
-            else:
-                return
-
-    async def _answers(self, lines: list[bytes], done: int, key: str) -> AsyncGenerator[Job | MintmarkError, None]:
-        """What became of the lines after those that are done. Raises ServiceUnreachable where the answers end early."""
-        # What was answered is not asked again: one that was refused might be taken in now, and nobody would know.
-        data = _NOTHING * done + b"".join(lines[done:])
-        headers = {"Content-Type": _NDJSON, "Idempotency-Key": key}
-        number, became = 0, None
-        async with self._line.request("POST", "/v1/batches", headers=headers, data=data) as answer:
-            await expect(answer, _NDJSON)
-            async for line in answer.content:
-                number, became = number + 1, _became(line)
-                if number > done:
-                    yield became
-        if number < len(lines):
-            if not isinstance(became, RequestTooLarge):
-                raise ServiceUnreachable("The answers ended before the batch did.", hint="Send it again under its key.")
-            for _ in lines[max(number, done) :]:
-                yield became  # what ended the batch: nothing behind it was read
+        batch = Batch(self._line, list(orders), idempotency_key or str(uuid.uuid4()))
+        async with aclosing(batch.run()) as answers:
+            async for became in answers:
+                yield became
 
     # -- following ----------------------------------------------------------------------------------------------------
 
@@ -268,22 +240,3 @@ def _id(job: Job | str) -> str:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _line(order: Order) -> bytes:
-    name, _, version = order.workflow.partition("@")
-    if version:
-        order = order.model_copy(update={"workflow": name, "version": version})
-    return order.model_dump_json().encode() + b"\n"
-
-
-def _became(line: bytes) -> Job | MintmarkError:
-    """One line of a batch's answer. Raises ServiceUnreachable where it is cut off."""
-    try:
-        said = json.loads(line)
-    except ValueError as exc:
-        raise not_ours("a line that is no JSON") from exc
-    if not isinstance(said, dict):
-        raise not_ours("a line that is no JSON object")
-    wrong = said.get("problem")
-    return problem(wrong, wrong.get("status", 500)) if wrong else Job.model_validate(said)

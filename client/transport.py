@@ -25,6 +25,8 @@ _GATEWAY = frozenset({502, 503, 504})
 _AGAIN = _GATEWAY | {429}
 _MOST_WAIT_S = 30.0
 """How long a Retry-After is heeded at most."""
+_LONG_S = 30.0
+"""What a line of a batch is to wait longer for is not waited for."""
 _MOST_PAUSE_S = 5.0
 
 T = TypeVar("T")
@@ -48,6 +50,13 @@ class Tries:
         if not passes or (self._most is not None and self._failed >= self._most):
             raise error
         await asyncio.sleep(_pause(self._failed, error.data.get("retry_after_s")))
+
+
+def may_pass(error: MintmarkError) -> bool:
+    """Whether this line of a batch was kept out by what may well be over when the service says: a full queue, a limit,
+    a stop. What it says will take long, such as a key that is held, is the caller's to wait for."""
+    after = error.data.get("retry_after_s")
+    return error.data.get("status") in _AGAIN and isinstance(after, (int, float)) and after <= _LONG_S
 
 
 class Transport:

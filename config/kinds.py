@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,6 +174,27 @@ def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
+_USUAL_PORTS = {"http": 80, "https": 443}
+
+
+def _origin(text: str) -> str:
+    """As a browser sends it: in lower case, and without the port that its scheme has anyway."""
+    found = _ORIGIN.fullmatch(text.lower())
+    if found is None:
+        raise ValueError(text)
+    scheme, host, digits = found.groups()
+    port = _USUAL_PORTS.get(scheme) if digits is None else _port(digits)
+    if port == 0:
+        raise ValueError(text)
+    return f"{scheme}://{host}" if port == _USUAL_PORTS.get(scheme) else f"{scheme}://{host}:{port}"
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    words = _words(text)
+    return words if words == ("*",) else tuple(dict.fromkeys(_origin(each) for each in words))
+
+
 def one_of(*words: str) -> Kind:
     """One of a few words."""
 
@@ -199,6 +221,8 @@ NAME_OR_PATH = Kind(str, beside=_name_or_path)
 """A name, or the path of a JSON file."""
 WORDS = Kind(_words, form="list")
 """Several words or URLs, separated by commas."""
+ORIGINS = Kind(_origins, form="list")
+"""Origins of web pages, ``scheme://host[:port]``, or ``*`` alone."""
 URL = Kind(_url)
 URLS = Kind(_urls, form="table")
 """URLs by name: ``openai=https://…,fal=https://…``."""

@@ -94,6 +94,13 @@ class ServiceSettings(Section):
         False,
         kinds.FLAG,
     )
+    cors_origins: tuple[str, ...] = setting(
+        "MINTMARK_SERVICE_CORS_ORIGINS",
+        "Origins of web pages that may call the API from a browser, each with a key of its own: "
+        "`https://shop.example`, with a port where it has one, without a path. `*` alone: any page (default: none).",
+        (),
+        kinds.ORIGINS,
+    )
     budget_webhook_url: str | None = setting(
         "MINTMARK_SERVICE_BUDGET_WEBHOOK_URL",
         "Where it is told, as a signed webhook, that a budget has passed its soft limit.",

@@ -24,6 +24,7 @@ from . import (
     routes_workflows,
 )
 from .call import INTAKE, REPEATS
+from .cors import share
 from .document import DOCUMENTS, Documents
 from .intake import Intake
 from .openai_errors import as_openai
@@ -90,4 +91,5 @@ def build_app(service: Service) -> web.Application:
         for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
             app.router.add_route(method, _pattern(route, routes), handler_of(route))
     app.on_response_prepare.append(safe)
+    share(app, service.service.cors_origins)
     return app

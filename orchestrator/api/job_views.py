@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ...errors import from_dict
 from ..jobs.job import Job, JobEvent, Made
+from .naming import mark, marked, named
 from .problems import problem_of
 from .shapes import View
 
@@ -123,7 +124,9 @@ class JobView(View):
     started_at: datetime | None
     ended_at: datetime | None
     attempt: int
-    worker: str | None
+    worker: str | None = Field(
+        description="Its name, or a mark where its address is its name; `/v1/workers/{worker}` takes both."
+    )
     outputs: list[OutputView]
     receipts: list[ReceiptView]
     cost_microusd: int
@@ -184,7 +187,7 @@ def job_view(job: Job, link: Link, *, reviewer: bool = False) -> JobView:
         started_at=job.started_at,
         ended_at=job.ended_at,
         attempt=job.attempt,
-        worker=job.worker,
+        worker=mark(job.worker) if job.worker else None,
         outputs=[_output(made, link, shown=reviewer or not made.withheld) for made in job.outputs],
         receipts=[ReceiptView(**receipt.model_dump()) for receipt in job.receipts],
         cost_microusd=job.cost_microusd,
@@ -201,7 +204,7 @@ def job_view(job: Job, link: Link, *, reviewer: bool = False) -> JobView:
 
 def event_view(event: JobEvent) -> EventView:
     """A fact, as SSE and websocket carry it."""
-    return EventView(seq=event.seq, kind=event.kind, at=event.at, data=event.data)
+    return EventView(seq=event.seq, kind=event.kind, at=event.at, data=marked(event.data))
 
 
 def _output(made: Made, link: Link, *, shown: bool) -> OutputView:
@@ -234,8 +237,10 @@ def _error(job: Job) -> ErrorView | None:
     failure = job.failure
     if failure is None:
         return None
-    # As a problem would tell it: without the words that are the operator's.
-    told = problem_of(from_dict({"code": failure.code, "message": failure.message, "hint": failure.hint}))
+    # As a problem would tell it: without the words that are the operator's, and the addresses of workers.
+    told = problem_of(
+        from_dict({"code": failure.code, "message": failure.message, "hint": failure.hint}), worker=job.worker
+    )
     return ErrorView(code=failure.code, message=told.detail, hint=told.hint, node=failure.node)
 
 
@@ -255,3 +260,10 @@ class WhyView(View):
     ahead: int | None = Field(
         description="How many jobs go first that have a worker now; null where that is not counted."
     )
+
+
+def by_names(view: WhyView) -> WhyView:
+    """The same for those who may not know where workers are."""
+    names = {"worker": view.worker and mark(view.worker), "waits_for": view.waits_for and mark(view.waits_for)}
+    against = {mark(name): named(why) for name, why in view.against.items()}
+    return view.model_copy(update={**names, "against": against, "text": named(view.text)})

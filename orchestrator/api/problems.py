@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import BadSetting, InternalError, InvalidInput, MintmarkError, StorageError
+from . import naming
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -140,14 +141,14 @@ def status_of(error: MintmarkError) -> int:
     return 500
 
 
-def problem_of(error: MintmarkError) -> Problem:
-    """The answer's body. Of an error's data only what is meant for callers is told."""
+def problem_of(error: MintmarkError, *, worker: str | None = None) -> Problem:
+    """The answer's body. Of an error's data only what is meant for callers is told, and of a ``worker`` its name."""
     status = status_of(error)
     told = {name: error.data[name] for name in _TOLD if error.data.get(name) is not None}
     if isinstance(error, InvalidInput) or "problems" in told:
         told.update(_fields(told))
     detail, hint = (
-        (_AT_HOME, _SEE_LOG) if isinstance(error, (StorageError, BadSetting)) else (error.message, error.hint)
+        (_AT_HOME, _SEE_LOG) if isinstance(error, (StorageError, BadSetting)) else naming.told_of(error, worker)
     )
     return Problem(
         type=f"urn:mintmark:error:{error.code}",

@@ -14,6 +14,7 @@ from ...errors import AccessError, DatabaseUnreachable, MintmarkError, NotFound
 from ..metrics.meters import CONTENT_TYPE
 from .call import Call, Reply
 from .document import DOCUMENTS
+from .naming import named
 from .routing import Answer, NoQuery, Routes
 from .shapes import View
 
@@ -68,7 +69,8 @@ async def readiness(call: Call[None, NoQuery]) -> Reply:
 
 
 async def _missing(call: Call[Any, Any]) -> list[str]:
-    found = list(call.service.dispatcher.missing())
+    # Anybody may ask: workers are told by their names.
+    found = [named(each) for each in call.service.dispatcher.missing()]
     if await call.block(_is_full, call.service.settings.books_dir):
         found.insert(0, "The disk of the data folder is full.")
     try:

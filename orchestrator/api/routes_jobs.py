@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any, ClassVar
 
 from aiohttp import web
 from pydantic import Field, model_validator
 
-from ... import tracing
 from ...clock import utc_now
 from ...errors import InvalidInput, NotFound, UpgradeRequired, WrongState
 from ..dispatch import why
@@ -134,7 +132,7 @@ async def explain_job(call: Call[None, NoQuery]) -> Reply:
         against=dict(decided.against) if decided else {},
         ahead=decided.ahead if decided else None,
     )
-    return Reply(200, view)
+    return Reply(200, view if call.caller.is_admin else job_views.by_names(view))
 
 
 @routes.post("/v1/jobs/{job_id}/cancel", "Cancel a job", scope="submit", answers=(JOB,), problems=(409,))
@@ -155,13 +153,14 @@ async def cancel_job(call: Call[None, NoQuery]) -> Reply:
     "Order a job again",
     scope="submit",
     answers=submitting.ANSWERS,
-    problems=(402, 409),
+    problems=(402, 403, 404, 409),
     headers=(PREFER,),
     creates=True,
     orders=True,
 )
 async def retry_job(call: Call[None, NoQuery]) -> Reply:
-    """A new job with the same release and values, for one that failed or was canceled."""
+    """A new job with the same release and values, for one that failed or was canceled. It is of whoever asks: booked on
+    that key, its project and its user, and moderated by the rules that hold now."""
     service, key = call.service, call.idempotency
     known = await call.block(service.jobs.replay, key) if key else None
     if known is not None:
@@ -169,19 +168,18 @@ async def retry_job(call: Call[None, NoQuery]) -> Reply:
     submitting.check_open(call)
     old = await submitting.find(call)
     await call.serves(old.ordered.end_user)
-    again = _again(old, call)
-    await call.block(call.intake.check_references, call.caller, again.images)
+    _check_again(old)
+    version = await call.block(service.releases.by_digest, old.ordered.digest)
+    again = await call.intake.again(call.caller, old.ordered, version)
     accepted = await call.block(service.jobs.accept, again, key)
     submitting.tell(call, accepted.job)
     return await submitting.answer(call, accepted.job, replayed=accepted.replayed)
 
 
-def _again(job: Job, call: Call[Any, Any]) -> Any:
+def _check_again(job: Job) -> None:
     if job.state not in (State.FAILED, State.CANCELED) or job.forgotten:
         what = "purged" if job.forgotten else job.state.value
         raise WrongState(f"The job is {what}; only one that failed or was canceled is ordered again.")
-    changes = {"job_id": str(uuid.uuid4()), "key_id": call.caller.key_id, "supersedes": None, "deadline": None}
-    return job.ordered.model_copy(update={**changes, "not_before": None, "traceparent": tracing.current()})
 
 
 @routes.delete(

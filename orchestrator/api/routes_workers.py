@@ -13,6 +13,7 @@ from ...errors import FileMissing, InvalidInput, MintmarkError, NotFound, WrongS
 from ..dispatch.warming import show_ready
 from ..fleet.checking import FILE, MOST_HOUR, MOST_LABELS, MOST_WARM, NAME, WORD
 from .call import Call, Reply
+from .naming import mark
 from .routing import LOCATION, REPLAYED, Answer, NoQuery, Routes
 from .shapes import Address, Body, Query
 from .worker_views import (
@@ -27,7 +28,6 @@ from .worker_views import (
     detail,
     entry_view,
     fetching_view,
-    mark,
     without_address,
     worker_view,
 )

@@ -16,6 +16,7 @@ from ...workflows.validate import offered, validate
 from ..releases.values import Listed, Publisher
 from .call import Call, Reply
 from .intake import split
+from .naming import mark
 from .routing import LOCATION, REPLAYED, Answer, NoQuery, Routes
 from .workflow_views import (
     AliasBody,
@@ -246,7 +247,8 @@ def _validation(call: Call[ValidateBody, NoQuery], version: WorkflowVersion) -> 
     problems += _unbound(version, values) if not problems else []
     if problems:
         return Validation(valid=False, digest=version.digest, problems=problems, workers=[])
-    workers = [_fit(worker, version, values) for worker in _live(call, version)]
+    admin = call.caller.is_admin
+    workers = [_fit(worker, version, values, admin=admin) for worker in _live(call, version)]
     if workers:
         valid = any(each.fits for each in workers)
         return Validation(valid=valid, digest=version.digest, problems=[], workers=workers)
@@ -276,14 +278,15 @@ def _live(call: Call[Any, Any], version: WorkflowVersion) -> list[Any]:
     return [worker for worker in workers if worker.state == "up" and version.lane in worker.lanes]
 
 
-def _fit(worker: Any, version: WorkflowVersion, values: dict[str, Any]) -> WorkerFit:
+def _fit(worker: Any, version: WorkflowVersion, values: dict[str, Any], *, admin: bool) -> WorkerFit:
     try:
         info = worker.object_info
         graph = bind(version, values, choices=offered(version, info), object_info=info).graph if values else None
         problems = [WorkflowProblem(**each.as_dict()) for each in validate(version, info, graph)]
     except UsageError as exc:
         problems = _problems(exc)
-    return WorkerFit(worker=worker.name, fits=not problems, problems=problems)
+    name = worker.name if admin else mark(worker.name)
+    return WorkerFit(worker=name, fits=not problems, problems=problems)
 
 
 def _publisher(call: Call[Any, Any]) -> Publisher:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,14 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from ..fleet.capabilities import packs_of
+from .naming import mark, named
 from .shapes import View
 
 if TYPE_CHECKING:
     from ..dispatch.worker import Worker
     from ..fleet.entries import Entry
-
-
-_ADDRESS = re.compile(r"\b[a-z]+://[^\s,;)\]]*[^\s,;)\].:]")
 
 
 class DeviceView(View):
@@ -189,17 +185,12 @@ def entry_view(entry: Entry) -> WorkerView:
     )
 
 
-def mark(name: str) -> str:
-    """What a worker is called to those who may not know its address."""
-    return f"worker-{hashlib.sha256(name.encode()).hexdigest()[:8]}" if "://" in name else name
-
-
 def without_address(view: WorkerView) -> WorkerView:
     """The same for those who order jobs and run no workers: their addresses lead into the house."""
     name, told = mark(view.name), {}
     for field in ("why", "problem"):
         text: str | None = getattr(view, field)
-        told[field] = text and _ADDRESS.sub(name, text)
+        told[field] = text and named(text, name)
     return view.model_copy(update={**told, "name": name, "url": None})
 
 

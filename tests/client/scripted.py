@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
@@ -16,13 +17,15 @@ HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 @dataclass(frozen=True)
 class Said:
-    """One answer. ``cut``: the line is broken after the body, where the answer would go on."""
+    """One answer. ``cut``: the line is broken after the body, where the answer would go on. ``open``: nothing more is
+    said, and the line stays as it is until the other side leaves."""
 
     status: int = 200
     body: bytes = b""
     kind: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: bool = False
+    open: bool = False
 
 
 GATEWAY = Said(502, HTML, "text/html")
@@ -60,6 +63,8 @@ class Scripted:
         response = web.StreamResponse(status=told.status, headers={"Content-Type": told.kind, **told.headers})
         await response.prepare(request)
         await response.write(told.body)
+        if told.open:
+            await asyncio.sleep(3600)
         if not told.cut:
             await response.write_eof()
         elif request.transport is not None:
@@ -73,7 +78,7 @@ async def scripted() -> AsyncIterator[Scripted]:
     made = Scripted()
     app = web.Application()
     app.router.add_route("*", "/{any:.*}", made.answer)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"

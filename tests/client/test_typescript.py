@@ -29,6 +29,33 @@ for await (const update of client.stream("j", 9)) late.push(update.kind);
 console.log(JSON.stringify({ kinds, status, bytes: bytes.length, canceled, refused, late }));
 """
 
+WAIT = """
+import { Mintmark } from "./dist/index.js";
+const client = new Mintmark({ url: process.argv[2], tries: 2 });
+const told = {};
+const began = performance.now();
+const code = (error) => error.code ?? error.name ?? error;
+told.late = await client.wait("running", { timeout: 0.3 }).catch(code);
+told.dark = await client.wait("dark", { timeout: 0.3 }).catch(code);
+told.silent = await client.wait("silent", { timeout: 0.3 }).catch(code);
+told.before = await client.wait("running", { signal: AbortSignal.abort("before") }).catch(code);
+const mine = new AbortController();
+setTimeout(() => mine.abort(new Error("mine")), 200);
+told.aborted = await client.wait("running", { timeout: 60, signal: mine.signal }).catch((error) => error.message);
+const stop = new AbortController();
+setTimeout(() => stop.abort("stop"), 200);
+told.kinds = [];
+try {
+  for await (const { kind } of client.stream("silent", 0, { signal: stop.signal })) told.kinds.push(kind);
+} catch (error) {
+  told.stopped = error;
+}
+told.quick = performance.now() - began < 10_000;
+told.over = (await client.wait("over", { timeout: 1e9, signal: new AbortController().signal })).status;
+told.given_up = await client.wait("dark").catch(code);
+console.log(JSON.stringify(told));
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -78,6 +105,25 @@ async def test_it_waits_for_what_passes_instead_of_giving_up(folder: Path) -> No
         "refused": "service_unreachable",
         "late": [],
     }
+
+
+async def test_it_waits_no_longer_than_it_is_told_to(folder: Path) -> None:
+    """What gives up is the time or the signal, not the line; and no timer keeps the process once all is told."""
+    assert await asyncio.to_thread(typescript.compiled, folder) == ""
+    (folder / "wait.mjs").write_text(WAIT, encoding="utf-8")
+    async with scripted() as service:
+        service.says("/v1/jobs/running/events", events("queued", "claimed"))
+        service.says("/v1/jobs/running", job("running"))
+        service.says("/v1/jobs/dark/events", GATEWAY)
+        service.says("/v1/jobs/dark", GATEWAY)
+        service.says("/v1/jobs/silent/events", Said(body=events("queued").body, kind="text/event-stream", open=True))
+        service.says("/v1/jobs/silent", job("running"))
+        service.says("/v1/jobs/over/events", events("succeeded"))
+        service.says("/v1/jobs/over", job())
+        told = await _node(folder, "wait.mjs", service.url)
+    late = dict.fromkeys(("late", "dark", "silent"), "waited_too_long")
+    ended = {"before": "before", "aborted": "mine", "kinds": ["queued"], "stopped": "stop", "quick": True}
+    assert told == {**late, **ended, "over": "succeeded", "given_up": "service_unreachable"}
 
 
 async def _node(folder: Path, *arguments: str) -> Any:

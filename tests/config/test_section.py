@@ -73,3 +73,42 @@ def test_a_password_in_one_of_several_addresses_is_a_secret() -> None:
     found = read(ServiceSettings, Sources({"MINTMARK_SERVICE_WORKERS": f"http://gpu-1:8188 {url}"}))
     assert shown(settings_of(ServiceSettings)["workers"], found["workers"]) == MASK
     assert "hunter2" not in repr(load_section(ServiceSettings, Sources({"MINTMARK_SERVICE_WORKERS": url})))
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        (" https://Shop.example , http://localhost:5173", ("https://shop.example", "http://localhost:5173")),
+        ("https://shop.example:443,https://shop.example", ("https://shop.example",)),
+        ("http://[::1]:80,https://10.0.0.5:8443", ("http://[::1]", "https://10.0.0.5:8443")),
+        ("capacitor://localhost", ("capacitor://localhost",)),
+    ],
+)
+def test_origins_are_as_a_browser_sends_them(text: str, origins: tuple[str, ...]) -> None:
+    found = load_section(ServiceSettings, Sources({"MINTMARK_SERVICE_CORS_ORIGINS": text}))
+    assert found.cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shop.example",
+        "null",
+        "https://",
+        "https://shop.example/",
+        "https://shop.example/page",
+        "https://*.shop.example",
+        "https://shop.example,*",
+        "https://shop.example:0",
+        "https://shop.example:99999",
+        "https://shop.example:x",
+        "https://mia@shop.example",
+        "https://shöp.example",
+        "https://shop.example\nSet-Cookie: a=b",
+    ],
+)
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(BadSetting, match="MINTMARK_SERVICE_CORS_ORIGINS"):
+        load_section(ServiceSettings, Sources({"MINTMARK_SERVICE_CORS_ORIGINS": text}))

@@ -33,6 +33,17 @@ export interface Asking {
   wait?: number;
 }
 
+export interface Following {
+  /** Ends it; what it was aborted with is thrown. The job itself goes on. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface Waiting extends Following {
+  /** Seconds after which `waited_too_long` is thrown. The job itself goes on. With it, it is this that ends the wait,
+   * whatever the line does meanwhile. */
+  timeout?: number | undefined;
+}
+
 /** Something that was heard of a job: a transition (`seq` is set) or `progress`. */
 export interface Update {
   kind: string;
@@ -56,24 +67,46 @@ const LAST = new Set([...OVER, "superseded", "deadline_passed"]);
 const GATEWAY = new Set([502, 503, 504]);
 const AGAIN = new Set([429, ...GATEWAY]);
 const UNREACHABLE = "service_unreachable";
-const pause = (seconds: number): Promise<void> => new Promise((done) => setTimeout(done, seconds * 1000));
+/** The longest time that a timer takes, in milliseconds; what is longer would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** Throws what the signal was aborted with, as soon as it is. */
+function pause(seconds: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((done, failed) => {
+    signal?.throwIfAborted();
+    const aborted = (): void => {
+      clearTimeout(timer);
+      failed(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", aborted);
+      done();
+    }, seconds * 1000);
+    signal?.addEventListener("abort", aborted, { once: true });
+  });
+}
 
 /** How often something is asked again that a broken line, a proxy or a limit kept out. */
 class Tries {
   #failed = 0;
-  constructor(readonly most: number) {}
+  constructor(
+    readonly most: number,
+    readonly signal?: AbortSignal,
+  ) {}
   /** It goes on: what fails after this begins a new row. */
   answered(): void {
     this.#failed = 0;
   }
   /** Wait until it is worth another try. Throws the error where it is not. */
   async after(error: unknown): Promise<void> {
+    // Who gave it up is told so, and not what that looked like on the line.
+    this.signal?.throwIfAborted();
     this.#failed += 1;
     const problem = error instanceof MintmarkError ? error.problem : null;
     // What `fetch` and a body that breaks off throw is a TypeError.
     const passes = problem ? problem.code === UNREACHABLE || AGAIN.has(problem.status) : error instanceof TypeError;
     if (!passes || this.#failed >= this.most) throw error;
-    await pause(Math.min(problem?.retry_after_s ?? Math.min(0.1 * 2 ** this.#failed, 5), 30));
+    await pause(Math.min(problem?.retry_after_s ?? Math.min(0.1 * 2 ** this.#failed, 5), 30), this.signal);
   }
 }
 
@@ -114,24 +147,43 @@ export class Mintmark {
   }
 
   /** The job once it is over, however it ended: look at its `status`. */
-  async wait(job: string | Accepted | Job): Promise<Job> {
+  async wait(job: string | Accepted | Job, { timeout, signal }: Waiting = {}): Promise<Job> {
+    const ended = new AbortController();
+    const abort = (): void => ended.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    const late = (): void => ended.abort(waitedTooLong(idOf(job), timeout));
+    const timer = timeout === undefined ? undefined : setTimeout(late, Math.min(timeout * 1000, LONGEST_MS));
+    try {
+      return await this.#wait(job, new Tries(timeout === undefined ? this.#tries : Infinity, ended.signal));
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async #wait(job: string | Accepted | Job, tries: Tries): Promise<Job> {
     // The stream is a hint, and may be kept from us; the job itself is the truth.
     try {
-      for await (const update of this.stream(job)) if (LAST.has(update.kind)) break;
+      for await (const update of this.stream(job, 0, { signal: tries.signal })) if (LAST.has(update.kind)) break;
     } catch (error) {
+      tries.signal?.throwIfAborted();
       if (!(error instanceof MintmarkError || error instanceof TypeError)) throw error;
     }
-    let found = await this.job(job);
-    while (!OVER.has(found.status)) {
-      await pause(1);
-      found = await this.job(job);
+    for (let found = await this.#look(job, tries); ; found = await this.#look(job, tries)) {
+      if (OVER.has(found.status)) return found;
+      tries.answered();
+      await pause(1, tries.signal);
     }
-    return found;
+  }
+
+  #look(job: string | Accepted | Job, tries: Tries): Promise<Job> {
+    return this.#json("GET", `/v1/jobs/${idOf(job)}`, {}, tries);
   }
 
   /** What happens to the job, from its first event to its last, over broken lines. */
-  async *stream(job: string | Accepted | Job, after = 0): AsyncGenerator<Update> {
-    const tries = new Tries(2 * this.#tries);
+  async *stream(job: string | Accepted | Job, after = 0, { signal }: Following = {}): AsyncGenerator<Update> {
+    const tries = new Tries(2 * this.#tries, signal);
     for (let seen = after, over = false; ; ) {
       let silent = true;
       try {
@@ -142,7 +194,7 @@ export class Mintmark {
           if (LAST.has(update.kind)) return;
         }
         if (over && silent) return; // it was over before, and there is nothing after what was asked for
-        over = OVER.has((await this.job(job)).status);
+        over = OVER.has((await this.#look(job, new Tries(this.#tries, signal))).status);
         throw unreachable(200, "The stream ended before the job did.");
       } catch (error) {
         await tries.after(error);
@@ -152,7 +204,7 @@ export class Mintmark {
 
   async *#heard(jobId: string, after: number, tries: Tries): AsyncGenerator<Update> {
     const headers = { ...this.#headers, Accept: "text/event-stream", "Last-Event-ID": String(after) };
-    const answer = await fetch(`${this.url}/v1/jobs/${jobId}/events`, { headers });
+    const answer = await fetch(`${this.url}/v1/jobs/${jobId}/events`, { headers, signal: tries.signal ?? null });
     if (!answer.ok) throw await problemOf(answer);
     const isStream = answer.headers.get("Content-Type")?.startsWith("text/event-stream");
     if (answer.body === null || !isStream) throw notOurs(answer.status);
@@ -206,8 +258,13 @@ export class Mintmark {
     );
   }
 
-  #json<T>(method: string, path: string, init: { headers?: Record<string, string>; body?: string } = {}): Promise<T> {
-    const sent = { ...init, method, headers: { ...this.#headers, ...init.headers } };
+  #json<T>(
+    method: string,
+    path: string,
+    init: { headers?: Record<string, string>; body?: string } = {},
+    tries = new Tries(this.#tries),
+  ): Promise<T> {
+    const sent = { ...init, method, headers: { ...this.#headers, ...init.headers }, signal: tries.signal ?? null };
     return this.#asked(
       () => fetch(this.url + path, sent),
       async (answer) => {
@@ -218,11 +275,16 @@ export class Mintmark {
           throw notOurs(answer.status);
         }
       },
+      tries,
     );
   }
 
-  async #asked<T>(ask: () => Promise<Response>, take: (answer: Response) => Promise<T>): Promise<T> {
-    for (const tries = new Tries(this.#tries); ; ) {
+  async #asked<T>(
+    ask: () => Promise<Response>,
+    take: (answer: Response) => Promise<T>,
+    tries = new Tries(this.#tries),
+  ): Promise<T> {
+    for (;;) {
       try {
         const answer = await ask();
         if (!answer.ok) throw await problemOf(answer);
@@ -250,6 +312,12 @@ async function problemOf(answer: Response): Promise<MintmarkError> {
 /** What is told of an answer that cannot be the service's own. */
 function notOurs(status: number, seconds: number | null = null): MintmarkError {
   return unreachable(status, `Something before the service answers in its place: HTTP ${status}.`, seconds);
+}
+
+function waitedTooLong(jobId: string, seconds: number | undefined): MintmarkError {
+  const detail = `Job ${jobId} is not over after ${seconds} s.`;
+  const hint = "It goes on; ask for it again, or cancel it.";
+  return new MintmarkError({ status: 504, code: "waited_too_long", detail, hint });
 }
 
 function unreachable(status: number, detail: string, seconds: number | null = null): MintmarkError {

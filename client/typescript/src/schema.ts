@@ -2332,7 +2332,10 @@ export interface components {
             ended_at: string | null;
             /** Attempt */
             attempt: number;
-            /** Worker */
+            /**
+             * Worker
+             * @description Its name, or a mark where its address is its name; `/v1/workers/{worker}` takes both.
+             */
             worker: string | null;
             /** Outputs */
             outputs: components["schemas"]["OutputView"][];
