@@ -5,6 +5,7 @@ An allowance is locked before anything of it is read, so all that concerns one a
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .accounts import FUNDS, allowance_account
@@ -87,17 +88,25 @@ class Allowances:
         """The allowance, locked; None where there is none."""
         if known := self._open.get(allowance_id):
             return known
+        found = self.find_all([allowance_id])
+        return found[0] if found else None
+
+    def find_all(self, allowance_ids: Iterable[str]) -> list[Allowance]:
+        """Those that there are, locked in one order. None of them was asked for before."""
+        asked = [self._ask(each) for each in sorted(allowance_ids)]
+        found = [_allowance(rows[0]) for rows in (each() for each in asked) if rows]
+        counted = [self.counters.ask(self.db, each.account, each.at) for each in found]
+        for each, counters in zip(found, counted, strict=True):
+            each.counters = counters()
+            self._open[each.allowance_id] = each
+        return found
+
+    def _ask(self, allowance_id: str) -> Callable[[], list[Row]]:
         if self.db.for_update:
             # Its balance is to be read after the lock was had, so it takes a statement of its own.
             lock = f"SELECT 1 FROM allowances WHERE allowance_id = :allowance_id{self.db.for_update}"  # noqa: S608
-            self.db.run(lock, allowance_id=allowance_id)
-        rows = self.db.run(_ALLOWANCE, allowance_id=allowance_id)
-        if not rows:
-            return None
-        found = _allowance(rows[0])
-        found.counters = self.counters.of(self.db, found.account, found.at)
-        self._open[allowance_id] = found
-        return found
+            self.db.ask(lock, allowance_id=allowance_id)
+        return self.db.ask(_ALLOWANCE, allowance_id=allowance_id)
 
     def open(self, allowance_id: str, job_id: str, account: Account) -> Allowance:
         """The allowance, locked; where there is none, one of nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, TypeVar
 
@@ -147,8 +147,12 @@ class SqlLedger(Ledger):
 
     def close_job_within(self, db: Session, job_id: str) -> None:
         """:meth:`close_job` as part of a transaction that does more than that."""
+        self.close_jobs_within(db, [job_id])
+
+    def close_jobs_within(self, db: Session, job_ids: Sequence[str]) -> None:
+        """The same of several jobs."""
         batch = self._batch(db)
-        if (found := batch.allowances.find(job_id)) is not None:
+        for found in batch.allowances.find_all(job_ids):
             batch.allowances.close(found)
         batch.finish()
 

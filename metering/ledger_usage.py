@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from .periods import NO_LIMIT, SETTING, Period, ceiling, period_end, period_start
@@ -73,8 +73,12 @@ class Counters:
 
         Ask this before the allowance is changed: a row that is made now is counted from the allowances as they stand.
         """
+        return self.ask(db, account, at)()
+
+    def ask(self, db: Session, account: Account, at: str) -> Callable[[], list[Counter]]:
+        """:meth:`of`, for who asks of several at once."""
         version = account.workflow or ""
-        rows = db.run(
+        asked = db.ask(
             _MATCHING,
             day=at[:10],
             month=period_start("month", at),
@@ -84,6 +88,9 @@ class Counters:
             workflow=version.partition("@")[0],
             version=version,
         )
+        return lambda: self._found(db, asked(), at)
+
+    def _found(self, db: Session, rows: list[Row], at: str) -> list[Counter]:
         found = [self._counter(row, at) for row in rows]
         for row, counter in zip(rows, found, strict=True):
             if row["taken"] is None:

@@ -39,6 +39,13 @@ class Session(ABC):
     def run(self, sql: str, **values: Any) -> list[Row]:
         """The rows of one statement; also of an INSERT, UPDATE or DELETE with RETURNING."""
 
+    def ask(self, sql: str, **values: Any) -> Callable[[], list[Row]]:
+        """The same for who needs the rows later, or never: what is returned gives them. Several statements may go to
+        the database in one piece, and so may those without rows; what is wrong with one of these is raised by a later
+        one, or by the end of the transaction or of the :meth:`part`."""
+        rows = self.run(sql, **values)
+        return lambda: rows
+
     @abstractmethod
     def script(self, sql: str) -> None:
         """Run statements that make or change tables."""
@@ -49,10 +56,10 @@ class Session(ABC):
         self.script("SAVEPOINT within")
         try:
             yield
+            self.script("RELEASE SAVEPOINT within")
         except BaseException:
             self.undo_part()
             raise
-        self.script("RELEASE SAVEPOINT within")
 
     def undo_part(self) -> None:
         """Undo what was done since the latest :meth:`part` began, and end it."""

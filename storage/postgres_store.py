@@ -1,8 +1,9 @@
 """A store in a PostgreSQL database, through pg8000: pure Python, BSD, nothing to compile.
 
-Statements are prepared once a connection, so each costs one round trip. PostgreSQL undoes a transaction that it cannot
-carry out beside another (deadlock, serialization); then, and where a connection broke, the work is done again: all our
-work may be repeated, also where only the answer to its commit was lost.
+Statements are prepared once a connection, and those without rows go with the next one (:mod:`.postgres_pipeline`).
+PostgreSQL undoes a transaction that it cannot carry out beside another (deadlock, serialization); then, and where a
+connection broke, the work is done again: all our work may be repeated, also where only the answer to its commit was
+lost.
 """
 
 from __future__ import annotations
@@ -20,28 +21,33 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..errors import BadSetting, CannotWrite, DatabaseUnreachable, DiskFull, MissingExtra
 from .base import TRIES, Row, Session, Store, T, TryAgain
+from .postgres_pipeline import Pipeline
 
 if TYPE_CHECKING:
-    from pg8000.native import Connection, PreparedStatement
+    from pg8000.native import Connection
 
 DIALECT = {"serial": "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", "table": ""}
 """What a schema's placeholders mean."""
 MOST_CONNECTIONS = 8
 """Open at once in one process; who comes when all are in use waits."""
+_BEGIN, _BEGIN_READING = "BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _AGAIN = frozenset({"40001", "40P01"})
 _TAKEN = "23505"
 _FULL = "53100"
 _AWAY = ("08", "53", "57P", "58", "25006")
 """Begin the codes that are about the server, not about what was asked: it restarts, has no room, or was replaced."""
 _CONNECT_S = 10
-_SSL = ("disable", "require", "verify-full")
+_TRUST = "Name the host as its certificate does, and the file of who signed that: sslrootcert=/file."
+_VERIFIED = "verify-full"
+_SSL = ("disable", "require", _VERIFIED)
 
 
 @dataclass(frozen=True)
 class Address:
     """Where a database is and who we are there: ``postgresql://user:password@host:5432/name?schema=s&sslmode=require``.
 
-    ``host=/folder`` as a parameter is a Unix socket. Raises BadSetting, which never shows the password.
+    ``host=/folder`` as a parameter is a Unix socket; ``sslrootcert=/file`` holds the authorities to trust with
+    ``sslmode=verify-full``, instead of the system's. Raises BadSetting, which never shows the password.
     """
 
     user: str
@@ -51,6 +57,7 @@ class Address:
     database: str
     schema: str | None
     sslmode: str
+    sslrootcert: str | None = None
 
     @classmethod
     def parse(cls, url: str) -> Address:
@@ -66,15 +73,17 @@ class Address:
             raise _bad("in a password, / ? # and @ are written %2F %3F %23 and %40")
         if parts.scheme not in ("postgresql", "postgres"):
             raise _bad("it has to begin with postgresql://")
-        if unknown := set(more) - {"schema", "sslmode", "host"}:
+        if unknown := set(more) - {"schema", "sslmode", "sslrootcert", "host"}:
             raise _bad(f"{min(unknown)} is no parameter of it")
         host = more.get("host") or parts.hostname or "localhost"
         # A password and the books themselves do not cross a network in the clear unless somebody says so.
         if (sslmode := more.get("sslmode", "disable" if _is_here(host) else "require")) not in _SSL:
             raise _bad(f"sslmode is one of {', '.join(_SSL)}")
+        if (root := more.get("sslrootcert")) is not None and sslmode != _VERIFIED:
+            raise _bad(f"sslrootcert goes with sslmode={_VERIFIED}")
         user, database = unquote(parts.username or "postgres"), unquote(parts.path.lstrip("/"))
         password = None if parts.password is None else unquote(parts.password)
-        return cls(user, password, host, port, database or user, more.get("schema"), sslmode)
+        return cls(user, password, host, port, database or user, more.get("schema"), sslmode, root)
 
     def __str__(self) -> str:
         return f"postgresql://{self.host}:{self.port}/{self.database}"
@@ -97,21 +106,17 @@ class PostgresSession(Session):
     for_update = " FOR UPDATE"
     skip_locked = " FOR UPDATE SKIP LOCKED"
 
-    def __init__(self, connection: Connection, prepared: dict[str, PreparedStatement]) -> None:
-        self._connection, self._prepared = connection, prepared
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
 
     def run(self, sql: str, **values: Any) -> list[Row]:
-        statement = self._prepared.get(sql)
-        if statement is None:
-            statement = self._prepared[sql] = self._connection.prepare(sql)
-        rows = statement.run(**values)
-        if not rows:
-            return []
-        names = [column["name"] for column in statement.columns]
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return self._pipeline.run(sql, values)
+
+    def ask(self, sql: str, **values: Any) -> Callable[[], list[Row]]:
+        return self._pipeline.ask(sql, values)
 
     def script(self, sql: str) -> None:
-        self._connection.execute_simple(sql)
+        self._pipeline.script(sql)
 
     def each(self, name: str) -> str:
         return f"json_array_elements_text(CAST(:{name} AS json)) AS each(value)"
@@ -123,15 +128,7 @@ class PostgresSession(Session):
         self._lock("pg_advisory_xact_lock", name)
 
     def _lock(self, how: str, name: str) -> None:
-        self.run(f"SELECT {how}(hashtextextended(current_schema() || ':' || :name, 0))", name=name)
-
-
-class _Connection:
-    """A connection with what was prepared on it."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.raw = connection
-        self.prepared: dict[str, PreparedStatement] = {}
+        self.ask(f"SELECT {how}(hashtextextended(current_schema() || ':' || :name, 0))", name=name)
 
 
 class PostgresStore(Store):
@@ -141,7 +138,7 @@ class PostgresStore(Store):
 
     def __init__(self, url: str, script: str, *, version: int) -> None:
         self.address = Address.parse(url)
-        self._free: list[_Connection] = []
+        self._free: list[Pipeline] = []
         self._lock = threading.Lock()
         self._room = threading.Semaphore(MOST_CONNECTIONS)
         self._closed = False
@@ -152,26 +149,25 @@ class PostgresStore(Store):
             raise
 
     def _prepare(self, script: str, version: int) -> None:
-        def make(connection: _Connection, session: Session) -> None:
+        def make(session: Session) -> None:
             session.alone("schema")
             found = session.run("SELECT to_regclass('ledger_version') IS NOT NULL AS made")
             if not found[0]["made"]:
-                connection.raw.execute_simple(script)
-                connection.raw.execute_simple("CREATE TABLE ledger_version (version INTEGER NOT NULL)")
+                session.script(script)
+                session.script("CREATE TABLE ledger_version (version INTEGER NOT NULL)")
                 session.run("INSERT INTO ledger_version VALUES (:version)", version=version)
             if (kept := session.run("SELECT version FROM ledger_version")[0]["version"]) != version:
                 raise CannotWrite(f"{self.address} is of another Mintmark (schema {kept}).", hint="Upgrade Mintmark.")
 
-        self._transact("BEGIN", make)
+        self.transact(make)
 
     def transact(self, work: Callable[[Session], T]) -> T:
-        return self._transact("BEGIN", lambda _, session: work(session))
+        return self._transact(_BEGIN, work)
 
     def read(self, work: Callable[[Session], T]) -> T:
-        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-        return self._transact(begin, lambda _, session: work(session))
+        return self._transact(_BEGIN_READING, work)
 
-    def _transact(self, begin: str, work: Callable[[_Connection, Session], T]) -> T:
+    def _transact(self, begin: str, work: Callable[[Session], T]) -> T:
         from pg8000.exceptions import DatabaseError, InterfaceError
 
         for tried in range(1, TRIES + 1):
@@ -205,37 +201,37 @@ class PostgresStore(Store):
             raise DatabaseUnreachable(f"{self.address}: {_words(exc)}") from exc
         raise exc
 
-    def _once(self, begin: str, work: Callable[[_Connection, Session], T]) -> T:
+    def _once(self, begin: str, work: Callable[[Session], T]) -> T:
         with self._connection() as connection:
-            connection.raw.execute_simple(begin)
             try:
-                result = work(connection, PostgresSession(connection.raw, connection.prepared))
-                connection.raw.execute_simple("COMMIT")
+                connection.begin(begin)
+                result = work(PostgresSession(connection))
+                connection.commit(wait=begin == _BEGIN)
             except BaseException:
-                connection.raw.execute_simple("ROLLBACK")
+                connection.rollback()
                 raise
             return result
 
     @contextmanager
-    def _connection(self) -> Iterator[_Connection]:
+    def _connection(self) -> Iterator[Pipeline]:
         """A connection of ours for a while; one that cannot even roll back is thrown away."""
         with self._room:
-            connection = self._take() or _Connection(connect(self.address))
+            connection = self._take() or Pipeline(connect(self.address))
             keep = False
             try:
                 yield connection
                 keep = True
             except BaseException:
-                keep = _is_idle(connection)
+                keep = connection.is_idle()
                 raise
             finally:
                 self._give(connection, keep=keep)
 
-    def _take(self) -> _Connection | None:
+    def _take(self) -> Pipeline | None:
         with self._lock:
             return self._free.pop() if self._free else None
 
-    def _give(self, connection: _Connection, *, keep: bool) -> None:
+    def _give(self, connection: Pipeline, *, keep: bool) -> None:
         with self._lock:
             if keep and not self._closed:
                 self._free.append(connection)
@@ -247,8 +243,8 @@ class PostgresStore(Store):
         how = "VACUUM (FULL)" if thorough else "VACUUM"
         with self._connection() as connection:
             for table in tables:
-                if connection.raw.run("SELECT to_regclass(:name) IS NOT NULL", name=table)[0][0]:
-                    connection.raw.execute_simple(f"{how} {table}")
+                if connection.run("SELECT to_regclass(:name) IS NOT NULL AS made", {"name": table})[0]["made"]:
+                    connection.script(f"{how} {table}")
         return True
 
     def close(self) -> None:
@@ -279,7 +275,7 @@ def connect(its: Address) -> Connection:
             port=its.port,
             database=its.database,
             password=its.password,
-            ssl_context=_context(its.sslmode),
+            ssl_context=_context(its),
             timeout=_CONNECT_S,
             application_name="mintmark",
         )
@@ -298,12 +294,15 @@ def connect(its: Address) -> Connection:
             with suppress(DatabaseError):
                 made.execute_simple(f"CREATE SCHEMA IF NOT EXISTS {identifier(its.schema)}")
             made.execute_simple(f"SET search_path TO {identifier(its.schema)}")
+    except ssl.SSLCertVerificationError as exc:
+        why = f"its certificate is not trusted ({exc.verify_message.rstrip('.')})"
+        raise DatabaseUnreachable(f"{its}: {why}.", hint=_TRUST) from exc
     except (DatabaseError, InterfaceError, OSError) as exc:
         raise DatabaseUnreachable(f"{its}: {_words(exc)}", hint="Check MINTMARK_LEDGER_URL.") from exc
     return made
 
 
-def _discard(connection: _Connection) -> None:
+def _discard(connection: Pipeline) -> None:
     # Where the server is gone, pg8000 fails to say goodbye, and leaves what it reads through open.
     through = connection.raw._sock, connection.raw._usock
     with suppress(Exception):
@@ -313,20 +312,14 @@ def _discard(connection: _Connection) -> None:
             each.close()
 
 
-def _is_idle(connection: _Connection) -> bool:
-    """Whether a connection is usable after something went wrong on it, and outside every transaction."""
+def _context(its: Address) -> ssl.SSLContext | bool:
+    if its.sslmode == "disable":
+        return False  # with None, pg8000 takes whatever it is offered
     try:
-        connection.raw.execute_simple("SELECT 1")
-    except Exception:  # noqa: BLE001 - whatever it is, it is not usable
-        return False
-    return bool(connection.raw._transaction_status == b"I")
-
-
-def _context(sslmode: str) -> ssl.SSLContext | None:
-    if sslmode == "disable":
-        return None
-    context = ssl.create_default_context()
-    if sslmode == "require":
+        context = ssl.create_default_context(cafile=its.sslrootcert)
+    except OSError as exc:
+        raise _bad(f"no certificates can be read from sslrootcert={its.sslrootcert}") from exc
+    if its.sslmode == "require":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
@@ -334,4 +327,6 @@ def _context(sslmode: str) -> ssl.SSLContext | None:
 def _words(exc: Exception) -> str:
     """The server's own words, where it said any."""
     facts = exc.args[0] if exc.args else ""
+    if isinstance(exc, OSError):
+        return f"{exc.strerror or exc}."
     return f"{facts.get('M', 'refused')}." if isinstance(facts, dict) else f"{facts}."

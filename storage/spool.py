@@ -36,6 +36,10 @@ class Spool:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
+    def place(self, digest: str) -> str:
+        """Where the file of this digest is, below the folder that the spool is in: fit to be told to anybody."""
+        return self._path(digest).relative_to(self._folder.parent).as_posix()
+
     def drop(self, digest: str) -> None:
         """Delete what has this digest, where it is here. What cannot be removed is pruned later."""
         with suppress(OSError):

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import MintmarkError, WorkerRefused
 from .bind import Bound, bind
-from .format import WorkflowVersion
-from .validate import offered, validate
+from .format import Input, WorkflowVersion
+from .object_info import Slot, slot_of, slots
+from .validate import literal_problem, offered, validate
 
 if TYPE_CHECKING:
     from .object_info import ObjectInfo
@@ -19,6 +20,9 @@ MOST = 4096
 """Things that are remembered; what was not used for longest is forgotten."""
 _SIZES = (31, 32, 53, 63, 64)
 """Seeds are told apart by how many bits they need: that is all a node can mind about one."""
+
+_NUMBERS = frozenset({"integer", "number"})
+_NUMERIC = frozenset({"INT", "FLOAT"})
 
 Key = tuple[Any, ...]
 
@@ -29,6 +33,7 @@ class Fits:
     def __init__(self) -> None:
         # What a worker says is kept with what came of it, so that its identity is its own for that long.
         self._choices: OrderedDict[Key, tuple[ObjectInfo, dict[str, list[str]]]] = OrderedDict()
+        self._numbers: OrderedDict[Key, tuple[ObjectInfo, dict[str, tuple[Slot, ...]]]] = OrderedDict()
         self._sound: OrderedDict[Key, ObjectInfo] = OrderedDict()
         self._live: set[int] = set()
 
@@ -61,6 +66,7 @@ class Fits:
         if live != self._live:
             self._live = live
             self._choices = OrderedDict((key, kept) for key, kept in self._choices.items() if id(kept[0]) in live)
+            self._numbers = OrderedDict((key, kept) for key, kept in self._numbers.items() if id(kept[0]) in live)
             self._sound = OrderedDict((key, info) for key, info in self._sound.items() if id(info) in live)
 
     def fitted(
@@ -71,7 +77,7 @@ class Fits:
         Raises InvalidInput, UnknownInput, and WorkerRefused with what it lacks.
         """
         made = bind(version, values, choices=self.offered(version, info), object_info=info)
-        key = (version.digest, id(info), shape_of(version, made.inputs))
+        key = (version.digest, id(info), shape_of(version, made.inputs, self._limits(version, info)))
         if key in self._sound:
             self._sound.move_to_end(key)
             return made
@@ -81,6 +87,14 @@ class Fits:
             )
         _keep(self._sound, key, info)
         return made
+
+    def _limits(self, version: WorkflowVersion, info: ObjectInfo) -> dict[str, tuple[Slot, ...]]:
+        """The slots of this worker into which the numbers among the inputs go."""
+        key = (version.digest, id(info))
+        if key not in self._numbers:
+            found = {spec.name: _slots(version, spec, info) for spec in version.inputs if spec.type in _NUMBERS}
+            _keep(self._numbers, key, (info, {name: its for name, its in found.items() if its}))
+        return self._numbers[key][1]
 
     def offered(self, version: WorkflowVersion, info: ObjectInfo) -> dict[str, list[str]]:
         """What this worker offers for each input of which it lists the choices."""
@@ -96,11 +110,34 @@ def _keep(where: OrderedDict[Key, Any], key: Key, what: Any) -> None:
         where.popitem(last=False)
 
 
-def shape_of(version: WorkflowVersion, inputs: Mapping[str, Any]) -> Key:
-    """What of the values a node could mind about: everything but words, and of a seed its size."""
+def _slots(version: WorkflowVersion, spec: Input, info: ObjectInfo) -> tuple[Slot, ...]:
+    """Those that it is bound to, where all are plain numbers; none where it depends on another value what they are."""
+    found = []
+    for bind in spec.binds:
+        node = version.graph[bind.node]
+        slot = slot_of(bind.input, slots(info.get(node["class_type"], {}), node["inputs"]))
+        if slot is None or "." in bind.input or not slot.types <= _NUMERIC:
+            return ()
+        found.append(slot)
+    return tuple(found)
+
+
+def shape_of(
+    version: WorkflowVersion, inputs: Mapping[str, Any], limits: Mapping[str, Sequence[Slot]] | None = None
+) -> Key:
+    """What of the values a node could mind about: everything but words, of a seed its size, and of a number whether it
+    is within the ``limits``, where these are known."""
     types = {spec.name: spec.type for spec in version.inputs}
     return tuple(
-        (name, next((size for size in _SIZES if value < 2**size), 65) if types.get(name) == "seed" else repr(value))
+        (name, _shape(types.get(name), value, (limits or {}).get(name)))
         for name, value in inputs.items()
         if types.get(name) not in ("string", "image")
     )
+
+
+def _shape(kind: str | None, value: Any, slots: Sequence[Slot] | None) -> int | str | None:
+    if kind == "seed":
+        return next((size for size in _SIZES if value < 2**size), 65)
+    if slots and all(literal_problem(value, slot) is None for slot in slots):
+        return None
+    return repr(value)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from ...workflows.bind import Bound
 from ...workflows.fitting import Fits
 from ...workflows.format import WorkflowVersion
 from ...workflows.wording import words_of
+from ..dispatch.unlike import is_for_some
 from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
 from ..generations.pictures import ALLOWED, Desk, Pictures, refused
@@ -68,8 +70,8 @@ class Intake:
         """Where pictures that a request names come from."""
         self.references = Pictures(service.uploads, fetch, self._own_only, desk=desk)
         """Where those of an order come from, by the house rules."""
-        self._fits: defaultdict[Lane, Fits] = defaultdict(Fits)
-        """Of the workers of each lane."""
+        self._fits: defaultdict[str, Fits] = defaultdict(Fits)
+        """Of the workers of each lane, and of runners with a device."""
         self._moderators: dict[str, Moderator] = {}
 
     async def order(self, caller: Caller, asked: Asked) -> Ordered:
@@ -80,23 +82,70 @@ class Intake:
         """
         warnings = check_pins(asked.version, asked.values, self._now().date())
         check_delivery(asked.options.delivery, asked.version, asked.values)
-        bound, info = self._bound(asked)
+        lane, bound, info = self._fitted(asked)
         await self._moderate(caller, asked, bound, info)
         await self._check_superseded(caller, asked.options)
         brought = {f"inputs.{name}": where for name, where in asked.pictures.items()}
         # Fetched last: nothing is fetched for what is refused anyway.
         found = await self.references.bring(brought, caller.key_id or "")
         images = {**asked.images, **{name: found[f"inputs.{name}"] for name in asked.pictures}}
-        return self._ordered(caller, asked, bound, images, warnings)
+        ordered = self._ordered(caller, asked, lane, bound, images, warnings)
+        return self._placed(ordered, asked.version)
+
+    async def again(self, caller: Caller, old: Ordered, version: WorkflowVersion) -> Ordered:
+        """An earlier order once more, as this caller's own: booked on him, and by the rules that hold for him now.
+
+        Raises InvalidInput, WorkerRefused, PromptBlocked, ReferenceRefused.
+        """
+        options = Options(user=old.end_user, branch=old.branch)
+        asked = Asked(version=version, values=old.values, images=old.images, options=options, surface=old.surface)
+        lane, bound, info = self._fitted(asked)
+        await self._moderate(caller, asked, bound, info)
+        await self._threads(self.check_references, caller, old.images)
+        whose = {"key_id": caller.key_id, "project": caller.project, "user": caller.user}
+        times = {"supersedes": None, "deadline": None, "not_before": None, "traceparent": tracing.current()}
+        known = None if old.cache_key is None else self._cache_key(caller, asked, bound, dict(old.images))
+        changes = {"job_id": asked.job_id, "lane": lane, "cache_key": known, "placed": False, **whose, **times}
+        return self._placed(old.model_copy(update=changes), version)
+
+    def _placed(self, ordered: Ordered, version: WorkflowVersion) -> Ordered:
+        if is_for_some(ordered, version, self._service.dispatcher.workers):
+            return ordered.model_copy(update={"placed": True})
+        return ordered
 
     # -- its values ---------------------------------------------------------------------------------------------------
 
-    def _bound(self, asked: Asked, lane: Lane | None = None) -> tuple[Bound, ObjectInfo | None]:
-        """Bound for a worker of its version's lane, or of this one, with what that worker says of its nodes; None where
-        none is live."""
-        lane = lane or asked.version.lane
+    def _fitted(self, asked: Asked) -> tuple[Lane, Bound, ObjectInfo | None]:
+        """In which lane it waits, and its values bound for a worker of that, with what the worker says of its nodes;
+        None where none is live. The lane is its version's, but where workers of the other one run it better, or alone.
+        """
+        if asked.version.lane == "gpu":
+            return self._with_a_device(asked)
+        bound, info = self._bound(asked, "hosted")
+        return self._lane(asked, bound), bound, info
+
+    def _with_a_device(self, asked: Asked) -> tuple[Lane, Bound, ObjectInfo | None]:
+        """Where no worker of the lane ``gpu`` that is up runs it, a runner that has a device and all that it needs does
+        it, too. That takes what is hosted, as many as there are: it waits beside them for its device."""
+        wrong: MintmarkError | None = None
+        try:
+            bound, info = self._bound(asked, "gpu")
+        except MintmarkError as exc:
+            wrong, info = exc, None
+        if info is None and (runners := [each for each in self._service.dispatcher.workers if each.samples]):
+            with suppress(MintmarkError):
+                return "hosted", *self._first(asked, "runners", [each.object_info for each in runners])
+        if wrong is not None:
+            raise wrong
+        return "gpu", bound, info
+
+    def _bound(self, asked: Asked, lane: Lane) -> tuple[Bound, ObjectInfo | None]:
+        """Bound for a worker of this lane."""
+        return self._first(asked, lane, self._service.dispatcher.object_infos(lane))
+
+    def _first(self, asked: Asked, whose: str, infos: list[ObjectInfo]) -> tuple[Bound, ObjectInfo | None]:
         values = {**asked.values, **{name: _named(name) for name in (*asked.images, *asked.pictures)}}
-        return self._fits[lane].first(asked.version, values, self._service.dispatcher.object_infos(lane))
+        return self._fits[whose].first(asked.version, values, infos)
 
     def _own_only(self) -> bool:
         return load_house(self._service.settings.house_rules).references == "own_uploads"
@@ -149,7 +198,13 @@ class Intake:
             raise
 
     def _ordered(
-        self, caller: Caller, asked: Asked, bound: Bound, images: dict[str, str], warnings: tuple[str, ...]
+        self,
+        caller: Caller,
+        asked: Asked,
+        lane: Lane,
+        bound: Bound,
+        images: dict[str, str],
+        warnings: tuple[str, ...],
     ) -> Ordered:
         version, options = asked.version, asked.options
         if options.deadline is not None and options.deadline <= self._now():
@@ -158,9 +213,6 @@ class Intake:
             # What is refused when it is called had better be refused now; what its name means is looked at then.
             self._check_webhook(options.webhook_url)
         values = {name: value for name, value in bound.inputs.items() if name in asked.values}
-        everything = {**{name: value for name, value in bound.inputs.items() if name not in images}, **images}
-        if options.branch is not None:
-            everything["which branch"] = options.branch  # no input has a name with a blank in it
         return Ordered(
             job_id=asked.job_id,
             key_id=caller.key_id,
@@ -169,7 +221,7 @@ class Intake:
             workflow=version.name,
             version=version.version,
             digest=version.digest,
-            lane=self._lane(asked, bound),
+            lane=lane,
             values=values,
             images=images,
             allowance_microusd=self._allowance(bound, options),
@@ -182,7 +234,7 @@ class Intake:
             end_user=options.user,
             retention_days=options.retention_days,
             supersedes=options.supersedes,
-            cache_key=fingerprint(version.digest, everything, caller.project) if options.cache else None,
+            cache_key=self._cache_key(caller, asked, bound, images) if options.cache else None,
             previews=options.previews,
             region=options.region,
             labels=tuple(sorted(set(options.labels))),
@@ -194,16 +246,24 @@ class Intake:
             warnings=warnings,
         )
 
+    def _cache_key(self, caller: Caller, asked: Asked, bound: Bound, images: Mapping[str, str]) -> str:
+        """What makes two orders the same: also the rules, so that what was made under others is judged anew."""
+        everything = {**{name: value for name, value in bound.inputs.items() if name not in images}, **images}
+        if asked.options.branch is not None:
+            everything["which branch"] = asked.options.branch  # no input has a name with a blank in it
+        rules = self._rules(caller, asked.job_id)
+        everything["under which rules"] = [rules.policy.model_dump_json(), rules.house.digest]
+        return fingerprint(asked.version.digest, everything, caller.project)
+
     def _lane(self, asked: Asked, bound: Bound) -> Lane:
-        """Its version's; with a checkpoint in place of a hosted model that of workers with a device, where one of these
-        runs it: a runner that has the checkpoint can do it, too."""
-        lane = asked.version.lane
-        if lane == "gpu" or not any(is_sampled(node) for node in bound.graph.values()):
-            return lane
+        """Of a hosted version: with a checkpoint in place of a hosted model that of workers with a device, where one of
+        these runs it: a runner that has the checkpoint can do it, too."""
+        if not any(is_sampled(node) for node in bound.graph.values()):
+            return "hosted"
         try:
-            return lane if self._bound(asked, "gpu")[1] is None else "gpu"
+            return "hosted" if self._bound(asked, "gpu")[1] is None else "gpu"
         except MintmarkError:
-            return lane
+            return "hosted"
 
     def _allowance(self, bound: Bound, options: Options) -> int:
         """What its graph can cost at most where that is known, else what a job may at all; the order may say less.

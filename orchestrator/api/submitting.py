@@ -105,11 +105,20 @@ async def answer(call: Call[Any, Any], job: Job, *, replayed: bool = False) -> R
     headers = {"Location": f"/v1/jobs/{job.job_id}", **({"Idempotent-Replayed": "true"} if replayed else {})}
     seconds, streams, whose = call.wait_s, call.request.app[STREAMS], call.caller.name
     if seconds is not None and not streams.full(whose):
+        ready: list[tuple[Job, job_views.JobView]] = []
         with streams.one(whose):
-            found = await ended(call, job.job_id, seconds, None if replayed else job)
+            found = await ended(
+                call,
+                job.job_id,
+                seconds,
+                None if replayed else job,
+                # Made while the disk is waited for.
+                ending=lambda over: ready.append((over, view(call, over))),
+            )
         if found is not None and found.state.terminal:
             applied = {"Preference-Applied": f"wait={seconds:g}"}
-            return Reply(200, view(call, found), {**headers, **applied})
+            made = next((made for over, made in ready if over is found), None) or view(call, found)
+            return Reply(200, made, {**headers, **applied})
     return Reply(202, job_views.accepted(job), headers)
 
 

@@ -94,6 +94,8 @@ class Crew:
 
     async def _tell(self) -> None:
         for worker in self._kit.workers:
+            if worker.told_news:
+                await self._kit.block(self._registry.heard, worker.name, new=worker.source == "settings")
             standing = worker.care.standing
             if standing.untold:
                 told = standing.reason, standing.struck_at

@@ -178,7 +178,7 @@ class Dispatcher:
         self, ordered: Ordered, key: Idempotency | None = None, *, ending: Ending | None = None
     ) -> Accepted:
         """Take a job in; see :meth:`..jobs.base.JobStore.accept`. Where a worker has room, it is claimed at once."""
-        anywhere = waits_in(ordered.lane, ordered.region, ordered.labels) == ordered.lane
+        anywhere = waits_in(ordered) == ordered.lane
         loop = self._with_room(ordered.lane) if ending is None and ordered.not_before is None and anywhere else None
         if loop is None:
             accepted = await self._kit.block(self._kit.jobs.accept, ordered, key, ending=ending)
@@ -246,7 +246,7 @@ class Dispatcher:
         while True:
             await self._asked.wait(RENEW_EVERY_S)
             self._asked.clear()
-            held = [job_id for loop in self._loops.values() for job_id in loop.job_ids] + self._orphans.job_ids
+            held = [job_id for loop in self._loops.values() for job_id in loop.held] + self._orphans.job_ids
             if not held:
                 continue
             try:

@@ -66,11 +66,14 @@ def _waits(why: StorageError) -> None:
     logger.warning("Files of jobs wait in memory: %s", why, extra=log.action("file_waits"))
 
 
-def end(lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore) -> Job:
-    """End the job with its files. What may not be on the disk yet is kept with it until it is: see :func:`settle`."""
+def end(
+    lease: Lease, ending: Ending, jobs: JobStore, assets: AssetStore, *, early: Callable[[Job], None] | None = None
+) -> Job:
+    """End the job with its files. What may not be on the disk yet is kept with it until it is: see :func:`settle`.
+    ``early``: see :meth:`..jobs.base.JobStore.end`."""
     files = {made.asset: assets.laid(made.asset) for made in ending.outputs}
     laid = {asset: data for asset, data in files.items() if data is not None}
-    return jobs.end(lease, ending, laid=laid, place=assets.place)
+    return jobs.end(lease, ending, laid=laid, place=assets.place, early=early)
 
 
 def settle(jobs: JobStore, assets: AssetStore) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import MintmarkError
@@ -60,14 +60,18 @@ def needs_of(
         graph = workflow.graph
     files = files_of(graph)
     told = {file: size_of(file) for file in files}
-    return Needs(
+    return replace(
+        bare_needs_of(workflow, values, images),
         classes=frozenset(str(node.get("class_type")) for node in graph.values()),
         files=files,
         sizes={file: ASSUMED_SIZE if size is None else size for file, size in told.items()},
-        pins=pins_of(workflow),
-        workflow=workflow,
-        shape=(workflow.digest, tuple(sorted(images)), shape_of(workflow, dict(sorted(values.items())))),
     )
+
+
+def bare_needs_of(workflow: WorkflowVersion, values: Mapping[str, Any], images: Collection[str] = ()) -> Needs:
+    """What of it can be told without its graph."""
+    shape = workflow.digest, tuple(sorted(images)), shape_of(workflow, dict(sorted(values.items())))
+    return Needs(pins=pins_of(workflow), workflow=workflow, shape=shape)
 
 
 def files_of(graph: Mapping[str, Any]) -> frozenset[str]:

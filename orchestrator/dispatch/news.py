@@ -27,6 +27,15 @@ class JobChanged:
 
 
 @dataclass(frozen=True)
+class JobEnding:
+    """The job is over as soon as the disk has that; nobody must be told before. For whoever has something to get ready:
+    what comes of it is told as :class:`JobChanged`, with this very job where it came to be."""
+
+    job_id: str
+    job: Job = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
 class Progressed:
     """The job is so far, and will take so much longer, in seconds. None: too few runs are known to say."""
 
@@ -46,7 +55,7 @@ class PreviewShown:
     data: bytes = field(repr=False)
 
 
-Fact = JobChanged | Progressed | PreviewShown
+Fact = JobChanged | JobEnding | Progressed | PreviewShown
 
 
 class News:

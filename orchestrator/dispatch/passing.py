@@ -10,6 +10,8 @@ COMES_S = 5.0
 """A worker for which a job is left, and which does not come for it for so long, is not waited for any more."""
 NOBODY_S = 120.0
 """How long jobs of a kind wait for a worker that could run them, where there is none."""
+UNTOLD_S = 600.0
+"""A worker of which nobody ever heard what it has is waited for so long, since this service knows it."""
 
 _PASSED = frozenset({"waits_for_warm", "overtaken"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,7 @@ from .memory import Memory
 from .needs import Needs, work_of
 from .passing import Passing
 from .seats import seat_of
+from .unlike import gpus
 
 if TYPE_CHECKING:
     from .worker import Worker
@@ -52,6 +53,8 @@ class Decided(NamedTuple):
     counted: it is further behind than was looked, or its lane has one worker, which takes them in their order."""
     hope: tuple[str, ...] = ()
     """Workers that get no jobs now, and might run it once they do, where nobody else can."""
+    silent: tuple[str, ...] = ()
+    """Workers that would be among these, had anybody ever heard what they have."""
 
 
 class Placer:
@@ -76,15 +79,9 @@ class Placer:
         """As of which look ahead, and when, the fleet is."""
 
     @property
-    def _gpus(self) -> Iterator[WorkerLoop]:
-        """Those of gpu workers, and of those that have not said yet what they are; own runners are none."""
-        workers = ((loop, loop.worker) for loop in self._loops.values())
-        return (loop for loop, its in workers if "gpu" in its.lanes or not (its.lanes or its.shared))
-
-    @property
     def _chooses(self) -> bool:
         """Whether there are gpu workers among which to choose: one may come that has what others lack."""
-        return len(list(islice(self._gpus, 2))) == 2
+        return len(list(islice(gpus(loop.worker for loop in self._loops.values()), 2))) == 2
 
     def _here(self) -> set[str]:
         coming = {ready.job.job_id for jobs in self._coming.values() for ready in jobs}
@@ -99,7 +96,7 @@ class Placer:
         """There is a new job, or one that was ``refused`` where it was: whoever may be the one to run it looks at
         once."""
         self._ahead.ring()
-        chosen = refused or waits_in(ordered.lane, ordered.region, ordered.labels) == CHOSEN
+        chosen = refused or waits_in(ordered) == CHOSEN
         free = (loop for loop in self._loops.values() if loop.is_free and loop.worker.takes(ordered, ()))
         # A few are enough: whose the job is hears of it from whoever looks first.
         for loop in islice(free, AWAKE):
@@ -132,7 +129,7 @@ class Placer:
         await self._ahead.look(self._lanes())
         needs = await self._ahead.learn(job)
         its = job.ordered
-        ready = self._ahead.jobs.get(job.job_id) or Ready(job, waits_in(its.lane, its.region, its.labels))
+        ready = self._ahead.jobs.get(job.job_id) or Ready(job, waits_in(its))
         now = time.monotonic()
         fleet = self._fleet_now(now)
         self._find_unfit(ready, needs, fleet, now)
@@ -142,8 +139,10 @@ class Placer:
         foreseen = foresee(job.job_id, queue, fleet, now)
         # It is further behind than was looked, or its lane is not placed here.
         choice, before = (place(work, fleet, now), None) if foreseen is None else foreseen
-        hope = self._hope(its, needs) if choice.reason == "nobody_can" else []
-        return Decided(choice, told, before, tuple(each.name for each in hope))
+        if choice.reason != "nobody_can":
+            return Decided(choice, told, before)
+        silent = tuple(each.name for each in self._kit.workers if each.is_silent and each.is_where(its))
+        return Decided(choice, told, before, tuple(each.name for each in self._hope(its, needs)), silent)
 
     # -- within -------------------------------------------------------------------------------------------------------
 
@@ -183,7 +182,7 @@ class Placer:
         work, works, told = self._next(loop.worker, now)
         for other in self._passing.note(name, told, now):
             if other in self._loops:
-                self._loops[other].look()
+                self._loops[other].look(chosen=True)
         if work is None and seat.room > 0:
             work = self._hopeless(works, told, loop.worker, now)
         if work is None:

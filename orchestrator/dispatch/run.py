@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -46,11 +47,12 @@ from ..jobs.queueing import CHOSEN, LARGE, OWN
 from ..jobs.states import Step
 from ..link.client import LOST_S
 from ..link.slots import COMFYUI
+from .early import Order, Undone, may_be_early
 from .keeping import end, keep
 from .kit import Kit
 from .money import JobMoney
 from .needs import Needs, needs_of
-from .news import JobChanged
+from .news import JobChanged, JobEnding
 from .outcomes import (
     GIVEN_BACK,
     REFUSED,
@@ -89,6 +91,8 @@ class Stop(Enum):
     """The lease is somebody else's now, and so is the prompt."""
     GIVEN_BACK = "given back"
     """Its worker gets no jobs now, and had not begun this one: it waits again, for any other."""
+    UNDONE = "undone"
+    """Its order came to nothing: there is no such job."""
 
 
 @dataclass
@@ -100,15 +104,26 @@ class Laps:
 
 
 class Run:
-    """One attempt of a job. ``resumed``: a process that died may have posted its prompt."""
+    """One attempt of a job. ``resumed``: a process that died may have posted its prompt; ``order``: where it may not be
+    durable yet."""
 
-    def __init__(self, kit: Kit, worker: Worker, lease: Lease, *, most: int, resumed: bool = False) -> None:
+    def __init__(
+        self,
+        kit: Kit,
+        worker: Worker,
+        lease: Lease,
+        *,
+        most: int,
+        resumed: bool = False,
+        order: Order | None = None,
+    ) -> None:
         self.job: Job = lease.job
         self.lease = lease
         self._kit = kit
         self._worker = worker
         self._most = most
         self._resumed = resumed
+        self.order = order or Order()
         self._laps = Laps()
         self._stop: Stop | None = None
         self._over = False
@@ -132,7 +147,7 @@ class Run:
             return  # its prompt is over and paid for: what it made is delivered, or why it failed is written down
         self._stop = why
         if self._attempt is not None:
-            self._attempt.left = why not in (Stop.CANCELED, Stop.DEADLINE)
+            self._attempt.left = why not in (Stop.CANCELED, Stop.DEADLINE, Stop.UNDONE)
         self._task.cancel()
 
     @property
@@ -172,6 +187,8 @@ class Run:
             if self._kept:
                 raise
             ending = await self._shielded(self._failed(exc))
+        except Undone:
+            await self._shielded(self._forget())
         # One of the two places for a broad except: around one job, whose failure it becomes.
         except Exception as exc:
             logger.exception(
@@ -206,11 +223,17 @@ class Run:
         workflow = await self._kit.workflow(self.job.ordered.digest)
         # What a prompt needs that may run already is brought there once it can be.
         prepare = partial(self._prepared, workflow)
-        prepared = await (self._patiently(prepare) if self._resumed else prepare())
-        attempt = self._attempt = await self._begun(workflow, prepared)
-        said = await self._kit.delivery.read(attempt.context, prepared.words)
-        history = await attempt.run()
-        self._laps.ran = time.monotonic()
+        try:
+            prepared = await (self._patiently(prepare) if self._resumed else prepare())
+            attempt = self._attempt = await self._begun(workflow, prepared)
+            if prepared.words or not (self.order.open and may_be_early(attempt)):
+                await self.order.durable()
+            said = await self._kit.delivery.read(attempt.context, prepared.words)
+            history = await attempt.run()
+            self._laps.ran = time.monotonic()
+        finally:
+            # Of a job that is not there nothing is written down, whatever became of its prompt.
+            await self.order.durable()
         report = having(await self._patiently(lambda: settle_well(self._booking, attempt, history)), said)
         self._well = True
         self._worker.care.succeeded(workflow.digest, attempt.graph, attempt.local.seconds)
@@ -236,7 +259,13 @@ class Run:
         self._kept = True
         metrics = self._metrics(prepared)
         ending = Ending(step=Step.SUCCEEDED, outputs=outputs, receipts=receipts, metrics=metrics)
-        return end(self.lease, ending, self._kit.jobs, self._kit.assets)
+        return end(self.lease, ending, self._kit.jobs, self._kit.assets, early=self._ending)
+
+    def _ending(self, job: Job) -> None:
+        """Only the disk is waited for. Called in the store's thread."""
+        if self._task is not None:
+            fact = JobEnding(job.job_id, job)
+            self._task.get_loop().call_soon_threadsafe(self._kit.news.publish, job.job_id, fact)
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What was paid for is fetched, however long its worker takes to answer again, within limits."""
@@ -251,7 +280,7 @@ class Run:
             pause_s = min(pause_s * 2, SETTLE_AGAIN_S)
 
     async def _prepared(self, workflow: WorkflowVersion) -> Prepared:
-        images = await self._kit.block(self._images) if self.job.ordered.images else {}
+        images = await self._brought() if self.job.ordered.images else {}
         worker, values = self._worker, self.job.ordered.values
         fitness, info = worker.fitness, worker.object_info
         worker.check_place(self.job.ordered)
@@ -269,6 +298,10 @@ class Run:
 
     def _needs(self, workflow: WorkflowVersion) -> Needs:
         return needs_of(workflow, self.job.ordered.values, images=self.job.ordered.images)
+
+    async def _brought(self) -> dict[str, Image]:
+        await self.order.durable()
+        return await self._kit.block(self._images)
 
     def _images(self) -> dict[str, Image]:
         return {name: self._image(name, digest) for name, digest in self.job.ordered.images.items()}
@@ -322,6 +355,12 @@ class Run:
         return await self._kit.block(self._money.prompt_id)
 
     # -- ways out -----------------------------------------------------------------------------------------------------
+
+    async def _forget(self) -> None:
+        """Nothing is left of a prompt whose job never came to be."""
+        if self._attempt is not None and self._attempt.posts:
+            with suppress(MintmarkError):
+                await self._worker.link.forget(self.job.job_id, ())
 
     async def _stopped(self, why: Stop) -> Ending:
         """It was canceled, or its time is up: the prompt was stopped on its worker, and what it cost is booked."""

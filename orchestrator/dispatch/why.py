@@ -29,13 +29,20 @@ def placed(decided: Decided) -> str:
     before = ""
     if decided.ahead:
         before = f"{decided.ahead} {'job goes' if decided.ahead == 1 else 'jobs go'} first. "
-    return before + _placed(decided.choice, decided.against) + _hoped(decided)
+    return before + _placed(decided.choice, decided.against) + _hoped(decided) + _silent(decided)
 
 
 def _hoped(decided: Decided) -> str:
     if not decided.hope:
         return ""
     return f" It waits for {' or '.join(decided.hope[:5])}, where it may run once that worker gets jobs."
+
+
+def _silent(decided: Decided) -> str:
+    if not decided.silent:
+        return ""
+    names, has = ", ".join(decided.silent[:5]), "has" if len(decided.silent) == 1 else "have"
+    return f" {names} {has} never told what nodes there are, and nothing waits for that any more."
 
 
 def _placed(choice: Choice, against: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ from ..jobs.queueing import OWN as OWN_LANE
 from ..link.base import Link
 from ..link.waiting import within
 from ..metrics.meters import WorkerState
+from . import passing
 from .care import Care
 from .fitness import Fitness
 from .needs import Needs, choices_of
@@ -83,6 +84,7 @@ class Worker:
         self.choices: frozenset[str] = frozenset()
         """The model files that those nodes let choose."""
         self._boot_id: str | None = None
+        self._since = time.monotonic()
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
@@ -168,13 +170,32 @@ class Worker:
         """Whether it gets no jobs now, for whichever reason, and may again."""
         return self.state in ("starting", "down") or not self.allowed
 
+    @property
+    def told_news(self) -> bool:
+        """Whether it has told what it has, and the registry, which is to remember that, does not know it."""
+        known = self.entry.told_at is not None if self.entry else self.source != "settings"
+        return self._boot_id is not None and self.source != "own" and not known
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nobody ever heard what it has, for so long that nothing waits for it any more. What the service
+        starts itself is waited for."""
+        told = self._boot_id is not None or (self.entry is not None and self.entry.told_at is not None)
+        return not told and self.source != "own" and time.monotonic() - self._since >= passing.UNTOLD_S
+
+    @property
+    def samples(self) -> bool:
+        """Whether it is there, and a runner that has a device to compute on."""
+        devices = self.health.devices if self.health and self.lanes == ("hosted",) else ()
+        return self.state == "up" and any(each.type != "cpu" for each in devices)
+
     def might_run(self, ordered: Ordered, needs: Needs, listed: frozenset[str]) -> bool:
         """Whether it runs the job once it is there and gets jobs, for all that it has told by now. ``listed``: those of
         the job's model files that some worker lets choose."""
         if self.state == "refused" or not self.is_where(ordered) or ordered.lane not in (self.lanes or (ordered.lane,)):
             return False
         if not self.object_info:
-            return not self.fitness.against(needs, ordered)
+            return not self.is_silent and not self.fitness.against(needs, ordered)
         has_all = needs.classes <= self.object_info.keys() and listed <= self.choices
         return has_all and not skew(needs.pins, self.versions) and not self.fitness.against(needs, ordered)
 

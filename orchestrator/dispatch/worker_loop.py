@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 
 from ... import log
 from ...errors import MintmarkError, StorageError
@@ -12,6 +13,7 @@ from ..execution.booking import Booking
 from ..fleet.bounds import LOOK_EVERY_S
 from ..jobs.base import Accepted, Claimer, Idempotency
 from ..jobs.job import Lease, Ordered
+from .early import Order
 from .kit import Kit
 from .placing import Placer
 from .run import Run, Stop
@@ -58,6 +60,12 @@ class WorkerLoop:
     def job_ids(self) -> list[str]:
         """The jobs whose leases are held here."""
         return [*self._runs, *(lease.job.job_id for _, lease in self._resumed)]
+
+    @property
+    def held(self) -> list[str]:
+        """Those of them that the store knows by now."""
+        open_ = {job_id for job_id, (run, _) in self._runs.items() if run.order.open}
+        return [job_id for job_id in self.job_ids if job_id not in open_]
 
     @property
     def is_open(self) -> bool:
@@ -135,21 +143,41 @@ class WorkerLoop:
         """Have the store take the job in, and claim what is next, which mostly is this job."""
         self._asked += 1
         claimer = Claimer(self.owner, self.worker.name, self.worker.claims(self._kit.workers))
-        accepting = self._kit.start(self._kit.jobs.accept, ordered, key, claimer=claimer)
-        accepting.add_done_callback(self._accepted)
+        loop = asyncio.get_running_loop()
+
+        def early(lease: Lease) -> None:
+            loop.call_soon_threadsafe(partial(self._begin_early, lease))
+
+        accepting = self._kit.start(self._kit.jobs.accept, ordered, key, claimer=claimer, early=early)
+        accepting.add_done_callback(partial(self._accepted, ordered.job_id))
         # Who asked may not stay to hear of it; what was claimed is run all the same.
         return await asyncio.shield(accepting)
 
-    def _accepted(self, accepting: asyncio.Future[Accepted]) -> None:
+    def _begin_early(self, lease: Lease) -> None:
+        if self._up:
+            self._start(lease, order=Order(durable=False))
+
+    def _accepted(self, job_id: str, accepting: asyncio.Future[Accepted]) -> None:
         self._asked -= 1
         failed = accepting.cancelled() or accepting.exception() is not None
         lease = None if failed else accepting.result().lease
-        if lease is None:
+        if job_id in self._runs:
+            self._settle(self._runs[job_id][0], lease)
+        elif lease is None:
             self._bell.ring()  # its place is free again
         elif self._up:
             self._begin(lease)
         else:
             self.resume(lease)
+
+    @staticmethod
+    def _settle(begun: Run, lease: Lease | None) -> None:
+        """Go on with a job that was begun early; or not, where its order came to nothing."""
+        begun.order.settle(durable=lease is not None)
+        if lease is None:
+            begun.stop(Stop.UNDONE)
+        else:
+            begun.changed(lease.job)
 
     def tasks(self) -> list[asyncio.Task[None]]:
         """The jobs that run."""
@@ -283,21 +311,27 @@ class WorkerLoop:
         self._looked_for_chosen = now
         self._asked += room
         try:
-            return await self._placer.claim(self, room)
+            leases = await self._placer.claim(self, room)
         except StorageError as exc:
             logger.warning("No job can be placed: %s", exc, extra=log.action("place_failed"))
             return []
         finally:
             self._asked -= room
+        if leases:
+            self._looked_for_chosen = float("-inf")  # there may be more of them, for when it has room again
+        return leases
 
     def _begin(self, lease: Lease, *, resumed: bool = False) -> None:
+        self._start(lease, resumed=resumed).changed(None if resumed else lease.job)
+
+    def _start(self, lease: Lease, *, resumed: bool = False, order: Order | None = None) -> Run:
         job_id = lease.job.job_id
-        run = Run(self._kit, self.worker, lease, most=self._most, resumed=resumed)
+        run = Run(self._kit, self.worker, lease, most=self._most, resumed=resumed, order=order)
         if not resumed:
             self._kit.began(self.worker.name)
         self._runs[job_id] = run, asyncio.create_task(self._one(run), name=f"job {job_id}")
         self.worker.running = len(self._runs)
-        run.changed(None if resumed else lease.job)
+        return run
 
     async def _one(self, run: Run) -> None:
         try:

@@ -42,5 +42,7 @@ class Entry:
     until: datetime | None = None
     strikes: int = 0
     struck_at: datetime | None = None
+    told_at: datetime | None = None
+    """When a service first heard what it has; None: none ever did."""
     added_at: datetime
     added_by: str

@@ -176,6 +176,20 @@ class Registry:
 
         self._store.transact(work)
 
+    def heard(self, name: str, *, new: bool) -> None:
+        """A worker has told what it has. One that is not here yet is from now on where it may be ``new``: settings name
+        it."""
+
+        def work(db: Session) -> None:
+            db.alone(sql.LOCK)
+            found = sql.get(db, name)
+            if found is None and new:
+                found = Entry(name=name, url=None, added_at=self._now(), added_by="service")
+            if found is not None and found.told_at is None:
+                sql.put(db, replace(found, told_at=self._now()))
+
+        self._store.transact(work)
+
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _change(self, work: Callable[[Session], T]) -> T:

@@ -13,6 +13,7 @@ CREATE TABLE workers (
     until         TEXT,
     strikes       INTEGER NOT NULL,
     struck_at     TEXT,
+    told_at       TEXT,           -- when it first told what it has; null: it never did
     added_at      TEXT NOT NULL,
     added_by      TEXT NOT NULL
 ) {table};

@@ -17,14 +17,23 @@ def _to_2(db: Session) -> None:
     db.script("ALTER TABLE workers ADD COLUMN canary INTEGER")
 
 
+def _to_3(db: Session) -> None:
+    """Who ever told what it has. Of those that are there that is not known, so they are waited for as before."""
+    db.script("ALTER TABLE workers ADD COLUMN told_at TEXT")
+    db.script("UPDATE workers SET told_at = added_at")
+
+
 PART = Part(
-    "workers", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+    "workers",
+    (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"),
+    version=3,
+    upgrades={1: _to_2, 2: _to_3},
 )
 LOCK = "workers"
 
 _COLUMNS = (
     "name, url, labels, region, hour_microusd, warm, canary, "
-    "state, reason, until, strikes, struck_at, added_at, added_by"
+    "state, reason, until, strikes, struck_at, told_at, added_at, added_by"
 )
 _ALL = f"SELECT {_COLUMNS} FROM workers ORDER BY name"  # noqa: S608 - our own words
 _ONE = f"SELECT {_COLUMNS} FROM workers WHERE name = :name"  # noqa: S608
@@ -32,11 +41,11 @@ _AT = "SELECT name FROM workers WHERE url = :url"
 _PUT = f"""
 INSERT INTO workers ({_COLUMNS})
 VALUES (:name, :url, :labels, :region, :hour_microusd, :warm, :canary,
-        :state, :reason, :until, :strikes, :struck_at, :added_at, :added_by)
+        :state, :reason, :until, :strikes, :struck_at, :told_at, :added_at, :added_by)
 ON CONFLICT (name) DO UPDATE SET labels = excluded.labels, region = excluded.region,
     hour_microusd = excluded.hour_microusd, warm = excluded.warm, canary = excluded.canary,
     state = excluded.state, reason = excluded.reason, until = excluded.until,
-    strikes = excluded.strikes, struck_at = excluded.struck_at
+    strikes = excluded.strikes, struck_at = excluded.struck_at, told_at = excluded.told_at
 """  # noqa: S608
 _DELETE = "DELETE FROM workers WHERE name = :name"
 _BUSY = "SELECT COUNT(*) AS jobs FROM jobs WHERE state = 'running' AND worker = :name"
@@ -84,7 +93,7 @@ def running(db: Session, name: str) -> int:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
-    times = {name: _text(getattr(entry, name)) for name in ("until", "struck_at", "added_at")}
+    times = {name: _text(getattr(entry, name)) for name in ("until", "struck_at", "told_at", "added_at")}
     return {**vars(entry), "labels": " ".join(sorted(entry.labels)), "warm": "\n".join(entry.warm), **times}
 
 
@@ -102,6 +111,7 @@ def _entry(row: Row) -> Entry:
         until=_time(row["until"]),
         strikes=int(row["strikes"]),
         struck_at=_time(row["struck_at"]),
+        told_at=_time(row["told_at"]),
         added_at=datetime.fromisoformat(row["added_at"]),
         added_by=row["added_by"],
     )

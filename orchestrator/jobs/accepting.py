@@ -72,7 +72,7 @@ def accept(change: Change, ordered: Ordered, bounds: Bounds, ending: Ending | No
 
 def queue_of(ordered: Ordered) -> str:
     """Where it waits, or would."""
-    return queue_id(waits_in(ordered.lane, ordered.region, ordered.labels), ordered.key_id)
+    return queue_id(waits_in(ordered), ordered.key_id)
 
 
 def account(ordered: Ordered) -> Account:

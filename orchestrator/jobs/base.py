@@ -128,8 +128,12 @@ class JobStore(ABC):
         *,
         ending: Ending | None = None,
         claimer: Claimer | None = None,
+        early: Callable[[Lease], None] | None = None,
     ) -> Accepted:
         """Take a job in: see the module's text.
+
+        ``early`` may be told of the lease on this very job when all is written and only the disk is waited for. What
+        is begun then is to be undone where this raises.
 
         ``supersedes`` cancels that job in the same transaction, before money is set aside for this one: a queued one
         is over at once, so its own money can pay for this one. A running one is asked to stop as by :meth:`cancel`;
@@ -187,8 +191,18 @@ class JobStore(ABC):
         """
 
     @abstractmethod
-    def end(self, lease: Lease, ending: Ending, *, laid: Mapping[str, bytes] | None = None, place: str = "") -> Job:
+    def end(
+        self,
+        lease: Lease,
+        ending: Ending,
+        *,
+        laid: Mapping[str, bytes] | None = None,
+        place: str = "",
+        early: Callable[[Job], None] | None = None,
+    ) -> Job:
         """Write down how the attempt ended, all in one transaction. Raises StaleLease and WrongState.
+
+        ``early`` is told of the job when all is written and only the disk is waited for: nobody may be told yet.
 
         ``laid`` are files of it, by digest, that may not be durable yet in ``place``: they are kept with it, until they
         are named by :meth:`settled`, or no job has them any more.

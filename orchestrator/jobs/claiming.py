@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -87,10 +87,9 @@ class Wanted(NamedTuple):
 def claim(change: Change, wanted: Sequence[Wanted], lease_s: float) -> list[list[Lease]]:
     """What each of them gets, as if they had asked one after the other. The lock of claims is held from here on."""
     claims = Claims(change, lease_s)
-    if not claims.open():
-        return [[] for _ in wanted]
     lanes = dict.fromkeys(lane for each in wanted for lane in each.claimer.lanes)
-    claims.know(lanes, sum(each.most for each in wanted))
+    if not claims.open(lanes, sum(each.most for each in wanted)):
+        return [[] for _ in wanted]
     found = [claims.take(each) if each.only is None else claims.take_these(each) for each in wanted]
     claims.write()
     return found
@@ -106,24 +105,27 @@ class Claims:
         self._known: dict[str, _Queue] = {}
         self._taken: set[str] = set()
 
-    def open(self) -> bool:
-        """Whether anything may be claimed."""
+    def open(self, lanes: Iterable[str], most: int) -> bool:
+        """Whether anything may be claimed; then the queues are known that may have so many turns."""
         self.db.alone(LOCK)
-        [claiming] = self.db.run(_CLAIMING, at=self.change.stamp)
+        # Who is next is decided by it, also of the order that is accepted in this transaction.
+        self.change.counts.write(self.db)
+        asked, queues = self.db.ask(_CLAIMING, at=self.change.stamp), self._queues(lanes, most)
+        [claiming] = asked()
         if claiming["paused"]:
             return False
         if claiming["any_due"]:
             promote(self.change)
-        # Who is next is decided by it, also of the order that is accepted in this transaction.
-        self.change.counts.write(self.db)
+            queues = self._queues(lanes, most)
+        for found in queues:
+            for row in found():
+                self._add(row)
         self._virtual_time = int(claiming["virtual_time"])
         return True
 
-    def know(self, lanes: Iterable[str], most: int) -> None:
-        """The queues that may have so many turns; and some more, because some may turn out to have nothing."""
-        for lane in lanes:
-            for row in self.db.run(_QUEUES, lane=lane, most=most + _SPARE):
-                self._add(row)
+    def _queues(self, lanes: Iterable[str], most: int) -> list[Callable[[], list[Row]]]:
+        # Some more than may have a turn: some may turn out to have nothing.
+        return [self.db.ask(_QUEUES, lane=lane, most=most + _SPARE) for lane in lanes]
 
     def take(self, wanted: Wanted) -> list[Lease]:
         """The next jobs, the fairest first."""

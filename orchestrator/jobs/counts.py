@@ -18,8 +18,9 @@ _ADD = """
 UPDATE queues SET waiting = waiting + :waiting, ready = ready + :ready, running = running + :running,
        succeeded = succeeded + :succeeded, failed = failed + :failed, canceled = canceled + :canceled,
        served = CASE WHEN served < CAST(:served AS BIGINT) THEN CAST(:served AS BIGINT) ELSE served END
-WHERE queue_id = :queue_id RETURNING waiting
+WHERE queue_id = :queue_id
 """
+_WAITING = " RETURNING waiting"
 _BEGIN = """
 INSERT INTO queues (queue_id, lane, served, waiting, ready, running, succeeded, failed, canceled)
 VALUES (:queue_id, :lane, (SELECT virtual_time FROM claiming), 0, 0, 0, 0, 0, 0) ON CONFLICT (queue_id) DO NOTHING
@@ -67,7 +68,9 @@ class Counts:
         for queue_id in sorted(self._changes):
             changes = {name: self._changes[queue_id][name] for name in _COLUMNS}
             changes["served"] = self._served.get(queue_id, 0)
-            if any(changes.values()):
+            if any(change < 0 for change in changes.values()) and not self._changes[queue_id]["accepted"]:
+                db.run(_ADD, queue_id=queue_id, **changes)  # what is taken away was there
+            elif any(changes.values()):
                 waiting = self._write(db, queue_id, changes)
                 if self._most is not None and self._changes[queue_id]["accepted"] and waiting > self._most:
                     raise TryAgain
@@ -75,8 +78,8 @@ class Counts:
         self._served.clear()
 
     def _write(self, db: Session, queue_id: str, changes: dict[str, int]) -> int:
-        rows = db.run(_ADD, queue_id=queue_id, **changes)
+        rows = db.run(_ADD + _WAITING, queue_id=queue_id, **changes)
         if not rows:
             db.run(_BEGIN, queue_id=queue_id, lane=lane_of(queue_id))
-            rows = db.run(_ADD, queue_id=queue_id, **changes)
+            rows = db.run(_ADD + _WAITING, queue_id=queue_id, **changes)
         return int(rows[0]["waiting"])

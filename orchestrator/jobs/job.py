@@ -54,6 +54,8 @@ class Ordered(_Frozen):
     """It runs on workers of this region alone."""
     labels: tuple[str, ...] = ()
     """And on those alone that have all of these labels."""
+    placed: bool = False
+    """Some worker of its lane is known not to run it, so it is placed on one that does."""
     webhook_url: str | None = None
     webhook_events: tuple[str, ...] = ()
     """Beside the terminal ones: ``progress``."""

@@ -11,10 +11,9 @@ is worth more.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime
 
-from .job import Lane
+from .job import Lane, Ordered
 
 LANES: tuple[Lane, ...] = ("hosted", "gpu")
 OWN = "own"
@@ -22,7 +21,7 @@ OWN = "own"
 LARGE = "large"
 """The lane of jobs for which a worker's memory was too small: they go on where there is most."""
 CHOSEN = "chosen"
-"""The lane of jobs that say where they may run: they are placed, whatever their own lane is."""
+"""The lane of jobs that are not for every worker of their own lane, whichever that is: they are placed."""
 AGE_S = 60.0
 """How many seconds of waiting a point of priority is worth."""
 
@@ -32,9 +31,9 @@ def rank(due: datetime, priority: int) -> int:
     return round((due.timestamp() - priority * AGE_S) * 1000)
 
 
-def waits_in(lane: Lane, region: str | None, labels: Collection[str]) -> str:
+def waits_in(ordered: Ordered) -> str:
     """Where a new job waits: in its own lane, or, where not every worker of that may run it, among the chosen."""
-    return CHOSEN if region is not None or labels else lane
+    return CHOSEN if ordered.region is not None or ordered.labels or ordered.placed else ordered.lane
 
 
 def queue_id(lane: str, key_id: str | None) -> str:

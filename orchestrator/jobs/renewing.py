@@ -21,13 +21,6 @@ AT_ONCE = 200
 """Leases in one transaction, at most: whoever ends one of these jobs, or reads, may have to wait for it."""
 
 
-def _any_old(db: Session) -> str:
-    return f"""
-SELECT 1 FROM {db.each("job_ids")} JOIN jobs ON jobs.job_id = each.value
-WHERE jobs.lease_owner = :owner AND jobs.lease_until < :old LIMIT 1
-"""  # noqa: S608 - our own words
-
-
 def _write(db: Session) -> str:
     # Rows that somebody has just now are left for the next time: whoever waits for several rows may be waited for.
     return f"""
@@ -37,11 +30,12 @@ UPDATE jobs SET lease_until = :until WHERE seq IN (
 """  # noqa: S608 - our own words
 
 
-def _not_kept(db: Session) -> str:
+def _told_of(db: Session) -> str:
+    # Of a job whose lease is somebody else's, or nobody's, there is no lease_until.
     return f"""
-SELECT each.value AS job_id, jobs.cancel_asked
+SELECT each.value AS job_id, jobs.lease_until, jobs.cancel_asked
 FROM {db.each("job_ids")} LEFT JOIN jobs ON jobs.job_id = each.value AND jobs.lease_owner = :owner
-WHERE jobs.job_id IS NULL OR jobs.cancel_asked IS NOT NULL
+WHERE jobs.job_id IS NULL OR jobs.cancel_asked IS NOT NULL OR jobs.lease_until < :old
 """  # noqa: S608 - our own words
 
 
@@ -64,12 +58,13 @@ def _renew(store: Store, owner: str, ids: Sequence[str], at: datetime, lease_s: 
     old = stamp(at + timedelta(seconds=lease_s * FRESH))
     until = stamp(at + timedelta(seconds=lease_s))
 
-    def within(db: Session, *, write: bool) -> list[Row] | None:
+    def within(db: Session, *, write: bool) -> list[Row]:
         if write:
             db.run(_write(db), until=until, old=old, **asked)
-        elif db.run(_any_old(db), old=old, **asked):
-            return None
-        return db.run(_not_kept(db), **asked)
+        return db.run(_told_of(db), old=old, **asked)
 
     told = store.read(partial(within, write=False))
-    return store.transact(lambda db: within(db, write=True) or []) if told is None else told
+    if any(row["lease_until"] is not None and row["lease_until"] < old for row in told):
+        told = store.transact(partial(within, write=True))
+    # Of those that are old and somebody had just now there is nothing to say.
+    return [row for row in told if row["lease_until"] is None or row["cancel_asked"] is not None]

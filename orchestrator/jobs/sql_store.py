@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ...clock import Clock, utc_now
 from ...errors import MintmarkError
@@ -16,7 +17,7 @@ from . import ending as endings
 from . import idempotency as known_keys
 from . import laid as laying
 from .base import Accepted, Beyond, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox, Ready
-from .change import Change
+from .change import Change, PutOff
 from .claiming import Wanted
 from .counts import Counts
 from .job import CONTENTS, Content, Ending, Job, JobEvent, Lease, Ordered, Renewed
@@ -32,8 +33,18 @@ T = TypeVar("T")
 LEASE_S = 60.0
 """How long a lease lasts without being renewed."""
 AT_ONCE = 64
-"""Claims in one transaction, at most, of all who ask at once; or those of one who asks for more."""
+"""Claims in one transaction, at most, of all who ask at once; or those of one who asks for more. And ends."""
 PART = Part("jobs", Path(__file__).with_name("jobs.sql").read_text(encoding="utf-8"))
+
+
+class Over(NamedTuple):
+    """What :meth:`SqlJobStore.end` is asked."""
+
+    lease: Lease
+    ending: Ending
+    laid: Mapping[str, bytes]
+    place: str
+    early: Callable[[Job], None] | None
 
 
 class SqlJobStore(JobStore):
@@ -56,6 +67,7 @@ class SqlJobStore(JobStore):
         self._bounds, self._outbox, self._lease_s, self._now = bounds, outbox, lease_s, now
         self._ended, self._held = ended, held
         self._claims: Together[Wanted, list[Lease]] = Together(self._claim, most=AT_ONCE, size=lambda its: its.most)
+        self._ends: Together[Over, Job] = Together(self._end, most=AT_ONCE)
         self._more = False
         """Whether those who claimed last got all that they asked for: then there is mostly more."""
         for part in (PART, known_keys.PART, laying.PART, pausing.PART, purging.PART, purging.ELSEWHERE):
@@ -69,8 +81,8 @@ class SqlJobStore(JobStore):
         counts = Counts(self._bounds.queued_per_key)
         return Change(db, self._now(), self._ledger, self._outbox, counts)
 
-    def _transact(self, work: Callable[[Change], T]) -> T:
-        """One transaction in which jobs may come, or come to their end."""
+    def _transact(self, work: Callable[[Change], T], written: Callable[[T], None] | None = None) -> T:
+        """One transaction in which jobs may come, or come to their end. ``written`` is told before the disk has it."""
         over: list[Job] = []
 
         def within(db: Session) -> T:
@@ -78,6 +90,8 @@ class SqlJobStore(JobStore):
             result = work(change)
             change.counts.write(db)
             over[:] = change.ended  # what an earlier run of this saw came to nothing
+            if written is not None:
+                written(result)
             return result
 
         result = self._store.transact(within)
@@ -95,10 +109,19 @@ class SqlJobStore(JobStore):
         *,
         ending: Ending | None = None,
         claimer: Claimer | None = None,
+        early: Callable[[Lease], None] | None = None,
     ) -> Accepted:
         if claimer is None:
             return self._transact(lambda change: self._accept(change, ordered, idempotency, ending))
-        return self._transact(lambda change: self._accept_and_claim(change, ordered, idempotency, claimer))
+
+        def written(accepted: Accepted) -> None:
+            lease = accepted.lease
+            its_own = lease is not None and lease.job.job_id == ordered.job_id
+            # Where others write as well, all of it may have to be done once more.
+            if early is not None and lease is not None and its_own and self._store.one_writer:
+                early(lease)
+
+        return self._transact(lambda change: self._accept_and_claim(change, ordered, idempotency, claimer), written)
 
     def _accept_and_claim(
         self, change: Change, ordered: Ordered, key: Idempotency | None, claimer: Claimer
@@ -185,13 +208,36 @@ class SqlJobStore(JobStore):
             return []
         return self._store.transact(lambda db: claiming.take_over(self._change(db), owner, dead, self._lease_s))
 
-    def end(self, lease: Lease, ending: Ending, *, laid: Mapping[str, bytes] | None = None, place: str = "") -> Job:
-        def work(change: Change) -> Job:
-            job = endings.end(change, lease, ending)
-            laying.keep(change.db, place, laid or {})
-            return job
+    def end(
+        self,
+        lease: Lease,
+        ending: Ending,
+        *,
+        laid: Mapping[str, bytes] | None = None,
+        place: str = "",
+        early: Callable[[Job], None] | None = None,
+    ) -> Job:
+        over = Over(lease, ending, laid or {}, place, early)
+        # Those who take turns share a commit anyway.
+        return self._end([over])[0] if self._store.one_writer else self._ends.ask(over)
 
-        return self._transact(work)
+    def _end(self, those: Sequence[Over]) -> list[Job]:
+        def work(change: Change) -> list[Job]:
+            if len(those) == 1:
+                jobs = [endings.end(change, those[0].lease, those[0].ending)]
+            else:
+                change = replace(change, put_off=PutOff())
+                jobs = endings.end_all(change, [(each.lease, each.ending) for each in those])
+            for each in those:
+                laying.keep(change.db, each.place, each.laid)
+            return jobs
+
+        def written(jobs: list[Job]) -> None:
+            for each, job in zip(those, jobs, strict=True):
+                if each.early is not None:
+                    each.early(job)
+
+        return self._transact(work, written)
 
     def laid(self, place: str | None) -> dict[str, bytes]:
         return self._store.read(lambda db: laying.kept(db, place))
@@ -291,7 +337,7 @@ class SqlJobStore(JobStore):
 
     def note(self, job_id: str, kind: str, data: Mapping[str, Any]) -> JobEvent:
         def work(db: Session) -> JobEvent:
-            return self._change(db).tell(locked(db, job_id).job, kind, data)
+            return self._change(db).told(locked(db, job_id).job, kind, data)()
 
         return self._store.transact(work)
 

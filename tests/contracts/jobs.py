@@ -22,7 +22,7 @@ from mintmark.generation.context import Receipt
 from mintmark.metering.budgets import Budget
 from mintmark.metering.ledger import Ledger
 from mintmark.metering.ledger_sql import SqlLedger
-from mintmark.orchestrator.jobs.base import Accepted, Bounds, Filter, Idempotency, JobStore, Outbox
+from mintmark.orchestrator.jobs.base import Accepted, Bounds, Claimer, Filter, Idempotency, JobStore, Outbox
 from mintmark.orchestrator.jobs.job import Ending, Failure, Job, JobEvent, Lane, Lease, Made, Metrics, Ordered
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import State, Step
@@ -162,6 +162,21 @@ def test_an_order_beyond_the_budget_leaves_nothing_behind(stores: JobStores, sto
     assert (store.open_jobs("key-1"), set_aside(stores.ledger), claimed(store)) == (0, 0, [])
     stores.budget(10)
     assert store.accept(refused, key()) == Accepted(store.get(refused.job_id))
+
+
+def test_the_lease_may_be_told_before_the_disk_has_it_and_never_where_there_is_none(
+    stores: JobStores, store: JobStore
+) -> None:
+    heard: list[Lease] = []
+    claimer = Claimer("me", "worker-1", LANES)
+    first = store.accept(order(), key(), claimer=claimer, early=heard.append)
+    assert heard in ([], [first.lease])  # where others write as well, nothing is sure before it is there
+    heard.clear()
+    store.accept(order(), key(), claimer=claimer, early=heard.append)  # replayed
+    stores.budget(10)
+    with pytest.raises(BudgetExceeded):
+        store.accept(order(), claimer=claimer, early=heard.append)
+    assert heard == []
 
 
 def test_of_fifty_who_order_at_once_as_many_are_accepted_as_the_budget_pays(stores: JobStores) -> None:

@@ -338,6 +338,17 @@ def test_of_many_leases_all_are_kept_and_each_that_is_not_is_told(stores: JobSto
     assert ids(stores.open().abandoned("third", lambda _: False)) == [other.job.job_id]
 
 
+def test_the_lease_of_a_job_that_is_to_stop_is_kept_until_it_has(stores: JobStores, store: JobStore) -> None:
+    job = accepted(store)
+    [lease] = claimed(store)
+    store.cancel(job.job_id)
+    for _ in range(5):
+        stores.clock.go(seconds=40)
+        assert store.renew("me", [job.job_id]).canceled == [job.job_id]
+        assert store.abandoned("other", lambda _: False) == []
+    assert store.end(lease, Ending(step=Step.CANCELED)).state is State.CANCELED
+
+
 def test_a_lease_that_is_asked_for_often_holds_for_most_of_its_time(stores: JobStores, store: JobStore) -> None:
     job = accepted(store)
     claimed(store)
@@ -456,6 +467,17 @@ def test_files_of_a_job_whose_content_is_deleted_are_kept_nowhere(store: JobStor
     store.end(lease, SUCCEEDED, laid={made().asset: b"one"}, place="here")
     store.purge(job.job_id)
     assert store.laid("here") == {}
+
+
+def test_whoever_gets_ready_for_an_end_hears_of_it_a_moment_before(store: JobStore) -> None:
+    accepted(store)
+    [lease] = claimed(store)
+    heard: list[Job] = []
+    ended = store.end(lease, SUCCEEDED, early=heard.append)
+    assert heard[-1] is ended
+    with pytest.raises(WrongState):
+        store.end(lease, SUCCEEDED, early=heard.append)
+    assert len(heard) == 1
 
 
 def test_a_failure_is_told_with_its_code(store: JobStore) -> None:

@@ -67,6 +67,49 @@ def test_one_statement_asks_about_all_of_a_list(store: Store) -> None:
     assert store.read(lambda db: sums(db, "[]")) == []
 
 
+def test_rows_may_be_asked_for_now_and_had_later(store: Store) -> None:
+    def work(db: Session) -> tuple[int, int, int]:
+        insert = "INSERT INTO numbers VALUES (:number) RETURNING number"
+        first, second = db.ask(insert, number=1), db.ask(insert, number=2)
+        db.ask(insert, number=3)
+        [last] = db.run("SELECT max(number) AS most FROM numbers")
+        return first()[0]["number"], second()[0]["number"], last["most"]
+
+    assert store.transact(work) == (1, 2, 3)
+    assert numbers(store) == [1, 2, 3]
+
+
+def test_what_nobody_waits_for_undoes_all_where_it_goes_wrong(store: Store) -> None:
+    def work(db: Session) -> None:
+        add(1)(db)
+        db.ask("INSERT INTO numbers VALUES (:number) RETURNING number", number=-1)
+
+    def then_more(db: Session) -> None:
+        work(db)
+        add(2)(db)
+        db.run("SELECT number FROM numbers")
+
+    for each in (work, then_more):
+        with pytest.raises(Exception, match=r"(?i)check"):
+            store.transact(each)
+    assert numbers(store) == []
+
+
+def test_thousands_of_statements_may_be_one_transaction(store: Store) -> None:
+    def work(db: Session) -> None:
+        for number in range(3000):
+            add(number)(db)
+
+    store.transact(work)
+    assert numbers(store) == list(range(3000))
+
+
+def test_work_may_ask_nothing(store: Store) -> None:
+    assert (store.transact(lambda db: 7), store.read(lambda db: 8)) == (7, 8)
+    store.transact(lambda db: db.alone("nobody"))
+    assert numbers(store) == []
+
+
 def test_a_transaction_is_all_or_nothing(store: Store) -> None:
     def half(db: Session) -> None:
         add(1)(db)

@@ -123,7 +123,7 @@ def test_other_words_and_seeds_are_not_looked_at_again(monkeypatch: pytest.Monke
     for number in range(3):
         fits.bound(workflow(), {"prompt": str(number), "seed": number}, [info])
     assert len(asked) == 1
-    fits.bound(workflow(), {"steps": 5}, [info])
+    fits.bound(workflow(), {"model": "b"}, [info])
     fits.bound(workflow(), {}, [worker()])
     assert len(asked) == 3
 
@@ -137,7 +137,42 @@ def test_a_seed_of_another_size_is_looked_at() -> None:
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "MOST", 2)
-    fits, info = Fits(), worker()
-    for steps in range(1, 6):
-        fits.bound(workflow(), {"steps": steps}, [info])
+    models = ("a", "b", "c", "d", "e")
+    fits, info = Fits(), worker(models=models)
+    for model in models:
+        fits.bound(workflow(), {"model": model}, [info])
     assert len(fits._sound) == 2
+
+
+def test_another_number_within_a_worker_s_limits_is_not_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits, info = Fits(), worker()
+    fits.bound(workflow(), {"steps": 3}, [info])
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "validate", lambda *_: pytest.fail("looked at again"))
+        assert fits.bound(workflow(), {"steps": 7}, [info]).graph["1"]["inputs"]["steps"] == 7
+
+
+def test_a_number_beyond_a_worker_s_limits_is_refused_whatever_was_taken_before() -> None:
+    fits, info = Fits(), worker(most_steps=8)
+    fits.bound(workflow(), {"steps": 8}, [info])
+    with pytest.raises(WorkerRefused, match="maximum of 8"):
+        fits.bound(workflow(), {"steps": 9}, [info])
+    assert fits.bound(workflow(), {"steps": 9}, [info, worker(most_steps=9)]).inputs["steps"] == 9
+
+
+def test_a_number_under_a_chosen_model_is_looked_at_each_time() -> None:
+    def says(option: str, most: int) -> dict[str, Any]:
+        return {"key": option, "inputs": {"required": {"steps": ["INT", {"min": 1, "max": most}]}}}
+
+    info = worker()
+    models = ["COMFY_DYNAMICCOMBO_V3", {"options": [says("a", 50), says("b", 4)]}]
+    info["Draw"]["input"]["required"] |= {"model": models}
+    asked = workflow().model_dump(mode="json")
+    asked["inputs"][1]["binds"] = [{"node": "1", "input": "model.steps"}]
+    asked["graph"]["1"]["inputs"] = {"prompt": "x", "model.steps": 4, "seed": 0, "model": "a"}
+    info["Draw"]["input"]["required"].pop("steps")
+    fits, version = Fits(), WorkflowVersion.model_validate(asked)
+    fits.bound(version, {"steps": 30}, [info])
+    fits.bound(version, {"steps": 4, "model": "b"}, [info])
+    with pytest.raises(WorkerRefused, match="maximum of 4"):
+        fits.bound(version, {"steps": 30, "model": "b"}, [info])

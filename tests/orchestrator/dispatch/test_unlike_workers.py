@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from mintmark.orchestrator.jobs.job import Job
 from mintmark.orchestrator.jobs.states import State
 
 from ..house import ServiceHouse, service_house
-from .gpu import NODES, added, gpu, until
-from .painters import MODELS, PAINTING, nodes, painters
+from .gpu import NODES, added, draw, gpu, until
+from .painters import MODELS, PAINTING, SIZE, nodes, painters
+from .test_chosen import posted
 from .test_dispatcher import kinds
 from .test_placing import all_over, hired, ordered
 
+STRAIGHT = ("queued", "claimed", "succeeded")
 SAMPLER = {
     "name": "sampler",
     "title": "Sampler",
@@ -75,15 +78,104 @@ async def test_a_choice_that_is_no_file_is_run_by_the_worker_that_offers_it(hous
         assert (done.state, done.worker) == (State.SUCCEEDED, "gpu-1")
 
 
-async def test_a_hosted_job_that_the_runner_refuses_goes_to_the_comfyui_that_has_its_nodes(house: ServiceHouse) -> None:
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_hosted_job_whose_nodes_the_runner_lacks_goes_straight_to_a_comfyui(
+    house: ServiceHouse, count: int
+) -> None:
+    async with painters(count) as fleet:
+        await hired(house, fleet)
+        await released(house, name="hosted-painting", lane="hosted")
+        jobs = [await asked(house, "hosted-painting") for _ in range(6)]
+        ended = [await house.ended(job.job_id) for job in jobs]
+        assert all(job.worker in ("gpu-0", "gpu-1") for job in ended)
+        assert {tuple(await kinds(house, job.job_id)) for job in ended} == {STRAIGHT}
+
+
+async def test_so_does_one_of_a_batch(house: ServiceHouse) -> None:
     async with painters(1) as fleet:
         await hired(house, fleet)
         await released(house, name="hosted-painting", lane="hosted")
-        jobs = [await asked(house, "hosted-painting") for _ in range(4)]
+        headers = {"Content-Type": "application/x-ndjson"}
+        async with house.session.post(
+            f"{house.url}/v1/batches", data='{"workflow": "hosted-painting"}', headers=headers
+        ) as reply:
+            ended = await house.ended(json.loads(await reply.text())["job_id"])
+        assert (ended.worker, tuple(await kinds(house, ended.job_id))) == ("gpu-0", STRAIGHT)
+
+
+async def test_one_that_was_ordered_when_that_was_not_known_is_refused_once_and_no_more(house: ServiceHouse) -> None:
+    async with painters(1) as fleet:
+        await hired(house, fleet)
+        await released(house, name="hosted-painting", lane="hosted")
+        for _ in range(3):
+            ended = await house.run("hosted-painting")
+            assert (ended.state, ended.worker, ended.attempt) == (State.SUCCEEDED, "gpu-0", 1)
+            assert (await kinds(house, ended.job_id)).count("requeued") <= 1, "nobody gets again what it refused"
+
+
+async def test_a_choice_that_one_of_the_runners_offers_is_run_by_that_one(house: ServiceHouse) -> None:
+    graph = copy.deepcopy(PAINTING["graph"])
+    graph["1"]["inputs"]["sampler"] = "euler"
+    async with gpu(kind="runner", boot_id="a") as old, gpu(kind="runner", boot_id="b") as new:
+        for each, samplers in ((old, ["euler"]), (new, ["euler", "new"])):
+            each.object_info = copy.deepcopy(nodes(MODELS))
+            each.object_info["Draw"]["input"]["required"]["sampler"] = [samplers, {}]
+        await added(house, old, "old")
+        await added(house, new, "new")
+        await released(house, name="sampling", lane="hosted", inputs=[SAMPLER], graph=graph)
+        jobs = [await asked(house, "sampling", sampler="new") for _ in range(3)]
+        for job in jobs:
+            assert await posted(house, job.job_id, old, new) is new
+            draw(new, job.job_id)
+            ended = await house.ended(job.job_id)
+            assert (ended.worker, tuple(await kinds(house, job.job_id))) == ("new", STRAIGHT)
+
+
+async def test_what_a_comfyui_lacks_and_the_runner_has_is_not_for_the_comfyui(house: ServiceHouse) -> None:
+    """Nor is a job placed that all run who take it as it comes."""
+    assert not (await asked(house, "text-to-image", prompt="x")).ordered.placed
+    async with painters(1) as fleet:
+        await hired(house, fleet)
+        jobs = [await asked(house, "text-to-image", prompt="x", width=256, height=256) for _ in range(4)]
+        assert {job.ordered.placed for job in jobs} == {True}
         ended = [await house.ended(job.job_id) for job in jobs]
-        assert {(job.state, job.worker, job.attempt) for job in ended} == {(State.SUCCEEDED, "gpu-0", 1)}
-        for job in ended:
-            assert (await kinds(house, job.job_id)).count("requeued") <= 1, "nobody gets again what it refused"
+        assert {tuple(await kinds(house, job.job_id)) for job in ended} == {STRAIGHT}
+        assert {job.state for job in ended} == {State.SUCCEEDED}
+        async with painters(1) as more:
+            await added(house, more[0].comfy, "gpu-1")
+            # Hosted jobs are the runners' now.
+            assert not (await asked(house, "text-to-image", prompt="x")).ordered.placed
+
+
+async def test_a_gpu_workflow_is_run_by_a_runner_that_has_a_device_and_its_nodes(house: ServiceHouse) -> None:
+    device = {"name": "a", "type": "cuda", "vram_total": SIZE}
+    async with gpu(kind="runner", boot_id="r", devices=[device]) as runner:
+        runner.object_info = nodes(MODELS[:2])
+        await added(house, runner, "my-runner")
+        await released(house)
+        job = await asked(house, "painting", model=MODELS[1])
+        assert (job.ordered.lane, job.ordered.placed) == ("hosted", True)
+        await posted(house, job.job_id, runner)
+        draw(runner, job.job_id)
+        ended = await house.ended(job.job_id)
+        assert (ended.worker, tuple(await kinds(house, job.job_id))) == ("my-runner", STRAIGHT)
+        async with painters(1) as fleet:
+            fleet[0].comfy.object_info = nodes(MODELS[:1])
+            await added(house, fleet[0].comfy, "gpu-0")
+            both, alone = [await asked(house, "painting", model=model) for model in MODELS[:2]]
+            assert (both.ordered.lane, alone.ordered.lane) == ("gpu", "hosted")
+            assert (await house.ended(both.job_id)).worker == "gpu-0"
+            await posted(house, alone.job_id, runner)
+            status, body = await house.ask("POST", "/v1/workflows/painting/runs", {"inputs": {"model": MODELS[5]}})
+            assert (status, body["code"]) == (422, "invalid_input")
+
+
+async def test_a_runner_without_a_device_takes_no_gpu_workflow(house: ServiceHouse) -> None:
+    async with gpu(kind="runner", boot_id="r", devices=[{"name": "cpu", "type": "cpu", "vram_total": SIZE}]) as runner:
+        runner.object_info = nodes(MODELS)
+        await added(house, runner, "my-runner")
+        await released(house)
+        assert (await asked(house, "painting")).ordered.lane == "gpu"
 
 
 async def test_a_checkpoint_that_a_runner_alone_has_is_sampled_there(house: ServiceHouse) -> None:
@@ -145,6 +237,68 @@ async def test_a_worker_that_never_answers_keeps_nobody_from_running_what_others
         assert (await house.ask("POST", "/v1/workers", {"url": gone.url, "name": "never"}))[0] == 201
         ended = await all_over(house, [await asked(house, "painting", model=model) for model in MODELS[:3]])
         assert {(job.state, job.worker, job.attempt) for job in ended} == {(State.SUCCEEDED, "gpu-0", 1)}
+
+
+async def test_after_a_restart_one_that_told_before_is_waited_for_however_long_it_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("NOBODY_S", "UNTOLD_S"):
+        monkeypatch.setattr(passing, bound, 0.0)
+    async with painters(1) as fleet:
+        fleet[0].comfy.object_info = nodes(MODELS[:1])
+        async with painters(1) as others, service_house(tmp_path) as house:
+            await hired(house, [*fleet, *others])
+
+            async def is_kept() -> bool:
+                found = await asyncio.to_thread(house.service.fleet.get, "gpu-1")
+                return found is not None and found.told_at is not None
+
+            await until(is_kept)
+        async with service_house(tmp_path) as house:
+            waiting = await house.submit("painting", values={"model": MODELS[5]})
+            other = await house.submit("painting", values={"model": MODELS[0]})
+            assert (await house.ended(other.job_id)).worker == "gpu-0"
+            await asyncio.sleep(2.0)
+            assert (await house.job(waiting.job_id)).state is State.QUEUED
+            _, told = await house.ask("GET", f"/v1/jobs/{waiting.job_id}/why")
+            assert told["text"].endswith("It waits for gpu-1, where it may run once that worker gets jobs.")
+
+
+async def test_a_worker_that_never_told_what_it_has_is_waited_for_within_a_bound(
+    house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gpu() as gone:
+        pass
+    async with painters(2) as fleet:
+        for painter in fleet:
+            painter.comfy.object_info = nodes(MODELS[:1])
+        await hired(house, fleet)
+        assert (await house.ask("POST", "/v1/workers", {"url": gone.url, "name": "never"}))[0] == 201
+        waiting = await house.submit("painting", values={"model": MODELS[5]})
+        _, told = await house.ask("GET", f"/v1/jobs/{waiting.job_id}/why")
+        assert told["text"].endswith("It waits for never, where it may run once that worker gets jobs.")
+        monkeypatch.setattr(passing, "UNTOLD_S", 0.0)
+        _, told = await house.ask("GET", f"/v1/jobs/{waiting.job_id}/why")
+        assert "It waits for" not in told["text"]
+        assert told["text"].endswith(" never has never told what nodes there are, and nothing waits for that any more.")
+        monkeypatch.setattr(passing, "NOBODY_S", 0.3)
+        failed = await house.ended(waiting.job_id)
+        assert failed.failure is not None and failed.failure.code == "invalid_input"
+        assert failed.failure.message.endswith("No other worker runs it either.")
+
+
+async def test_beside_one_that_never_told_the_only_other_says_at_once_what_it_lacks(
+    house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passing, "UNTOLD_S", 0.0)
+    async with gpu() as gone:
+        pass
+    async with painters(1) as fleet:
+        fleet[0].comfy.object_info = nodes(MODELS[:1])
+        await hired(house, fleet)
+        assert (await house.ask("POST", "/v1/workers", {"url": gone.url, "name": "never"}))[0] == 201
+        failed = await house.run("painting", values={"model": MODELS[5]})
+        assert await kinds(house, failed.job_id) == ["queued", "claimed", "failed"]
 
 
 async def test_a_drained_worker_that_has_the_model_is_waited_for_and_one_that_has_not_is_not(

@@ -16,8 +16,8 @@ from mintmark.orchestrator.placement.values import Choice, Reason
 from ..made_jobs import job
 
 
-def placed(choice: Choice, against: dict[str, str], ahead: int | None = None, hope: tuple[str, ...] = ()) -> str:
-    return told_of(Decided(choice, against, ahead, hope))
+def placed(choice: Choice, against: dict[str, str], ahead: int | None = None, **more: tuple[str, ...]) -> str:
+    return told_of(Decided(choice, against, ahead, **more))
 
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
@@ -56,6 +56,13 @@ def test_who_is_waited_for_though_nobody_can_run_it_now_is_named() -> None:
     nobody = Choice(worker=None, reason="nobody_can")
     told = placed(nobody, {"gpu-0": "it has no a.pt", "gpu-1": "it is not up"}, hope=("gpu-1", "gpu-2"))
     assert told.endswith("It waits for gpu-1 or gpu-2, where it may run once that worker gets jobs.")
+
+
+def test_who_is_not_waited_for_because_nobody_ever_heard_from_it_is_named() -> None:
+    nobody = Choice(worker=None, reason="nobody_can")
+    one, two = (placed(nobody, {}, silent=names) for names in (("gpu-1",), ("gpu-1", "gpu-2")))
+    assert one.endswith(" gpu-1 has never told what nodes there are, and nothing waits for that any more.")
+    assert " gpu-1, gpu-2 have never told" in two
 
 
 def test_how_many_go_first_is_told_where_it_was_counted() -> None:

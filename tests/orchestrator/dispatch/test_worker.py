@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from mintmark.generation.context import Device, WorkerHealth
+from mintmark.orchestrator.dispatch import passing
 from mintmark.orchestrator.dispatch.fitness import Fitness
 from mintmark.orchestrator.dispatch.needs import choices_of, needs_of
 from mintmark.orchestrator.dispatch.worker import Worker
+from mintmark.orchestrator.fleet.entries import Entry
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.workflows.format import WorkflowVersion
 
@@ -18,6 +20,7 @@ from ..made_jobs import job
 from .painters import MODELS, PAINTING, nodes
 
 GIB = 1024**3
+NOON = datetime(2026, 5, 1, 12, tzinfo=timezone.utc)
 
 
 def worker(kind: str = "comfyui", *, gib: int | None = None, shared: bool = False, up: bool = True) -> Worker:
@@ -81,6 +84,46 @@ def test_one_that_may_not_be_used_or_stands_elsewhere_or_is_of_another_lane_runs
     refused = telling(nodes(MODELS))
     refused.state = "refused"
     assert not might(refused)
+
+
+def entry(**more: Any) -> Entry:
+    return Entry(name="w", url="u", added_at=NOON, added_by="x", **more)
+
+
+def test_one_that_never_told_what_it_has_is_silent_after_a_while_and_might_run_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    untold, told, known, own = worker(), worker(), worker(), worker(shared=True)
+    told._boot_id = "b"
+    known.obey(entry(told_at=NOON))
+    untold.obey(entry())
+    every = (untold, told, known, own)
+    assert not any(each.is_silent for each in every) and all(map(might, every))
+    monkeypatch.setattr(passing, "UNTOLD_S", 0.0)
+    assert [each.is_silent for each in every] == [True, False, False, False]
+    assert [might(each) for each in every] == [False, True, True, True]
+
+
+def test_the_registry_is_to_hear_once_who_told_what_it_has() -> None:
+    added, named = (Worker("w", WorkerLink("http://127.0.0.1:9"), source=source) for source in ("added", "settings"))
+    assert (added.told_news, named.told_news) == (False, False)
+    for each in (added, named):
+        each._boot_id = "b"
+    assert (added.told_news, named.told_news) == (False, True), "one that was removed is not put back"
+    added.obey(entry())
+    assert added.told_news
+    for each in (added, named):
+        each.obey(entry(told_at=NOON))
+        assert not each.told_news
+
+
+def test_a_runner_with_a_device_that_is_there_samples() -> None:
+    assert worker("runner", gib=8).samples
+    on_cpu = worker("runner", gib=8)
+    assert on_cpu.health is not None
+    on_cpu.health = on_cpu.health.model_copy(update={"devices": (Device(name="cpu", type="cpu"),)})
+    others = (on_cpu, worker("runner"), worker("runner", gib=8, up=False), worker("comfyui", gib=8))
+    assert not any(each.samples for each in others)
 
 
 def test_one_that_gets_no_jobs_is_away() -> None:

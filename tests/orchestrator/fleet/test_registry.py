@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from mintmark.errors import ForbiddenTarget, InvalidInput, NotFound, WrongState
+from mintmark.metering.periods import stamp
 from mintmark.orchestrator.access.audit import oldest, verify
+from mintmark.orchestrator.fleet import sql
 from mintmark.orchestrator.fleet.entries import Entry
 from mintmark.orchestrator.fleet.registry import Registry
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
+from mintmark.storage.base import Part
 from mintmark.tests.orchestrator.databases import KINDS, Open, opened
 from mintmark.tests.orchestrator.made_jobs import job
 
@@ -136,6 +139,44 @@ def test_a_worker_of_the_settings_can_be_drained_and_not_removed_or_described(re
     for act in (lambda: registry.remove("http://gpu-7:8188"), lambda: registry.describe("http://gpu-7:8188", {})):
         with pytest.raises(NotFound):
             act()
+
+
+def test_that_a_worker_told_what_it_has_is_kept_from_the_first_time_on(registry: Registry) -> None:
+    registry.add("http://gpu-1:8188", name="one")
+    registry.add("http://gpu-2:8188", name="two")
+    registry.heard("one", new=False)
+    registry.heard("one", new=False)
+    registry.heard("http://gpu-7:8188", new=True)
+    registry.heard("removed", new=False)
+    assert [(each.name, each.told_at) for each in entries(registry)] == [
+        ("http://gpu-7:8188", NOON),
+        ("one", NOON),
+        ("two", None),
+    ]
+    assert registry.read(registry.read()[0]) is None  # type: ignore[index]
+    registry.order("one", "draining")
+    registry.describe("one", {"region": "eu"})
+    found = registry.get("one")
+    assert found is not None and (found.told_at, found.state, found.region) == (NOON, "draining", "eu")
+
+
+def test_workers_of_a_registry_that_did_not_keep_that_count_as_having_told(database: Open) -> None:
+    store = database().store
+    lines = sql.PART.script.splitlines()
+    older = "\n".join(line for line in lines if "told_at" not in line)
+    store.install(Part("workers", older, version=2))
+    store.transact(
+        lambda db: db.run(
+            "INSERT INTO workers (name, labels, state, strikes, added_at, added_by)"
+            " VALUES ('one', '', 'up', 0, :at, 'x')",
+            at=stamp(NOON),
+        )
+    )
+    ledger = database()
+    SqlJobStore(ledger)
+    registry = Registry(ledger.store, now=lambda: NOON)
+    registry.add("http://gpu-2:8188", name="two")
+    assert [(each.name, each.told_at) for each in entries(registry)] == [("one", NOON), ("two", None)]
 
 
 def test_labels_region_and_cost_may_change(registry: Registry) -> None:

@@ -1,0 +1,166 @@
+"""What is begun while an order is on its way to the disk comes to nothing where the order does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pytest
+
+from mintmark.errors import DiskFull
+from mintmark.orchestrator.dispatch.news import JobEnding
+from mintmark.orchestrator.jobs.base import Filter
+from mintmark.orchestrator.jobs.change import Change
+
+from ..house import ServiceHouse
+
+T = TypeVar("T")
+PLAIN = "/v1/workflows/one-colour/runs"
+WAIT = {"Prefer": "wait=20"}
+
+
+def plain(**changes: Any) -> dict[str, Any]:
+    """A workflow that asks nobody."""
+    image = {"width": 64, "height": 64, "batch_size": 1, "color": 7}
+    return {
+        "format": 1,
+        "name": "one-colour",
+        "version": "1.0.0",
+        "title": "One colour",
+        "lane": "hosted",
+        "inputs": [
+            {
+                "name": "color",
+                "type": "integer",
+                "title": "Colour",
+                "default": 7,
+                "limits": {"min": 0, "max": 16777215},
+                "binds": [{"node": "1", "input": "color"}],
+            }
+        ],
+        "outputs": [{"name": "image", "node": "2", "kind": "images"}],
+        "requires": {"nodes": ["EmptyImage", "SaveImage"]},
+        "graph": {
+            "1": {"class_type": "EmptyImage", "inputs": image},
+            "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "plain"}},
+        },
+        **changes,
+    }
+
+
+@pytest.fixture
+async def flat(house: ServiceHouse) -> ServiceHouse:
+    """A house whose runner is up, with a workflow that asks nobody."""
+    await asyncio.to_thread(house.service.releases.publish, plain())
+    while house.service.dispatcher.missing():
+        await asyncio.sleep(0.02)
+    return house
+
+
+def before_the_disk(house: ServiceHouse, monkeypatch: pytest.MonkeyPatch, what: Callable[[], None]) -> None:
+    """Have this happen whenever all is written and only the disk is waited for."""
+    jobs = house.service.jobs
+    transact = jobs._transact
+
+    def slow(work: Callable[[Change], T], written: Callable[[T], None] | None = None) -> T:
+        def then(result: T) -> None:
+            if written is not None:
+                written(result)
+                what()
+
+        return transact(work, then)
+
+    monkeypatch.setattr(jobs, "_transact", slow)
+
+
+async def posted(house: ServiceHouse) -> dict[str, Any]:
+    """What the runner has had."""
+    async with house.session.get(f"{house.runner.url}/history") as reply:
+        return dict(await reply.json())
+
+
+async def test_a_prompt_that_asks_nobody_is_posted_while_the_disk_is_waited_for(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_the_disk(flat, monkeypatch, lambda: time.sleep(0.5))
+    asked = asyncio.create_task(flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT))
+    while not await posted(flat):
+        await asyncio.sleep(0.01)
+    assert await asyncio.to_thread(flat.service.jobs.find, Filter()) == []
+    status, job = await asked
+    assert (status, job["status"], job["attempt"]) == (200, "succeeded", 1)
+    assert list(await posted(flat)) == [job["job_id"]]
+
+
+async def test_where_the_disk_fails_nothing_is_left_of_it_and_the_next_job_runs(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        time.sleep(0.3)
+        raise DiskFull("no room")
+
+    with monkeypatch.context() as patched:
+        before_the_disk(flat, patched, full)
+        status, problem = await flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT)
+    assert (status, problem["code"]) == (503, "disk_full")
+    assert await asyncio.to_thread(flat.service.jobs.find, Filter()) == []
+    [worker] = flat.service.workers
+    while worker.running or await posted(flat):
+        await asyncio.sleep(0.02)
+    status, job = await flat.ask("POST", PLAIN, {"inputs": {"color": 6}}, headers=WAIT)
+    assert (status, job["status"]) == (200, "succeeded")
+
+
+async def test_a_prompt_that_asks_somebody_waits_for_the_disk(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        time.sleep(0.5)
+        raise DiskFull("no room")
+
+    before_the_disk(flat, monkeypatch, full)
+    inputs = {"prompt": "a teapot", "width": 256, "height": 256}
+    status, _ = await flat.ask("POST", "/v1/workflows/text-to-image/runs", {"inputs": inputs}, headers=WAIT)
+    assert status == 503
+    assert (await posted(flat), await flat.calls()) == ({}, [])
+
+
+async def test_leases_that_the_store_does_not_know_yet_are_not_asked_about(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_the_disk(flat, monkeypatch, lambda: time.sleep(1.5))  # longer than between two renewals
+    status, job = await flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT)
+    assert (status, job["status"], job["attempt"]) == (200, "succeeded", 1)
+
+
+async def test_nobody_is_told_of_an_end_before_the_disk_has_it(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before_the_disk(flat, monkeypatch, lambda: time.sleep(0.5))
+    async with flat.service.news.listen(None, JobEnding) as facts:
+        asked = asyncio.create_task(flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT))
+        fact = await facts.next(20)
+    assert isinstance(fact, JobEnding) and not asked.done()
+    _, told = await flat.ask("GET", f"/v1/jobs/{fact.job_id}")
+    assert told["status"] == "running"
+    status, job = await asked
+    assert (status, job["status"], job["job_id"]) == (200, "succeeded", fact.job_id)
+
+
+async def test_where_an_end_cannot_be_written_the_job_goes_on_and_its_answer_is_not_given(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[str] = []
+
+    def full_at_the_end() -> None:
+        failed.append("x")
+        if len(failed) == 2:  # the first is its order
+            raise DiskFull("no room")
+
+    before_the_disk(flat, monkeypatch, full_at_the_end)
+    status, job = await flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers={"Prefer": "wait=2"})
+    assert (status, job["status"]) == (202, "queued")
+    _, told = await flat.ask("GET", f"/v1/jobs/{job['job_id']}")
+    assert told["status"] == "running"
