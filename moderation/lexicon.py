@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 POLICIES = Path(__file__).parent / "policies"
 TERMS_FILE = POLICIES / "terms.json"
 """The list of version 1.0.0, which was English alone. Published, so it stays as it is."""
-TERMS = POLICIES / "terms" / "2.0.0"
+TERMS = POLICIES / "terms" / "2.1.0"
 """The lists in use."""
 
 Severity = Literal["low", "medium", "high", "critical"]
@@ -45,7 +45,8 @@ class Language(_Data):
     plural: tuple[str, ...] = ()
     """Endings that any phrase may take, besides none."""
     endings: dict[str, tuple[str, ...]] = {}
-    """Endings by a name: ``nackt{adj}`` stands for each of them. ``{age}`` stands for the ages 1 to 17."""
+    """Endings by a name: ``nackt{adj}`` stands for each of them. ``{age}`` stands for the ages 1 to 17, ``{alone}``
+    for one that is all there is in brackets or between two commas."""
     ages: tuple[str, ...] = ()
     """The ages of a minor in words."""
     homographs: tuple[str, ...] = ()
@@ -107,6 +108,8 @@ class Rules(_Data):
     combinations: tuple[Combination, ...] = ()
     unfit_for_encodings: tuple[str, ...] = ()
     """Words that, read backwards or in rot13, are words of a listed language; as such they are not looked for."""
+    fit_beside_others: tuple[str, ...] = ()
+    """Those of them that count all the same beside what makes them a locked category, in a text of their language."""
 
 
 class Source(_Data):

@@ -7,14 +7,16 @@ first use and once in a process.
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache
 
+from .ages import AGE
 from .characters import Characters
 from .languages.scripts import Blocks
-from .lexicon import Kind, Language, Source, read
-from .normalize import AGE, Form
+from .lexicon import Combination, Kind, Language, Source, read
+from .normalize import Form
+from .policy import LOCKED
 from .spelling import spelled
 from .words import Memo, Use, Words
 
@@ -42,6 +44,9 @@ class Lexicon:
         self.negations = _negations(source.languages)
         self.links = frozenset(word for language in source.languages for word in language.links)
         self._unfit = frozenset(source.rules.unfit_for_encodings)
+        self.locked = frozenset(_locked(source.rules.combinations))
+        """The parts of combinations that reach what no policy lets through."""
+        self._fit_beside = frozenset(source.rules.fit_beside_others)
         for language in source.languages:
             if language.by == "word":
                 self._add_words(language)
@@ -120,6 +125,16 @@ class Lexicon:
         places = len({hit.start for hit in terms})
         return terms if certain or (alone and places > 1) or places >= _LEAST_WORDS_ENCODED else []
 
+    def doubtful(self, form: Form, evidence: Set[str]) -> Iterator[Hit]:
+        """The terms of a decoded text that may be chance, and count beside others alone. ``evidence``: the languages
+        that the text shows signs of."""
+        for hit in self._by_word(form.tokens, None):
+            word = " ".join(form.tokens[hit.start : hit.end])
+            if hit.use.kind != "term" or len(word) < _LEAST_ENCODED or hit.use.language not in evidence:
+                continue
+            if word not in self._unfit or (word in self._fit_beside and len(evidence) == 1):
+                yield hit
+
     def _meant(self, hits: list[Hit], form: Form) -> list[Hit]:
         spoken_for = {
             (hit.use.label, place) for hit in hits if hit.use.kind == "allow" for place in range(hit.start, hit.end)
@@ -143,6 +158,12 @@ class Lexicon:
 def negatable(label: str) -> bool:
     """Whether "no" before a word of this label means anything: who is in a picture is not changed by it."""
     return label not in ("sexual/minors", "minor", "clothing") and not label.startswith("_")
+
+
+def _locked(combinations: Iterable[Combination]) -> Iterator[str]:
+    for each in combinations:
+        if each.category in LOCKED:
+            yield from (*each.first, *each.second)
 
 
 @lru_cache(maxsize=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from .. import log
@@ -13,6 +13,7 @@ from ..errors import MintmarkError, MissingKey, ModerationUnavailable, ProviderE
 from . import explain
 from .base import Checker, Outcome, Scores
 from .decision import decide
+from .frames import frames_of, may_move, worst_of
 from .house import NO_HOUSE, House, merged
 from .policy import Policy
 from .rules import RulesChecker
@@ -109,20 +110,28 @@ class Moderator:
         return await self._judge(_Subject("prompt", digest, stopped, passes), ask)
 
     async def examine_image(self, data: bytes, media_type: str) -> Examined:
-        """As :meth:`image`, with what each checker said."""
+        """As :meth:`image`, with what each checker said: of a moving image, the worst of its frames."""
+        moves = may_move(data)
+        frames = await asyncio.to_thread(frames_of, data, media_type) if moves else frames_of(data, media_type)
 
         async def ask(checker: Checker) -> Scores:
-            return await checker.check_image(data, media_type)
+            return worst_of([await checker.check_image(*frame) for frame in frames.shown])
 
         looked = bool(self.house.block.looks or self.house.allow.looks)
-        known = partial(self._known, image_digest(data), data)
-        return await self._judge(await asyncio.to_thread(known) if looked else known(), ask)
+        known = partial(self._known, image_digest(data), [frame for frame, _ in frames.shown])
+        found = await self._judge(await asyncio.to_thread(known) if looked else known(), ask)
+        if not frames.told:
+            return found
+        told = found.verdict.model_copy(update={"explanation": found.verdict.explanation + frames.told})
+        return replace(found, verdict=told)
 
-    def _known(self, digest: str, data: bytes) -> _Subject:
-        """What the house rules know of an image. Blocks where they list looks."""
-        house, alike = self.house, partial(self._alike, data)
-        stopped = house.stopped_image(digest, alike)
-        return _Subject("image", digest, stopped, not stopped and house.lets_through("image", digest, alike))
+    def _known(self, digest: str, frames: Sequence[bytes]) -> _Subject:
+        """What the house rules know of an image: one frame stops it, and all of them let it through. Blocks where they
+        list looks."""
+        house = self.house
+        stopped = house.stopped_image(digest, lambda looks: any(self._alike(frame, looks) for frame in frames))
+        passes = house.lets_through("image", digest, lambda looks: all(self._alike(frame, looks) for frame in frames))
+        return _Subject("image", digest, stopped, not stopped and passes)
 
     async def _judge(self, subject: _Subject, ask: _Question) -> Examined:
         found = self._stopped(subject) if subject.stopped else await self._ask_all(subject, ask)

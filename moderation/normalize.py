@@ -17,23 +17,22 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from ..errors import InvalidInput
+from .ages import counted, with_ages, with_lone_ages
 from .decoders import rot13
 
 MAX_CHARS = 32_000
 """The longest text that is judged. OpenAI's own limit for a prompt, the largest of any provider."""
-MAX_FORMS = 40
+MAX_FORMS = 50
 MAX_PER_CHAR = 12
 MAX_RUN = 256
 """The longest run of single letters that is searched for words inside it."""
 
-AGE = "0age"
-"""The word that stands for any age of a minor, in readings and in terms."""
 
 # Letters that show nothing, though Unicode does not file them under format characters: Hangul fillers, blank Braille.
 _BLANK = "\u115f\u1160\u3164\uffa0\u2800"
@@ -69,8 +68,6 @@ _STRETCHED = re.compile(r"([a-z])\1\1|([ahijkquvwxy])\2")
 _REPEAT = re.compile(r"([a-z])\1+")
 # German without its keys: "Maedchen". Where it is none, the reading is a few odd words more.
 _UMLAUT = re.compile(r"(?<=[bdfghjklmnprstvwz])([aou])e(?=[bcdfghklmnprstvz])")
-_AGED = re.compile(r"(1[0-7]|[1-9])((?:y|j|an|o)[a-z]*)?")  # "12yo", "12jahrige", "12ans", and no "8k"
-
 # Written without spaces, or in blocks: read by character, elsewhere.
 _BY_CHARACTER = re.compile(
     "[\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u31ff\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff]"
@@ -95,17 +92,20 @@ class Form:
         return f" {' '.join(self.tokens)} "
 
 
-def forms(text: str, *, limit: int = MAX_CHARS, encoded: bool = False) -> tuple[Form, ...]:
+def forms(
+    text: str, *, limit: int = MAX_CHARS, encoded: bool = False, ages: Set[str] = frozenset()
+) -> tuple[Form, ...]:
     """Every distinct reading of the text, the plainest first; at least one, and at most :data:`MAX_FORMS`.
 
-    With ``encoded`` also those that read it backwards or in rot13, which find words where none are meant, too.
+    With ``encoded`` also those that read it backwards or in rot13, which find words where none are meant, too. With
+    ``ages``, the ages of minors in words, also one that says which ages stand alone.
 
     Raises :class:`InvalidInput` when the text is longer than ``limit`` characters.
     """
     if len(text) > limit:
         raise InvalidInput(f"The prompt has {len(text):,} characters; at most {limit:,} are allowed.")
     found: dict[tuple[str, ...], Form] = {}
-    for form in _readings(text):
+    for form in _readings(text, ages):
         if encoded or form.kind != "encoded":
             found.setdefault(form.tokens, form)
     every = list(found.values())
@@ -135,51 +135,64 @@ def invisible(char: str) -> bool:
     return char in _BLANK or unicodedata.category(char) == "Cf"
 
 
-def _readings(text: str) -> Iterator[Form]:
+def _readings(text: str, ages: Set[str]) -> Iterator[Form]:
     if text.isascii():
-        yield from _undisguised("latin", text.lower())
+        yield from _undisguised("latin", text.lower(), ages)
         return
     # Each distinct character is worked out once, however long the text.
     table = {ord(char): _latin(char) for char in set(text)}
     latin = text.translate(table)
-    yield from _undisguised("latin", latin)
+    yield from _undisguised("latin", latin, ages)
     alike = text.translate(table | {code: _LOOK_ALIKE[code] for code in table.keys() & _LOOK_ALIKE.keys()})
     if alike != latin:
-        yield from _undisguised("alike", alike)
+        yield from _undisguised("alike", alike, ages)
 
 
-def _undisguised(name: str, latin: str) -> Iterator[Form]:
+def _undisguised(name: str, latin: str, ages: Set[str]) -> Iterator[Form]:
     tokens = _split(latin)
-    yield from _rejoined(name, latin, tokens)
-    if (aged := _with_ages(tokens)) != tokens:
-        yield Form(f"{name}+age", aged)
+    yield from _rejoined(name, latin, tokens, ages)
+    yield from _aged(name, latin, tokens, ages)
     if _UMLAUT.search(latin):
         yield Form(f"{name}+umlauts", _split(_UMLAUT.sub(r"\1", latin)))
-    yield Form(f"{name}+rot13", _split(rot13(latin)), "encoded")
-    yield Form(f"{name}+reversed", _split(latin[::-1]), "encoded")
+    for how, decoded in (("rot13", rot13(latin)), ("reversed", latin[::-1])):
+        plain = _split(decoded)
+        yield Form(f"{name}+{how}", counted(plain, ages), "encoded")
     leet = _leet(latin, _LEET)
     if leet != latin:
-        yield from _rejoined(f"{name}+leet", leet, _split(leet))
+        plain = _split(leet)
+        yield from _rejoined(f"{name}+leet", leet, plain, ages)
+        yield from _aged(f"{name}+leet", leet, plain, frozenset())
         # 1 may stand for i or for l.
         if (other := _leet(latin, _LEET_L)) != leet:
-            yield from _rejoined(f"{name}+leet l", other, _split(other))
+            yield from _rejoined(f"{name}+leet l", other, _split(other), ages)
+
+
+def _aged(name: str, latin: str, tokens: tuple[str, ...], ages: Set[str]) -> Iterator[Form]:
+    """The readings in which ages are ages, of a text that has any."""
+    aged = with_ages(tokens)
+    if aged != tokens:
+        yield Form(f"{name}+age", aged)
+    elif ages.isdisjoint(tokens):
+        return
+    if ages and (alone := with_lone_ages(latin, ages)) != latin:
+        yield Form(f"{name}+alone", _split(alone))
 
 
 def _split(latin: str) -> tuple[str, ...]:
     return tuple(latin.translate(_SEPARATORS).split())
 
 
-def _rejoined(name: str, latin: str, tokens: tuple[str, ...]) -> Iterator[Form]:
+def _rejoined(name: str, latin: str, tokens: tuple[str, ...], ages: Set[str]) -> Iterator[Form]:
     """The text, and the text with its broken words put together again in each way they get broken."""
     yield Form(name, tokens)
     if sum(len(token) == 1 for token in tokens) > 2 and (runs := _RUN.findall(latin)):
-        yield Form(f"{name}+spelled", _split(_RUN.sub(_spelled, latin)))
+        yield Form(f"{name}+spelled", counted(_split(_RUN.sub(_spelled, latin)), ages))
         yield Form(f"{name}+run", tuple(_GAP_IN_RUN.sub("", run)[:MAX_RUN] for run in runs), "run")
     for how, pattern in _REPAIRS:
         repaired = pattern.sub("", latin)
         # A substitution that changes nothing gives back an equal text, which most texts do for most of these.
         if repaired != latin:
-            yield Form(f"{name}+{how}", _split(repaired))
+            yield Form(f"{name}+{how}", counted(_split(repaired), ages))
 
 
 def _spelled(run: re.Match[str]) -> str:
@@ -196,17 +209,6 @@ def _stretched(every: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     if not _STRETCHED.search(" ".join(distinct)):
         return ()
     return tuple(sorted({collapse(word) for word in distinct if _STRETCHED.search(word)}))
-
-
-def _with_ages(tokens: tuple[str, ...]) -> tuple[str, ...]:
-    """The words with each number from 1 to 17 as :data:`AGE`, cut loose from letters behind it ("12yo")."""
-    found: list[str] = []
-    for token in tokens:
-        if not "0" < token[0] <= "9" or not (match := _AGED.fullmatch(token)):
-            found.append(token)
-        else:
-            found += (AGE, match[2]) if match[2] else (AGE,)
-    return tuple(found)
 
 
 def _leet(latin: str, table: dict[int, int]) -> str:

@@ -27,6 +27,7 @@ from .languages.scripts import by_character
 from .lexicon import Combination, Severity
 from .matching import Hit, Lexicon, lexicon
 from .normalize import MAX_CHARS, Form, forms
+from .policy import LOCKED
 from .words import Memo
 
 SEVERITY_SCORE: dict[Severity, float] = {"low": 0.3, "medium": 0.6, "high": 0.9, "critical": 1.0}
@@ -57,6 +58,8 @@ class _Found:
     readings: tuple[_Reading, ...]
     first: Mapping[str, Hit]
     """The first hit of each category, group or context."""
+    apart: Mapping[str, Hit]
+    """The same of what was encoded alone: it stands nowhere near anything, and may be chance."""
     unknown_language: bool
 
 
@@ -91,7 +94,7 @@ def scan(text: str, negative: str = "", *, terms: Lexicon | None = None) -> Scor
     if len(negative) > MAX_CHARS:
         raise InvalidInput(f"The negative prompt has {len(negative):,} characters; at most {MAX_CHARS:,} are allowed.")
     terms = terms or lexicon()
-    found = _search(text, terms)
+    found = _search(text, terms, partnered=bool(negative))
     scores: dict[str, float] = {}
     rules: dict[str, str] = {}
     for category, severity, rule in _reached(found, negative, terms):
@@ -108,7 +111,7 @@ def scan(text: str, negative: str = "", *, terms: Lexicon | None = None) -> Scor
 def _reached(found: _Found, negative: str, terms: Lexicon) -> Iterator[tuple[str, Severity, str]]:
     """The categories that a term or a combination reaches, how severely, and by which rule."""
     rules = terms.source.rules
-    if not found.first:
+    if not found.first and not found.apart:
         return
     excused = {
         category for category, contexts in rules.excuses.items() if any(each in found.first for each in contexts)
@@ -127,15 +130,19 @@ def _reached(found: _Found, negative: str, terms: Lexicon) -> Iterator[tuple[str
 
 
 def _language(combination: Combination, found: _Found) -> str:
-    return next(found.first[label].use.language for label in combination.first if label in found.first)
+    known = {**found.apart, **found.first}
+    return next(known[label].use.language for label in combination.first if label in known)
 
 
-def _search(text: str, terms: Lexicon) -> _Found:
+def _search(text: str, terms: Lexicon, *, partnered: bool) -> _Found:
+    """``partnered``: what makes a part of something locked the whole of it may stand elsewhere."""
     readings: list[_Reading] = []
     evidence: set[str] = set()
     unknown = False
+    encoded: list[Form] = []
     for place, each in enumerate((text, *hidden(text))):
-        read = forms(each, encoded=True)
+        read = forms(each, encoded=True, ages=terms.words.age_words)
+        encoded += (form for form in read if form.kind == "encoded")
         # The plainest reading has the words as they stand. What was hidden is searched, but is no language's sample.
         recognized = recognize(each, read[0].tokens)
         evidence |= recognized.covered
@@ -148,7 +155,15 @@ def _search(text: str, terms: Lexicon) -> _Found:
     first: dict[str, Hit] = {}
     for hit in (hit for reading in readings for hit in reading.hits):
         first.setdefault(hit.use.label, hit)
-    return _Found(tuple(readings), first, unknown)
+    # Without a part of something locked in plain sight nobody asks for the other one.
+    apart = _apart(encoded, evidence, terms) if partnered or not terms.locked.isdisjoint(first) else {}
+    return _Found(tuple(readings), first, apart, unknown)
+
+
+def _apart(encoded: Iterable[Form], evidence: set[str], terms: Lexicon) -> dict[str, Hit]:
+    """What was read backwards or in rot13 and is a part of something locked."""
+    hits = (hit for form in encoded for hit in terms.doubtful(form, evidence))
+    return {hit.use.label: hit for hit in hits if hit.use.label in terms.locked}
 
 
 def _by_word(read: Iterable[Form], terms: Lexicon) -> Iterator[_Reading]:
@@ -168,15 +183,30 @@ def _in_evidence(reading: _Reading, evidence: set[str]) -> _Reading:
 
 def _applies(combination: Combination, found: _Found, negative: str, terms: Lexicon) -> bool:
     if found.first.keys().isdisjoint(combination.first):
-        return False
+        return _encoded(combination, found, negative, terms)
     if combination.second_in == "negative":
         return not set(combination.second).isdisjoint(_taken_out(negative, terms))
     if combination.third and found.first.keys().isdisjoint(combination.third):
         return False
+    if _encoded(combination, found, negative, terms):
+        return True
     most = _most_between(combination, found)
     if most is not None:
         return any(_near(combination, reading, most, terms.links) for reading in found.readings)
     return not found.first.keys().isdisjoint(combination.second)
+
+
+def _encoded(combination: Combination, found: _Found, negative: str, terms: Lexicon) -> bool:
+    """Whether a locked combination has a part that was encoded. How near it stands is not asked: where a word for a
+    child is there in plain sight, nobody turns another one round for any good."""
+    if combination.category not in LOCKED or not found.apart:
+        return False
+    known = found.first.keys() | found.apart.keys()
+    if combination.second_in == "negative":
+        asked = not found.apart.keys().isdisjoint(combination.first)
+        return asked and not set(combination.second).isdisjoint(_taken_out(negative, terms))
+    both = not known.isdisjoint(combination.first) and not known.isdisjoint(combination.second)
+    return both and not found.apart.keys().isdisjoint((*combination.first, *combination.second))
 
 
 def _most_between(combination: Combination, found: _Found) -> int | None:

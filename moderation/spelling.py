@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from itertools import product
 
+from .ages import AGE, ALONE
 from .languages.scripts import plain_blocks
 from .lexicon import Language
-from .normalize import AGE, fold
+from .normalize import fold
 
-_AGE_WRITTEN = f" {AGE} "
+_WRITTEN = {"{age}": f" {AGE} ", "{alone}": f" {ALONE} "}
 _SHORT = 2  # words of a phrase that is also written in one, and in the plural; longer ones stand as they are
 
 
@@ -24,13 +25,13 @@ def spelled(phrase: str, language: Language) -> list[str]:
     if language.by == "character":
         return every
     found = [each for text in every for each in _with_gaps(text, language)]
-    if len(every) == 1 and "*" not in plain and AGE not in found[0]:
+    if len(every) == 1 and "*" not in plain and not _aged(found[0]):
         found.append("".join(found[0].split()))
     return list(dict.fromkeys(found))
 
 
 def written_out(phrase: str, language: Language) -> list[str]:
-    """``nackt{adj} {frau,dame}`` with each ending and each alternative, which may nest; ``{age}`` stays."""
+    """``nackt{adj} {frau,dame}`` with each ending and each alternative, which may nest; ages stay."""
     if "{" not in phrase:
         return [phrase]
     found, rest = _sequence(phrase, 0, language, inside=False)
@@ -42,7 +43,9 @@ def written_out(phrase: str, language: Language) -> list[str]:
 def _with_gaps(text: str, language: Language) -> list[str]:
     if "*" in text:
         return [" ".join(text.split())]
-    parts = text.replace("{age}", _AGE_WRITTEN).replace("-", " ").split()
+    for placeholder, word in _WRITTEN.items():
+        text = text.replace(placeholder, word)
+    parts = text.replace("-", " ").split()
     ends = ("", *language.plural) if len(parts) <= _SHORT else ("",)
     return [f"{gap}{ending}" for gap in _gaps(parts) for ending in ends]
 
@@ -66,8 +69,8 @@ def _sequence(phrase: str, place: int, language: Language, *, inside: bool) -> t
 def _choices(phrase: str, place: int, language: Language) -> tuple[list[str], int]:
     """The alternatives of a brace whose inside begins here, or the endings that it names; and where it ends."""
     name = phrase[place : phrase.find("}", place)]
-    if name == "age":
-        return ["{age}"], place + 4
+    if f"{{{name}}}" in _WRITTEN:
+        return [f"{{{name}}}"], place + len(name) + 1
     if name in language.endings:
         return list(language.endings[name]), place + len(name) + 1
     found: list[str] = []
@@ -84,4 +87,8 @@ def _choices(phrase: str, place: int, language: Language) -> tuple[list[str], in
 def _gaps(parts: list[str]) -> list[str]:
     """The words with gaps between them; of a pair also without one. An age is a word of its own in every reading."""
     spaced = " ".join(parts)
-    return [spaced, "".join(parts)] if len(parts) == _SHORT and AGE not in parts else [spaced]
+    return [spaced, "".join(parts)] if len(parts) == _SHORT and not _aged(spaced) else [spaced]
+
+
+def _aged(phrase: str) -> bool:
+    return AGE in phrase or ALONE in phrase

@@ -19,6 +19,9 @@ WORST_LAST: tuple[Decision, ...] = ("allowed", "flagged", "blurred", "review", "
 CARRIED: frozenset[Decision] = frozenset({"blurred", "review"})
 """What is decided of a prompt and done to what is made of it."""
 
+SHOWN: frozenset[Decision] = frozenset({"allowed", "flagged"})
+"""What lets a picture be seen as it is, by whoever asked for it."""
+
 NO_RULE = "none"
 """The rule of a verdict that no rule decided."""
 

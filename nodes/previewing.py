@@ -21,7 +21,10 @@ logger = log.get("nodes.previews")
 
 
 def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
-    """Shows previews on this node, those alone that the policy allows: nobody sees what was not checked."""
+    """Shows previews on this node, those alone that the policy lets be seen: a picture that would be blurred, kept for a
+    person or blocked is not seen before either."""
+
+    from ..moderation.verdict import SHOWN
 
     async def show(data: bytes | None, number: int, of: int) -> None:
         if data is None:
@@ -33,7 +36,7 @@ def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
         except MintmarkError as exc:
             logger.info("A preview is not shown: %s", exc, extra=log.action("preview_not_shown"))
             return
-        if verdict.decision == "allowed":
+        if verdict.decision in SHOWN:
             await _said(number, of + 1, node_id, picture)
 
     return show

@@ -31,8 +31,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Checks:
-    """``well_formed``: it can be read, and is built as C2PA says. ``intact``: nothing was changed since it was signed,
-    neither the file nor its credential nor what it was made from. ``trusted``: the signer is who it says."""
+    """``well_formed``: it can be read, and is built as C2PA says. ``intact``: nothing that is covered was changed since
+    it was signed, neither in the file nor in its credential nor in what it was made from. ``trusted``: the signer is
+    who it says."""
 
     well_formed: Check
     intact: Check
@@ -48,7 +49,7 @@ def checks(found: Credential) -> Checks:
     if found.state == "none":
         nothing = Check(None, "There is no credential.")
         return Checks(nothing, nothing, nothing)
-    return Checks(_well_formed(found.problems), _intact(found.problems), _trusted(found))
+    return Checks(_well_formed(found.problems), _intact(found.problems, found.uncovered), _trusted(found))
 
 
 def _well_formed(problems: tuple[Problem, ...]) -> Check:
@@ -58,13 +59,16 @@ def _well_formed(problems: tuple[Problem, ...]) -> Check:
     return Check(False, _said(first))
 
 
-def _intact(problems: tuple[Problem, ...]) -> Check:
+def _intact(problems: tuple[Problem, ...], uncovered: tuple[str, ...] | None) -> Check:
     first = next((each for each in problems if each.part in _OF_CHANGE), None)
     if first is not None:
         return Check(False, _said(first))
     if any(each.part == "structure" for each in problems):
         return Check(None, "What cannot be read through cannot be compared.")
-    return Check(True, "The file, its credential and what it was made from are as they were signed.")
+    if uncovered is None:
+        return Check(True, "The file, its credential and what it was made from are as they were signed.")
+    why = "All that the credential covers of the file, the credential and what it was made from are as they were signed"
+    return Check(True, f"{why}; not covered: {', '.join(uncovered)}." if uncovered else f"{why}.")
 
 
 def _trusted(found: Credential) -> Check:

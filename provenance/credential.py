@@ -105,6 +105,8 @@ class Credential:
     notes: tuple[str, ...] = ()
     vouched_by: str | None = None
     timestamp: Stamp | None = None
+    uncovered: tuple[str, ...] | None = None
+    """What stands in parts of the file that no credential of its kind covers; None where all of it is covered."""
 
     @cached_property
     def checks(self) -> Checks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 Part = Literal["file", "statement", "signature", "certificate", "timestamp", "structure", "signer", "ingredient"]
@@ -101,4 +102,12 @@ def untrusted_note(issuer: str | None) -> str:
     return (
         f"The credential is whole and signed by {name}, but that signer's root is on no trust list given here, "
         "so the name itself is not proven."
+    )
+
+
+def in_gaps(gaps: Sequence[str]) -> str:
+    """What to say of a file that holds something where no credential looks."""
+    return (
+        f"There is something in parts of the file that no credential covers: {', '.join(gaps)}. "
+        "Whoever passed the file on may have put it there; nothing is said of it."
     )

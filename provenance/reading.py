@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import FileMissing, NotAnImage
 from .contexts import for_reading
 from .credential import Credential, Problem
-from .explaining import DAMAGED_CHUNK, UNREADABLE, in_words
+from .explaining import DAMAGED_CHUNK, UNREADABLE, in_gaps, in_words
 from .findings import HERE, interpret
 from .formats import ENDING, sidecars
 from .inspecting import with_certificates
@@ -21,6 +21,7 @@ from .png import damaged_chunks, is_png
 from .sniffing import holds_credential
 from .sniffing import media_type as sniff
 from .trust import Anchors, Round, Trust
+from .uncovered import uncovered
 
 _NO_CREDENTIAL = "The file carries no credential: it never had one, or something that saved it again dropped it."
 _ELSEWHERE = "The file says that its credential is kept at an address on the network; it was not fetched."
@@ -107,12 +108,21 @@ def _read(content: bytes, kind: str, asked: Round, sidecar: bytes | None, name: 
             return _beyond(held, asked) if holds_credential(held) else Credential("none", notes=(_NO_CREDENTIAL,))
         with reader:
             report = json.loads(reader.json())
-            found = interpret(report, json.loads(reader.crjson()), asked.list_shown)
+            exact = json.loads(reader.crjson())
+            found = interpret(report, exact, asked.list_shown)
     except c2pa.C2paError as exc:
         return _unreadable(held, sidecar is not None, exc, name, asked)
+    if sidecar is None:
+        found = _with_gaps(found, uncovered(content, exact, str(report.get("active_manifest"))))
     if found.state != "invalid":
         return found
     return with_certificates(found, held, report, asked)
+
+
+def _with_gaps(found: Credential, gaps: tuple[str, ...] | None) -> Credential:
+    """The finding, with what stands in the parts of the file that no credential covers."""
+    notes = (*found.notes, in_gaps(gaps)) if gaps else found.notes
+    return replace(found, uncovered=gaps, notes=notes)
 
 
 def _reader(kind: str, content: bytes, sidecar: bytes | None, context: Any) -> Any:

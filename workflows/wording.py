@@ -2,7 +2,7 @@
 
 A text encoder is a node with text going in and ``CONDITIONING`` coming out, by what the worker says of it. Its text may
 come over links, through nodes that hold, join or change text; all that stands in those is taken. What a node makes up
-while it runs cannot be known here.
+while it runs cannot be known here, nor what a patch of a model does with its guidance.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from .check import is_link
+from .guidance import Role, of_negative
 from .object_info import ANY, ObjectInfo, outputs, slots
 
 Graph = Mapping[str, Mapping[str, Any]]
@@ -28,14 +29,19 @@ class Words(NamedTuple):
 def words_of(graph: Graph, object_info: ObjectInfo) -> tuple[Words, ...]:
     """What to judge of a graph: each encoder's words, and all of them together, since one picture is made of them.
 
-    An encoder all of whose uses end in a ``negative`` input says what is to be left out.
+    An encoder all of whose uses end in a ``negative`` input says what is to be left out, where that input steers away
+    from it; where nobody can say, it is read as both.
     """
     wanted: dict[str, None] = {}
     unwanted: dict[str, None] = {}
     for node_id in sorted(graph):
         if _encodes(node_id, graph, object_info):
-            into = unwanted if _roles(node_id, None, graph, object_info, set()) == {"negative"} else wanted
-            into.update(dict.fromkeys(_readings(node_id, graph, object_info)))
+            roles = _roles(node_id, None, graph, object_info, set())
+            read = dict.fromkeys(_readings(node_id, graph, object_info))
+            if roles != {"negative"}:
+                wanted.update(read)
+            if roles and "positive" not in roles:
+                unwanted.update(read)
     negative = "\n".join(unwanted)
     found = [*wanted, "\n".join(wanted)] if len(wanted) > 1 else list(wanted)
     if not found and negative:
@@ -96,20 +102,24 @@ def _gives_text(link: list[Any], graph: Graph, object_info: ObjectInfo) -> bool:
 
 def _roles(
     node_id: str, place: int | None, graph: Graph, object_info: ObjectInfo, seen: set[tuple[str, int | None]]
-) -> set[str]:
-    """What the node's conditioning (of this output; None: of any) is used as in the end: positive, negative, both."""
+) -> set[Role]:
+    """What the node's conditioning (of this output; None: of any) is used as in the end."""
     if (node_id, place) in seen:
         return set()
     seen.add((node_id, place))
-    found: set[str] = set()
+    found: set[Role] = set()
     for user, node in graph.items():
         for name, value in node["inputs"].items():
             if is_link(value) and value[0] == node_id and place in (None, value[1]):
-                role = "negative" if "negative" in name.lower() else "positive"
                 onward = _onward(user, name, graph, object_info)
-                further = [_roles(user, each, graph, object_info, seen) for each in onward]
-                found |= set().union(*further) or {role}
+                further = set().union(*(_roles(user, each, graph, object_info, seen) for each in onward))
+                found |= further or _role(user, name, graph, object_info)
     return found
+
+
+def _role(user: str, name: str, graph: Graph, object_info: ObjectInfo) -> set[Role]:
+    """What a node makes of the conditioning that ends in this input of it."""
+    return of_negative(user, graph, object_info) if "negative" in name.lower() else {"positive"}
 
 
 def _onward(node_id: str, name: str, graph: Graph, object_info: ObjectInfo) -> list[int]:

@@ -127,8 +127,8 @@ def _kept_beside(number: int, sidecar: bytes, assets: AssetStore, later: bool) -
 
 
 def _seed(seed: Any) -> int | None:
-    """As it was sent, else as it was asked: records write it as text, which holds numbers of any size."""
+    """As it was used, else as it was sent or asked: records write it as text, which holds numbers of any size."""
     if not isinstance(seed, dict):
         return None
-    text = seed.get("sent") or seed.get("asked")
+    text = seed.get("used") or seed.get("sent") or seed.get("asked")
     return int(text) if isinstance(text, str) and text.lstrip("-").isdigit() else None

@@ -136,6 +136,7 @@ class Run:
         """Whether what it made is put away, so that there is nothing left to go wrong but writing that down."""
         self._task: asyncio.Task[object] | None = None
         self._attempt: Attempt | None = None
+        self._telling: Telling | None = None
         self._booking = Booking(worker.link, kit.ledger)
         self._money = JobMoney(kit.jobs, kit.ledger, lease.job)
 
@@ -232,6 +233,8 @@ class Run:
             history = await attempt.run()
             self._laps.ran = time.monotonic()
         finally:
+            if self._telling is not None:
+                self._telling.over()
             # Of a job that is not there nothing is written down, whatever became of its prompt.
             await self.order.durable()
         report = having(await self._patiently(lambda: settle_well(self._booking, attempt, history)), said)
@@ -326,13 +329,15 @@ class Run:
             told=told,
         )
         seconds = await self._kit.seconds(ordered.workflow)
+        shows = partial(self._kit.delivery.shows, context) if ordered.previews else None
+        telling = self._telling = Telling(ordered.job_id, prepared.graph, self._kit.news, seconds, shows)
         return Attempt(
             link=self._worker.link,
             context=context,
             graph=prepared.graph,
             # Never extra_pnginfo: save nodes write that into files.
             extra={"preview_method": "auto"} if ordered.previews else {},
-            heard=Telling(ordered.job_id, prepared.graph, self._kit.news, seconds, previews=ordered.previews).hear,
+            heard=telling.hear,
             book=self._booking.book,
             local=local_work(self._kit.settings, prepared.graph, self._worker.hour_microusd),
             fresh=self.lease.fence == 1 and not self._resumed,

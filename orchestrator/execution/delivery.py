@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 from ...errors import NotAnImage, OutputBlocked, SigningFailed, WorkerLost
 from ...generation.context import JobContext, JobReport
 from ...generation.pictures import inspect
-from ...moderation.verdict import Verdict
+from ...moderation.verdict import SHOWN, Decision, Verdict
 from ...provenance.credential import Credential
 from ...provenance.formats import sidecars
 from ...provenance.reading import read as read_credential
@@ -81,6 +81,9 @@ Seal = Callable[[JobContext, "Draft"], Awaitable["Sealed"]]
 """Judges and signs an image that a worker left unsigned."""
 Sign = Callable[["Draft"], Awaitable["Signed"]]
 """Signs a file that nobody can judge."""
+Look = Callable[[JobContext, tuple[bytes, str] | None], Awaitable[Decision]]
+"""The decision on a preview (bytes, media type) by the job's policy and what was decided of its words; on the words
+alone where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +115,7 @@ REVIEW = "review"
 
 class Delivery:
     """Fetches and checks a job's files; ``seal`` and ``sign`` are asked where a file has no credential,
-    ``ask`` about words that no node of ours sees."""
+    ``ask`` about words that no node of ours sees, ``look`` about previews."""
 
     def __init__(
         self,
@@ -122,12 +125,20 @@ class Delivery:
         seal: Seal,
         sign: Sign | None = None,
         ask: words.Read | None = None,
+        look: Look | None = None,
     ) -> None:
         self._max_pixels = max_pixels
         self._anchors = anchors_pem
         self._seal = seal
         self._sign = sign
         self._ask = ask
+        self._look = look
+
+    async def shows(self, context: JobContext, data: bytes, media_type: str, *, checked: bool) -> bool:
+        """Whether a preview may be shown: where the job's policy would let the picture itself be seen.
+        ``checked``: its node had it judged. Raises what judging does."""
+        picture = None if checked else (data, media_type)
+        return self._look is not None and await self._look(context, picture) in SHOWN
 
     async def read(self, context: JobContext, said: Sequence[Words]) -> tuple[Verdict, ...]:
         """What is decided of the words that a plain graph makes pictures of, before it is posted. Raises PromptBlocked,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mintmark.workflows.wording import Words, words_of
 
 Graph = dict[str, dict[str, Any]]
@@ -131,3 +133,106 @@ def test_words_in_a_circle_or_from_nowhere_do_no_harm() -> None:
 
 def test_a_graph_of_hosted_nodes_has_no_such_words() -> None:
     assert words_of({"1": {"class_type": "MintmarkTextToImage", "inputs": {"prompt": "a fox"}}}, INFO) == ()
+
+
+SCALED = {
+    **INFO,
+    "KSampler": {
+        "input": {"required": {
+            "model": ["MODEL"], "positive": ["CONDITIONING"], "negative": ["CONDITIONING"],
+            "cfg": ["FLOAT", {"min": 0.0, "max": 100.0}],
+        }},
+        "output": ["LATENT"], "output_name": ["LATENT"],
+    },
+    "StrictSampler": {
+        "input": {"required": {"negative": ["CONDITIONING"], "cfg": ["FLOAT", {"min": 1.0, "max": 100.0}]}},
+        "output": ["LATENT"], "output_name": ["LATENT"],
+    },
+    "CFGGuider": node({"positive": "CONDITIONING", "negative": "CONDITIONING", "cfg": "FLOAT"}, ["GUIDER"]),
+    "DualCFGGuider": node(
+        {"cond1": "CONDITIONING", "cond2": "CONDITIONING", "negative": "CONDITIONING",
+         "cfg_conds": "FLOAT", "cfg_cond2_negative": "FLOAT"}, ["GUIDER"],
+    ),
+    "PrimitiveFloat": node({"value": "FLOAT"}, ["FLOAT"]),
+    "Reroute": node({"": "*"}, ["*"]),
+    "Calculate": node({"a": "FLOAT", "b": "FLOAT"}, ["FLOAT"]),
+    "ToPipe": node({"positive": "CONDITIONING", "negative": "CONDITIONING"}, ["PIPE"]),
+    "PipeSampler": node({"pipe": "PIPE", "cfg": "FLOAT"}, ["LATENT"]),
+}  # fmt: skip
+
+LEFT_OUT = (Words("a fox", "blurry"),)
+WANTED = (Words("a fox"), Words("blurry"), Words("a fox\nblurry"))
+EITHER = tuple(Words(words.text, "blurry") for words in WANTED)
+
+
+def guided(cfg: Any, kind: str = "KSampler", **others: dict[str, Any]) -> Graph:
+    inputs = {"positive": ["1", 0], "negative": ["2", 0], "cfg": cfg}
+    return {"1": encode("a fox"), "2": encode("blurry"), "3": {"class_type": kind, "inputs": inputs}, **others}
+
+
+def held(value: Any, kind: str = "PrimitiveFloat", name: str = "value") -> dict[str, Any]:
+    return {"class_type": kind, "inputs": {name: value}}
+
+
+@pytest.mark.parametrize(
+    ("cfg", "found"),
+    [
+        (7.0, LEFT_OUT), (1, LEFT_OUT), (1.0, LEFT_OUT), ("7", LEFT_OUT),
+        (0.99, WANTED), (0.0, WANTED), (0, WANTED), (-1.0, WANTED), ("0.0", WANTED), ("nan", WANTED),
+        (None, EITHER), (["nowhere", 0], EITHER),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["KSampler", "CFGGuider"])
+def test_a_negative_that_is_not_steered_away_from_is_what_the_picture_shows(
+    kind: str, cfg: Any, found: tuple[Words, ...]
+) -> None:
+    assert words_of(guided(cfg, kind), SCALED) == found
+
+
+@pytest.mark.parametrize(("value", "found"), [(4.5, LEFT_OUT), (0.0, WANTED)])
+def test_a_scale_over_a_link_is_read_where_it_stands(value: float, found: tuple[Words, ...]) -> None:
+    through = {"8": held(["9", 0], "Reroute", ""), "9": held(value)}
+    assert words_of(guided(["9", 0], **{"9": held(value)}), SCALED) == found
+    assert words_of(guided(["8", 0], **through), SCALED) == found
+
+
+def test_a_scale_that_a_node_works_out_may_be_any_but_what_the_sampler_refuses() -> None:
+    sum_ = {"class_type": "Calculate", "inputs": {"a": 3.0, "b": 4.0}}
+    assert words_of(guided(["9", 0], **{"9": sum_}), SCALED) == EITHER
+    assert words_of(guided(["9", 0], "StrictSampler", **{"9": sum_}), SCALED) == LEFT_OUT
+    around = {"8": held(["9", 0]), "9": held(["8", 0])}
+    assert words_of(guided(["9", 0], **around), SCALED) == EITHER
+
+
+def test_every_scale_of_a_node_with_several_has_to_steer_away() -> None:
+    def dual(one: float, other: float) -> Graph:
+        inputs = {
+            "cond1": ["1", 0],
+            "cond2": ["1", 0],
+            "negative": ["2", 0],
+            "cfg_conds": one,
+            "cfg_cond2_negative": other,
+        }
+        return {"1": encode("a fox"), "2": encode("blurry"), "3": {"class_type": "DualCFGGuider", "inputs": inputs}}
+
+    assert words_of(dual(8.0, 8.0), SCALED) == LEFT_OUT
+    assert words_of(dual(8.0, 0.0), SCALED) == WANTED
+
+
+def test_of_two_samplers_the_one_that_shows_it_counts() -> None:
+    second = {"class_type": "KSampler", "inputs": {"positive": ["1", 0], "negative": ["2", 0], "cfg": 0.5}}
+    assert words_of({**guided(7.0), "4": second}, SCALED) == WANTED
+
+
+@pytest.mark.parametrize(("cfg", "found"), [(7.0, LEFT_OUT), (0.0, WANTED)])
+def test_conditionings_packed_into_something_else_are_judged_by_who_unpacks_them(
+    cfg: float, found: tuple[Words, ...]
+) -> None:
+    graph: Graph = {
+        "1": encode("a fox"),
+        "2": encode("blurry"),
+        "3": {"class_type": "ToPipe", "inputs": {"positive": ["1", 0], "negative": ["2", 0]}},
+        "4": {"class_type": "PipeSampler", "inputs": {"pipe": ["3", 0], "cfg": cfg}},
+        "5": {"class_type": "KSampler", "inputs": {"latent_image": ["4", 0], "cfg": 0.0}},
+    }
+    assert words_of(graph, SCALED) == found

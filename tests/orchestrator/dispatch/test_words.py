@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import struct
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import pytest
+from PIL import Image
+
+from mintmark.orchestrator.dispatch.news import PreviewShown
 from mintmark.orchestrator.jobs.states import State
 
 from ..fake_comfy import FakeComfy
@@ -55,9 +61,9 @@ async def ready(house: ServiceHouse, comfy: FakeComfy, graph: dict[str, Any]) ->
     await asyncio.to_thread(house.service.releases.publish, graph)
 
 
-def careful(folder: Path) -> str:
+def careful(folder: Path, *images: str) -> str:
     path = folder / "careful.json"
-    data = {"name": "careful", "version": "1.0.0", "prompt_checkers": ["rules", "openai"], "image_checkers": ["openai"]}
+    data = {"name": "careful", "version": "1.0.0", "prompt_checkers": ["rules", "openai"], "image_checkers": images}
     path.write_text(json.dumps({**data, "categories": {"violence": {"review_at": 0.6, "block_at": 0.9}}}))
     return str(path)
 
@@ -71,7 +77,7 @@ async def test_words_that_are_fixed_in_a_graph_are_refused_before_the_job_is_acc
 
 
 async def test_what_a_service_alone_finds_is_refused_before_the_prompt_is_posted(tmp_path: Path) -> None:
-    async with service_house(tmp_path, settings={"policy": careful(tmp_path)}) as house, gpu() as comfy:
+    async with service_house(tmp_path, settings={"policy": careful(tmp_path, "openai")}) as house, gpu() as comfy:
         await ready(house, comfy, workflow())
         job = await house.submit("sampling", values={"held": "a massacre"})
         ended = await house.ended(job.job_id)
@@ -81,7 +87,7 @@ async def test_what_a_service_alone_finds_is_refused_before_the_prompt_is_posted
 
 
 async def test_words_for_review_hold_back_what_was_made_of_them(tmp_path: Path) -> None:
-    async with service_house(tmp_path, settings={"policy": careful(tmp_path)}) as house, gpu() as comfy:
+    async with service_house(tmp_path, settings={"policy": careful(tmp_path, "openai")}) as house, gpu() as comfy:
         await ready(house, comfy, workflow())
         job = await house.submit("sampling", values={"held": "a bloody knight"})
 
@@ -97,7 +103,7 @@ async def test_words_for_review_hold_back_what_was_made_of_them(tmp_path: Path) 
 
 
 async def test_what_is_to_be_left_out_is_no_wish(tmp_path: Path) -> None:
-    async with service_house(tmp_path, settings={"policy": careful(tmp_path)}) as house, gpu() as comfy:
+    async with service_house(tmp_path, settings={"policy": careful(tmp_path, "openai")}) as house, gpu() as comfy:
         await ready(house, comfy, workflow(negative="gore, nsfw, naked"))
         status, answer = await house.ask("POST", "/v1/workflows/sampling/runs", {"inputs": {"held": "a fox"}})
         assert status == 202, answer
@@ -110,3 +116,41 @@ async def test_what_is_to_be_left_out_is_no_wish(tmp_path: Path) -> None:
         (output,) = (await house.ended(answer["job_id"])).outputs
         assert output.verdict is not None
         assert output.verdict["decision"] == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("checkers", "held", "seen"),
+    [
+        (["openai"], "a fox", True),
+        ([], "a fox", True),
+        (["image-classifier"], "a fox", False),
+        ([], "a bloody knight", False),
+    ],
+    ids=["allowed", "nobody is to look", "nobody can look", "for review by its words"],
+)
+async def test_a_sampler_s_preview_is_shown_where_the_policy_allows_it(
+    checkers: list[str], held: str, seen: bool, tmp_path: Path
+) -> None:
+    policy = careful(tmp_path, *checkers)
+    async with service_house(tmp_path, settings={"policy": policy}) as house, gpu() as comfy:
+        await ready(house, comfy, workflow())
+        job = await house.submit("sampling", values={"held": held}, previews=True)
+
+        async def is_posted() -> bool:
+            return job.job_id in comfy.posted
+
+        await until(is_posted)
+        async with house.service.news.listen(job.job_id, PreviewShown) as facts:
+            await comfy.show(preview(job.job_id))
+            fact = await facts.next(3.0 if seen else 1.0)
+        assert (fact is not None) == seen
+        draw(comfy, job.job_id)
+        assert (await house.ended(job.job_id)).state == State.SUCCEEDED
+
+
+def preview(job_id: str) -> bytes:
+    """A frame as ComfyUI sends one of its sampler."""
+    file = BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(file, "JPEG")
+    about = json.dumps({"prompt_id": job_id, "node_id": "1", "image_type": "image/jpeg"}).encode()
+    return struct.pack(">II", 4, len(about)) + about + file.getvalue()
