@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from .change import Change
     from .job import Ordered
 
+# Compared with a bound, not looked for below it, so that PostgreSQL plans it once.
 _NOBODY = """
 SELECT 1 FROM claiming WHERE paused = 0
    AND NOT EXISTS (SELECT 1 FROM queues WHERE lane IN ({}) AND ready > 0)
-   AND NOT EXISTS (SELECT 1 FROM jobs WHERE due IS NOT NULL AND due <= :at)
+   AND coalesce((SELECT min(due) FROM jobs WHERE due IS NOT NULL) > :at, TRUE)
 """
 _TURN = """
 UPDATE queues SET served = 1 + CASE WHEN served > (SELECT virtual_time FROM claiming) THEN served

@@ -23,16 +23,16 @@ LOCK = "claim"
 """Alone under this name: who claims. Which queue is next is decided by who was served before."""
 RESUMED = "resumed"
 _DUE_AT_ONCE = 100
-_SPARE = 16
+_SPARE = 15
 
 _READY = "SELECT 1 FROM queues WHERE lane = :lane AND ready > 0 LIMIT 1"
 _DUE = f"SELECT {COLUMNS} FROM jobs WHERE due IS NOT NULL AND due <= :at ORDER BY due LIMIT {_DUE_AT_ONCE}"  # noqa: S608
 _PROMOTE = "UPDATE jobs SET ready = 1, due = NULL WHERE seq = :seq"
-_CLAIMING = """
-SELECT virtual_time, paused, EXISTS (SELECT 1 FROM jobs WHERE due IS NOT NULL AND due <= :at) AS any_due FROM claiming
-"""
+# Without a value of the moment in them, PostgreSQL plans these once, not at each claim, for a third of its time.
+_FIRST_DUE = "SELECT min(due) AS due FROM jobs WHERE due IS NOT NULL"
+_CLAIMING = f"SELECT virtual_time, paused, ({_FIRST_DUE}) AS due FROM claiming"  # noqa: S608
 _QUEUES = """
-SELECT queue_id, lane, served, ready FROM queues WHERE lane = :lane AND ready > 0 ORDER BY served, queue_id LIMIT :most
+SELECT queue_id, lane, served, ready FROM queues WHERE lane = :lane AND ready > 0 ORDER BY served, queue_id LIMIT {}
 """
 _NEXT_JOB = """
 SELECT seq FROM jobs WHERE queue_id = :queue_id AND ready = 1 AND (deadline IS NULL OR deadline > :at)
@@ -63,7 +63,11 @@ def is_ready(db: Session, lanes: Iterable[str], at: datetime) -> bool:
 
 def any_due(db: Session, at: datetime) -> bool:
     """Whether the time of a job has come that does not wait in earnest yet."""
-    return bool(db.run(_DUE, at=stamp(at)))
+    return _is_due(db.run(_FIRST_DUE)[0]["due"], at)
+
+
+def _is_due(due: str | None, at: datetime) -> bool:
+    return due is not None and due <= stamp(at)
 
 
 @dataclass
@@ -110,11 +114,11 @@ class Claims:
         self.db.alone(LOCK)
         # Who is next is decided by it, also of the order that is accepted in this transaction.
         self.change.counts.write(self.db)
-        asked, queues = self.db.ask(_CLAIMING, at=self.change.stamp), self._queues(lanes, most)
+        asked, queues = self.db.ask(_CLAIMING), self._queues(lanes, most)
         [claiming] = asked()
         if claiming["paused"]:
             return False
-        if claiming["any_due"]:
+        if _is_due(claiming["due"], self.change.at):
             promote(self.change)
             queues = self._queues(lanes, most)
         for found in queues:
@@ -124,8 +128,9 @@ class Claims:
         return True
 
     def _queues(self, lanes: Iterable[str], most: int) -> list[Callable[[], list[Row]]]:
-        # Some more than may have a turn: some may turn out to have nothing.
-        return [self.db.ask(_QUEUES, lane=lane, most=most + _SPARE) for lane in lanes]
+        # Some more than may have a turn: some may turn out to have nothing. Of few sizes, so that they are prepared.
+        sql = _QUEUES.format(1 << (most + _SPARE - 1).bit_length())
+        return [self.db.ask(sql, lane=lane) for lane in lanes]
 
     def take(self, wanted: Wanted) -> list[Lease]:
         """The next jobs, the fairest first."""

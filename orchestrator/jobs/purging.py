@@ -208,6 +208,11 @@ def forgotten(db: Session, most: int) -> list[str]:
     return [str(row["asset"]) for row in db.run(_FORGOTTEN, most=most)]
 
 
+def orphaned(db: Session, asset: str) -> None:
+    """A file may be nobody's any more: whoever deletes what is forgotten looks whether a job has it."""
+    db.run(_NOBODYS, asset=asset)
+
+
 def elsewhere(db: Session, most: int) -> list[Elsewhere]:
     """Jobs that are forgotten here, and of which nobody has said yet that they are there, the latest last."""
     found = db.run(_ELSEWHERES, most=most)

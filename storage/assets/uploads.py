@@ -1,14 +1,15 @@
 """Pictures that callers bring, to be worked on by their jobs: checked as they come, and each its owner's alone.
 
 The id of an upload is ``upload:`` and its digest. Somebody else who knows the digest cannot use it: he has to have the
-bytes and upload them himself.
+bytes and upload them himself. What comes with an order, or is fetched for it, is nobody's upload: it is that order's
+own (:func:`of_order`) until the order is taken in, and its job's from then on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ _OWN = "SELECT * FROM uploads WHERE owner = :owner AND digest = :digest"
 _ANY = "SELECT 1 AS found FROM uploads WHERE digest = :digest LIMIT 1"
 _FORGET = "DELETE FROM uploads WHERE owner = :owner AND digest = :digest"
 _OLD = "SELECT owner, digest FROM uploads WHERE uploaded_at < :before ORDER BY uploaded_at LIMIT :most"
+_NEVER_ORDERED = "SELECT owner, digest FROM uploads WHERE uploaded_at < :before AND owner LIKE 'order:%' LIMIT :most"
+_HAND_OVER = "DELETE FROM uploads WHERE owner = :owner RETURNING digest"
+_ORDER = "order:"
+ORDERED_WITHIN = timedelta(hours=1)
+"""So long after its pictures came an order is taken in, or it never is."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,10 @@ class Upload:
 
 
 class Uploads:
-    """The uploads of everybody. ``owner`` is whoever a caller is to us: the id of his key, "" without keys.
+    """Everybody's uploads. ``owner`` is whoever a caller is to us: the id of his key, "" without keys, or an order.
 
-    ``refuse`` raises where a file of this digest is not taken. All methods block: call them from a thread.
+    ``refuse`` raises where a file of this digest is not taken. ``left`` is told, within the transaction, of a file that
+    is nobody's upload any more, so that it is deleted where no job has it. All methods block: call them from a thread.
     """
 
     def __init__(
@@ -65,9 +72,10 @@ class Uploads:
         max_pixels: int,
         most_bytes: int = MOST_BYTES,
         refuse: Callable[[str], None] = lambda _digest: None,
+        left: Callable[[Session, str], None] = lambda _db, _digest: None,
         now: Clock = utc_now,
     ) -> None:
-        self._refuse = refuse
+        self._refuse, self._left = refuse, left
         self._store, self._assets, self._now = store, assets, now
         self._max_pixels, self.most_bytes = max_pixels, most_bytes
         store.install(PART)
@@ -117,19 +125,47 @@ class Uploads:
         """
         digest = name.removeprefix(PREFIX)
         found = self.find(digest, owner) is not None
-        self._store.transact(lambda db: db.run(_FORGET, owner=owner, digest=digest))
+
+        def work(db: Session) -> None:
+            db.run(_FORGET, owner=owner, digest=digest)
+            self._leave(db, [digest])
+
+        if found:
+            self._store.transact(work)
         return found
 
-    def forget_old(self, before: datetime, *, most: int = 1000) -> list[str]:
-        """Forget uploads that last came before then; the digests that nobody's upload has any more."""
+    def forget_old(self, before: datetime | None, *, most: int = 1000) -> list[str]:
+        """Forget uploads that last came before then (None: none of them), and what came with orders that were never
+        taken in; the digests that nobody's upload has any more."""
 
         def work(db: Session) -> list[str]:
-            rows = db.run(_OLD, before=_stamp(before), most=most)
+            rows = db.run(_NEVER_ORDERED, before=_stamp(self._now() - ORDERED_WITHIN), most=most)
+            rows += [] if before is None else db.run(_OLD, before=_stamp(before), most=most)
             for row in rows:
                 db.run(_FORGET, owner=row["owner"], digest=row["digest"])
-            return [each for each in {str(row["digest"]) for row in rows} if not db.run(_ANY, digest=each)]
+            return self._leave(db, [str(row["digest"]) for row in rows])
 
         return self._store.transact(work)
+
+    def hand_over(self, db: Session, owner: str) -> list[str]:
+        """Within a transaction: what came for an order is its job's now, or nobody's; the digests that nobody's upload
+        has any more."""
+        return self._leave(db, [str(row["digest"]) for row in db.run(_HAND_OVER, owner=owner)])
+
+    def drop(self, owner: str) -> list[str]:
+        """:meth:`hand_over` in a transaction of its own."""
+        return self._store.transact(lambda db: self.hand_over(db, owner))
+
+    def _leave(self, db: Session, digests: Iterable[str]) -> list[str]:
+        left = [each for each in dict.fromkeys(digests) if not db.run(_ANY, digest=each)]
+        for each in left:
+            self._left(db, each)
+        return left
+
+
+def of_order(job_id: str) -> str:
+    """The owner of what came with an order, until it is taken in."""
+    return f"{_ORDER}{job_id}"
 
 
 def _read(row: Any) -> Upload:

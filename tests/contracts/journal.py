@@ -15,10 +15,19 @@ from typing import Any
 
 import pytest
 
-from mintmark.errors import AllowanceExhausted, Canceled, InternalError, InvalidInput, MintmarkError, UnknownJob
+from mintmark.errors import (
+    AllowanceExhausted,
+    BudgetExceeded,
+    Canceled,
+    InternalError,
+    InvalidInput,
+    MintmarkError,
+    UnknownJob,
+)
 from mintmark.generation.call import Call, Entry, NewCall, State
 from mintmark.generation.context import JobContext, JobReport
-from mintmark.generation.journal import Journal
+from mintmark.generation.journal import Journal, Within
+from mintmark.metering.ledger import Limits, Taken
 from mintmark.moderation.verdict import Verdict
 
 PATHS: dict[State, tuple[State, ...]] = {
@@ -154,6 +163,39 @@ def test_the_last_micro_dollar_may_be_held_and_not_one_more(journal: Journal, jo
     assert caught.value.data == {"left_microusd": 1, "asked_microusd": 2}
     journal.hold(new_call(job, 1))
     assert numbers(journal.report(job.job_id)) == (100, 100, 0, 0)
+
+
+def test_limits_are_held_with_what_the_job_itself_and_others_have_taken(journal: Journal, job: JobContext) -> None:
+    step(journal, journal.hold(new_call(job, 10)).call_id, "asking")
+    run = Within(Limits(per_run_microusd=30), Taken(spent_microusd=50))
+    with pytest.raises(BudgetExceeded, match="This run.*the limit is"):
+        journal.hold(new_call(job, 21), within=run)
+    journal.hold(new_call(job, 20), within=run)
+    day = Within(Limits(per_day_microusd=100), Taken(spent_microusd=50, set_aside_microusd=10))
+    with pytest.raises(BudgetExceeded) as caught:
+        journal.hold(new_call(job, 11), within=day)
+    assert caught.value.data == {"left_microusd": 10, "asked_microusd": 11}
+    journal.hold(new_call(job, 10), within=day)
+    journal.hold(new_call(job, 0), within=day)
+    assert numbers(journal.report(job.job_id)) == (100, 40, 0, 60)
+
+
+def test_of_several_holds_at_once_as_many_stay_within_a_limit_as_fit(journals: Journals) -> None:
+    views = [journals.open() for _ in range(6)]
+    job = context()
+    views[0].open_job(job)
+    start = threading.Barrier(len(views))
+
+    def try_it(journal: Journal) -> int:
+        start.wait()
+        try:
+            journal.hold(new_call(job, 30), within=Within(Limits(per_run_microusd=70), Taken()))
+        except BudgetExceeded:
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(len(views)) as threads:
+        assert sum(threads.map(try_it, views)) == 2
 
 
 def test_a_refused_hold_leaves_nothing_behind(journal: Journal, job: JobContext) -> None:

@@ -4,6 +4,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 from mintmark.errors import ImageTooLarge, NotAnImage, RequestTooLarge
 from mintmark.metering.sqlite_ledger import SqliteLedger
 from mintmark.storage.assets.folder import ARRIVING, FolderAssets
-from mintmark.storage.assets.uploads import Uploads
+from mintmark.storage.assets.uploads import ORDERED_WITHIN, Uploads, of_order
 
 START = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 LIMIT = 100_000
@@ -108,6 +109,30 @@ def test_old_ones_are_forgotten_unless_they_came_again(uploads: Uploads, clock: 
     assert uploads.forget_old(START + timedelta(days=1)) == [second.digest]
     assert uploads.find(first.id, "key-1") is None
     assert uploads.find(shared.id, "key-2") is not None
+
+
+def test_what_came_with_an_order_is_its_jobs_once_that_is_there(tmp_path: Path, assets: FolderAssets) -> None:
+    told: list[str] = []
+    with closing(SqliteLedger(tmp_path / "books")) as ledger:
+        uploads = Uploads(ledger.store, assets, max_pixels=PIXELS, left=lambda _db, digest: told.append(digest))
+        made, shared = (uploads.add(data, of_order("job-1")) for data in (PNG, encoded(Image.new("RGB", (5, 5)))))
+        assert uploads.holds(made.digest)
+        assert uploads.find(made.id, "key-1") is None
+        uploads.add(encoded(Image.new("RGB", (5, 5))), "key-1")
+        assert uploads.drop(of_order("job-1")) == told == [made.digest]
+        assert not uploads.holds(made.digest)
+        assert uploads.find(shared.id, "key-1") is not None
+
+
+def test_what_came_with_an_order_that_was_never_taken_in_goes_after_a_while(
+    uploads: Uploads, clock: list[datetime]
+) -> None:
+    mine, its = uploads.add(encoded(Image.new("RGB", (5, 5))), "key-1"), uploads.add(PNG, of_order("job-1"))
+    clock[0] += ORDERED_WITHIN
+    assert uploads.forget_old(None) == []
+    clock[0] += timedelta(seconds=1)
+    assert uploads.forget_old(None) == [its.digest]
+    assert uploads.find(mine.id, "key-1") is not None
 
 
 noise = [Image.effect_noise((60, 40), 90 + n) for n in range(3)]
