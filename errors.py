@@ -530,9 +530,16 @@ class ProviderDown(ProviderError):
 
 
 class BadAnswer(ProviderError):
-    """An answer that breaks the provider's own protocol: truncated, malformed, or without its image."""
+    """An answer that breaks the provider's own protocol: truncated, malformed, or without its image.
+
+    ``file``: what came in the image's place; whoever keeps results keeps it, too.
+    """
 
     code = "bad_answer"
+
+    def __init__(self, message: str, *, file: bytes | None = None, **told: Any) -> None:
+        super().__init__(message, **told)
+        self.file = file
 
 
 class ResultLost(ProviderError):

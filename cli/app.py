@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import sys
@@ -11,9 +12,10 @@ import typer
 from typer.main import get_command
 
 from .. import log
-from ..errors import Canceled, InternalError, MintmarkError, UsageError
+from ..errors import Canceled, FileMissing, InternalError, MintmarkError, UsageError
 from .commands import command_line, known
-from .output import fail
+from .output import fail, printable
+from .paths import check_words
 
 logger = log.get("cli")
 
@@ -35,6 +37,7 @@ def run() -> None:
 
 def _run() -> int:
     try:
+        check_words(sys.argv[1:])
         code = _bare(get_command(command_line(_named())))(standalone_mode=False)
     except MintmarkError as exc:
         return fail(exc)
@@ -50,6 +53,9 @@ def _run() -> int:
         sys.stderr.close()
         return 1
     except Exception as exc:
+        if isinstance(exc, OSError) and exc.errno == errno.ENAMETOOLONG:
+            where = printable(exc.filename or "A path")
+            return fail(FileMissing(f"{where}: a name that long is no file's.", hint="Check the path."))
         logger.critical("This is a defect of Mintmark", exc_info=True, extra=log.action("defect"))
         return fail(InternalError(f"{type(exc).__name__}: {exc}", hint="Please report this with the lines above."))
     if code == _INTERRUPTED:

@@ -13,6 +13,7 @@ import typer
 
 from .books import open_ledger
 from .output import Json, console, emit, plain, table
+from .paths import is_file
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ app = typer.Typer(help="The audit log: who did what, in a chain that shows chang
 
 @app.command("list")
 def list_entries(
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 50,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
@@ -120,7 +121,7 @@ def show_key(sandbox: SandboxFlag = False) -> None:
 
 @app.command("export")
 def export(
-    after: Annotated[int, typer.Option(min=0, metavar="ROW", help="Only the rows behind this one.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=2**62, metavar="ROW", help="Only the rows behind this one.")] = 0,
     sandbox: SandboxFlag = False,
 ) -> None:
     """Write the log to standard output, a JSON document a line, the oldest first. All of it is written; where a row is
@@ -170,7 +171,7 @@ def _own_key(sandbox: bool) -> list[str]:
 def _public(key: str) -> str:
     from ..orchestrator.access.audit_keys import public_key
 
-    return public_key(_text(Path(key)) if Path(key).is_file() else key)
+    return public_key(_text(Path(key)) if is_file(Path(key)) else key)
 
 
 def _place(sandbox: bool) -> str:
@@ -187,7 +188,7 @@ def _known(store: Store, sandbox: bool) -> list[Checkpoint]:
 
     place = _place(sandbox)
     path = None if "://" in place else file_of(place)
-    return [*store.read(checkpointing.kept), *(_checkpoints_in(path) if path is not None and path.exists() else [])]
+    return [*store.read(checkpointing.kept), *(_checkpoints_in(path) if path is not None and is_file(path) else [])]
 
 
 def _checkpoints_in(path: Path) -> list[Checkpoint]:

@@ -11,6 +11,7 @@ import typer
 
 from ..errors import FileMissing, InvalidWorkflow, UsageError
 from .output import Json, console, emit, table
+from .paths import is_file
 from .settings import SandboxFlag, settings
 from .workflows import resolve
 
@@ -60,7 +61,7 @@ def estimate(
 
 def _read(reference: str, given: list[str], images: list[str], *, sandbox: bool) -> _Read:
     path = Path(reference)
-    if path.suffix == ".json" or path.is_file():
+    if path.suffix == ".json" or is_file(path):
         from ..orchestrator.execution.adhoc import graph_file
 
         graph = graph_file(path)
@@ -84,7 +85,7 @@ def _bound(version: WorkflowVersion, given: list[str], images: list[str]) -> Map
 
     paths = parse_cli_images(version, images)
     for name, path in paths.items():
-        if not path.is_file():
+        if not is_file(path):
             raise FileMissing(f"{name}: {path} is no file.", hint="Give the picture's path.")
     values = {**parse_cli(version, given), **{name: str(path) for name, path in paths.items()}}
     lacking = [spec for spec in version.inputs if spec.required and spec.name not in values]

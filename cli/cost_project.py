@@ -28,9 +28,13 @@ def project(
     width: Annotated[int, typer.Option(min=64, max=16384, help="In pixels.")] = 1024,
     height: Annotated[int, typer.Option(min=64, max=16384, help="In pixels.")] = 1024,
     quality: Annotated[str | None, typer.Option(help="For models that have it: low, medium, high.")] = None,
-    price: Annotated[float | None, typer.Option(min=0, metavar="USD", help="A price of your own, with --unit.")] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, max=10**9, metavar="USD", help="A price of your own, with --unit.")
+    ] = None,
     unit: Annotated[str, typer.Option(help=f"What --price is for: {', '.join(_UNITS)}.")] = "image",
-    units_per_image: Annotated[float, typer.Option(min=0, help="Steps, seconds, tokens ... of one image.")] = 1.0,
+    units_per_image: Annotated[
+        float, typer.Option(min=0, max=10**9, help="Steps, seconds, tokens ... of one image.")
+    ] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Images per day times 30, priced by image, megapixel, step, second or token."""

@@ -92,7 +92,7 @@ def _record(record: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _said(name: str, value: Any) -> str:
     if name == "seed" and isinstance(value, dict):
-        return str(value.get("sent") or value.get("asked"))
+        return str(value.get("used") or value.get("sent") or value.get("asked"))
     if name == "workflow" and isinstance(value, dict):
         return f"{value.get('name')}@{value.get('version')}"
     return str(value)

@@ -14,6 +14,7 @@ from ..clock import utc_now
 from ..errors import UnknownJob
 from .books import open_books, open_decisions
 from .output import Json, console, emit
+from .paths import is_file
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _subject(text: str, ledger: Ledger, journal: Journal) -> tuple[str, str, int
         return text, text, _images(text, ledger, journal)
     path, digest, data = Path(text), text.lower(), None
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
-        if not path.is_file():
+        if not is_file(path):
             raise UnknownJob(f"{text!r} is no file, no job and no SHA-256 of a file.", hint="Give the file's path.")
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()

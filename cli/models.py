@@ -38,7 +38,8 @@ def list_models(
     provider: Annotated[str | None, typer.Option(help="Only models of this provider.")] = None,
     family: Annotated[str | None, typer.Option(help="closed or open-weight.")] = None,
     max_price: Annotated[
-        float | None, typer.Option(min=0, metavar="USD", help="At most so many US dollars for one image of 1024x1024.")
+        float | None,
+        typer.Option(min=0, max=10**6, metavar="USD", help="At most so many US dollars for one image of 1024x1024."),
     ] = None,
     region: Annotated[
         str | None, typer.Option(help="Only where the provider says it can all stay there: eu, us, …")
@@ -47,7 +48,8 @@ def list_models(
         bool, typer.Option("--no-training", help="Only where the provider says that it does not train on your data.")
     ] = False,
     max_retention: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="Only where nothing is kept longer than that.")
+        float | None,
+        typer.Option(min=0, max=36_500, metavar="DAYS", help="Only where nothing is kept longer than that."),
     ] = None,
     indemnified: Annotated[
         bool, typer.Option("--indemnified", help="Only where the provider indemnifies you for what it makes.")

@@ -15,6 +15,7 @@ from ..errors import UnknownVersion, UnknownWorkflow, UsageError
 from .books import open_books
 from .model_folders import model_folders
 from .output import Json, emit
+from .paths import is_file
 from .repatriate_answer import Answer, Rewriting, Use, Ways
 from .repatriate_cost import costs
 from .repatriate_here import folder_of, here, own_model
@@ -174,7 +175,7 @@ def _resolved(releases: Releases, reference: str) -> WorkflowVersion:
     from .workflows import resolve
 
     path = Path(reference)
-    return resolve(reference) if path.suffix == ".json" or path.is_file() else releases.resolve(reference)
+    return resolve(reference) if path.suffix == ".json" or is_file(path) else releases.resolve(reference)
 
 
 def _label(rewriting: Rewriting, reference: str) -> str:

@@ -22,7 +22,9 @@ def purge(
     job: Annotated[list[str] | None, typer.Option(metavar="ID", help="This job; may be repeated.")] = None,
     user: Annotated[str | None, typer.Option(help="Jobs of this user, or for this end user.")] = None,
     project: Annotated[str | None, typer.Option(help="Jobs of this project.")] = None,
-    older_than: Annotated[float | None, typer.Option(metavar="DAYS", min=0, help="That ended so long ago.")] = None,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, max=36_500, help="That ended so long ago.")
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="CONTENT", help="prompts, inputs or outputs; may be repeated.")
     ] = None,

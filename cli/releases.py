@@ -14,6 +14,7 @@ from ..errors import FileMissing, UsageError
 from .acts import ACTOR, note
 from .books import open_ledger
 from .output import Json, console, emit, plain, table
+from .paths import is_file
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def _found(releases: Releases, reference: str) -> WorkflowVersion:
     from ..workflows.reading import read
 
     path = Path(reference)
-    return read(path) if path.suffix == ".json" or path.is_file() else releases.resolve(reference)
+    return read(path) if path.suffix == ".json" or is_file(path) else releases.resolve(reference)
 
 
 def _tell(told: dict[str, Any], *, as_json: bool) -> None:

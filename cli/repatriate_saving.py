@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CannotWrite
+from .paths import is_folder
 
 if TYPE_CHECKING:
     from ..config import Settings
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def write(path: Path, version: WorkflowVersion) -> Path:
     """Write it to this file, or to its place in this folder of workflows. Raises CannotWrite."""
-    file = path / version.name / f"{version.version}.json" if path.is_dir() else path
+    file = path / version.name / f"{version.version}.json" if is_folder(path) else path
     text = json.dumps(version.document(), ensure_ascii=False, indent=2) + "\n"
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import typer
 
 from ..errors import CannotWrite, UsageError
 from .output import Json, console, emit
+from .paths import is_file
 from .settings import NO_KEYS, SandboxFlag, settings
 from .workflows import resolve
 
@@ -99,7 +100,7 @@ def check_folder(out: Path) -> None:
 def _graph_file(reference: str, given: list[str]) -> GraphFile | None:
     """The bare graph that was named; None where it is a workflow. Raises UsageError where it was given inputs."""
     path = Path(reference)
-    if path.suffix != ".json" and not path.is_file():
+    if path.suffix != ".json" and not is_file(path):
         return None
     from ..orchestrator.execution.adhoc import graph_file
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def slo(
-    days: Annotated[float, typer.Option(min=0.001, help="How far back to look.")] = 30.0,
+    days: Annotated[float, typer.Option(min=0.001, max=36_500, help="How far back to look.")] = 30.0,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:

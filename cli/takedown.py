@@ -10,6 +10,7 @@ import typer
 from .acts import ACTOR
 from .content import Shelves, shelves
 from .output import Json, console, emit, plain
+from .paths import is_file
 from .settings import SandboxFlag, settings
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _meant(its: Shelves, what: str, sandbox: bool, *, by_look: bool) -> list[str
     if is_digest(what):
         return [what]
     path = Path(what)
-    if not path.is_file():
+    if not is_file(path):
         raise FileMissing(f"{what} is neither a file nor a SHA-256 in lower-case hex.", hint="Name one of the two.")
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import FileMissing
 from .output import Json, console, emit, plain
+from .paths import is_file, is_folder
 
 if TYPE_CHECKING:
     from ..orchestrator.content.looking import Alike
@@ -54,8 +55,8 @@ def _copied(file: Path, credential: Credential) -> dict[str, Any]:
 
 def existing(file: Path) -> Path:
     """The file, where it is one. Raises FileMissing."""
-    if file.is_dir():
+    if is_folder(file):
         raise FileMissing(f"{file} is a folder.", hint=f"Name the files in it: mintmark verify {file}/*")
-    if not file.is_file():
+    if not is_file(file):
         raise FileMissing(f"{file} does not exist.", hint="Check the path.")
     return file

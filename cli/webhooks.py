@@ -31,7 +31,7 @@ def list_deliveries(
     state: Annotated[str | None, typer.Option(metavar="STATE", help="waiting, delivered or dead (given up).")] = None,
     job: Annotated[str | None, typer.Option(metavar="ID", help="Of this job.")] = None,
     project: Project = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, the newest first.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many, the newest first.")] = 50,
     sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:

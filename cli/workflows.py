@@ -11,6 +11,7 @@ import typer
 
 from .importing import import_workflow
 from .output import Json, console, emit, facts, plain, table, wide
+from .paths import is_file
 from .releases import alias, deprecate, diff, list_releases, publish
 from .settings import SandboxFlag
 
@@ -43,7 +44,7 @@ def resolve(reference: str, *, sandbox: bool = False) -> WorkflowVersion:
     from .published import resolved
 
     path = Path(reference)
-    if path.suffix == ".json" or path.is_file():
+    if path.suffix == ".json" or is_file(path):
         return read_sound(path)
     return resolved(library(), reference, sandbox=sandbox)
 
@@ -122,7 +123,7 @@ def _read(reference: str) -> WorkflowVersion:
     from ..workflows.reading import read
 
     path = Path(reference)
-    return read(path) if path.suffix == ".json" or path.is_file() else library().resolve(reference)
+    return read(path) if path.suffix == ".json" or is_file(path) else library().resolve(reference)
 
 
 async def _object_info(worker: str, version: WorkflowVersion) -> dict[str, Any]:

@@ -105,7 +105,8 @@ class Settings(Section):
     )
     on_unknown: Literal["strict", "available"] = setting(
         "MINTMARK_ON_UNKNOWN",
-        "A call whose charge is unknown: `strict` fails the job, `available` asks again and may pay twice.",
+        "A call whose charge is unknown: `strict` goes without its images (a job that has no others fails), "
+        "`available` asks again and may pay twice.",
         "strict",
         kinds.one_of("strict", "available"),
     )

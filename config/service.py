@@ -76,6 +76,13 @@ class ServiceSettings(Section):
         None,
         kinds.DAYS,
     )
+    upload_retention_days: float | None = setting(
+        "MINTMARK_SERVICE_UPLOAD_RETENTION_DAYS",
+        "How many days an upload can be named after it last came; jobs that were ordered with it keep it (default: no "
+        "limit).",
+        None,
+        kinds.DAYS,
+    )
     queued_per_key: int = setting(
         "MINTMARK_SERVICE_QUEUED_PER_KEY", "How many jobs of one API key may wait.", 100_000, kinds.POSITIVE
     )

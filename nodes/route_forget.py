@@ -82,8 +82,12 @@ def _place(host: Host, file: Mapping[str, str]) -> Path | None:
 
 
 def _given(host: Host, digests: Iterable[str]) -> list[Path]:
-    """Pictures that a link put here: it names them by their digests."""
-    return [path for digest in digests for path in host.input_dir.glob(f"{digest[:32]}.*")]
+    """Pictures that a link put here: it names them by their digests. A host that has another file of the name adds a
+    number to it; by hand, or by a link of an earlier release, they were put beside the folder."""
+    from ..generation.context import PICTURES
+
+    places = (host.input_dir / PICTURES, host.input_dir)
+    return [path for digest in digests for place in places for path in place.glob(f"{digest[:32]}*")]
 
 
 def _deleted(path: Path) -> bool:

@@ -20,7 +20,7 @@ from .audit import Entry, chain, fact, newest
 from .cache import KeyCache
 from .caller import Caller, anybody_here
 from .jobs import JobWatch
-from .keys import Key, presented
+from .keys import Presented, presented
 from .left import jobs_and_money
 from .rates import Buckets, headers, tighter
 from .tending import Tending
@@ -35,6 +35,7 @@ logger = log.get("access")
 OWN_SITES = frozenset({None, "none", "same-origin"})
 """``Sec-Fetch-Site`` of what no other page has a browser ask: no browser, a person, and a page of ours. A picture or a
 form of another page sends no Origin with its GET, but this."""
+_SEND = "Send: Authorization: Bearer mm_…"
 Kind = Literal["read", "submit", "change"]
 """What a request does: only ``submit`` orders jobs."""
 
@@ -114,8 +115,22 @@ class Access:
                 "There is no API key yet, so only this machine is served.", hint="mintmark apikeys create"
             )
         if not authorization:
-            raise NotAuthenticated("This needs an API key.", hint="Send: Authorization: Bearer mm_…")
-        sent, at = presented(authorization), self._now()
+            raise NotAuthenticated("This needs an API key.", hint=_SEND)
+        return await self._opened(presented(authorization))
+
+    async def again(self, caller: Caller) -> Caller:
+        """Whoever was let in, as its key is now: to be asked for as long as something of it goes on, before each thing
+        that it orders or is told. Mostly that is a look into memory. Raises NotAuthenticated where the key, or the
+        secret that it came with, has ended since.
+        """
+        if caller.sent is not None:
+            return await self._opened(caller.sent)
+        if await self._cache.any_key():
+            raise NotAuthenticated("There are API keys now, and this came without one.", hint=_SEND)
+        return caller
+
+    async def _opened(self, sent: Presented) -> Caller:
+        at = self._now()
         key = await self._cache.get(sent.key_id)
         # One answer for what is unknown and what is wrong: it tells nobody which ids there are.
         if key is None or not key.opened_by(sent.digest, at) or sent.mode != self._mode:
@@ -123,7 +138,7 @@ class Access:
         if why := key.ended(at):
             raise NotAuthenticated(f"The API key is {why}.", hint="Use another one: mintmark apikeys create")
         self._used[key.key_id] = at
-        return _caller(key)
+        return Caller(key.key_id, key.scopes, key.project, key.user, key.limits, key.held_at is not None, sent)
 
     def _hint(self, mode: Mode) -> str:
         if mode != self._mode:
@@ -190,7 +205,7 @@ class Access:
 
     async def check_pace(self, caller: Caller) -> None:
         """Whether a key orders as it usually does; :meth:`admit` asks it, and whoever takes many orders at once has to
-        ask again on the way. Raises TooManyRequests where the key is held."""
+        ask again on the way, of the caller as it is :meth:`again`. Raises TooManyRequests where the key is held."""
         if (key_id := caller.key_id) is None:
             return
         if caller.held:
@@ -265,10 +280,6 @@ def is_own_page(origin: str, host: str | None) -> bool:
     """Whether a page that was loaded from this very ``Host`` asks. Any other page that is open in a browser on this
     machine could send us a form, and so an order, without being allowed to read the answer."""
     return host is not None and origin.lower() in (f"http://{host.lower()}", f"https://{host.lower()}")
-
-
-def _caller(key: Key) -> Caller:
-    return Caller(key.key_id, key.scopes, key.project, key.user, key.limits, key.held_at is not None)
 
 
 def _held() -> TooManyRequests:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ...errors import NotAllowed
-from .keys import SCOPES, KeyLimits, Scope
+from .keys import SCOPES, KeyLimits, Presented, Scope
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Caller:
     limits: KeyLimits
     held: bool = False
     """Its orders are held until an admin releases the key."""
+    sent: Presented | None = field(default=None, repr=False, compare=False)
+    """What opened the door for it, to be asked whether that still does."""
 
     @property
     def is_admin(self) -> bool:

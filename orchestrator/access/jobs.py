@@ -18,7 +18,7 @@ from ...metering.prices import usd
 from ...workflows.digest import digest
 from .audit import fact, leave
 from .keys import KeyLimits
-from .velocity import user_of
+from .velocity import digest_of_user, user_of
 
 if TYPE_CHECKING:
     from ...storage.base import Session
@@ -100,12 +100,12 @@ def jobs_of(db: Session, key_id: str, end_user: str | None, most: int) -> int:
     """How many jobs a key, or one of its end users, has at once; ``most`` is as far as it is counted."""
     if end_user is None:
         return int(db.run(_OF_KEY, key_id=key_id, most=most)[0]["n"])
-    return int(db.run(_OF_USER, key_id=key_id, end_user=end_user, most=most)[0]["n"])
+    return int(db.run(_OF_USER, key_id=key_id, end_user=digest_of_user(end_user), most=most)[0]["n"])
 
 
 def spend_of(db: Session, key_id: str, end_user: str, day: str) -> int:
     """What an end user took on a day, in micro-dollars."""
-    rows = db.run(_TAKEN, key_id=key_id, end_user=end_user, day=day)
+    rows = db.run(_TAKEN, key_id=key_id, end_user=digest_of_user(end_user), day=day)
     return int(rows[0]["microusd"]) if rows else 0
 
 
@@ -119,7 +119,7 @@ def _enter(db: Session, key_id: str, job: Job) -> KeyLimits:
     limits = KeyLimits(**json.loads(rows[0]["limits"])) if rows else KeyLimits()
     end_user, day = job.ordered.end_user or "", stamp(job.submitted_at)[:10]
     _check_jobs(db, key_id, end_user, limits, instead=job.ordered.supersedes is not None)
-    row = {"key_id": key_id, "end_user": end_user, "day": day}
+    row = {"key_id": key_id, "end_user": digest_of_user(end_user) if end_user else "", "day": day}
     asked = job.ordered.allowance_microusd
     if end_user and limits.user_spend_per_day_microusd is not None:
         _take(db, row, asked, limits.user_spend_per_day_microusd)
@@ -148,7 +148,8 @@ def _has_room(db: Session, key_id: str, end_user: str | None, most: int, *, inst
     if not instead or jobs_of(db, key_id, end_user, 2 * most) >= 2 * most:
         return False
     sql = _NOT_STOPPING.format("" if end_user is None else "AND end_user = :end_user")
-    return int(db.run(sql, key_id=key_id, most=most, **({"end_user": end_user} if end_user else {}))[0]["n"]) < most
+    whose = {} if end_user is None else {"end_user": digest_of_user(end_user)}
+    return int(db.run(sql, key_id=key_id, most=most, **whose)[0]["n"]) < most
 
 
 def _too_many(limit: str, who: str, most: int) -> TooManyRequests:

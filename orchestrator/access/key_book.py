@@ -11,11 +11,23 @@ from ...errors import InvalidInput
 from ...metering.periods import stamp
 from ...storage.base import Part
 from .keys import Key, KeyLimits
+from .velocity import digest_of_user
 
 if TYPE_CHECKING:
     from ...storage.base import Row, Session
 
-PART = Part("access", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+
+def _to_2(db: Session) -> None:
+    """End users stand there by their digests."""
+    for table in ("key_jobs", "end_user_spend"):
+        for row in db.run(f"SELECT DISTINCT end_user FROM {table} WHERE end_user <> ''"):  # noqa: S608 - our own words
+            sql = f"UPDATE {table} SET end_user = :digest WHERE end_user = :name"  # noqa: S608
+            db.run(sql, name=row["end_user"], digest=digest_of_user(row["end_user"]))
+
+
+PART = Part(
+    "access", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+)
 
 _INSERT = """
 INSERT INTO api_keys (key_id, name, digest, scopes, project, user_name, limits, created_at, expires_at)

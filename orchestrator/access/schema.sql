@@ -21,7 +21,7 @@ CREATE TABLE api_keys (
 CREATE TABLE key_jobs (
     job_id   TEXT PRIMARY KEY,
     key_id   TEXT NOT NULL,
-    end_user TEXT NOT NULL,    -- '' where the caller named none
+    end_user TEXT NOT NULL,    -- digest of the name (velocity.py); '' where the caller named none
     day      TEXT NOT NULL,    -- in which it was accepted; its spend counts there
     microusd BIGINT NOT NULL   -- set aside for it
 ) {table};
@@ -30,7 +30,7 @@ CREATE INDEX key_jobs_of ON key_jobs (key_id, end_user);
 -- What an end user of a key took on a day: spent, and set aside for jobs that are not over.
 CREATE TABLE end_user_spend (
     key_id   TEXT NOT NULL,
-    end_user TEXT NOT NULL,
+    end_user TEXT NOT NULL,    -- digest of the name
     day      TEXT NOT NULL,
     microusd BIGINT NOT NULL,
     PRIMARY KEY (key_id, end_user, day)

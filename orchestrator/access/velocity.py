@@ -120,7 +120,12 @@ def hour_of(at: datetime) -> str:
 
 def user_of(key_id: str, end_user: str) -> str:
     """What an end user of a key is counted by: whom somebody served is written down nowhere."""
-    return f"{key_id}{_OF}{hashlib.sha256(end_user.encode()).hexdigest()[:32]}"
+    return f"{key_id}{_OF}{digest_of_user(end_user)}"
+
+
+def digest_of_user(name: str) -> str:
+    """What stands for a user where a name must not outlive his content: 32 hex digits of its SHA-256."""
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def write(db: Session, counted: dict[tuple[str, str], int]) -> dict[str, Pace]:

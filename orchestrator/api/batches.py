@@ -16,7 +16,14 @@ from aiohttp import web
 from pydantic import Field, ValidationError
 
 from ... import log
-from ...errors import MalformedRequest, MintmarkError, RequestTooLarge, ServiceStopping, TooManyRequests
+from ...errors import (
+    MalformedRequest,
+    MintmarkError,
+    NotAuthenticated,
+    RequestTooLarge,
+    ServiceStopping,
+    TooManyRequests,
+)
 from ..jobs.base import Idempotency
 from ..jobs.job import Job, Ordered
 from . import problems, submitting
@@ -164,8 +171,9 @@ class _Batch:
         """What became of each line, in order. One that is refused does not keep the others out."""
         try:
             submitting.check_open(self._call)
+            await self._call.again()
             await self._service.access.check_pace(self._call.caller)
-        except (TooManyRequests, ServiceStopping) as exc:
+        except (NotAuthenticated, TooManyRequests, ServiceStopping) as exc:
             return [_refused(number, exc) for number, _ in chunk]
         found: dict[int, LineView] = {}
         orders: list[tuple[int, Ordered, Idempotency | None]] = []

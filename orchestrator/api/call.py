@@ -74,6 +74,11 @@ class Call(Generic[B, Q]):
         scope = f"{self.caller.project}/{self.caller.key_id or 'local'} {self.route.method} {self.request.path}"
         return Idempotency(scope=scope, key=key, digest=fingerprint(body))
 
+    async def again(self) -> None:
+        """The caller as its key is now: asked before each thing that a request that goes on orders or is told. Raises
+        NotAuthenticated where the key has ended."""
+        self.caller = await self.service.access.again(self.caller)
+
     async def serves(self, end_user: str | None) -> None:
         """The order is for this end user: count it against what one may, and tell what is left. Raises
         TooManyRequests."""

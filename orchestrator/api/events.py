@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ...errors import NotAuthenticated
 from ..dispatch.news import Fact, JobChanged, Progressed
 from . import job_views
 from .call import Call
@@ -31,36 +33,44 @@ KEEP_ALIVE_S = 15.0
 
 
 async def stream(call: Call[Any, Any], job_id: str) -> web.StreamResponse:
-    """Send events until the job is over, the caller goes, or the stream has been open for long."""
-    request, service = call.request, call.service
+    """Send events until the job is over, the caller goes or its key ends, or the stream has been open for long."""
+    request = call.request
     if request.method == "HEAD":
         return web.Response(headers={"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store"})
     after = int(request.headers.get("Last-Event-ID") or call.query.after)
     headers = {"Content-Type": MEDIA_TYPE, "Cache-Control": "no-store", "X-Accel-Buffering": "no", **call.told}
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
-    clock = asyncio.get_running_loop().time
+    # Whoever opens it again is told why it ended.
+    with suppress(NotAuthenticated):
+        await _follow(call, response, job_id, after)
+    await response.write_eof()
+    return response
+
+
+async def _follow(call: Call[Any, Any], response: web.StreamResponse, job_id: str, after: int) -> None:
+    service, clock = call.service, asyncio.get_running_loop().time
     until = clock() + service.service.stream_limit_s
     async with service.news.listen(job_id) as facts:
         while True:
+            await call.again()
             after = await _catch_up(call, response, job_id, after)
             job = await call.block(service.jobs.get, job_id)
             if job is None or job.state.terminal or clock() >= until:
                 # What came between the two looks.
                 await _catch_up(call, response, job_id, after)
-                break
-            await _live(response, facts, min(until, clock() + KEEP_ALIVE_S))
-    await response.write_eof()
-    return response
+                return
+            await _live(call, response, facts, min(until, clock() + KEEP_ALIVE_S))
 
 
-async def _live(response: web.StreamResponse, facts: Any, until: float) -> None:
+async def _live(call: Call[Any, Any], response: web.StreamResponse, facts: Any, until: float) -> None:
     """Progress as it is told, until something durable happens or it is time to look."""
     clock = asyncio.get_running_loop().time
     while (left := until - clock()) > 0:
         fact: Fact | None = await facts.next(left)
         if isinstance(fact, JobChanged):
             return
+        await call.again()
         if isinstance(fact, Progressed):
             await response.write(_event("progress", progress(fact)))
     await response.write(b": still here\n\n")

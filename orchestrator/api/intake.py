@@ -87,7 +87,7 @@ class Intake:
         await self._check_superseded(caller, asked.options)
         brought = {f"inputs.{name}": where for name, where in asked.pictures.items()}
         # Fetched last: nothing is fetched for what is refused anyway.
-        found = await self.references.bring(brought, caller.key_id or "")
+        found = await self.references.bring(brought, caller.key_id or "", asked.job_id)
         images = {**asked.images, **{name: found[f"inputs.{name}"] for name in asked.pictures}}
         ordered = self._ordered(caller, asked, lane, bound, images, warnings)
         return self._placed(ordered, asked.version)
@@ -101,7 +101,7 @@ class Intake:
         asked = Asked(version=version, values=old.values, images=old.images, options=options, surface=old.surface)
         lane, bound, info = self._fitted(asked)
         await self._moderate(caller, asked, bound, info)
-        await self._threads(self.check_references, caller, old.images)
+        await self._threads(self._check_references, caller, old)
         whose = {"key_id": caller.key_id, "project": caller.project, "user": caller.user}
         times = {"supersedes": None, "deadline": None, "not_before": None, "traceparent": tracing.current()}
         known = None if old.cache_key is None else self._cache_key(caller, asked, bound, dict(old.images))
@@ -150,14 +150,14 @@ class Intake:
     def _own_only(self) -> bool:
         return load_house(self._service.settings.house_rules).references == "own_uploads"
 
-    def check_references(self, caller: Caller, images: Mapping[str, str]) -> None:
+    def _check_references(self, caller: Caller, old: Ordered) -> None:
         """Whether pictures of an earlier order may be used in another one of this caller. Blocks.
 
         Raises ReferenceRefused naming the input.
         """
-        if not self._own_only():
+        if caller.key_id == old.key_id or not self._own_only():
             return
-        for name, digest in images.items():
+        for name, digest in old.images.items():
             if self._service.uploads.find(digest, caller.key_id or "") is None:
                 raise refused(f"inputs.{name}")
 

@@ -15,6 +15,7 @@ from ...moderation.verdict import Verdict, combine
 from ...providers.model import Model
 from ...providers.models import Catalog
 from ...storage.assets import kinds
+from ...storage.assets.uploads import of_order
 from ..generations.body import MOST_PROMPT, Picture
 from ..generations.openai_body import model_name
 from .call import Call, Reply
@@ -158,9 +159,18 @@ async def _part(call: Call[Any, Any], part: str | TextPart | ImagePart) -> Verdi
     moderator = service.engine.moderator(service.settings.policy)
     if not isinstance(part, ImagePart):
         return await moderator.prompt(part if isinstance(part, str) else part.text)
-    brought = await call.intake.pictures.bring({"input": part.image_url.url}, call.caller.key_id or "")
-    data = await call.block(service.assets.read, brought["input"])
+    data = await _brought(call, part.image_url.url)
     return await moderator.image(data, kinds.media_type(data))
+
+
+async def _brought(call: Call[Any, Any], url: str) -> bytes:
+    """The picture, of which nothing is kept that was not here before."""
+    service, asked = call.service, str(uuid.uuid4())
+    try:
+        brought = await call.intake.pictures.bring({"input": url}, call.caller.key_id or "", asked)
+        return await call.block(service.assets.read, brought["input"])
+    finally:
+        await call.block(lambda: service.forget_assets(service.uploads.drop(of_order(asked))))
 
 
 def _result(verdict: Verdict, kind: str) -> ModerationResult:

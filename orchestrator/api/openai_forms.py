@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,8 +42,9 @@ CONTENT = Content(
 
 @dataclass
 class Form:
-    """What came: ``pictures`` by field, each an upload of the caller's by now."""
+    """What came: ``pictures`` by field, each here by now, for the order of this job alone."""
 
+    job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     pictures: dict[str, Upload] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
 
@@ -85,16 +87,16 @@ async def _read(call: Call[Any, Any], form: Form, part: Any) -> None:
             allowed={"max_items": 1},
         )
     else:
-        form.pictures[name] = await _picture(call, name, part)
+        form.pictures[name] = await _picture(call, form.job_id, name, part)
 
 
-async def _picture(call: Call[Any, Any], name: str, part: BodyPartReader) -> Upload:
+async def _picture(call: Call[Any, Any], job_id: str, name: str, part: BodyPartReader) -> Upload:
     uploads, owner = call.service.uploads, call.caller.key_id or ""
     arriving = await call.block(uploads.begin)
     try:
         while chunk := await part.read_chunk(_CHUNK):
             await call.block(arriving.write, bytes(chunk))
-        return await call.intake.pictures.keep(arriving, owner)
+        return await call.intake.pictures.keep(arriving, owner, job_id)
     except MintmarkError as exc:
         exc.data.setdefault("field", name)
         raise

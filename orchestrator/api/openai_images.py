@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from ...clock import utc_now
 from ...storage.assets.links import Links, steady_expiry
+from ...storage.assets.uploads import of_order
 from ..generations import openai_answer, openai_body
 from ..generations.images import order
 from ..generations.masks import with_holes
@@ -63,7 +65,7 @@ async def openai_generate(call: Call[OpenAIGeneration, NoQuery]) -> Reply | web.
     body = call.body
 
     async def ask() -> Asked:
-        return await _asked(call, body, openai_body.generation(body))
+        return await _asked(call, body, openai_body.generation(body), str(uuid.uuid4()))
 
     return await _answer(call, body, "image_generation", ask, call.idempotency)
 
@@ -105,35 +107,39 @@ async def _edit(call: Call[None, NoQuery]) -> Reply | web.StreamResponse:
 
     async def ask() -> Asked:
         if "mask" not in form.pictures:
-            return await _asked(call, body, openai_body.edit(body, form.pictures["image"].id))
+            return await _asked(call, body, openai_body.edit(body, form.pictures["image"].id), form.job_id)
         picture = await _masked(call, form, body)
-        return await _asked(call, body, openai_body.edit(body, picture, masked=True), task="inpaint")
+        return await _asked(call, body, openai_body.edit(body, picture, masked=True), form.job_id, task="inpaint")
 
     said = {**form.texts, **{f"file {name}": each.digest for name, each in form.pictures.items()}}
     return await _answer(call, body, "image_edit", ask, call.idempotent(said))
 
 
 async def _masked(call: Call[Any, Any], form: Form, body: OpenAIOptions) -> str:
-    """The picture with holes where the mask has some, as an upload of the caller's."""
+    """The picture with holes where the mask has some, for this order alone."""
     assets, pixels = call.service.assets, call.service.settings.max_pixels
     image, mask = (assets.path(form.pictures[name].digest) for name in ("image", "mask"))
     data = await call.block(with_holes, image, mask, max_pixels=pixels, size=body.size)
-    return (await call.block(call.service.uploads.add, data, call.caller.key_id or "")).id
+    return (await call.block(call.service.uploads.add, data, of_order(form.job_id))).id
 
 
-async def _asked(call: Call[Any, Any], body: OpenAIOptions, wish: ImageWish, task: Task | None = None) -> Asked:
+async def _asked(
+    call: Call[Any, Any], body: OpenAIOptions, wish: ImageWish, job_id: str, task: Task | None = None
+) -> Asked:
     service = call.service
     made = await order(
         wish,
         service.releases,
         call.intake.references,
         owner=call.caller.key_id or "",
+        job_id=job_id,
         sticky=body.end_user or call.caller.key_id,
         default_model=service.service.model,
         task=task,
         more=partial(openai_body.own, body),
     )
     return Asked(
+        job_id=job_id,
         version=made.workflow,
         values=made.values,
         images=made.images,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from ...clock import utc_now
-from ...errors import MintmarkError, OutputWithheld, WaitedTooLong, from_dict
+from ...errors import MintmarkError, NotAuthenticated, OutputWithheld, WaitedTooLong, from_dict
 from ..dispatch.news import JobChanged, PreviewShown
 from ..generations import openai_answer
 from . import problems
@@ -29,8 +29,12 @@ async def stream(call: Call[Any, Any], body: OpenAIOptions, kind: str, job: Job,
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "x-request-id": job.job_id}
     answer = web.StreamResponse(headers={**headers, **call.told})
     await answer.prepare(call.request)
-    found = await _follow(call, body, kind, answer, job.job_id, wait_s)
-    await _send(answer, await _end(call, body, kind, found, job.job_id))
+    try:
+        found = await _follow(call, body, kind, answer, job.job_id, wait_s)
+        said = await _end(call, body, kind, found, job.job_id)
+    except NotAuthenticated as exc:
+        said = _error(exc)
+    await _send(answer, said)
     await answer.write_eof()
     return answer
 
@@ -38,11 +42,13 @@ async def stream(call: Call[Any, Any], body: OpenAIOptions, kind: str, job: Job,
 async def _follow(
     call: Call[Any, Any], body: OpenAIOptions, kind: str, answer: web.StreamResponse, job_id: str, wait_s: float
 ) -> Job | None:
-    """Show what is shown until the job is over or the time is up."""
+    """Show what is shown until the job is over or the time is up. Raises NotAuthenticated where the caller's key ends
+    before."""
     clock = asyncio.get_running_loop().time
     until, shown, quiet_since = clock() + wait_s, 0, clock()
     async with call.service.news.listen(job_id) as facts:
         while True:
+            await call.again()
             job = await call.block(call.service.jobs.get, job_id)
             if job is None or job.state.terminal or clock() >= until:
                 return job
@@ -52,6 +58,7 @@ async def _follow(
                 if isinstance(fact, JobChanged):
                     break
                 if isinstance(fact, PreviewShown) and shown < (body.partial_images or 0):
+                    await call.again()
                     seen = openai_answer.partial(
                         body, kind, int(utc_now().timestamp()), shown, fact.data, fact.media_type
                     )
@@ -65,9 +72,13 @@ async def _follow(
 async def _end(call: Call[Any, Any], body: OpenAIOptions, kind: str, job: Job | None, job_id: str) -> dict[str, Any]:
     error = failure(job, job_id)
     if job is None or error is not None:
-        return {"type": "error", **error_of(problems.problem_of(error or problems.defect())).model_dump()}
+        return _error(error or problems.defect())
     made = openai_answer.pictures(job)[0]
     return openai_answer.completed(body, kind, job, await call.block(call.service.assets.read, made.asset))
+
+
+def _error(error: MintmarkError) -> dict[str, Any]:
+    return {"type": "error", **error_of(problems.problem_of(error)).model_dump()}
 
 
 def failure(job: Job | None, job_id: str) -> MintmarkError | None:

@@ -16,12 +16,15 @@ DEPTH = 64
 """How many lists and objects may stand inside of each other."""
 
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_ODD = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+"""How JSON in UTF-8 can hold a NUL, and half a character."""
+_HALF = re.compile("[\ud800-\udfff]")
 _OPENING = (b"[", b"{")
 _CLOSING = (b"]", b"}")
 
 
 def read_json(raw: bytes) -> Any:
-    """The document. Raises MalformedRequest, and InvalidInput for a text with a NUL character in it."""
+    """The document. Raises MalformedRequest, and InvalidInput for a text with a NUL or half a character in it."""
     check_depth(raw)
     try:
         text = raw.decode("utf-8")
@@ -31,8 +34,8 @@ def read_json(raw: bytes) -> Any:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_constant, parse_float=_finite)
     except ValueError as exc:
         raise MalformedRequest(f"The body is no JSON: {_reason(exc)}.") from exc
-    if "\\u0000" in text:
-        _check_nul(found, "")
+    if _ODD.search(text):
+        _check_texts(found, "")
     return found
 
 
@@ -84,14 +87,17 @@ def _reason(exc: ValueError) -> str:
     return "a number has too many digits"
 
 
-def _check_nul(value: Any, where: str) -> None:
+def _check_texts(value: Any, where: str) -> None:
     if isinstance(value, str):
         if "\0" in value:
             raise InvalidInput("A text holds a NUL character.", hint="Leave it out.", field=where or None)
+        if _HALF.search(value):
+            problem = "A text holds half a character: a lone surrogate."
+            raise InvalidInput(problem, hint="Send both halves, or neither.", field=where or None)
     elif isinstance(value, list):
         for number, each in enumerate(value):
-            _check_nul(each, f"{where}[{number}]")
+            _check_texts(each, f"{where}[{number}]")
     elif isinstance(value, dict):
         for name, each in value.items():
-            _check_nul(name, where)
-            _check_nul(each, f"{where}.{name}".lstrip("."))
+            _check_texts(name, where)
+            _check_texts(each, f"{where}.{name}".lstrip("."))

@@ -285,5 +285,5 @@ async def undo_takedown(call: Call[None, NoQuery]) -> Reply:
 
 
 def _takedown(its: Any) -> TakedownView:
-    told = {name: value for name, value in vars(its).items() if name not in ("asset", "look")}
+    told = {name: value for name, value in vars(its).items() if name not in ("asset", "look", "content")}
     return TakedownView(sha256=its.asset, by_look=bool(its.look), **told)

@@ -210,8 +210,10 @@ async def show_upload(call: Call[None, NoQuery]) -> Reply:
     answers=(Answer(status=204, description="It is not yours any more."),),
 )
 async def forget_upload(call: Call[None, NoQuery]) -> Reply:
-    """Jobs that were ordered with it keep it."""
-    await call.block(call.service.uploads.forget, call.path["digest"], call.caller.key_id or "")
+    """Jobs that were ordered with it keep it; where none was, and nobody else uploaded it, it is deleted."""
+    service, digest = call.service, call.path["digest"]
+    if await call.block(service.uploads.forget, digest, call.caller.key_id or ""):
+        await call.block(service.forget_assets, [digest])
     return Reply(204)
 
 

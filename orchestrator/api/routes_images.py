@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
@@ -40,16 +42,18 @@ async def generate_images(call: Call[ImagesBody, NoQuery]) -> Reply:
     """What a model cannot do is refused with the field and what it allows; nothing is charged for that."""
 
     async def ask() -> Asked:
-        service, body = call.service, call.body
+        service, body, job_id = call.service, call.body, str(uuid.uuid4())
         made = await order(
             body,
             service.releases,
             call.intake.references,
             owner=call.caller.key_id or "",
+            job_id=job_id,
             sticky=body.user or call.caller.key_id,
             default_model=service.service.model,
         )
         return Asked(
+            job_id=job_id,
             version=made.workflow,
             values=made.values,
             images=made.images,

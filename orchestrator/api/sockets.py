@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, web
 from pydantic import Field
 
 from ... import log
+from ...errors import NotAuthenticated
 from ..dispatch.news import Fact, JobChanged, PreviewShown, Progressed
 from . import events, job_views
 from .call import Call
@@ -43,7 +44,7 @@ def wanted(request: web.Request) -> bool:
 
 
 async def watch(call: Call[Any, SocketQuery], job_id: str) -> web.WebSocketResponse:
-    """Tell everything until the job is over or the caller goes."""
+    """Tell everything until the job is over, the caller goes or its key ends, or the socket has been open for long."""
     socket = web.WebSocketResponse(heartbeat=HEARTBEAT_S, max_msg_size=4096)
     await socket.prepare(call.request)
     telling = asyncio.create_task(_tell(call, socket, job_id), name=f"watch {job_id}")
@@ -60,38 +61,44 @@ async def watch(call: Call[Any, SocketQuery], job_id: str) -> web.WebSocketRespo
 
 async def _tell(call: Call[Any, SocketQuery], socket: web.WebSocketResponse, job_id: str) -> None:
     try:
-        await _follow(call, socket, job_id)
+        over = await _follow(call, socket, job_id)
     except ConnectionError:
         raise
+    except NotAuthenticated as exc:
+        await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=exc.message.encode())
     except Exception:
         # Nobody must go on listening to what says nothing any more.
         logger.exception("%s broke off", call.route.path, extra=log.action("watch_broke_off"))
         await socket.close(code=WSCloseCode.INTERNAL_ERROR, message=b"broken off")
     else:
-        await socket.close(code=WSCloseCode.OK, message=b"over")
+        code = WSCloseCode.OK if over else WSCloseCode.TRY_AGAIN_LATER
+        await socket.close(code=code, message=b"over" if over else b"open it again")
 
 
-async def _follow(call: Call[Any, SocketQuery], socket: web.WebSocketResponse, job_id: str) -> None:
-    service, after = call.service, call.query.after
+async def _follow(call: Call[Any, SocketQuery], socket: web.WebSocketResponse, job_id: str) -> bool:
+    """Whether the job is over; else the time is up. Raises NotAuthenticated where the caller's key ends before."""
+    service, after, clock = call.service, call.query.after, asyncio.get_running_loop().time
+    until = clock() + service.service.stream_limit_s
     async with service.news.listen(job_id) as facts:
         while True:
+            await call.again()
             for event in await call.block(service.jobs.events, job_id, after=after):
                 view = job_views.event_view(event).model_dump(mode="json")
                 await socket.send_json({"type": "event", **view})
                 after = event.seq
             job = await call.block(service.jobs.get, job_id)
-            if job is None or job.state.terminal:
-                return
-            await _live(call.query.previews, socket, facts)
+            if job is None or job.state.terminal or clock() >= until:
+                return job is None or job.state.terminal
+            await _live(call, socket, facts, min(until, clock() + LOOK_S))
 
 
-async def _live(previews: str, socket: web.WebSocketResponse, facts: Listener) -> None:
-    clock = asyncio.get_running_loop().time
-    until = clock() + LOOK_S
+async def _live(call: Call[Any, SocketQuery], socket: web.WebSocketResponse, facts: Listener, until: float) -> None:
+    clock, previews = asyncio.get_running_loop().time, call.query.previews
     while (left := until - clock()) > 0:
         fact: Fact | None = await facts.next(left)
         if isinstance(fact, JobChanged):
             return
+        await call.again()
         if isinstance(fact, Progressed):
             await socket.send_json({"type": "progress", **events.progress(fact)})
         elif isinstance(fact, PreviewShown) and previews != "none":

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from ... import log
 from ...errors import MintmarkError
+from ..jobs import records
 from ..jobs.prompts import prompt_ids
 from ..jobs.states import Step
 from ..webhooks.outbox import PART as OUTBOX
+from ..webhooks.outbox import forget_addresses
 from .holds import PART
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ class Here:
         def work(db: Session) -> None:
             db.run(_SAID, job_id=job_ids[0])
             db.run(_TOLD, job_id=job_ids[0])
+            if (its := records.find(db, job_ids[0])) is None or "prompts" in its.job.forgotten:
+                forget_addresses(db, job_ids[0])
             for asset in assets:
                 db.run(_LOOK, asset=asset)
 

@@ -1,15 +1,20 @@
-"""Files that no job has any more."""
+"""Files that come with an order, and files that no job has any more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from ...storage.assets.uploads import of_order
+from ..jobs.states import State
+
 if TYPE_CHECKING:
     from ...storage.assets.base import AssetStore
     from ...storage.assets.thumbnails import Thumbnails
     from ...storage.assets.uploads import Uploads
-    from ..jobs.base import JobStore
+    from ...storage.base import Session
+    from ..jobs.base import JobStore, Outbox
+    from ..jobs.job import Job, JobEvent
     from .takedowns import Takedowns
 
 
@@ -26,6 +31,17 @@ class Kept(Protocol):
     def uploads(self) -> Uploads: ...
     @property
     def takedowns(self) -> Takedowns: ...
+
+
+def with_order(uploads: Uploads) -> Outbox:
+    """What came with an order is its job's as soon as that is there, and goes when the job's content does. What was
+    only needed to make its pictures of is nobody's then."""
+
+    def write(db: Session, job: Job, event: JobEvent) -> None:
+        if event.kind == State.QUEUED.value and job.ordered.images:
+            uploads.hand_over(db, of_order(job.job_id))
+
+    return write
 
 
 def forget_files(kept: Kept, digests: Iterable[str], *, beside_a_service: bool = False) -> None:

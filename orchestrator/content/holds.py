@@ -6,18 +6,29 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ...errors import InvalidInput, NotFound, WrongState
 from ...metering.periods import stamp
 from ...storage.base import Part
 from ..access import audit
+from ..access.velocity import digest_of_user
 
 if TYPE_CHECKING:
     from ...storage.base import Row, Session
     from ..jobs.job import Job
 
-PART = Part("content", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"))
+
+def _to_2(db: Session) -> None:
+    """What was taken down is known by what it holds, too; who is held no more, by his digest."""
+    db.script("ALTER TABLE takedowns ADD COLUMN content TEXT NOT NULL DEFAULT ''")
+    for row in db.run("SELECT * FROM legal_holds WHERE scope = 'user' AND released_at IS NOT NULL"):
+        db.run(_NAMELESS, hold_id=row["hold_id"], value=digest_of_user(row["value"]))
+
+
+PART = Part(
+    "content", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+)
 Scope = Literal["project", "job", "user"]
 LONGEST = 500
 """Characters of a reason."""
@@ -34,12 +45,14 @@ ORDER BY held_at LIMIT 1
 """
 _ALL = "SELECT * FROM legal_holds ORDER BY held_at, hold_id"
 _ONE = "SELECT * FROM legal_holds WHERE hold_id = :hold_id"
+_NAMELESS = "UPDATE legal_holds SET value = :value WHERE hold_id = :hold_id"
 _RELEASE = "UPDATE legal_holds SET released_at = :at WHERE hold_id = :hold_id"
 
 
 @dataclass(frozen=True)
 class Hold:
-    """A hold. ``scope`` and ``value`` say on what; a user is also whom an order named as its end user."""
+    """A hold. ``scope`` and ``value`` say on what; a user is also whom an order named as its end user. Once it is
+    released a user is only there as his digest, so that a purge leaves no name."""
 
     hold_id: str
     scope: Scope
@@ -60,8 +73,15 @@ def hold(db: Session, scope: Scope, value: str, *, reason: str, actor: str, at: 
         raise InvalidInput("A hold is on a project, a job or a user, by name.", field="scope")
     row = {name: value for name, value in vars(made).items() if name != "released_at"}
     db.run(_ADD, **row)
-    audit.chain(db, [audit.fact(at, actor, "hold.placed", made.hold_id, row)])
+    audit.chain(db, [audit.fact(at, actor, "hold.placed", made.hold_id, _told(made, row))])
     return made
+
+
+def _told(made: Hold, row: dict[str, Any]) -> dict[str, Any]:
+    """As the audit log has it: a user's name must be able to go, and nothing goes from there."""
+    if made.scope != "user":
+        return row
+    return {"value_sha256": digest_of_user(made.value), **{name: row[name] for name in row if name != "value"}}
 
 
 def release(db: Session, hold_id: str, *, actor: str, at: datetime) -> Hold:
@@ -72,6 +92,8 @@ def release(db: Session, hold_id: str, *, actor: str, at: datetime) -> Hold:
     if rows[0]["released_at"] is not None:
         raise WrongState(f"The legal hold {hold_id} was released on {rows[0]['released_at'][:10]}.")
     db.run(_RELEASE, hold_id=hold_id, at=stamp(at))
+    if rows[0]["scope"] == "user":
+        db.run(_NAMELESS, hold_id=hold_id, value=digest_of_user(rows[0]["value"]))
     audit.chain(db, [audit.fact(at, actor, "hold.released", hold_id, {})])
     return _hold(db.run(_ONE, hold_id=hold_id)[0])
 

@@ -21,7 +21,7 @@ CREATE TABLE retention_seen (
 CREATE TABLE legal_holds (
     hold_id     TEXT PRIMARY KEY,
     scope       TEXT NOT NULL CHECK (scope IN ('project', 'job', 'user')),
-    value       TEXT NOT NULL,
+    value       TEXT NOT NULL,  -- of a user whose hold is released: his digest (access/velocity.py)
     reason      TEXT NOT NULL,
     actor       TEXT NOT NULL,
     held_at     TEXT NOT NULL,
@@ -46,15 +46,16 @@ CREATE TABLE looks (
 CREATE TABLE looks_read (one INTEGER PRIMARY KEY CHECK (one = 1), event BIGINT NOT NULL) {table};
 INSERT INTO looks_read (one, event) VALUES (1, 0);
 
--- Files that are not given any more, by digest and by look.
+-- Files that are not given any more, by digest, by what they hold and by look.
 CREATE TABLE takedowns (
     takedown_id TEXT PRIMARY KEY,
     asset       TEXT NOT NULL,
-    look        TEXT NOT NULL,  -- '': by its digest alone
+    look        TEXT NOT NULL,  -- '': not by its look
     mode        TEXT NOT NULL CHECK (mode IN ('withheld', 'deleted')),
     reason      TEXT NOT NULL,
     actor       TEXT NOT NULL,
     at          TEXT NOT NULL,
-    undone_at   TEXT
+    undone_at   TEXT,
+    content     TEXT NOT NULL DEFAULT ''  -- what it holds beside its credential: provenance/sameness.py; '': not known
 ) {table};
 CREATE INDEX takedowns_of ON takedowns (asset) WHERE undone_at IS NULL;

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import InvalidInput, UnknownJob, WrongState
 from ...metering.periods import stamp
 from ..access import audit
+from ..access.velocity import digest_of_user
 from ..jobs.base import Filter
 from ..jobs.job import CONTENTS, Content, Job
 from .holds import held
@@ -32,9 +33,10 @@ class Selection:
     contents: tuple[Content, ...] = CONTENTS
 
     def told(self) -> dict[str, Any]:
-        """As the audit log has it."""
+        """As the audit log has it, which is for ever: of a user's name only its digest, for it is what is purged."""
         before = None if self.before is None else stamp(self.before)
-        its = {"jobs": list(self.jobs), "user": self.user, "project": self.project, "before": before}
+        user = None if self.user is None else digest_of_user(self.user)
+        its = {"jobs": list(self.jobs), "user_sha256": user, "project": self.project, "before": before}
         return {**{name: value for name, value in its.items() if value}, "contents": list(self.contents)}
 
 

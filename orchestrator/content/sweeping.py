@@ -32,7 +32,8 @@ _RELEASED = "SELECT max(released_at) AS latest FROM legal_holds"
 
 class Sweeper:
     """``default``: how long is kept what no project's rule speaks of. ``forget_assets`` deletes files that no job has
-    any more; ``scrub`` clears away what deleting leaves in databases, and says whether it could. All methods block."""
+    any more; ``forget_uploads`` forgets those that are old, and says which files are nobody's upload then; ``scrub``
+    clears away what deleting leaves in databases, and says whether it could. All methods block."""
 
     def __init__(
         self,
@@ -42,11 +43,12 @@ class Sweeper:
         *,
         forget_assets: Callable[[Iterable[str]], None],
         scrub: Callable[[], bool],
+        forget_uploads: Callable[[], list[str]] = list,
         now: Clock = utc_now,
     ) -> None:
         self._scrub = scrub
         self._store, self._jobs, self._default, self._now = store, jobs, default, now
-        self._forget_assets = forget_assets
+        self._forget_assets, self._forget_uploads = forget_assets, forget_uploads
         self._released: str | None = ""
         self._swept = False
         self._scrubbed = now()
@@ -60,7 +62,8 @@ class Sweeper:
         if (released := self._store.read(_latest_release)) != self._released:
             done += self._again()
             self._released = released
-        self._swept = self._swept or bool(done)
+        self._forget_assets(old := self._forget_uploads())
+        self._swept = self._swept or bool(done or old)
         self._scrub_at_night()
         return done
 

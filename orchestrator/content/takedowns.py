@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from ...clock import Clock, utc_now
@@ -19,6 +19,7 @@ from ...errors import InvalidInput, MintmarkError, NotFound, OutputBlocked, Take
 from ...metering.periods import stamp
 from ...provenance import softbinding
 from ...provenance.looks import Looks
+from ...provenance.sameness import same
 from ...storage.assets.base import is_digest
 from ..access import audit
 from ..jobs import laid
@@ -32,19 +33,22 @@ if TYPE_CHECKING:
 
 Mode = Literal["withheld", "deleted"]
 _ADD = """
-INSERT INTO takedowns (takedown_id, asset, look, mode, reason, actor, at)
-VALUES (:takedown_id, :asset, :look, :mode, :reason, :actor, :at)
+INSERT INTO takedowns (takedown_id, asset, look, mode, reason, actor, at, content)
+VALUES (:takedown_id, :asset, :look, :mode, :reason, :actor, :at, :content)
 """
 _ALL = "SELECT * FROM takedowns ORDER BY at, takedown_id"
 _ONE = "SELECT * FROM takedowns WHERE takedown_id = :takedown_id"
 _OF = "SELECT * FROM takedowns WHERE asset = :asset AND undone_at IS NULL"
 _NO_LOOK = "DELETE FROM looks WHERE asset = :asset"
+_HOLDS = "UPDATE takedowns SET content = :content WHERE takedown_id = :takedown_id"
 _UNDO = "UPDATE takedowns SET undone_at = :at WHERE takedown_id = :takedown_id"
 
 
 @dataclass(frozen=True)
 class Takedown:
-    """``look`` is that of the file in hex where what looks like it is withheld, too; else ""."""
+    """``look`` is that of the file in hex where what looks like it is withheld, too; else "". ``content`` is what it
+    holds beside its credential (provenance/sameness.py), by which it is known when it is made and signed again; "" of a
+    file that nobody had."""
 
     takedown_id: str
     asset: str
@@ -54,6 +58,7 @@ class Takedown:
     actor: str
     at: str
     undone_at: str | None = None
+    content: str = ""
 
 
 class File(Protocol):
@@ -85,6 +90,7 @@ class Takedowns:
         self._assets, self._thumbnails, self._aside = assets, thumbnails, aside
         self._enforced: dict[str, str] = {}
         self._digests: frozenset[str] = frozenset()
+        self._contents: frozenset[str] = frozenset()
         self._looks = Looks()
         self._lock = threading.Lock()
         store.install(PART)
@@ -92,7 +98,7 @@ class Takedowns:
     # -- acts ---------------------------------------------------------------------------------------------------------
 
     def take(self, asset: str, *, mode: Mode, by_look: bool, reason: str, actor: str) -> Takedown:
-        """Take a file down. Where it is here no more, its digest still is refused from now on.
+        """Take a file down. Where it is here no more, its digest alone is refused from now on.
 
         Raises InvalidInput, and WrongState where it was taken down before or, to be deleted, is under legal hold.
         """
@@ -104,7 +110,8 @@ class Takedowns:
             raise InvalidInput(
                 "What this looks like cannot be told: it is not here, or has no features.", hint="Leave the look out."
             )
-        made = Takedown(str(uuid.uuid4()), asset, look, mode, said(reason), actor, stamp(self._now()))
+        about = mode, said(reason), actor, stamp(self._now())
+        made = Takedown(str(uuid.uuid4()), asset, look, *about, content=self._content(asset))
         jobs = self._jobs.having(asset)
         kept = self._store.read(lambda db: {job.job_id: why for job in jobs if (why := held(db, job))})
         if kept and mode == "deleted":
@@ -163,17 +170,26 @@ class Takedowns:
 
     def refresh(self) -> None:
         """See to it that what is to be gone is gone here, and what was given back is back; call it now and then."""
-        found = self.all()
         with self._lock:
-            for its in found:
-                wanted = "undone" if its.undone_at is not None else its.mode
-                if self._enforced.get(its.takedown_id) != wanted:
-                    self._enforce(its)
-                    self._enforced[its.takedown_id] = wanted
+            found = [self._seen_to(its) for its in self.all()]
             active = [its for its in found if its.undone_at is None]
             self._digests = frozenset(its.asset for its in active)
+            self._contents = frozenset(its.content for its in active if its.content)
             self._looks = Looks()
             self._looks.add((its.takedown_id, bytes.fromhex(its.look)) for its in active if its.look)
+
+    def _seen_to(self, its: Takedown) -> Takedown:
+        """It, enforced here. One that is not known by what it holds yet, as nobody who had the file took it down, is so
+        from here on where the file is."""
+        wanted = "undone" if its.undone_at is not None else its.mode
+        if self._enforced.get(its.takedown_id) == wanted:
+            return its
+        content = its.content or self._content(its.asset)
+        if content != its.content:
+            self._store.transact(lambda db: db.run(_HOLDS, takedown_id=its.takedown_id, content=content))
+        self._enforce(its)
+        self._enforced[its.takedown_id] = wanted
+        return replace(its, content=content)
 
     def _enforce(self, its: Takedown) -> None:
         """Harmless to repeat. A file is where it is to be before it is gone from where it was."""
@@ -209,7 +225,7 @@ class Takedowns:
 
     def _check(self, files: Iterable[File]) -> None:
         for file in files:
-            if file.sha256 in self._digests:
+            if file.sha256 in self._digests or self._is_same(file.data):
                 raise OutputBlocked(f"{file.name} was taken down.", hint="The same file is not delivered again.")
             if len(self._looks) and (found := self._looks.like(self._guesses(file.data), most=1)):
                 raise OutputBlocked(
@@ -217,11 +233,23 @@ class Takedowns:
                     hint="Whoever runs the service may undo that: mintmark takedown undo",
                 )
 
+    def _is_same(self, data: bytes) -> bool:
+        return bool(self._contents) and same(data, max_pixels=self._max_pixels) in self._contents
+
+    def _content(self, asset: str) -> str:
+        """What the file holds, wherever it is; "" where it is not here."""
+        for place in (self._assets, self._aside):
+            try:
+                return same(place.read(asset), max_pixels=self._max_pixels)
+            except UnknownAsset:
+                continue
+        return ""
+
     def _guesses(self, data: bytes) -> list[bytes]:
         try:
             return softbinding.guesses(data, max_pixels=self._max_pixels)
         except MintmarkError:
-            return []  # no picture: by its digest alone
+            return []  # no picture: by its digest and what it holds alone
 
     def _look(self, asset: str) -> str:
         try:

@@ -68,13 +68,14 @@ async def order(
     pictures: Pictures,
     *,
     owner: str,
+    job_id: str | None = None,
     sticky: str | None = None,
     default_model: str = DEFAULT_MODEL,
     task: Task | None = None,
     more: More = nothing_more,
 ) -> Order:
-    """The run that fulfils the wish; its pictures are ``owner``'s uploads by then. ``task``: where the wish does not
-    tell it.
+    """The run that fulfils the wish; its pictures are ``owner``'s uploads by then, or came with the order of this job.
+    ``task``: where the wish does not tell it.
 
     Raises InvalidInput that names each field that is impossible and what is allowed there (data ``field``, ``allowed``,
     ``problems``); UnknownModel, ModelRetired, UnknownVersion; and as :meth:`Pictures.bring`.
@@ -90,7 +91,7 @@ async def order(
         more=more,
     )
     fields = {placed.fields[name]: url for name, url in placed.pictures.items()}
-    brought = await pictures.bring(fields, owner)
+    brought = await pictures.bring(fields, owner, job_id)
     return replace(planned, images={name: brought[placed.fields[name]] for name in placed.pictures})
 
 

@@ -1,6 +1,7 @@
 """Pictures that a request names instead of bringing: own uploads, ``data:`` URLs, and URLs that are fetched.
 
-Whatever it was, it is an upload of the caller's afterwards: checked by its bytes, named by its digest.
+Whatever it was, it is here afterwards: checked by its bytes, named by its digest. It is an upload of the caller's, or
+of the order alone that it came with.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from ...errors import InvalidInput, MintmarkError, ReferenceRefused
 from ...storage.assets.base import Incoming, is_digest
-from ...storage.assets.uploads import PREFIX, Upload, Uploads
+from ...storage.assets.uploads import PREFIX, Upload, Uploads, of_order
 from ..turns import Turns
 from .impossible import Impossible, refuse
 
@@ -60,17 +61,19 @@ class Pictures:
         self._uploads, self._fetch, self._own_only = uploads, fetch, own_only
         self._desk = desk or Desk()
 
-    async def keep(self, arrived: Incoming, owner: str) -> Upload:
-        """:meth:`Uploads.keep`, in a thread and in the owner's turn: a picture is unpacked, and may be a large one."""
+    async def keep(self, arrived: Incoming, owner: str, job_id: str | None = None) -> Upload:
+        """:meth:`Uploads.keep`, in a thread and in the owner's turn: a picture is unpacked, and may be a large one.
+        ``job_id``: it comes with the order of this job."""
         async with self._desk.unpacking.one(owner):
-            return await asyncio.to_thread(self._uploads.keep, arrived, owner)
+            return await asyncio.to_thread(self._uploads.keep, arrived, _whose(owner, job_id))
 
-    async def _add(self, data: bytes, owner: str) -> str:
+    async def _add(self, data: bytes, owner: str, job_id: str | None) -> str:
         async with self._desk.unpacking.one(owner):
-            return (await asyncio.to_thread(self._uploads.add, data, owner)).digest
+            return (await asyncio.to_thread(self._uploads.add, data, _whose(owner, job_id))).digest
 
-    async def bring(self, urls: Mapping[str, str], owner: str) -> dict[str, str]:
-        """The digest of each picture, by the field that named it. Each is ``owner``'s own upload, or becomes one.
+    async def bring(self, urls: Mapping[str, str], owner: str, job_id: str | None = None) -> dict[str, str]:
+        """The digest of each picture, by the field that named it. Each is ``owner``'s own upload, or becomes one; with
+        a ``job_id`` it becomes one of that job's order.
 
         Raises InvalidInput for what is no picture of the owner's, ReferenceRefused, NotAnImage, ImageTooLarge,
         RequestTooLarge, TooManyRequests, and as ``fetch``; with the field in the data.
@@ -78,28 +81,28 @@ class Pictures:
         found = {}
         for field, url in urls.items():
             try:
-                found[field] = await self._one(field, url, owner)
+                found[field] = await self._one(field, url, owner, job_id)
             except MintmarkError as exc:
                 exc.data.setdefault("field", field)
                 raise
         return found
 
-    async def _one(self, field: str, url: str, owner: str) -> str:
+    async def _one(self, field: str, url: str, owner: str, job_id: str | None) -> str:
         if is_digest(url.removeprefix(PREFIX)):
-            return await asyncio.to_thread(self._own, field, url, owner)
+            return await asyncio.to_thread(self._own, field, url, owner, job_id)
         if url.startswith("data:"):
             data = _decoded(field, url)
         elif self._fetch is not None and url.startswith(("http://", "https://")):
             if self._own_only():
                 raise refused(field)
             async with self._desk.fetching.one(owner):
-                return await self._add(await self._fetch(url, max_bytes=self._uploads.most_bytes), owner)
+                return await self._add(await self._fetch(url, max_bytes=self._uploads.most_bytes), owner, job_id)
         else:
             refuse([Impossible(field, "it names no picture", ALLOWED)])
-        return await self._add(data, owner)
+        return await self._add(data, owner, job_id)
 
-    def _own(self, field: str, url: str, owner: str) -> str:
-        found = self._uploads.find(url, owner)
+    def _own(self, field: str, url: str, owner: str, job_id: str | None) -> str:
+        found = self._uploads.find(url, owner) or self._uploads.find(url, _whose(owner, job_id))
         if found is None:
             # The same answer whether somebody else has it or nobody: it must not tell which.
             raise InvalidInput(
@@ -109,6 +112,10 @@ class Pictures:
                 allowed=ALLOWED,
             )
         return found.digest
+
+
+def _whose(owner: str, job_id: str | None) -> str:
+    return owner if job_id is None else of_order(job_id)
 
 
 def refused(field: str) -> ReferenceRefused:

@@ -25,7 +25,7 @@ from ...errors import (
     WorkerWithoutPack,
     from_dict,
 )
-from ...generation.context import LINK, JobContext, JobReport, JournalPage, WorkerHealth
+from ...generation.context import LINK, PICTURES, JobContext, JobReport, JournalPage, WorkerHealth
 from .base import Link
 from .describing import models_of
 from .events import WorkerEvent
@@ -197,7 +197,7 @@ class WorkerLink(Link):
             made = aiohttp.FormData()
             made.add_field("image", data, filename=name, content_type=media_type)
             made.add_field("type", "input")
-            made.add_field("subfolder", "mintmark")
+            made.add_field("subfolder", PICTURES)
             return made
 
         status, body = await self._wire.json("POST", "/upload/image", form=form)

@@ -33,7 +33,7 @@ from ..access.audit_keys import audit_key
 from ..access.checkpoint_targets import default_target
 from ..access.checkpoint_task import CheckpointTask
 from ..content.elsewhere import Here, forget_elsewhere
-from ..content.files import forget_files
+from ..content.files import forget_files, with_order
 from ..content.holds import held
 from ..content.looking import Lookbook
 from ..content.rules import Rule
@@ -47,6 +47,7 @@ from ..dispatch.worker import Worker
 from ..fleet.checking import groups_of
 from ..fleet.registry import Registry
 from ..jobs.base import Bounds
+from ..jobs.purging import orphaned
 from ..jobs.sql_store import SqlJobStore
 from ..metrics.meters import Meters
 from ..releases.releases import Releases
@@ -180,6 +181,7 @@ class Service:
             self.assets,
             max_pixels=self.settings.max_pixels,
             refuse=lambda digest: self.takedowns.refuse(digest),
+            left=orphaned,
         )
         self.link_secrets = secret.load(folder / "links.json")
         self.releases = Releases(self.store, Library(self.settings.workflows))
@@ -197,13 +199,24 @@ class Service:
         from ..webhooks.outbox import outbox
 
         bounds = Bounds(queued_per_key=self.service.queued_per_key, queued_overall=self.service.queued_overall)
-        outboxes = all_of(self.access.on_job, outbox, self._told)
+        outboxes = all_of(self.access.on_job, outbox, with_order(self.uploads), self._told)
         return SqlJobStore(self.ledger, bounds=bounds, outbox=outboxes, ended=self.meters.ended, held=held)
 
     def _sweeper(self) -> Sweeper:
         days = self.service.retention_days
         default = Rule("", prompts=days, inputs=days, outputs=days)
-        return Sweeper(self.store, self.jobs, default, forget_assets=self.forget_assets, scrub=self.scrub)
+        return Sweeper(
+            self.store,
+            self.jobs,
+            default,
+            forget_assets=self.forget_assets,
+            forget_uploads=self._forget_uploads,
+            scrub=self.scrub,
+        )
+
+    def _forget_uploads(self) -> list[str]:
+        days = self.service.upload_retention_days
+        return self.uploads.forget_old(None if days is None else utc_now() - timedelta(days=days))
 
     def _open_content(self) -> None:
         most = self.settings.max_pixels

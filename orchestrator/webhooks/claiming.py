@@ -65,7 +65,8 @@ INSERT INTO webhook_attempts (delivery_id, number, at, status, latency_ms, error
 VALUES (:delivery_id, :number, :at, :status, :latency_ms, :error, :response) ON CONFLICT DO NOTHING
 """
 _MARK = """
-UPDATE webhook_deliveries SET state = :state, next_at = :next_at, lease = NULL, ended_at = :ended_at
+UPDATE webhook_deliveries SET state = :state, next_at = :next_at, lease = NULL, ended_at = :ended_at,
+    url = CASE WHEN forgotten = 1 AND :state <> 'waiting' THEN '' ELSE url END
 WHERE seq = :seq AND lease = :lease
 """
 _FORGET = """

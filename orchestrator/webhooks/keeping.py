@@ -41,12 +41,14 @@ _ATTEMPTS = "SELECT * FROM webhook_attempts WHERE delivery_id = :delivery_id ORD
 _REPLAY = """
 UPDATE webhook_deliveries SET state = 'waiting', begun_at = :at, next_at = :at, earlier = attempts, lease = NULL,
     ended_at = NULL
-WHERE delivery_id = :delivery_id RETURNING delivery_id
+WHERE delivery_id = :delivery_id AND url <> '' RETURNING delivery_id
 """
+_KNOWN = "SELECT 1 AS one FROM webhook_deliveries WHERE delivery_id = :delivery_id"
 _REPLAY_DEAD = """
 UPDATE webhook_deliveries SET state = 'waiting', begun_at = :at, next_at = :at, earlier = attempts, lease = NULL,
     ended_at = NULL
-WHERE state = 'dead' AND at >= :since AND (CAST(:project AS TEXT) IS NULL OR project = :project) RETURNING delivery_id
+WHERE state = 'dead' AND url <> '' AND at >= :since
+  AND (CAST(:project AS TEXT) IS NULL OR project = :project) RETURNING delivery_id
 """
 
 
@@ -123,12 +125,13 @@ class Webhooks:
         return [_attempt(row) for row in self._store.read(lambda db: db.run(_ATTEMPTS, delivery_id=delivery_id))]
 
     def replay(self, delivery_id: str, *, actor: str = "cli") -> None:
-        """Deliver it again, whatever came of it, under the same ``webhook-id``. Raises InvalidInput."""
+        """Deliver it again, whatever came of it, under the same ``webhook-id``. Raises InvalidInput, also where its
+        address was forgotten with its job."""
         at = self._now()
 
         def work(db: Session) -> None:
             if not db.run(_REPLAY, delivery_id=delivery_id, at=stamp(at)):
-                raise InvalidInput(f"There is no delivery {delivery_id}.", hint="See: mintmark webhooks list")
+                raise _not_to_be_sent(db, delivery_id)
             chain(db, [fact(at, actor, "webhook.replayed", delivery_id, {})])
 
         self._store.transact(work)
@@ -147,6 +150,12 @@ class Webhooks:
         count = self._store.transact(work)
         self._wake()
         return count
+
+
+def _not_to_be_sent(db: Session, delivery_id: str) -> InvalidInput:
+    if db.run(_KNOWN, delivery_id=delivery_id):
+        return InvalidInput(f"The address of delivery {delivery_id} was purged with its job.")
+    return InvalidInput(f"There is no delivery {delivery_id}.", hint="See: mintmark webhooks list")
 
 
 def secrets_of(db: Session, project: str, at: datetime) -> list[str]:

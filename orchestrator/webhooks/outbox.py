@@ -20,8 +20,16 @@ def _to_2(db: Session) -> None:
     db.script("CREATE INDEX webhook_due_of ON webhook_deliveries (project, next_at) WHERE state = 'waiting'")
 
 
+def _to_3(db: Session) -> None:
+    """An address is forgotten with its job."""
+    db.script("ALTER TABLE webhook_deliveries ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0")
+
+
 PART = Part(
-    "webhooks", (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"), version=2, upgrades={1: _to_2}
+    "webhooks",
+    (Path(__file__).parent / "schema.sql").read_text(encoding="utf-8"),
+    version=3,
+    upgrades={1: _to_2, 2: _to_3},
 )
 
 _ENDS = frozenset({"succeeded", "failed", "canceled", "superseded", "deadline_passed"})
@@ -33,6 +41,11 @@ INSERT INTO webhook_deliveries (delivery_id, job_id, type, at, data, project, ur
                                 begun_at, next_at)
 VALUES (:delivery_id, :job_id, :type, :at, :data, :project, :url, :target, 'waiting', 0, 0, :at, :at)
 ON CONFLICT (delivery_id) DO NOTHING
+"""
+
+_FORGET = """
+UPDATE webhook_deliveries SET forgotten = 1, url = CASE WHEN ended_at IS NULL THEN url ELSE '' END
+WHERE job_id = :job_id
 """
 
 
@@ -75,6 +88,11 @@ def add(
         url=url,
         target=target_of(url),
     )
+
+
+def forget_addresses(db: Session, job_id: str) -> None:
+    """Forget where a job was told of: what is over now, what is still to be delivered once that is over."""
+    db.run(_FORGET, job_id=job_id)
 
 
 def target_of(url: str) -> str:

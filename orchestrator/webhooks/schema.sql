@@ -8,7 +8,7 @@ CREATE TABLE webhook_deliveries (
     at          TEXT NOT NULL,         -- when it happened
     data        TEXT,                  -- JSON, of what is no job; a job is told of as it is when it is told
     project     TEXT NOT NULL,
-    url         TEXT NOT NULL,         -- never logged or shown: its query may be a secret
+    url         TEXT NOT NULL,         -- never logged or shown: its query may be a secret; '' where it was forgotten
     target      TEXT NOT NULL,         -- host and port of it
     state       TEXT NOT NULL,         -- waiting, delivered, dead
     attempts    INTEGER NOT NULL,
@@ -16,7 +16,8 @@ CREATE TABLE webhook_deliveries (
     begun_at    TEXT NOT NULL,         -- 24 hours from here it is given up
     next_at     TEXT NOT NULL,         -- while it is being sent: until when nobody else tries
     lease       TEXT,                  -- whose try it is
-    ended_at    TEXT
+    ended_at    TEXT,
+    forgotten   INTEGER NOT NULL DEFAULT 0  -- its job's content is: the address goes with the delivery's end
 );
 CREATE INDEX webhook_due_of ON webhook_deliveries (project, next_at) WHERE state = 'waiting';
 CREATE INDEX webhook_of_job ON webhook_deliveries (job_id);

@@ -47,6 +47,55 @@ def nothing_was_spent(cli: Cli, books: Books) -> None:
     assert (total["settled_microusd"], total["unknown_microusd"], total["set_aside_microusd"]) == (0, 0, 0)
 
 
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(
+    ("words", "culprits"),
+    [
+        (("purge", "--user", "x", "--older-than", "1e300"), ["--older-than", "36500"]),
+        (("audit", "list", "--limit", "9" * 23), ["--limit", "100000"]),
+        (("audit", "export", "--after", "9" * 23), ["--after"]),
+        (("webhooks", "list", "--limit", "9" * 23), ["--limit", "100000"]),
+        (("slo", "--days", "inf"), ["--days", "36500"]),
+        (("models", "list", "--max-price", "inf"), ["--max-price"]),
+        (("moderate", "\udcff\udcfe"), ["argument 2", "UTF-8"]),
+        (("purge", "--user", "\udcff"), ["--user", "UTF-8"]),
+        (("jobs", "why", "\udcff"), ["argument 3", "UTF-8"]),
+        (("run", "text-to-image", "--set", "prompt=\udcff"), ["--set prompt", "UTF-8"]),
+        (("verify", LONG), [LONG]),
+        (("verify", f"{LONG}/b"), [LONG]),
+        (("rerun", LONG), [LONG]),
+        (("run", LONG), [LONG]),
+        (("run", "text-to-image", "--out", LONG), [LONG]),
+        (("cost", "estimate", LONG), [LONG]),
+        (("workflows", "show", LONG), [LONG]),
+        (("ledger", "accept", LONG), [LONG]),
+        (("takedown", "add", LONG, "--reason", "x"), [LONG]),
+        (("audit", "verify", "--key", LONG), ["key"]),
+        (("audit", "checkpoint", "--to", LONG), []),
+    ],
+)
+def test_what_no_field_can_be_is_refused_by_name(
+    cli: Cli, sandboxed: Books, words: tuple[str, ...], culprits: list[str]
+) -> None:
+    ran = cli(*words)
+    told = "".join((ran.out + ran.err).split())
+    assert ran.code in (1, 2), told
+    assert "internal_error" not in told
+    for culprit in culprits:
+        assert culprit.replace(" ", "") in told, told
+
+
+def test_a_file_may_have_a_name_that_is_no_text(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "\udcff.png"
+    try:
+        file.write_bytes(b"no picture")
+    except (OSError, ValueError):
+        pytest.skip("this file system takes no such name")
+    assert "UTF-8" not in cli("verify", str(file)).out
+
+
 @pytest.mark.parametrize(
     ("args", "code", "culprits"),
     [

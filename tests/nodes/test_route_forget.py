@@ -12,7 +12,7 @@ import pytest
 
 from mintmark.errors import WrongState
 from mintmark.generation.call import NewCall
-from mintmark.generation.context import JobContext
+from mintmark.generation.context import PICTURES, JobContext
 from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.nodes.route_forget import _forget
 from mintmark.storage.spool import Spool
@@ -78,10 +78,11 @@ def test_files_results_and_words_go_and_the_accounting_stays(worker: Worker) -> 
         job, "signed", {**named("a.png", "sub"), "sha256": "a" * 64, "record": {"prompt": "zebrafinch"}}
     )
     worker.journal.note(job, "failed", {"code": "node_failed", "message": "zebrafinch", "hint": "zebrafinch"})
-    seen = [worker.file("temp/preview.png"), worker.file(f"input/{'b' * 32}.png")]
+    given = [f"input/{PICTURES}/{'b' * 32}.png", f"input/{PICTURES}/{'b' * 32} (1).png", f"input/{'b' * 32}.png"]
+    seen = [worker.file(name) for name in ("temp/preview.png", *given)]
     before = worker.journal.report(job)
     assert b"zebrafinch" in worker.text()
-    assert worker.forget(job, [named("preview.png", kind="temp")], ["b" * 64]) == 3
+    assert worker.forget(job, [named("preview.png", kind="temp")], ["b" * 64]) == 5
     assert not any(path.exists() for path in (saved, *seen))
     assert kept.exists()
     assert b"zebrafinch" not in worker.text()

@@ -162,7 +162,8 @@ export interface paths {
         put?: never;
         /**
          * Order a job again
-         * @description A new job with the same release and values, for one that failed or was canceled.
+         * @description A new job with the same release and values, for one that failed or was canceled. It is of whoever asks: booked on
+         *     that key, its project and its user, and moderated by the rules that hold now.
          */
         post: operations["retryJob"];
         delete?: never;
@@ -462,7 +463,7 @@ export interface paths {
         post?: never;
         /**
          * Forget an upload
-         * @description Jobs that were ordered with it keep it.
+         * @description Jobs that were ordered with it keep it; where none was, and nobody else uploaded it, it is deleted.
          */
         delete: operations["forgetUpload"];
         options?: never;

@@ -121,6 +121,44 @@ async def test_a_rotation_without_grace_ends_the_old_secret_at_once(access: Acce
         await access.authenticate(old, AFAR)
 
 
+async def test_whoever_was_let_in_is_asked_again_as_the_key_is_now(access: Access, clock: Clock) -> None:
+    key_id, header = made(access, expires_at=clock() + timedelta(hours=1))
+    caller = await access.authenticate(header, AFAR)
+    assert await access.again(caller) == caller
+    access.keys.limit(key_id, KeyLimits(jobs_at_once=3))
+    access.keys.hold(key_id, held=True)
+    caller = await access.again(caller)
+    assert (caller.limits.jobs_at_once, caller.held) == (3, True)
+    clock.go(hours=1)
+    with pytest.raises(NotAuthenticated, match="expired"):
+        await access.again(caller)
+
+
+@pytest.mark.parametrize("how", ["revoke", "rotate"])
+async def test_a_key_that_is_taken_back_ends_what_it_began(access: Access, how: str) -> None:
+    key_id, header = made(access)
+    caller = await access.authenticate(header, AFAR)
+    if how == "revoke":
+        access.keys.revoke(key_id)
+    else:
+        access.keys.rotate(key_id, grace_s=0)
+    with pytest.raises(NotAuthenticated):
+        await access.again(caller)
+
+
+async def test_the_first_key_ends_what_was_begun_without_one(access: Access) -> None:
+    here = await access.authenticate(None, HERE)
+    assert await access.again(here) is here
+    made(access)
+    with pytest.raises(NotAuthenticated):
+        await access.again(here)
+
+
+async def test_what_a_caller_came_with_is_shown_nowhere(access: Access) -> None:
+    header = made(access)[1]
+    assert digest_of(header.removeprefix("Bearer ")) not in repr(await access.authenticate(header, AFAR))
+
+
 async def test_a_wrong_secret_and_an_unknown_id_get_the_same_answer(access: Access) -> None:
     key_id, header = made(access)
     answers = []
@@ -172,6 +210,18 @@ async def test_asking_again_takes_less_than_a_tenth_of_a_millisecond(access: Acc
         return (time.perf_counter() - started) / 200
 
     assert min([await once() for _ in range(5)]) < 1e-4
+
+
+async def test_asking_on_the_way_costs_next_to_nothing(access: Access) -> None:
+    caller = await access.authenticate(made(access)[1], AFAR)
+
+    async def once() -> float:
+        started = time.perf_counter()
+        for _ in range(200):
+            await access.again(caller)
+        return (time.perf_counter() - started) / 200
+
+    assert min([await once() for _ in range(5)]) < 3e-5
 
 
 async def test_the_token_is_kept_and_logged_nowhere(

@@ -8,11 +8,14 @@ import pytest
 
 from mintmark.errors import BudgetExceeded, TooManyRequests
 from mintmark.metering.ledger_sql import SqlLedger
+from mintmark.orchestrator.access import jobs, key_book
 from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.access.caller import Caller
 from mintmark.orchestrator.access.keys import KeyLimits
+from mintmark.orchestrator.access.velocity import digest_of_user
 from mintmark.orchestrator.jobs.job import Job
 from mintmark.orchestrator.jobs.states import State
+from mintmark.storage.base import Part
 from mintmark.tests.orchestrator.databases import Open
 from mintmark.tests.orchestrator.made_jobs import event, job, over
 from mintmark.tests.orchestrator.ticking import Clock
@@ -199,6 +202,34 @@ async def test_jobs_without_a_key_are_not_counted(access: Access, ledger: SqlLed
     made = take_in(access, ledger, None, clock, end_user="zoe")
     end(access, ledger, made, clock)
     assert ledger.store.read(lambda db: db.run("SELECT count(*) AS n FROM key_jobs"))[0]["n"] == 0
+
+
+async def test_an_end_user_s_name_is_kept_nowhere(access: Access, ledger: SqlLedger, clock: Clock) -> None:
+    caller = await caller_of(access, user_spend_per_day_microusd=1500, user_jobs_at_once=2)
+    take_in(access, ledger, caller.key_id, clock, end_user="zoe-of-acme")
+
+    def rows(table: str) -> str:
+        return repr([dict(row) for row in ledger.store.read(lambda db: db.run(f"SELECT * FROM {table}"))])
+
+    for table in ("key_jobs", "end_user_spend"):
+        assert digest_of_user("zoe-of-acme") in rows(table)
+    for table in ("key_jobs", "end_user_spend", "key_orders", "audit_waiting"):
+        assert "zoe-of-acme" not in rows(table)
+
+
+async def test_a_database_of_version_1_goes_on_counting_its_end_users(place: Open, clock: Clock) -> None:
+    store = place().store
+    store.install(Part("access", key_book.PART.script))
+    day = f"{clock():%Y-%m-%d}"
+    held = {"key_id": "k", "end_user": "zoe", "day": day}
+    store.transact(lambda db: db.run("INSERT INTO key_jobs VALUES ('j', :key_id, :end_user, :day, 700)", **held))
+    store.transact(lambda db: db.run("INSERT INTO key_jobs VALUES ('i', :key_id, '', :day, 1)", key_id="k", day=day))
+    store.transact(lambda db: db.run("INSERT INTO end_user_spend VALUES (:key_id, :end_user, :day, 700)", **held))
+    store.install(key_book.PART)
+    assert store.read(lambda db: jobs.spend_of(db, "k", "zoe", day)) == 700
+    assert store.read(lambda db: jobs.jobs_of(db, "k", "zoe", 9)) == 1
+    assert store.read(lambda db: jobs.jobs_of(db, "k", None, 9)) == 2
+    assert "zoe" not in repr([dict(row) for row in store.read(lambda db: db.run("SELECT * FROM key_jobs"))])
 
 
 async def test_an_end_user_s_days_are_not_kept_for_ever(access: Access, ledger: SqlLedger, clock: Clock) -> None:

@@ -19,6 +19,7 @@ from mintmark.generation.engine import Engine
 from mintmark.orchestrator.access.access import Access
 from mintmark.orchestrator.api.app import build_app
 from mintmark.orchestrator.api.connections import Runner
+from mintmark.orchestrator.content.files import forget_files, with_order
 from mintmark.orchestrator.content.holds import held
 from mintmark.orchestrator.content.looking import Lookbook
 from mintmark.orchestrator.content.takedowns import Takedowns
@@ -27,6 +28,7 @@ from mintmark.orchestrator.dispatch.placing import Decided
 from mintmark.orchestrator.fleet.registry import Registry
 from mintmark.orchestrator.jobs.base import Accepted, Idempotency
 from mintmark.orchestrator.jobs.job import Ending, Job, Made, Metrics, Ordered
+from mintmark.orchestrator.jobs.purging import orphaned
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import Step
 from mintmark.orchestrator.metrics.meters import Meters
@@ -87,7 +89,10 @@ class StandIn:
             waiting_since=lambda: self.jobs.waiting_since(),
         )
         self.jobs = SqlJobStore(
-            self.ledger, outbox=all_of(self.access.on_job, outbox), ended=self.meters.ended, held=held
+            self.ledger,
+            outbox=all_of(self.access.on_job, outbox, lambda *its: with_order(self.uploads)(*its)),
+            ended=self.meters.ended,
+            held=held,
         )
         self.fleet = Registry(self.ledger.store)
         self.releases = Releases(self.ledger.store, Library())
@@ -100,6 +105,7 @@ class StandIn:
             max_pixels=4_000_000,
             most_bytes=4_000_000,
             refuse=lambda it: self.takedowns.refuse(it),
+            left=orphaned,
         )
         self.lookbook = Lookbook(self.store, self.jobs, self.assets.read, max_pixels=4_000_000)
         aside = FolderAssets(folder / "withheld")
@@ -121,9 +127,7 @@ class StandIn:
         """There are no workers."""
 
     def forget_assets(self, digests: list[str]) -> None:
-        for digest in digests:
-            self.assets.delete(digest)
-            self.jobs.gone(digest)
+        forget_files(self, digests)
 
     def run_next(self, *, data: bytes = b"", step: Step = Step.SUCCEEDED) -> Job | None:
         """Claim the next job and end it, as a dispatcher would."""

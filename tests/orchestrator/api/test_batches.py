@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,6 +110,43 @@ async def test_a_key_that_orders_far_more_than_usual_is_held_in_the_middle_of_it
     assert [each.get("status") for each in answers] == ["queued"] * 25 + [None] * 35
     assert {each["problem"]["code"] for each in answers[25:]} == {"too_many_requests"}
     assert access.keys.get(key.key_id).held_at is not None
+
+
+async def test_a_key_that_is_revoked_orders_no_further_line(house: House) -> None:
+    access = house.service.access
+    key, token = access.keys.create(scopes=["submit"], project="acme", user="mia")
+    lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def body() -> AsyncIterator[bytes]:
+        while (line := await lines.get()) is not None:
+            yield line
+
+    headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {token}"}
+    lines.put_nowait(json.dumps(run("1")).encode() + b"\n")
+    async with house.http.post(f"{house.url}/v1/batches", data=body(), headers=headers) as answer:
+        assert json.loads(await answer.content.readline())["status"] == "queued"
+        access.keys.revoke(key.key_id)
+        lines.put_nowait(json.dumps(run("2")).encode() + b"\n")
+        assert json.loads(await answer.content.readline())["problem"]["code"] == "not_authenticated"
+        lines.put_nowait(None)
+    assert len(house.service.jobs.find(Filter())) == 1
+
+
+async def test_a_key_that_is_held_orders_no_further_line(house: House) -> None:
+    access = house.service.access
+    key, token = access.keys.create(scopes=["submit"], project="acme", user="mia")
+
+    async def body() -> AsyncIterator[bytes]:
+        yield json.dumps(run("1")).encode() + b"\n"
+        while not house.service.jobs.find(Filter()):
+            await asyncio.sleep(0.01)
+        access.keys.hold(key.key_id, held=True)
+        yield json.dumps(run("2")).encode() + b"\n"
+
+    headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {token}"}
+    _, text, _ = await house.ask("POST", "/v1/batches", data=body(), headers=headers)
+    first, second = (json.loads(line) for line in text.splitlines())
+    assert (first["status"], second["problem"]["code"]) == ("queued", "too_many_requests")
 
 
 async def test_whoever_waits_for_a_lines_answer_before_sending_the_next_one_gets_it(house: House) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from mintmark.orchestrator.api import streams
 from mintmark.orchestrator.dispatch.news import JobChanged, PreviewShown, Progressed
+from mintmark.orchestrator.jobs.base import Filter
 
-from .stand_in import House, open_house
+from .stand_in import PNG, House, open_house
 from .test_books import bearer
 
 
@@ -129,6 +130,78 @@ async def test_a_websocket_asked_for_as_a_page_says_so(house: House) -> None:
     job_id = await house.order(prompt="x")
     status, problem, headers = await house.ask("GET", f"/v1/jobs/{job_id}/ws")
     assert (status, problem["code"], headers["Upgrade"]) == (426, "upgrade_required", "websocket")
+
+
+# -- a key that ends --------------------------------------------------------------------------------------------------
+
+
+async def watched(house: House) -> tuple[str, str, dict[str, str]]:
+    """A job of a new key: (its path, the key's id, its headers)."""
+    key, token = house.service.access.keys.create(scopes=["submit", "read"], project="acme", user="mia")
+    headers = {"Authorization": f"Bearer {token}"}
+    _, made, _ = await house.ask(
+        "POST", "/v1/workflows/text-to-image/runs", json={"inputs": {"prompt": "x"}}, headers=headers
+    )
+    return f"/v1/jobs/{made['job_id']}", key.key_id, headers
+
+
+async def test_a_revoked_key_hears_nothing_more_over_a_websocket(house: House) -> None:
+    path, key_id, headers = await watched(house)
+    async with house.http.ws_connect(f"{house.url}{path}/ws", headers=headers) as socket:
+        assert (await socket.receive_json())["kind"] == "queued"
+        house.service.access.keys.revoke(key_id)
+        house.service.news.publish(path.rpartition("/")[2], Progressed(path.rpartition("/")[2], 0.5, None, "3"))
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 1008
+
+
+async def test_a_revoked_key_hears_nothing_more_of_a_stream(house: House) -> None:
+    path, key_id, headers = await watched(house)
+    async with house.http.get(f"{house.url}{path}/events", headers=headers) as answer:
+        assert b"queued" in await answer.content.readuntil(b"\n\n")
+        house.service.access.keys.revoke(key_id)
+        house.service.run_next()
+        assert await answer.content.read() == b""
+    assert (await house.ask("GET", f"{path}/events", headers=headers))[0] == 401
+
+
+async def test_a_revoked_key_is_not_told_what_it_waits_for(house: House) -> None:
+    access = house.service.access
+    key, token = access.keys.create(scopes=["submit", "read"], project="acme", user="mia")
+    headers = {"Authorization": f"Bearer {token}", "Prefer": "wait=30"}
+    asked = house.ask("POST", "/v1/workflows/text-to-image/runs", json={"inputs": {"prompt": "x"}}, headers=headers)
+    waiting = asyncio.create_task(asked)
+    while not house.service.jobs.find(Filter()):
+        await asyncio.sleep(0.01)
+    access.keys.revoke(key.key_id)
+    house.service.run_next()
+    status, problem, _ = await waiting
+    assert (status, problem["code"]) == (401, "not_authenticated")
+
+
+async def test_a_revoked_key_is_told_so_in_openais_stream_and_nothing_else(house: House) -> None:
+    access = house.service.access
+    key, token = access.keys.create(scopes=["submit", "read"], project="acme", user="mia")
+    body = {"prompt": "x", "model": "gpt-image-2", "size": "1024x1024", "stream": True, "partial_images": 2}
+    headers = {"Authorization": f"Bearer {token}"}
+    async with house.http.post(f"{house.url}/openai/v1/images/generations", json=body, headers=headers) as answer:
+        assert answer.status == 200
+        access.keys.revoke(key.key_id)
+        house.service.run_next(data=PNG)
+        ((_, kind, error),) = told(await answer.text())
+    assert (kind, error["error"]["code"]) == ("error", "invalid_api_key")
+
+
+async def test_a_websocket_ends_after_its_time_and_can_be_taken_up(tmp_path: Path) -> None:
+    async with open_house(tmp_path, stream_limit_s=0.05) as house:
+        job_id = await house.order(prompt="x")
+        async with house.http.ws_connect(f"{house.url}/v1/jobs/{job_id}/ws") as socket:
+            last = (await socket.receive_json())["seq"]
+            assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+            assert socket.close_code == 1013
+        house.service.run_next()
+        async with house.http.ws_connect(f"{house.url}/v1/jobs/{job_id}/ws?after={last}") as socket:
+            assert [(await socket.receive_json())["kind"] for _ in range(2)] == ["claimed", "succeeded"]
 
 
 # -- how many ---------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from .stand_in import PNG, House
+from .test_books import bearer
 
 
 def picture(side: int = 8, kind: str = "PNG") -> bytes:
@@ -111,6 +113,47 @@ async def test_an_upload_under_its_key_is_answered_once(house: House) -> None:
 
 
 # -- what jobs made ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_upload_that_is_forgotten_is_deleted_where_nobody_else_has_it(house: House) -> None:
+    ann, bob = bearer(house, "submit", "read", user="ann"), bearer(house, "submit", "read", user="bob")
+    assets = house.service.assets
+    _, upload, _ = await send(house, picture(64), **ann)
+    await send(house, picture(64), **bob)
+    path, digest = f"/v1/uploads/{upload['sha256']}", upload["sha256"]
+    assert (await house.ask("DELETE", path, headers=ann))[0] == 204
+    assert assets.exists(digest)
+    body = {"inputs": {"prompt": "x", "image": upload["id"]}}
+    status, job, _ = await house.ask("POST", "/v1/workflows/edit-image/runs", json=body, headers=bob)
+    assert status == 202, job
+    assert (await house.ask("DELETE", path, headers=bob))[0] == 204
+    assert assets.exists(digest), "its job has it"
+    house.service.run_next()
+    await house.ask("DELETE", f"/v1/jobs/{job['job_id']}", headers=bob)
+    assert not assets.exists(digest)
+
+
+async def test_what_comes_with_an_order_is_nobodys_upload(house: House) -> None:
+    ann = bearer(house, "submit", "read", user="ann")
+    data = picture(64)
+    digest = hashlib.sha256(data).hexdigest()
+    url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    body = {"prompt": "night", "model": "fal/flux-2-pro", "image_to_image": {"init_image_url": url}}
+    status, job, _ = await house.ask("POST", "/v1/images/generations", json=body, headers=ann)
+    assert status == 202, job
+    assert house.service.assets.exists(digest)
+    assert not house.service.uploads.holds(digest)
+    assert (await house.ask("GET", f"/v1/uploads/{digest}", headers=ann))[0] == 404
+    house.service.run_next()
+    await house.ask("DELETE", f"/v1/jobs/{job['job_id']}", headers=ann)
+    assert not house.service.assets.exists(digest)
+
+
+async def test_of_a_picture_that_is_only_judged_nothing_is_kept(house: House) -> None:
+    data = picture(64)
+    part = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(data).decode()}"}}
+    await house.ask("POST", "/openai/v1/moderations", json={"input": [part]})
+    assert not house.service.assets.exists(hashlib.sha256(data).hexdigest())
 
 
 async def made(house: House, data: bytes = PNG) -> dict[str, Any]:

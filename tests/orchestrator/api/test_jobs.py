@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from mintmark.orchestrator.jobs.job import Ending, Failure
 from mintmark.orchestrator.jobs.states import Step
 
 from .stand_in import PNG, House
+from .test_books import bearer
 
 NOBODY = "0f8fad5b-d9cb-469f-a165-70867728950e"
 
@@ -130,6 +134,31 @@ async def test_what_failed_is_ordered_again_as_it_was(house: House) -> None:
     assert (new.values, new.digest, new.allowance_microusd) == (old.values, old.digest, old.allowance_microusd)
     _, replayed, headers = await house.ask("POST", f"/v1/jobs/{job_id}/retry", headers={"Idempotency-Key": "again"})
     assert (replayed["job_id"], headers["Idempotent-Replayed"]) == (again["job_id"], "true")
+
+
+async def test_what_is_ordered_again_is_booked_on_whoever_asks(house: House) -> None:
+    ann, bob = bearer(house, "submit", "read", user="ann"), bearer(house, "submit", "read", user="bob")
+    admin = bearer(house, "admin", project="house", user="olga")
+    body = {"inputs": {"prompt": "x"}, "cache": True, "user": "zoe"}
+    _, made, _ = await house.ask("POST", "/v1/workflows/text-to-image/runs", json=body, headers=ann)
+    house.service.run_next(step=Step.FAILED)
+    old = house.service.jobs.get(made["job_id"]).ordered
+    for headers, project, user in ((bob, "acme", "bob"), (admin, "house", "olga")):
+        _, again, _ = await house.ask("POST", f"/v1/jobs/{made['job_id']}/retry", headers=headers)
+        new = house.service.jobs.get(again["job_id"]).ordered
+        assert (new.project, new.user, new.end_user) == (project, user, "zoe")
+        assert new.key_id != old.key_id
+        assert (new.cache_key == old.cache_key) is (project == old.project)
+
+
+async def test_what_is_ordered_again_is_moderated_again(house: House, tmp_path: Path) -> None:
+    job_id = await house.order(prompt="a quiet lake")
+    house.service.run_next(step=Step.FAILED)
+    rules = tmp_path / "house.json"
+    rules.write_text(json.dumps({"block": {"terms": ["quiet lake"]}}))
+    house.service.settings = house.service.settings.with_(house_rules=rules)
+    status, problem, _ = await house.ask("POST", f"/v1/jobs/{job_id}/retry")
+    assert (status, problem["code"]) == (422, "prompt_blocked")
 
 
 async def test_what_succeeded_or_runs_is_not_ordered_again(house: House) -> None:

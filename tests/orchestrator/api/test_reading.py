@@ -37,6 +37,24 @@ def test_a_nul_character_is_refused_with_its_field() -> None:
     assert caught.value.data["field"] == "inputs.prompt"
 
 
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (rb'{"inputs": {"prompt": "a boat \ud83d"}}', "inputs.prompt"),
+        (rb'{"inputs": [{"prompt": "\uDE00\ud83d"}]}', "inputs[0].prompt"),
+        (rb'{"inputs": {"\ud83d": 1}}', "inputs"),
+    ],
+)
+def test_half_a_character_is_refused_with_its_field(raw: bytes, field: str) -> None:
+    with pytest.raises(InvalidInput, match="half a character") as caught:
+        read_json(raw)
+    assert caught.value.data["field"] == field
+
+
+def test_both_halves_are_one_character() -> None:
+    assert read_json(rb'{"prompt": "\ud83d\ude00 \\ud83d"}') == {"prompt": "\U0001f600 \\ud83d"}
+
+
 def test_a_text_that_only_looks_like_a_nul_is_taken() -> None:
     assert read_json(b'{"a": "\\\\u0000"}') == {"a": "\\u0000"}
 

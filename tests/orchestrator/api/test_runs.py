@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 from mintmark.orchestrator.jobs.base import Filter
@@ -149,6 +151,22 @@ async def test_an_earlier_result_is_given_again_where_that_will_do(house: House)
     assert second["status"] == "succeeded" and second["job_id"] != first["job_id"]
     _, job, _ = await house.ask("GET", f"/v1/jobs/{second['job_id']}")
     assert job["cached"] is True and job["cost_microusd"] == 0 and len(job["outputs"]) == 1
+
+
+async def test_a_result_of_other_rules_is_not_given_again(house: House, tmp_path: Path) -> None:
+    body = {"inputs": {"prompt": "x", "seed": 1}, "cache": True}
+    rules = tmp_path / "house.json"
+    rules.write_text(json.dumps({"block": {"looks": ["0" * 64]}}))
+
+    async def is_given() -> bool:
+        _, job, _ = await house.ask("POST", RUNS, json=body)
+        house.service.run_next(data=PNG)
+        return bool(house.service.jobs.get(job["job_id"]).cached)
+
+    assert [await is_given(), await is_given()] == [False, True]
+    for changes in ({"policy": "family"}, {"house_rules": rules}):
+        house.service.settings = house.service.settings.with_(**changes)
+        assert [await is_given(), await is_given()] == [False, True], changes
 
 
 async def test_a_deadline_while_queued_is_no_reason_to_run(house: House) -> None:

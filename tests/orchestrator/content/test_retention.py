@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from mintmark.errors import InvalidInput, NotFound, UnknownJob, WrongState
 from mintmark.metering.ledger_sql import SqlLedger
 from mintmark.orchestrator.access import audit
 from mintmark.orchestrator.access.access import Access
+from mintmark.orchestrator.access.velocity import digest_of_user
 from mintmark.orchestrator.content import holds, rules, selecting
 from mintmark.orchestrator.content.rules import Rule
 from mintmark.orchestrator.content.selecting import Selection
@@ -20,6 +22,7 @@ from mintmark.orchestrator.content.sweeping import Sweeper
 from mintmark.orchestrator.jobs.job import Ending, Job, Made
 from mintmark.orchestrator.jobs.sql_store import SqlJobStore
 from mintmark.orchestrator.jobs.states import Step
+from mintmark.storage.base import Part
 from mintmark.tests.contracts.jobs import order
 from mintmark.tests.orchestrator.databases import KINDS, Open, opened
 from mintmark.tests.orchestrator.ticking import Clock
@@ -227,6 +230,39 @@ def test_a_purge_is_told_before_it_is_done_and_skips_what_is_held_and_says_so(pl
     assert (entry.action, entry.data["purged"], entry.data["held"]) == ("purge", 2, [jobs[0].job_id])
 
 
+def test_whom_a_purge_or_a_hold_was_of_is_not_in_the_audit_log(place: Place) -> None:
+    place.ended("a", end_user="zoe-of-acme")
+    hold_id = place.hold("user", "zoe-of-acme")
+    assert purged(place, Selection(user="zoe-of-acme")).held
+    place.release(hold_id)
+    assert purged(place, Selection(user="zoe-of-acme")).purged
+    entries = list(audit.oldest(place.store))
+    digest = digest_of_user("zoe-of-acme")
+    assert [entry.data.get("user_sha256") for entry in entries if entry.action == "purge"] == [digest] * 2
+    assert [entry.data["value_sha256"] for entry in entries if entry.action == "hold.placed"] == [digest]
+    assert "zoe-of-acme" not in repr(entries)
+    [released] = place.store.read(holds.holds)
+    assert (released.scope, released.value) == ("user", digest)
+
+
+def test_a_database_of_version_1_is_brought_up_to_date(opener: tuple[Open, Clock]) -> None:
+    store = opener[0]().store
+    old = re.sub(r"(undone_at   TEXT),\n    content[^\n]*", r"\1", holds.PART.script)
+    assert old != holds.PART.script
+    store.install(Part("content", old))
+    at = "2026-11-21T06:00:00.000000+00:00"
+    held = "INSERT INTO legal_holds VALUES (:id, 'user', 'zoe', 'a case', 'test', :at, :released)"
+    store.transact(lambda db: db.run(held, id="over", at=at, released=at))
+    store.transact(lambda db: db.run(held, id="on", at=at, released=None))
+    taken = "INSERT INTO takedowns VALUES ('t', 'a', '', 'withheld', 'a case', 'test', :at, NULL)"
+    store.transact(lambda db: db.run(taken, at=at))
+    store.install(holds.PART)
+    values = {each.hold_id: each.value for each in store.read(holds.holds)}
+    assert values == {"over": digest_of_user("zoe"), "on": "zoe"}
+    [row] = store.read(lambda db: db.run("SELECT content FROM takedowns"))
+    assert row["content"] == ""
+
+
 def test_a_purge_is_of_jobs_of_a_user_and_of_an_age(place: Place) -> None:
     old = place.ended("a", user="bob")
     place.clock.go(days=10)
@@ -256,6 +292,15 @@ def test_at_night_what_deleting_leaves_behind_is_cleared_away_until_that_was_pos
     place.clock.go(days=3)  # in which nothing was deleted
     place.sweeper.sweep()
     assert place.scrubbed == [False, True]
+
+
+def test_old_uploads_are_forgotten_with_the_rest(place: Place) -> None:
+    old = [["a"], [], ["b"]]
+    facts: dict[str, Any] = {"forget_assets": place.forget, "scrub": place.scrub, "now": place.clock}
+    sweeper = Sweeper(place.store, place.jobs, FOREVER, forget_uploads=lambda: old.pop(0), **facts)
+    for _ in range(3):
+        sweeper.sweep()
+    assert place.deleted == ["a", "b"]
 
 
 def test_a_ledger_is_whole_after_all_of_it(place: Place) -> None:

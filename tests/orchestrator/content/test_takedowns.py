@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -15,6 +16,8 @@ from mintmark.orchestrator.content.takedowns import Takedowns
 from mintmark.orchestrator.dispatch.keeping import keep
 from mintmark.orchestrator.execution.delivery import Brought, Seen
 from mintmark.orchestrator.jobs.states import State
+from mintmark.provenance.sameness import same
+from mintmark.provenance.sniffing import after_tag
 
 from ..house import ServiceHouse
 
@@ -41,6 +44,9 @@ def brought(data: bytes) -> Brought:
         credential=Seen(state="none", issuer=None),
         record={},
     )
+
+
+SAMPLES = Path(__file__).parents[2] / "provenance" / "samples"
 
 
 async def run(house: ServiceHouse) -> dict[str, str]:
@@ -92,6 +98,42 @@ async def test_the_same_is_not_made_again_and_no_cache_gives_it(house: ServiceHo
     assert again.failure is not None and "taken down" in again.failure.message
     other = await house.run(values={"prompt": "quite another thing", "seed": 8})
     assert other.state is State.SUCCEEDED
+
+
+async def test_what_is_made_and_signed_again_is_the_same_without_its_look(house: ServiceHouse) -> None:
+    wanted = {"values": {"prompt": "a teapot", "seed": 7}}
+    job, twin = await house.run(**wanted), await house.run(**wanted)
+    assert job.outputs[0].asset != twin.outputs[0].asset  # each signing gives other bytes
+    take(house.service.takedowns, job.outputs[0].asset)
+    again = await house.run(**wanted)
+    assert (again.state, again.failure and again.failure.code) == (State.FAILED, "output_blocked")
+    other = await house.run(values={"prompt": "a teapot", "seed": 8})
+    assert other.state is State.SUCCEEDED
+
+
+async def test_what_was_withheld_by_an_earlier_release_is_known_by_what_it_holds_from_now_on(
+    house: ServiceHouse,
+) -> None:
+    its = house.service
+    [made] = keep([brought(picture(5))], its.assets)
+    taken = take(its.takedowns, made.asset)
+    its.store.transact(lambda db: db.run("UPDATE takedowns SET content = ''"))
+    its.takedowns._enforced.clear()
+    its.takedowns.refresh()
+    [known] = [each for each in its.takedowns.all() if each.takedown_id == taken]
+    assert known.content == same(picture(5), max_pixels=10**6)
+
+
+async def test_what_has_no_pixels_is_known_by_what_is_heard(house: ServiceHouse) -> None:
+    sound = (SAMPLES / "tone.mp3").read_bytes()
+    [made] = keep([brought(sound)], house.service.assets)
+    take(house.service.takedowns, made.asset)
+    tagged = b"ID3\x04\0\0\0\0\0\x04abcd" + sound[after_tag(sound) if sound[:3] == b"ID3" else 0 :]
+    bar = house.service.takedowns.bar()
+    assert bar is not None
+    with pytest.raises(OutputBlocked, match="taken down"):
+        bar([brought(tagged)])
+    bar([brought(b"ID3\x04\0\0\0\0\0\x04abcd another sound")])
 
 
 def take(takedowns: Takedowns, asset: str, *, by_look: bool = False, mode: str = "withheld") -> str:

@@ -135,6 +135,7 @@ def test_trouble_is_over_with_a_quick_answer_or_after_a_while(clock) -> None:
 async def test_what_was_written_down_by_an_older_version_is_still_sent(post: Post) -> None:
     def back(db) -> None:
         db.script("DROP INDEX webhook_due_of")
+        db.script("ALTER TABLE webhook_deliveries DROP COLUMN forgotten")
         db.script("CREATE INDEX webhook_due ON webhook_deliveries (next_at) WHERE state = 'waiting'")
         db.run("UPDATE parts SET version = 1 WHERE name = 'webhooks'")
 

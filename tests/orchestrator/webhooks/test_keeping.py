@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 from mintmark.errors import InvalidInput
 from mintmark.orchestrator.access import audit
 from mintmark.orchestrator.webhooks.keeping import secrets_of
+from mintmark.orchestrator.webhooks.outbox import PART, add, forget_addresses
+from mintmark.storage.base import Part
+from mintmark.tests.orchestrator.databases import Open
 
 from .conftest import Post
 from .receiver import receiving, saying
@@ -94,6 +98,50 @@ async def test_all_that_were_given_up_since_then_are_sent_again(post: Post) -> N
         await settled(post, 2, attempts=2)
         states = [each.state for each in post.webhooks.deliveries()]
         assert states == ["delivered", "delivered", "dead"]
+
+
+def addresses(post: Post) -> list[str]:
+    return [row["url"] for row in post.store.read(lambda db: db.run("SELECT url FROM webhook_deliveries"))]
+
+
+async def test_the_address_of_what_was_delivered_is_forgotten_with_its_job(post: Post) -> None:
+    async with receiving() as receiver, post.sending():
+        told = post.end(f"{receiver.url}/?customer=zoe")
+        [delivery] = await settled(post)
+        post.store.transact(lambda db: forget_addresses(db, told.job_id))
+        assert addresses(post) == [""]
+        with pytest.raises(InvalidInput, match="purged"):
+            post.webhooks.replay(delivery.delivery_id)
+        assert post.webhooks.replay_dead(post.clock()) == 0
+
+
+async def test_what_is_still_to_be_delivered_is_and_its_address_forgotten_then(post: Post) -> None:
+    async with receiving(saying(500)) as receiver, post.sending() as sender:
+        told = post.end(receiver.url)
+        await settled(post)
+        post.store.transact(lambda db: forget_addresses(db, told.job_id))
+        assert addresses(post) == [receiver.url]
+        post.clock.go(seconds=5)
+        sender.wake()
+        [delivery] = await settled(post, attempts=2)
+        assert (delivery.state, addresses(post)) == ("delivered", [""])
+
+
+def test_a_database_of_version_2_learns_to_forget_addresses(place: Open) -> None:
+    store = place().store
+    columns = "    ended_at    TEXT,\n    forgotten   INTEGER NOT NULL DEFAULT 0"
+    assert columns in PART.script
+    old = re.sub(r"(ended_at    TEXT),\n    forgotten[^\n]*", r"\1", PART.script)
+    store.install(Part("webhooks", old, version=2))
+    row = {"delivery_id": "msg_1", "kind": "job.succeeded", "at": "2026-11-21T06:00:00.000000+00:00"}
+    store.transact(lambda db: add(db, **row, url="https://a.example/", project="acme", job_id="job-1"))
+    store.install(PART)
+    store.transact(lambda db: forget_addresses(db, "job-1"))
+    [(forgotten, url)] = [
+        (each["forgotten"], each["url"])
+        for each in store.read(lambda db: db.run("SELECT forgotten, url FROM webhook_deliveries"))
+    ]
+    assert (forgotten, url) == (1, "https://a.example/")
 
 
 def test_what_is_not_there_is_not_sent_again(post: Post) -> None:
