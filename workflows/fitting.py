@@ -113,10 +113,10 @@ def _keep(where: OrderedDict[Key, Any], key: Key, what: Any) -> None:
 def _slots(version: WorkflowVersion, spec: Input, info: ObjectInfo) -> tuple[Slot, ...]:
     """Those that it is bound to, where all are plain numbers; none where it depends on another value what they are."""
     found = []
-    for bind in spec.binds:
-        node = version.graph[bind.node]
-        slot = slot_of(bind.input, slots(info.get(node["class_type"], {}), node["inputs"]))
-        if slot is None or "." in bind.input or not slot.types <= _NUMERIC:
+    for place in spec.binds:
+        node = version.graph[place.node]
+        slot = slot_of(place.input, slots(info.get(node["class_type"], {}), node["inputs"]))
+        if slot is None or "." in place.input or not slot.types <= _NUMERIC:
             return ()
         found.append(slot)
     return tuple(found)

@@ -84,6 +84,7 @@ class Dispatcher:
         self.crew: Crew | None = None
         """Those who come and go; None where there is no registry."""
         self.draining = False
+        self._unheld: frozenset[str] = frozenset()
 
     def _loop(self, worker: Worker) -> WorkerLoop:
         loop = WorkerLoop(self._kit, worker, self.owner, most_attempts=self._most, placer=self._placer)
@@ -271,7 +272,8 @@ class Dispatcher:
 
     async def _take_up(self) -> None:
         """Attempts whose process is dead go on here, each on its own worker; without that, they are decided."""
-        for lease in await self._kit.block(self._kit.jobs.abandoned, self.owner, self._is_dead):
+        strays = await self._strays()
+        for lease in await self._kit.block(self._kit.jobs.abandoned, self.owner, self._is_dead, strays=strays):
             worker = lease.job.worker or ""
             logger.info(
                 "Job %s is taken up again",
@@ -282,6 +284,14 @@ class Dispatcher:
                 self._loops[worker].resume(lease)
             else:
                 self._orphans.decide(lease)
+
+    async def _strays(self) -> frozenset[str]:
+        """Leases of ours that nobody here has, as when the answer to the commit of a claim was lost; seen twice, since
+        one that was given just now is on its way."""
+        leased = await self._kit.block(self._kit.jobs.leased, self.owner)
+        here = {job_id for loop in self._loops.values() for job_id in loop.job_ids}.union(self._orphans.job_ids)
+        before, self._unheld = self._unheld, frozenset(leased) - here
+        return before & self._unheld
 
     def _give_up(self) -> None:
         """Attempts whose worker has not come back for too long are decided without it."""

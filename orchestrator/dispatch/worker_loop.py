@@ -46,6 +46,8 @@ class WorkerLoop:
         self._placer = placer
         self._most = most_attempts
         self._runs: dict[str, tuple[Run, asyncio.Task[None]]] = {}
+        self._early: dict[str, Run] = {}
+        """Those of them whose orders the store may not have yet."""
         self._resumed: list[tuple[float, Lease]] = []
         self._bell = kit.news.bell()
         self._looked_for_chosen = float("-inf")
@@ -64,8 +66,7 @@ class WorkerLoop:
     @property
     def held(self) -> list[str]:
         """Those of them that the store knows by now."""
-        open_ = {job_id for job_id, (run, _) in self._runs.items() if run.order.open}
-        return [job_id for job_id in self.job_ids if job_id not in open_]
+        return [job_id for job_id in self.job_ids if job_id not in self._early]
 
     @property
     def is_open(self) -> bool:
@@ -155,14 +156,15 @@ class WorkerLoop:
 
     def _begin_early(self, lease: Lease) -> None:
         if self._up:
-            self._start(lease, order=Order(durable=False))
+            self._early[lease.job.job_id] = self._start(lease, order=Order(durable=False))
 
     def _accepted(self, job_id: str, accepting: asyncio.Future[Accepted]) -> None:
         self._asked -= 1
         failed = accepting.cancelled() or accepting.exception() is not None
         lease = None if failed else accepting.result().lease
-        if job_id in self._runs:
-            self._settle(self._runs[job_id][0], lease)
+        # Not any run of it: where others waited before, whoever claims next may have been quicker with this one.
+        if (early := self._early.pop(job_id, None)) is not None:
+            self._settle(early, lease)
         elif lease is None:
             self._bell.ring()  # its place is free again
         elif self._up:
@@ -257,7 +259,9 @@ class WorkerLoop:
         """How many jobs may be claimed now."""
         if not self.claims:
             return 0
-        room = max(min(self.worker.allowed - len(self._runs) - self._asked, AT_ONCE), 0)
+        # What is begun early is asked for still: it takes one place, not two.
+        taken = len(self._runs) + self._asked - len(self._early)
+        room = max(min(self.worker.allowed - taken, AT_ONCE), 0)
         trial = self.worker.trial
         return room if trial is None else min(room, int(trial.allows() or self._is_alone))
 

@@ -18,7 +18,7 @@ The database is the truth; whatever is told besides (in process, over NATS) only
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -184,8 +184,13 @@ class JobStore(ABC):
         a moment ago is not written again, so this may be asked often."""
 
     @abstractmethod
-    def abandoned(self, owner: str, is_dead: Callable[[str], bool]) -> list[Lease]:
-        """Running jobs whose owner is dead or whose lease ran out, each leased anew to ``owner``, who calls this.
+    def leased(self, owner: str) -> list[str]:
+        """The jobs whose leases this owner has."""
+
+    @abstractmethod
+    def abandoned(self, owner: str, is_dead: Callable[[str], bool], *, strays: Collection[str] = ()) -> list[Lease]:
+        """Running jobs whose owner is dead or whose lease ran out, each leased anew to ``owner``, who calls this; and
+        of its own the ``strays``, of which it never heard: the answer to a commit was lost.
 
         The attempt stays the same and so does the worker: whether the prompt ran is found out there. The fence grows.
         """

@@ -53,6 +53,10 @@ _RUN_OUT = "SELECT 1 FROM jobs WHERE state = 'running' AND lease_until <= :at LI
 _LOST = f"""
 SELECT {COLUMNS} FROM jobs WHERE state = 'running' AND (lease_until <= :at OR lease_owner = :owner) ORDER BY seq
 """  # noqa: S608 - our own words
+_STRAY = f"""
+SELECT {COLUMNS} FROM jobs WHERE job_id = :job_id AND state = 'running' AND lease_owner = :owner
+"""  # noqa: S608 - our own words
+_LEASED = "SELECT job_id FROM jobs WHERE state = 'running' AND lease_owner = :owner"
 _TAKE_OVER = "UPDATE jobs SET lease_owner = :owner, lease_until = :until, fence = fence + 1 WHERE seq = :seq"
 
 
@@ -235,8 +239,13 @@ def any_run_out(db: Session, at: datetime) -> bool:
     return bool(db.run(_RUN_OUT, at=stamp(at)))
 
 
-def take_over(change: Change, owner: str, dead: Sequence[str], lease_s: float) -> list[Lease]:
-    """Lease anew what the dead had, and whatever was not renewed in time."""
+def leased(db: Session, owner: str) -> list[str]:
+    """The jobs whose leases this owner has."""
+    return [row["job_id"] for row in db.run(_LEASED, owner=owner)]
+
+
+def take_over(change: Change, owner: str, dead: Sequence[str], strays: Iterable[str], lease_s: float) -> list[Lease]:
+    """Lease anew what the dead had, whatever was not renewed in time, and these of its own."""
     until = change.at + timedelta(seconds=lease_s)
     # Without a dead owner there is still the time; nobody's id is empty.
     lost = [
@@ -244,6 +253,8 @@ def take_over(change: Change, owner: str, dead: Sequence[str], lease_s: float) -
         for each in dead or [""]
         for row in change.db.run(_LOST + change.db.skip_locked, at=change.stamp, owner=each)
     ]
+    for job_id in sorted(strays):
+        lost += change.db.run(_STRAY + change.db.skip_locked, job_id=job_id, owner=owner)
     found = {row["seq"]: stored(row) for row in lost}
     return [_take_over(change, each, owner, until) for each in found.values()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -199,14 +199,17 @@ class SqlJobStore(JobStore):
             return Renewed([], [], [])
         return renewing.renew(self._store, owner, ids, self._now(), self._lease_s)
 
-    def abandoned(self, owner: str, is_dead: Callable[[str], bool]) -> list[Lease]:
+    def leased(self, owner: str) -> list[str]:
+        return self._store.read(lambda db: claiming.leased(db, owner))
+
+    def abandoned(self, owner: str, is_dead: Callable[[str], bool], *, strays: Collection[str] = ()) -> list[Lease]:
         at = self._now()
         owners = self._store.read(claiming.owners)
         # Asked outside every transaction: it may look at files.
         dead = [each for each in owners if each != owner and is_dead(each)]
-        if not dead and not self._store.read(lambda db: claiming.any_run_out(db, at)):
+        if not dead and not strays and not self._store.read(lambda db: claiming.any_run_out(db, at)):
             return []
-        return self._store.transact(lambda db: claiming.take_over(self._change(db), owner, dead, self._lease_s))
+        return self._store.transact(lambda db: claiming.take_over(self._change(db), owner, dead, strays, self._lease_s))
 
     def end(
         self,

@@ -394,6 +394,20 @@ def test_what_a_dead_process_ran_is_taken_over_at_once(store: JobStore) -> None:
     assert set(store.renew("owner-0", ids(taken)).kept) == set(ids(taken))
 
 
+def test_an_owner_takes_back_what_it_never_heard_of_and_nobody_else_s(store: JobStore) -> None:
+    for _ in range(3):
+        accepted(store)
+    [mine] = claimed(store, most=1)
+    [heard] = claimed(store, most=1)
+    [other] = claimed(store, owner="you", most=1)
+    assert sorted(store.leased("me")) == sorted(ids([mine, heard]))
+    [again] = store.abandoned("me", lambda owner: False, strays=ids([mine, other]))
+    assert (again.job.job_id, again.fence, again.job.attempt) == (mine.job.job_id, mine.fence + 1, mine.job.attempt)
+    with pytest.raises(StaleLease):
+        store.end(mine, SUCCEEDED)
+    assert {store.end(each, SUCCEEDED).state for each in (again, heard, other)} == {State.SUCCEEDED}
+
+
 def test_what_is_abandoned_is_taken_over_by_one(stores: JobStores) -> None:
     views = [stores.open(), stores.open()]
     for _ in range(20):

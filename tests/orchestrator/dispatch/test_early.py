@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from mintmark.errors import DiskFull
 from mintmark.orchestrator.dispatch.news import JobEnding
 from mintmark.orchestrator.jobs.base import Filter
 from mintmark.orchestrator.jobs.change import Change
+from mintmark.orchestrator.jobs.job import Ordered
+from mintmark.orchestrator.jobs.states import State
 
 from ..house import ServiceHouse
 
@@ -169,3 +172,19 @@ async def test_where_an_end_cannot_be_written_the_job_goes_on_and_its_answer_is_
     assert (status, job["status"]) == (202, "queued")
     _, told = await flat.ask("GET", f"/v1/jobs/{job['job_id']}")
     assert told["status"] == "running"
+
+
+async def test_single_orders_beside_a_batch_are_all_run_whoever_claims_them(flat: ServiceHouse) -> None:
+    one = flat.order("one-colour", values={"color": 1})
+
+    def orders(count: int) -> list[Ordered]:
+        return [one.model_copy(update={"job_id": str(uuid.uuid4())}) for _ in range(count)]
+
+    for _ in range(8):
+        batch, singles = orders(2), orders(6)
+        await asyncio.to_thread(flat.service.jobs.accept_many, batch)
+        flat.service.news.wake()
+        # Each claims what is next, which is one of the batch, and its own may be claimed by somebody else.
+        await asyncio.gather(*(flat.service.dispatcher.accept(each) for each in singles))
+        for each in (*batch, *singles):
+            assert (await flat.ended(each.job_id, 20)).state is State.SUCCEEDED

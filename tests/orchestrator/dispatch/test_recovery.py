@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mintmark.metering.ledger import Posting
-from mintmark.orchestrator.dispatch import upkeep
+from mintmark.orchestrator.dispatch import dispatcher, upkeep
 from mintmark.orchestrator.dispatch.worker import is_own, own_name
 from mintmark.orchestrator.jobs.states import State
 from mintmark.sandbox import Sandbox
@@ -48,6 +48,21 @@ async def test_at_a_stop_the_files_of_jobs_that_just_ended_are_in_their_places(
         kept = FolderAssets(Path(its.assets.place.partition(":")[2]))
         assert not kept.exists(asset.digest)
     assert kept.read(asset.digest) == b"a small picture"
+
+
+async def test_a_lease_of_which_this_process_never_heard_is_taken_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "ABANDONED_EVERY_S", 0.2)
+    async with service_house(tmp_path) as house:
+        its = house.service
+        its.dispatcher._loops[its.workers[0].name].claims = False  # it gets none otherwise
+        job = await house.submit()
+        claim = its.jobs.claim
+        await asyncio.to_thread(claim, its.dispatcher.owner, its.workers[0].name, ["hosted"])
+        ended = await house.ended(job.job_id, 20)
+        assert (ended.state, ended.attempt) == (State.SUCCEEDED, 1)
+        assert len(await house.calls()) == 1
 
 
 async def test_what_was_left_on_a_stranger_s_worker_counts_as_unknown_and_keeps_its_money(tmp_path: Path) -> None:
