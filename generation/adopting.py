@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from .call import NewCall, call_key
+from .carrying import note
 from .context import JobContext, Receipt, receipt_of
 from .journal import Journal
 from .record import Record
@@ -18,9 +19,7 @@ def adopted(journal: Journal, record: Record, job: JobContext, node_id: str) -> 
     if record.job_id == job.job_id:
         return record
     receipts = tuple(_receipt(journal, receipt, record, job, node_id) for receipt in record.receipts)
-    for verdict in record.verdicts:
-        if journal.verdict(job.job_id, verdict.digest, verdict.policy) is None:
-            journal.note(job.job_id, "verdict", verdict.model_dump(mode="json"))
+    note(journal, job.job_id, record.verdicts)
     return record.model_copy(
         update={
             "job_id": job.job_id,

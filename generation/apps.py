@@ -22,8 +22,6 @@ from ..providers.apps.model import NAME, AppModel
 from ..providers.apps.published import Published, model_of
 from ..providers.base import Provider
 from ..providers.local_name import is_local
-from ..providers.model import Model
-from ..providers.request import GenerationRequest
 from ..storage.files import write_atomic
 
 KEPT = timedelta(days=1)
@@ -34,24 +32,6 @@ logger = log.get("generation.apps")
 def is_app(name: str) -> bool:
     """Whether the name is one of an app: a provider and an id that has a slash of its own."""
     return re.fullmatch(NAME, name) is not None and not is_local(name)
-
-
-def words_of(model: Model, request: GenerationRequest) -> str:
-    """The words that moderation looks at: of an app those of its own inputs, too, whatever they are called."""
-    if not isinstance(model, AppModel):
-        return request.prompt
-    chosen = {name for name, one in model.parameters.items() if one.type == "choice"}
-    free = [value for name, value in request.options.items() if name not in chosen]
-    return "\n".join(text for text in (request.prompt, *_texts(free)) if text.strip())
-
-
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, but for files inside it."""
-    if isinstance(value, str) and not value.startswith("data:"):
-        yield value
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inside:
-        yield from _texts(one)
 
 
 class Apps:

@@ -48,7 +48,8 @@ def blurred_picture(picture: Picture, *, max_pixels: int) -> Picture:
     """A provider's picture, blurred: this is what nodes see of it. Its file stays the parent of what is saved."""
     data = blurred_file(picture.data, max_pixels=max_pixels)
     digest = hashlib.sha256(picture.data).hexdigest()
-    output = describe(data, max_pixels=max_pixels).model_copy(update={"blurred_from": digest})
+    told = {"blurred_from": digest, "seed": picture.output.seed}
+    output = describe(data, max_pixels=max_pixels).model_copy(update=told)
     return replace(bare(picture), data=data, output=output, original=bare(picture).data)
 
 

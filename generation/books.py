@@ -6,16 +6,17 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ..clock import utc_now
 from ..errors import BudgetExceeded
-from ..metering.ledger import THIS_RUN, TODAY, Account, Ledger, Limits, Posting, Taken
+from ..metering.ledger import Account, Ledger, Limits, Posting, Taken
 from ..metering.local import PROVIDER, worked
-from .call import Entry
+from .call import Call, Entry, NewCall
 from .context import JobContext
-from .journal import PAGE, Journal
+from .journal import PAGE, Journal, Within, taken
 
+T = TypeVar("T")
 MAX_LIMITED = 10_000
 """Jobs whose limits are remembered; a job is over long before so many others began."""
 
@@ -77,42 +78,48 @@ class LocalBooks:
         while len(self._limits) > MAX_LIMITED:
             self._limits.popitem(last=False)
 
-    def allow(self, context: JobContext, call_id: str, microusd: int) -> None:
-        """Hold the job's limits, and set aside in the ledger what a call of a job run by hand holds in the journal.
+    def hold(self, new: NewCall, context: JobContext) -> Call:
+        """Hold a call in the journal, within the job's limits; of a job run by hand set it aside in the ledger, too.
 
-        Raises BudgetExceeded. The hold comes first: a crash between the two leaves a hold, which recovery releases, and
-        no lost allowance. A granted job's allowance was set aside when it was granted.
+        Raises BudgetExceeded, and as the journal. A granted job's allowance was set aside when it was granted: there
+        the limits are held by the journal, with the hold. By hand the ledger holds them, and the journal's hold comes
+        first: a crash between the two leaves a hold, which recovery releases, and no lost allowance.
         """
-        if context.local:
-            self._current(lambda: self._allow(context, call_id, microusd))
-        else:
-            self.check(context, microusd, held=microusd)
-
-    def check(self, context: JobContext, asked: int, *, held: int = 0) -> None:
-        """Raises BudgetExceeded where the job's limits do not leave as much as ``asked``. Sets nothing aside.
-
-        ``held``: what of it the journal holds already. What costs nothing is never refused.
-        """
-        limits = self._limits.get(context.job_id)
-        if limits is not None and asked > 0:
-            self._current(lambda: self._check(context, asked, held, limits))
-
-    def _check(self, context: JobContext, asked: int, held: int, limits: Limits) -> None:
-        """A granted job's own money is what it holds and paid, not its whole allowance; that of others counts whole, so
-        whatever they do meanwhile, the limit holds."""
-        own, others, day = context.job_id, None, self._now().date()
-        run = self._ledger.taken(job_id=own)
         if not context.local:
-            told, others = self._journal.report(own).allowance, own
-            run = Taken(spent_microusd=told.settled_microusd, set_aside_microusd=told.held_microusd - held)
-        run.check(THIS_RUN, asked, limits.per_run_microusd)
-        today = self._ledger.taken(but=others, day=day)
-        if others is not None:
-            today = Taken(
-                spent_microusd=today.spent_microusd + run.spent_microusd,
-                set_aside_microusd=today.set_aside_microusd + run.set_aside_microusd,
-            )
-        today.check(TODAY, asked, limits.per_day_microusd)
+            return self._current(lambda: self._journal.hold(new, within=self._within(context)))
+        call = self._journal.hold(new, grow=True)
+        if call.call_id == new.call_id:
+            try:
+                self._current(lambda: self._allow(context, call.call_id, call.hold_microusd))
+            except BaseException:
+                self._journal.drop(call.call_id, "refused by the budget")
+                raise
+        return call
+
+    def check(self, context: JobContext, asked: int) -> None:
+        """Raises BudgetExceeded where the job's limits do not leave as much as ``asked``. Sets nothing aside."""
+        self._current(lambda: self._check(context, asked))
+
+    def _check(self, context: JobContext, asked: int) -> None:
+        within = self._within(context)
+        if within is not None:
+            within.check(self._own(context), asked)
+
+    def _within(self, context: JobContext) -> Within | None:
+        """The job's limits, where it has any, and what others took today: their allowances count whole, so whatever
+        they do meanwhile, the limit holds."""
+        limits = self._limits.get(context.job_id)
+        if limits is None:
+            return None
+        day = self._now().date()
+        others = self._ledger.taken(but=context.job_id, day=day) if limits.per_day_microusd is not None else Taken()
+        return Within(limits, others)
+
+    def _own(self, context: JobContext) -> Taken:
+        """A granted job's own money is what it holds and paid, not its whole allowance."""
+        if context.local:
+            return self._ledger.taken(job_id=context.job_id)
+        return taken(self._journal.report(context.job_id).allowance)
 
     def _allow(self, context: JobContext, call_id: str, microusd: int) -> None:
         self._ledger.allow(
@@ -124,13 +131,13 @@ class LocalBooks:
             today=self._now().date(),
         )
 
-    def _current(self, ask: Callable[[], None]) -> None:
+    def _current(self, ask: Callable[[], T]) -> T:
         try:
-            ask()
+            return ask()
         except BudgetExceeded:
             # Calls that are over may not be booked yet, and then more was set aside for them than they cost.
             self.catch_up()
-            ask()
+            return ask()
 
     def catch_up(self) -> None:
         """Book everything the journal knows and the ledger does not, for instance after a crash between the two."""

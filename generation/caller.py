@@ -8,10 +8,11 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext,
 from dataclasses import dataclass, field
 
 from .. import log, tracing
-from ..errors import MintmarkError, ProviderBlocked, ProviderError
+from ..errors import MintmarkError, ProviderBlocked, ProviderError, StorageError, UnknownModel
 from ..providers.base import Accepted, Answer, Prepared, Provider
-from ..providers.model import Model
+from ..providers.model import Model, gone
 from ..providers.models import Catalog
+from ..providers.submission import Answered, Watch, watching
 from ..storage.spool import Spool
 from .call import DELIVERY, Call, NewCall
 from .journal import Journal
@@ -35,6 +36,10 @@ is learned in the background while the process lives, and otherwise by the next 
 
 def _at_once(_provider: str, _model: str) -> AbstractAsyncContextManager[None]:
     return nullcontext()
+
+
+def _not() -> ProviderError | None:
+    return None
 
 
 @dataclass(kw_only=True)
@@ -78,12 +83,15 @@ class Caller:
             if not self._making:
                 self._idle.set()
 
-    async def ask(self, provider: Provider, prepared: Prepared, call: Call) -> Asked:
+    async def ask(
+        self, provider: Provider, prepared: Prepared, call: Call, *, hopeless: Callable[[], ProviderError | None] = _not
+    ) -> Asked:
         """Make a call that the caller itself has just held, and give its images.
 
+        ``hopeless`` is asked when it is the call's turn: the error that it gives is raised then, and nothing is asked.
         Raises ProviderError with what is known of the charge; ChargeUnknown where nothing is.
         """
-        call, answer = await self._ask(provider, prepared, call)
+        call, answer = await self._ask(provider, prepared, call, hopeless)
         return await self._results.images(provider, call, answer)
 
     async def join(self, provider: Provider, call: Call) -> Asked | None:
@@ -131,10 +139,14 @@ class Caller:
 
     # -- asking ---------------------------------------------------------------------------------------------------
 
-    async def _ask(self, provider: Provider, prepared: Prepared, call: Call) -> tuple[Call, Answer]:
+    async def _ask(
+        self, provider: Provider, prepared: Prepared, call: Call, hopeless: Callable[[], ProviderError | None]
+    ) -> tuple[Call, Answer]:
         waiting = True
         try:
             async with self._turn(provider, prepared):
+                if (why := hopeless()) is not None:
+                    raise why
                 # From here on the POST may leave at any moment, so this is written, durably, before it can.
                 call = await surely(self.journal.begin, call.call_id)
                 if self._leaving.begun:
@@ -157,9 +169,9 @@ class Caller:
             self._leaving.named(call)
 
         # What nobody else works on, nobody could take up: it ends with this process, and is not waited for.
-        with self._leaving.unnamed(call) if call.billed else nullcontext():
+        with self._leaving.unnamed(call) if call.billed else nullcontext(), watching() as watch:
             work = provider.ask(prepared, call_id=call.call_id, on_accepted=on_accepted)
-            return await self._finish(provider, prepared.model, call, work)
+            return await self._finish(provider, prepared.model, call, work, watch)
 
     async def _resume(self, provider: Provider, call: Call) -> tuple[Call, Answer]:
         model = self._model_of(call)
@@ -168,21 +180,32 @@ class Caller:
 
     def _model_of(self, call: Call) -> Model:
         """The model at the price that the call was asked at."""
-        model = self.catalog.known(call.model)
+        try:
+            model = self.catalog.known(call.model)
+        except UnknownModel:
+            # Gone from the catalog, or an app that was forgotten: that makes nobody unlearn what its call came to.
+            return gone(call.model)
         if not _is_batch(call) or model.batch is None:
             return model
         return model.model_copy(update={"price": model.batch.price})
 
     async def _finish(
-        self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer]
+        self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer], watch: Watch | None = None
     ) -> tuple[Call, Answer]:
         facts = {"provider": call.provider, "model": call.model, "call_id": call.call_id}
         with tracing.span("hosted call", kind="client", facts=facts) as span, self._leaving.waiting(call):
-            return await self._finished(provider, model, call, work, span)
+            return await self._finished(provider, model, call, work, span, watch)
 
     async def _finished(
-        self, provider: Provider, model: Model, call: Call, work: Awaitable[Answer], span: tracing.Span
+        self,
+        provider: Provider,
+        model: Model,
+        call: Call,
+        work: Awaitable[Answer],
+        span: tracing.Span,
+        watch: Watch | None,
     ) -> tuple[Call, Answer]:
+        """``watch`` saw what was submitted for the call; None: that was earlier, and it was accepted."""
         try:
             answer = await work
         except ProviderError as exc:
@@ -195,8 +218,10 @@ class Caller:
             await to_the_end(asyncio.ensure_future(self._seen_off(provider, model, call, exc.__cause__)))
             raise
         except BaseException:
-            # A defect of ours between asking and understanding the answer: nobody knows, and nobody may forget.
-            await self._outcomes.move(call, "unknown", reason="internal_error")
+            # A defect of ours. Before anything was sent it costs nothing; between asking and understanding the answer
+            # nobody knows, and nobody may forget.
+            left = watch is None or watch.may_have_left
+            await self._outcomes.move(call, "unknown" if left else "released", reason="internal_error")
             raise
         settled = await self._outcomes.settle(model, call, answer)
         span.set(_money(settled))
@@ -210,12 +235,14 @@ class Caller:
             logger.warning("Call %s was canceled: %s", call.call_id, exc, extra=log.action("cancel_failed"))
 
     async def _canceled(self, provider: Provider, model: Model, call: Call, known: BaseException | None) -> None:
-        """Canceled while waiting: the provider is asked to stop, and where it is too late, what came of it; unless the
-        next process takes the call up."""
+        """Canceled while waiting: what is known already counts. Else the provider is asked to stop, and where it is too
+        late, what came of it; unless the next process takes the call up."""
         now = await surely(self.journal.call, call.call_id)
         if now is None or now.state not in ("asking", "accepted"):
             return
-        if now.state == "accepted" and provider.resumable:
+        if isinstance(known, Answered):
+            await self._outcomes.settle(model, now, known.answer)
+        elif now.state == "accepted" and provider.resumable:
             if call.call_id in self._leaving.left:
                 return
             await asyncio.wait([self._parted(provider, model, now)], timeout=CANCEL_PATIENCE_S)
@@ -289,7 +316,18 @@ class Caller:
             await self._results.images(provider, call, answer)
         except MintmarkError as exc:
             logger.warning("Resuming call %s failed: %s", call.call_id, exc, extra=log.action("resume_failed"))
+            await self._given_up(call, exc)
         return await self._now(call)
+
+    async def _given_up(self, call: Call, why: MintmarkError) -> None:
+        """A call that this process cannot ask about, for lack of its provider's key for instance, is in doubt: it is
+        listed, asked about again once it can be, or decided by hand. Else nobody would ever hear of it."""
+        if isinstance(why, StorageError):
+            return  # its answer could not be written: it stays as it is, for the next start
+        now = await self._now(call)
+        if now.state == "accepted":
+            with suppress(StorageError):
+                await self._outcomes.move(now, "unknown", reason=why.code)
 
     # -- at the end ---------------------------------------------------------------------------------------------------
 

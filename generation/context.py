@@ -33,6 +33,11 @@ The client id is the one field of a submission that both hosts show to a running
 """
 
 
+PICTURES = "mintmark"
+"""The folder in a host's input folder where a link puts a job's pictures: each is named by the first 32 digits of its
+SHA-256."""
+
+
 def promises_context(client_id: str | None) -> bool:
     """Whether a prompt of this client must have a context here, and never runs on the worker's own settings."""
     return client_id is not None and client_id.startswith(LINK)

@@ -87,6 +87,11 @@ def total(estimates: Iterable[Estimate]) -> Estimate:
     return Estimate(sum(each.low for each in every), sum(highs) if len(highs) == len(every) else None)
 
 
+def total_of(one: Estimate, least: int, most: int | None) -> Estimate:
+    """The same so many times; without an upper end where there is none of the times."""
+    return Estimate(one.low * least, None if one.high is None or most is None else one.high * most)
+
+
 def sizes(model: Model) -> Span:
     """Megapixels of the smallest and the largest image that the model makes."""
     return Span(*(pixels / 1_000_000 for pixels in _pixels(model.sizes)))

@@ -15,6 +15,7 @@ _ENTRIES = """
 SELECT seq, kind, data FROM entries
 WHERE job_id = ? AND kind IN ('accepted', 'settled', 'released', 'unknown', 'verdict', 'signed', 'failed')
 """
+_STORED = "SELECT json_extract(data, '$.sha256') FROM entries WHERE job_id = ? AND kind = 'stored'"
 _ELSEWHERE = """
 SELECT 1 FROM calls JOIN jobs USING (job_id)
 WHERE calls.job_id != ? AND jobs.closed = 0 AND instr(calls.result, ?) > 0 LIMIT 1
@@ -34,7 +35,8 @@ class Forgotten:
 def forget(db: sqlite3.Connection, job_id: str) -> Forgotten:
     """Take it out, within a transaction. Harmless to repeat, also after a crash before the files were deleted: which
     those were stays known."""
-    spooled: list[str] = []
+    # What came in an image's place is named by such an entry alone.
+    spooled = [row[0] for row in db.execute(_STORED, (job_id,)) if row[0]]
     rows = db.execute("SELECT call_id, state, result FROM calls WHERE job_id = ?", (job_id,)).fetchall()
     for row in rows:
         images = _images(row["result"])

@@ -14,8 +14,10 @@ from ..errors import MintmarkError
 from ..providers.local_model import LocalModel
 from ..providers.model import Model
 from ..providers.models import Catalog
-from .estimate import Estimate, estimate, total
-from .graph_estimate_links import Graph, Picture, Size, ends, is_hosted, is_sampled, model_of, needed
+from .estimate import Estimate, estimate, total_of
+from .graph_estimate_batch import APP, FAN_OUT
+from .graph_estimate_held import HeldReader
+from .graph_estimate_links import File, Graph, Picture, ends, is_hosted, is_sampled, model_of, needed
 from .graph_estimate_local import ELSEWHERE, local_estimate
 from .graph_estimate_node import NodeReader
 
@@ -70,26 +72,26 @@ class Line:
         return self.estimate.low if self.unknown or most is None else most
 
 
-def no_picture(name: Any) -> Size | None:
-    """For graphs whose files are elsewhere: no size is known."""
+def no_picture(name: Any) -> File | None:
+    """For graphs whose files are elsewhere: nothing is known of them."""
     return None
 
 
-def picture_size(data: bytes) -> Size | None:
-    """Width and height of an image from its header; None for what is none."""
-    from .pictures import inspect
+def picture_in(data: bytes) -> File | None:
+    """What an image file holds, from its headers; None for what is none."""
+    from .pictures import frames_in
 
     try:
-        _, width, height = inspect(data, max_pixels=2**62)
+        width, height, frames = frames_in(data)
     except MintmarkError:
         return None
-    return width, height
+    return File(width, height, frames)
 
 
-def picture_file(name: Any) -> Size | None:
+def picture_file(name: Any) -> File | None:
     """For graphs that name files by their paths on this machine."""
     try:
-        return picture_size(Path(str(name)).read_bytes())
+        return picture_in(Path(str(name)).read_bytes())
     except (OSError, ValueError):
         return None
 
@@ -138,8 +140,10 @@ def _title(node: Any) -> str:
     return str((node.get("_meta") or {}).get("title") or node["class_type"])
 
 
-def _line(graph: Graph, node_id: str, picture: Picture, checkpoint: Checkpoint) -> Line:
-    reader = NodeReader(graph, node_id, picture)
+def _line(
+    graph: Graph, node_id: str, picture: Picture, checkpoint: Checkpoint, read: type[NodeReader] = NodeReader
+) -> Line:
+    reader = read(graph, node_id, picture)
     sampled = is_sampled(graph[node_id])
     title, name = _title(graph[node_id]), model_of(graph, node_id) if sampled else reader.value("model")
     known = (checkpoint if sampled else Catalog.load().find)(name) if isinstance(name, str) else None
@@ -158,31 +162,41 @@ def _known_line(node_id: str, title: str, model: Model, reader: NodeReader) -> L
     times = reader.runs()
     if model.price is None:
         reader.unknown.append("the catalog knows no price")
-    low, high = (int(end) * times for end in (asked.images.low, asked.images.high))
-    images = str(low) if low == high else f"{low} to {high}"
-    return Line(node_id, title, model.name, images, total([found] * times), tuple(dict.fromkeys(reader.unknown)))
+    images = reader.made().times(times)
+    whole = total_of(found, times.least, None if images.most is None else times.most)
+    return Line(node_id, title, model.name, str(images), whole, tuple(dict.fromkeys(reader.unknown)))
 
 
-def bound_microusd(graph: Graph) -> int | None:
+def bound_microusd(graph: Graph, picture: Picture = no_picture) -> int | None:
     """The most that all hosted calls of the graph will set aside; None where that cannot be said for sure.
 
     So it is where a node is not known here (it might give a list, and what comes after a list runs once for each),
-    where pictures go in (a file can hold several, and each may be a call of its own), and where previews are paid for.
-    Where core nodes alone are in it, it is nothing.
+    where pictures go in that ``picture`` does not know (a file can hold several, and each may be a call of its own) or
+    that a model has yet to make, and where previews are paid for. Where core nodes alone are in it, it is nothing.
     """
     if graph and all(_is_core(node) for node in graph.values()):
         return 0
-    hosted = [node for node in graph.values() if is_hosted(node)]
-    from_words = all(node["class_type"] == "MintmarkTextToImage" for node in hosted)
-    previews = any("model.previews" in node["inputs"] for node in hosted)
+    hosted = {node_id: node for node_id, node in graph.items() if is_hosted(node)}
+    previews = any("model.previews" in node["inputs"] for node in hosted.values())
     if any(is_sampled(node) for node in graph.values()):
         return None  # what the worker's GPU takes has its own bound, which its checkpoints tell
-    if previews or not from_words or not all(_gives_no_list(graph, node) for node in graph.values()):
+    if previews or not all(_gives_no_list(graph, node) for node in graph.values()):
         return None
-    found = lines(graph)
+    if any(_takes_more(graph, node_id, hosted.keys()) for node_id in hosted):
+        return None
+    running = needed(graph, ends(graph))
+    found = [_line(graph, each, picture, no_checkpoint, HeldReader) for each in hosted if each in running]
     if not found or any(line.unknown or line.estimate.high is None for line in found):
         return None
     return sum(line.firm_microusd for line in found)
+
+
+def _takes_more(graph: Graph, node_id: str, hosted: Collection[str]) -> bool:
+    """Whether a hosted node takes pictures of which the graph and its files do not tell all."""
+    kind = graph[node_id]["class_type"]
+    if kind == "MintmarkTextToImage":
+        return False
+    return kind not in FAN_OUT or kind == APP or any(each in hosted for each in needed(graph, [node_id]) - {node_id})
 
 
 def _gives_no_list(graph: Graph, node: Any) -> bool:

@@ -1,9 +1,9 @@
-"""Following the links of a graph (ComfyUI's API form): what is needed, how often it runs, how large its images are."""
+"""Following the links of a graph (ComfyUI's API form): what is needed, and how large its images are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..providers.local_name import PREFIX, is_local
 
@@ -11,11 +11,23 @@ Graph = Mapping[str, Any]
 Size = tuple[float, float]
 Link = list[Any]
 """``[node id, output index]``."""
-Picture = Callable[[Any], "Size | None"]
-"""Width and height of the file that a node which loads one names; None where that cannot be told here."""
+
+
+class File(NamedTuple):
+    """What a file holds. A node that loads an animation gives its frames as a batch; ``frames``: at least, at most."""
+
+    width: int
+    height: int
+    frames: tuple[int, int] = (1, 1)
+
+
+Picture = Callable[[Any], "File | None"]
+"""The file that a node which loads one names; None where that cannot be told here."""
 
 IMAGES = ("image", "images", "map", "image_2", "image_3", "image_4")
-_LOADERS = frozenset({"LoadImage", "MintmarkLoadImageWithCredentials"})
+LOAD_IMAGE = "LoadImage"
+"""The one that gives all frames of a file."""
+LOADERS = frozenset({LOAD_IMAGE, "MintmarkLoadImageWithCredentials"})
 _SAME_SIZE = frozenset({"MintmarkModerateImage", "MintmarkModerationGate", "MintmarkVisibleLabel", "ImageInvert"})
 SAMPLER = "MintmarkLocalSample"
 """The node that samples what comes over its pipeline."""
@@ -90,7 +102,7 @@ def needed(graph: Graph, nodes: Iterable[str]) -> set[str]:
     found = set(nodes)
     todo = list(found)
     while todo:
-        for link in _links(graph.get(todo.pop()) or {}):
+        for link in links_of(graph.get(todo.pop())):
             if link[0] not in found:
                 found.add(link[0])
                 todo.append(link[0])
@@ -102,23 +114,13 @@ def ends(graph: Graph) -> set[str]:
 
     Which nodes of other packs these are, only a worker knows; one that nobody takes anything from counts as one.
     """
-    used = {link[0] for node in graph.values() if isinstance(node, dict) for link in _links(node)}
+    used = {link[0] for node in graph.values() if isinstance(node, dict) for link in links_of(node)}
     return {node_id for node_id, node in graph.items() if isinstance(node, dict) and _is_end(node, node_id in used)}
 
 
 def _is_end(node: Mapping[str, Any], used: bool) -> bool:
     name = str(node.get("class_type", ""))
     return name in OUTPUTS or not (used or name.startswith(_NEVER_OUTPUTS))
-
-
-def runs(graph: Graph, node: Mapping[str, Any], depth: int = _DEEP) -> int:
-    """A list of seeds makes all that needs it run once for each; of several lists the longest counts."""
-    most = 1
-    for link in _links(node) if depth else ():
-        source = graph.get(link[0]) or {}
-        count = source.get("inputs", {}).get("count") if source.get("class_type") == "MintmarkSeedBatch" else None
-        most = max(most, count if isinstance(count, int) else runs(graph, source, depth - 1))
-    return most
 
 
 def is_size(value: Any) -> bool:
@@ -130,8 +132,9 @@ def size(graph: Graph, link: Link, picture: Picture, depth: int = _DEEP) -> Size
     """Width and height of the image that comes over this link, as far as the graph and its files tell."""
     node = graph.get(link[0]) or {}
     values = node.get("inputs", {})
-    if node.get("class_type") in _LOADERS:
-        return picture(values.get("image"))
+    if node.get("class_type") in LOADERS:
+        file = picture(values.get("image"))
+        return None if file is None else (file.width, file.height)
     width, height = values.get("width"), values.get("height")
     if is_size(width) and is_size(height):
         return width, height
@@ -139,24 +142,10 @@ def size(graph: Graph, link: Link, picture: Picture, depth: int = _DEEP) -> Size
     return size(graph, through, picture, depth - 1) if through and depth else None
 
 
-def batch(graph: Graph, link: Link, depth: int = _DEEP) -> int | None:
-    """How many images come over this link, as far as the graph tells."""
-    node = graph.get(link[0]) or {}
-    values = node.get("inputs", {})
-    if node.get("class_type") in _LOADERS:
-        return 1
-    asks = is_hosted(node) or is_sampled(node)
-    count = values.get("count", values.get("batch_size")) if asks or "batch_size" in values else None
-    if isinstance(count, int):
-        return count
-    if asks and "count" not in values and not any(is_link(values.get(name)) for name in IMAGES):
-        return 1
-    through = _through(node)
-    return batch(graph, through, depth - 1) if through and depth else None
-
-
-def _links(node: Mapping[str, Any]) -> Iterator[Link]:
-    yield from (value for value in node.get("inputs", {}).values() if is_link(value))
+def links_of(node: Any) -> Iterator[Link]:
+    """The inputs of a node that come from other nodes."""
+    inputs = node.get("inputs") if isinstance(node, Mapping) else None
+    yield from (value for value in (inputs or {}).values() if is_link(value))
 
 
 def _through(node: Mapping[str, Any]) -> Link | None:

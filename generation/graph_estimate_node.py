@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..providers.model import Model
+from ..metering.prices import PerToken
+from ..providers.model import Model, Scale
 from ..providers.request import Task
 from ..providers.widgets import idle
 from .estimate import Asked, Span, sizes
-from .graph_estimate_links import IMAGES, Graph, Link, Picture, Size, batch, is_link, is_size, literal, runs, size
+from .graph_estimate_batch import MOST_COUNT, ONE, Counts, Many, counted, fan_out
+from .graph_estimate_links import IMAGES, Graph, Link, Picture, Size, is_link, is_size, literal, size
 
 _TASKS: tuple[tuple[str, Task], ...] = (
     ("Edit", "edit"),
@@ -19,9 +21,8 @@ _TASKS: tuple[tuple[str, Task], ...] = (
     ("Variation", "variation"),
 )
 _MARGINS = ("left", "right", "top", "bottom")
-_EACH = frozenset({"inpaint", "outpaint", "upscale", "variation"})
-"""Tasks for which each image of a batch is a call of its own."""
-_MOST_COUNT = 10
+_NUMBERS = frozenset({"count", "width", "height", "scale", "steps", "model.steps", *_MARGINS})
+"""Inputs that hold a number; where they come as text, hosts convert it."""
 _MOST_WORDS = 4000  # bytes of a prompt that only the run will tell
 
 
@@ -36,39 +37,42 @@ class NodeReader:
     def __init__(self, graph: Graph, node_id: str, picture: Picture) -> None:
         self._graph, self._node, self._picture = graph, graph[node_id], picture
         self._task = task_of(self._node["class_type"])
+        self._counts = Counts(graph, node_id, picture)
+        self._runs = self._counts.runs(node_id)
         self.unknown: list[str] = []
 
     def value(self, name: str) -> Any:
         """The input's value, also where a primitive gives it; None where it is not there or only the run will tell."""
         found = self._node.get("inputs", {}).get(name)
-        return literal(self._graph, found) if is_link(found) else found
+        told = literal(self._graph, found) if is_link(found) else found
+        return _number(told) if name in _NUMBERS and isinstance(told, str) else told
 
     def is_open(self, name: str) -> bool:
         """Whether the input is linked to something that only the run will tell."""
         return name in self._node.get("inputs", {}) and self.value(name) is None
 
-    def runs(self) -> int:
+    def runs(self) -> Many:
         """How often the model is asked for what stands on the node: once for each seed of a list that comes in, and
         for each image of a batch where one call takes one image."""
-        lists = runs(self._graph, self._node)
-        link = next(iter(self._linked_images()), None) if self._task in _EACH else None
-        if link is None:
-            return lists
-        images = batch(self._graph, link)
-        if images is None:
-            self.unknown.append("each image that comes in is a call of its own; reckoned for one")
-        return lists * (images or 1)
+        if self._runs.most is None:
+            self.unknown.append("how many seeds come in is not known; reckoned for one")
+        if fan_out(self._node) != "each":
+            return self._runs
+        images = self._counts.fed(self._node)
+        if not images.known:
+            for_one = "; reckoned for one" if images.most is None else ""
+            self.unknown.append(f"each image that comes in is a call of its own{for_one}")
+        return self._runs.times(images)
 
     def asked(self, model: Model) -> Asked:
         """What the node asks this model for."""
-        pictures = self._pictures(model)
-        areas = [each and each[0] * each[1] / 1_000_000 for each in pictures]
+        pictures, made = self._pictures(model), self.made()
         return Asked(
             model=model,
-            images=self._count(),
-            megapixels=self._megapixels(model, pictures[0] if pictures else None),
-            input_megapixels=Span(sum(each or 0.0 for each in areas), sum(each or sizes(model).high for each in areas)),
-            input_images=Span.of(len(pictures)),
+            images=Span(made.least, made.most or made.least),
+            megapixels=self._megapixels(model, pictures[0][0] if pictures else None),
+            input_megapixels=_area(pictures, sizes(model).high),
+            input_images=Span(sum(many.least for _, many in pictures), sum(many.most or 1 for _, many in pictures)),
             text_bytes=self._text(),
             parameters=self._parameters(model),
             open=frozenset(name for name in model.parameters if self._says_open(f"model.{name}")),
@@ -86,11 +90,16 @@ class NodeReader:
         self.unknown.append(f"{name.removeprefix('model.')} is {'linked' if linked else 'not given'}")
         return True
 
-    def _count(self) -> Span:
-        if self._says_open("count"):
-            return Span(1, _MOST_COUNT)
-        count = self.value("count")
-        return Span.of(max(1, int(count)) if isinstance(count, (int, float)) else 1)
+    def made(self) -> Many:
+        """How many images each run makes; of some nodes so many of each that comes in."""
+        count = Many(1, MOST_COUNT) if self._says_open("count") else counted(self._graph, self._node)
+        if fan_out(self._node) != "within":
+            return count
+        images = self._counts.fed(self._node)
+        if not images.known:
+            for_one = "; reckoned for one" if images.most is None else ""
+            self.unknown.append(f"as many are made of each image that comes in{for_one}")
+        return count.times(images)
 
     def _text(self) -> Span:
         text = self.value("prompt")
@@ -127,7 +136,8 @@ class NodeReader:
     def _reshaped(self, model: Model, first: Size) -> Size:
         width, height = first
         if self._task == "upscale":
-            factor = float(self.value("scale") or (model.scale.default if model.scale else 2))
+            rule = model.scale or Scale()
+            factor = float((not rule.is_fixed and self.value("scale")) or rule.own)
             return width * factor, height * factor
         if self._task == "outpaint":
             left, right, top, bottom = (int(self.value(name) or 0) for name in _MARGINS)
@@ -141,9 +151,36 @@ class NodeReader:
             return Span(min(span.low, rule.max_pixels / 1_000_000), rule.max_pixels / 1_000_000)
         return span
 
-    def _pictures(self, model: Model) -> list[Size | None]:
-        """Width and height of each image that goes in, None where only the run will tell."""
-        found = [size(self._graph, link, self._picture) for link in self._linked_images()]
-        if None in found and getattr(model.price, "input_microusd", None) is not None:
+    def _pictures(self, model: Model) -> list[tuple[Size | None, Many]]:
+        """Width and height of the images that go into a call by each input, None where only the run will tell; and how
+        many of them there are: never more than the model takes."""
+        found = [(size(self._graph, link, self._picture), self._shown(link, model)) for link in self._linked_images()]
+        by_size = getattr(model.price, "input_microusd", None) is not None
+        if by_size and any(area is None for area, _ in found):
             self.unknown.append("what goes in is billed by its size")
+        if (by_size or isinstance(model.price, PerToken)) and not all(many.known for _, many in found):
+            self.unknown.append("what goes in is billed, and how many images that are is not known")
         return found
+
+    def _shown(self, link: Link, model: Model) -> Many:
+        """How many images of this input one call is given."""
+        if fan_out(self._node) != "once":
+            return ONE
+        return self._counts.images(link).up_to(max(1, model.max_images))
+
+
+def _area(pictures: list[tuple[Size | None, Many]], most: float) -> Span:
+    """Megapixels of all that goes in; where a size is not known, from nothing to the most that the model makes."""
+    low = sum(many.least * _megapixels(size, 0.0) for size, many in pictures)
+    return Span(low, sum((many.most or 1) * _megapixels(size, most) for size, many in pictures))
+
+
+def _megapixels(size: Size | None, unknown: float) -> float:
+    return unknown if size is None else size[0] * size[1] / 1_000_000
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

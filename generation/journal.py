@@ -15,15 +15,42 @@ This file is the specification; ``tests/contracts/journal.py`` holds every imple
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Any
 
+from ..metering.ledger import THIS_RUN, TODAY, Limits, Taken
 from ..moderation.verdict import Verdict
 from .call import Call, Entry, Kind, NewCall, State
-from .context import JobContext, JobReport
+from .context import Allowance, JobContext, JobReport
 from .forgetting import Forgotten
 
 PAGE = 1000
 """Entries that are read at once where nobody says how many."""
+
+
+@dataclass(frozen=True)
+class Within:
+    """A job's limits beside its allowance. ``others``: what all other jobs have taken today."""
+
+    limits: Limits
+    others: Taken
+
+    def check(self, own: Taken, asked: int) -> None:
+        """Raises BudgetExceeded where ``asked`` is more than the job's ``own`` and the others' leave. What costs
+        nothing is never refused."""
+        if asked <= 0:
+            return
+        own.check(THIS_RUN, asked, self.limits.per_run_microusd)
+        today = Taken(
+            spent_microusd=self.others.spent_microusd + own.spent_microusd,
+            set_aside_microusd=self.others.set_aside_microusd + own.set_aside_microusd,
+        )
+        today.check(TODAY, asked, self.limits.per_day_microusd)
+
+
+def taken(allowance: Allowance) -> Taken:
+    """What a job itself has taken of it: not the whole."""
+    return Taken(spent_microusd=allowance.settled_microusd, set_aside_microusd=allowance.held_microusd)
 
 
 class Journal(ABC):
@@ -46,13 +73,14 @@ class Journal(ABC):
         """The job's context (without its token), or None."""
 
     @abstractmethod
-    def hold(self, call: NewCall, *, grow: bool = False) -> Call:
+    def hold(self, call: NewCall, *, grow: bool = False, within: Within | None = None) -> Call:
         """Set aside the call's share of the allowance and write down what is about to be asked: state ``held``.
 
-        ``grow`` (for jobs run by hand) grants what the allowance lacks for it, in the same transaction.
+        ``grow`` (for jobs run by hand) grants what the allowance lacks for it, in the same transaction; so ``within``
+        is held: of several calls at once, as many are held as fit.
         Where the job already asked this key and the attempt was not released, that call is returned instead and
         nothing is written: it belongs to whoever held it, and its id tells it from a new one. Raises AllowanceExhausted
-        (with what is left and what was asked), UnknownJob, and Canceled where the job was closed.
+        (with what is left and what was asked), BudgetExceeded, UnknownJob, and Canceled where the job was closed.
         """
 
     @abstractmethod

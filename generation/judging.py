@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from ..clock import utc_now
+from ..moderation.frames import may_move
 from ..moderation.moderator import Moderator
 from ..moderation.verdict import Verdict, image_digest, prompt_digest
 from .context import JobContext
@@ -43,7 +44,8 @@ class Judge:
         moderator = self.moderators(job.policy)
 
         async def ask() -> Verdict:
-            if media_type != AVIF:
+            # Few services take an AVIF; of one that moves they are given its frames.
+            if media_type != AVIF or may_move(data):
                 return await moderator.image(data, media_type)
             shown = await asyncio.to_thread(shown_as, data, media_type, max_pixels=MOST_PIXELS)
             return (await moderator.image(*shown)).model_copy(update={"digest": image_digest(data)})

@@ -40,6 +40,7 @@ class Outcomes:
         if exc.charged == "no":
             return await self.move(call, "released", **facts)
         if exc.charged == "yes":
+            await surely(self.results.saved, call, exc)
             return await self.move(
                 call,
                 "settled",

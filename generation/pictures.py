@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+_ALL_FRAMES, _ONE_PICTURE = ("PNG", "WEBP"), ("JPEG", "MPO")
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "AVIF": "image/avif"}
 """The kinds we take in, by Pillow's format names."""
 
@@ -27,6 +28,24 @@ def inspect(data: bytes, *, max_pixels: int, what: str = "The file") -> tuple[st
         return MEDIA_TYPES["PNG"], *plain
     with _open(data, max_pixels=max_pixels, what=what) as image:
         return MEDIA_TYPES[str(image.format)], image.width, image.height
+
+
+def frames_in(data: bytes) -> tuple[int, int, tuple[int, int]]:
+    """(width, height, how many pictures a node that loads the file gives at least and at most), without decoding one.
+
+    Of a GIF some hosts give the first frame and some give all; of a JPEG with several pictures they give the first.
+    Raises NotAnImage.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data)) as image:
+                frames = 1 if image.format in _ONE_PICTURE else int(getattr(image, "n_frames", 1))
+                return image.width, image.height, (frames if image.format in _ALL_FRAMES else 1, frames)
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError, KeyError) as exc:
+        raise NotAnImage("The file is no image of a known kind.") from exc
 
 
 def decode(data: bytes, *, max_pixels: int, what: str = "The file") -> np.ndarray[Any, Any]:

@@ -45,6 +45,8 @@ class Doubt:
     """Whether its money was granted by the ledger here."""
     call: Call | None
     """As this machine's journal has it; None where it was made elsewhere, or is decided there."""
+    reason: str | None = None
+    """Why it is in doubt, in the journal's word: an error's code, mostly. None where it was made elsewhere."""
 
     @property
     def why_not(self) -> str | None:
@@ -68,7 +70,9 @@ def doubts(ledger: Ledger, journal: Journal) -> list[Doubt]:
     """All calls in doubt that this machine knows of, the oldest first."""
     calls = {call.call_id: call for call in journal.unknown()}
     lines = {line.call_id: line for line in ledger.lines(kind="unknown", limit=MOST)}
-    found = [_of_line(line, calls.get(call_id) or _decided(journal, call_id)) for call_id, line in lines.items()]
+    found = [
+        _of_line(line, calls.get(call_id) or _decided(journal, call_id), journal) for call_id, line in lines.items()
+    ]
     found += [_of_call(call, journal) for call_id, call in calls.items() if call_id not in lines]
     return sorted(found, key=lambda each: each.since.timestamp() if each.since else 0.0)
 
@@ -142,7 +146,7 @@ def _decided(journal: Journal, call_id: str) -> Call | None:
     return call if call is not None and call.over else None
 
 
-def _of_line(line: Line, call: Call | None) -> Doubt:
+def _of_line(line: Line, call: Call | None, journal: Journal) -> Doubt:
     return Doubt(
         call_id=line.call_id,
         job_id=line.job_id,
@@ -153,10 +157,12 @@ def _of_line(line: Line, call: Call | None) -> Doubt:
         since=line.at,
         in_ledger=True,
         call=call,
+        reason=_began(call, journal)[1] if call else None,
     )
 
 
 def _of_call(call: Call, journal: Journal) -> Doubt:
+    since, reason = _began(call, journal)
     return Doubt(
         call_id=call.call_id,
         job_id=call.job_id,
@@ -164,19 +170,21 @@ def _of_call(call: Call, journal: Journal) -> Doubt:
         model=call.model,
         request_id=call.request_id,
         microusd=call.hold_microusd,
-        since=_since(call, journal),
+        since=since,
         in_ledger=False,
         call=call,
+        reason=reason,
     )
 
 
-def _since(call: Call, journal: Journal) -> datetime | None:
+def _began(call: Call, journal: Journal) -> tuple[datetime | None, str | None]:
+    """When the call became unknown, and why."""
     seq = 0
     while entries := journal.since(seq, job_id=call.job_id):
         for entry in entries:
             if entry.call_id == call.call_id and entry.kind == "unknown" and posting(entry) is not None:
-                return entry.at
+                return entry.at, entry.data.get("reason")
         if len(entries) < PAGE:
             break
         seq = entries[-1].seq
-    return None
+    return None, None

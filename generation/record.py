@@ -23,6 +23,8 @@ class Seed(_Frozen):
 
     asked: str | None
     sent: str | None
+    used: str | None = None
+    """That one image was made with: in the provider's word, also where it chose one itself, else as sent."""
 
 
 class Output(_Frozen):
@@ -36,6 +38,8 @@ class Output(_Frozen):
     """Of the decoded RGB bytes, row by row: tells whether pixels were changed since. ComfyUI's IMAGE has no alpha."""
     blurred_from: str | None = None
     """Where policy had it blurred: the SHA-256 of what the provider sent, on which there is a verdict."""
+    seed: Seed | None = None
+    """Of this image's own call, which differs from the record's where several calls made the images."""
 
 
 _PRIVATE = {"verdicts", "receipts", "outputs", "node_id", "warnings"}
@@ -68,7 +72,7 @@ class Record(_Frozen):
     request_digest: str
     outputs: tuple[Output, ...]
     withheld: int = 0
-    """Images that were made and blocked: not among the outputs."""
+    """Images that were asked for and are not among the outputs: blocked, not made or lost. The warnings say which."""
     receipts: tuple[Receipt, ...]
     verdicts: tuple[Verdict, ...]
     policy: str
@@ -88,9 +92,14 @@ class Record(_Frozen):
         """What this job paid for it, ``unknown`` calls in full."""
         return sum(receipt.microusd for receipt in self.receipts)
 
-    def public(self) -> dict[str, Any]:
-        """What a file's credential says of it: no user, no scores, the prompt only where it was kept."""
+    def public(self, output: Output | None = None) -> dict[str, Any]:
+        """What a file's credential says of it: no user, no scores, the prompt only where it was kept.
+
+        ``output`` is the one that the file is: its seed is told, and not that of the first one.
+        """
         facts = self.model_dump(mode="json", exclude=_PRIVATE, exclude_none=True)
+        if output is not None and output.seed is not None:
+            facts["seed"] = output.seed.model_dump(mode="json", exclude_none=True)
         facts["outputs"] = [output.blurred_from or output.sha256 for output in self.outputs]
         if blurred := [output.blurred_from for output in self.outputs if output.blurred_from]:
             facts["blurred"] = blurred

@@ -14,6 +14,7 @@ from ..providers.model import Model
 from ..providers.request import GenerationRequest
 from ..providers.retiring import warning_of
 from .context import JobContext, receipt_of
+from .gathering import Failed
 from .journal import Journal
 from .record import Output, Record, Seed
 from .results import Asked
@@ -29,10 +30,12 @@ class Facts:
     asked: tuple[GenerationRequest, ...]
     model: Model
     prepared: Prepared
-    calls: Sequence[Asked]
+    calls: Sequence[Asked | Failed]
     outputs: tuple[Output, ...]
     verdicts: Sequence[Verdict]
     withheld: int
+    notes: tuple[str, ...]
+    """Which images are missing, and why."""
     job: JobContext
     node_id: str
     made_at: datetime
@@ -44,13 +47,14 @@ def recorded(facts: Facts, journal: Journal) -> Record:
     """The record of these facts, with what the journal knows of the calls' money. Blocks."""
     request, job = facts.asked[0], facts.job
     settled = [journal.call(asked.call_id) for asked in facts.calls]
+    versions = [asked.model_version for asked in facts.calls if isinstance(asked, Asked)]
     return Record(
         job_id=job.job_id,
         node_id=facts.node_id,
         task=request.task,
         provider=facts.model.provider,
         model=facts.model.name,
-        model_version=facts.calls[0].model_version,
+        model_version=versions[0],
         family=facts.model.family,
         prompt_sha256=_sha256(request.prompt),
         prompt=request.prompt if job.keep_prompt else None,
@@ -76,13 +80,19 @@ def recorded(facts: Facts, journal: Journal) -> Record:
 
 def _warnings(facts: Facts) -> tuple[str, ...]:
     ending = warning_of(facts.model, facts.made_at.date())
-    notes = [note for asked in facts.calls for note in asked.notes]
-    return tuple(dict.fromkeys([*([ending] if ending else []), *notes]))
+    notes = [note for asked in facts.calls if isinstance(asked, Asked) for note in asked.notes]
+    return tuple(dict.fromkeys([*([ending] if ending else []), *facts.notes, *notes]))
+
+
+def seed_of(request: GenerationRequest, prepared: Prepared, used: int | None) -> Seed:
+    """The seed of one image: as it was asked for and sent with its call, and what it was made with."""
+    return Seed(asked=_text(request.seed), sent=_text(prepared.seed), used=_text(used))
 
 
 def _shown(prepared: Prepared, request: GenerationRequest) -> dict[str, Any]:
-    plain = request.model_dump(mode="json", include=set(_SHOWN), exclude_none=True)
-    return {**{name: plain[name] for name in _SHOWN if name in plain}, **prepared.parameters}
+    shown = [name for name in _SHOWN if name not in prepared.ignored]
+    plain = request.model_dump(mode="json", include=set(shown), exclude_none=True)
+    return {**{name: plain[name] for name in shown if name in plain}, **prepared.parameters}
 
 
 def _digest(asked: Sequence[GenerationRequest]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import log
-from ..errors import ResultLost, StorageError
+from ..errors import BadAnswer, MintmarkError, ProviderError, ResultLost, StorageError
 from ..metering.prices import usd
 from ..providers.base import Answer, Provider, ResultImage
 from ..storage.spool import Spool
@@ -19,14 +19,22 @@ logger = log.get("generation.calls")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Image:
+    """One image as the provider made it."""
+
+    data: bytes = field(repr=False)
+    seed: int | None = None
+    """That it was made with, where the provider says so."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A call that is settled and whose images are safe."""
+    """A call that is settled and whose images are safe, but for those that its answer does not have."""
 
     call_id: str
-    images: tuple[bytes, ...] = field(repr=False)
-    blocked: int
-    """Images the provider's own filter withheld."""
-    model_version: str | None
+    images: tuple[Image | MintmarkError | None, ...] = field(repr=False)
+    """In the order of the answer: an image, why one cannot be had, or None where the provider's filter withheld it."""
+    model_version: str | None = None
     notes: tuple[str, ...] = field(default=(), repr=False)
     """What the answer said beside the images, where it was just given."""
 
@@ -48,7 +56,23 @@ class Results:
 
     def _keep(self, image: ResultImage) -> dict[str, Any]:
         digest = self._spooled(image.data) if image.data is not None else None
-        return {"sha256": digest, "url": image.url, "media_type": image.media_type, "blocked": image.blocked}
+        kept = {"sha256": digest, "url": image.url, "media_type": image.media_type, "blocked": image.blocked}
+        # As text: its numbers may be larger than JSON readers take.
+        return kept if image.seed is None else {**kept, "seed": str(image.seed)}
+
+    def saved(self, call: Call, problem: ProviderError) -> None:
+        """What came in an image's place is paid for, too: it is kept, and the error says where. Blocks."""
+        if not isinstance(problem, BadAnswer) or problem.file is None:
+            return
+        file, problem.file = problem.file, None
+        if (digest := self._spooled(file)) is None:
+            return
+        problem.hint = f"{problem.hint} What came is kept for a week: {self.spool.place(digest)}".strip()
+        try:
+            self.journal.note(call.job_id, "stored", {"sha256": digest}, call.call_id)
+        except StorageError as exc:
+            # Only who forgets the job needs to know of it; without a note it goes with the week.
+            logger.warning("Call %s: %s", call.call_id, exc, extra=log.action("store_failed", call_id=call.call_id))
 
     def _spooled(self, data: bytes) -> str | None:
         """The digest under which the bytes are safe; None where the disk refuses: what was paid for still goes on."""
@@ -61,24 +85,38 @@ class Results:
     async def images(self, provider: Provider, call: Call, fresh: Answer | None) -> Asked:
         """The images of a settled call: as just answered, from the spool, or fetched (again) from the provider.
 
-        Raises ResultLost where they are nowhere any more.
+        Raises the first error where none of them can be had; ResultLost where they are nowhere any more.
         """
         result = call.result or {}
         named: list[dict[str, Any]] = result.get("images") or []
         if not named:
             raise _lost(call)
         received = fresh.images if fresh else [None] * len(named)
-        pairs = [(n, r) for n, r in zip(named, received, strict=True) if not n["blocked"]]
-        data = [await self._image(provider, call, name, image) for name, image in pairs]
+        pairs = zip(named, received, strict=True)
+        images = [await self._image_or_why(provider, call, name, image) for name, image in pairs]
+        errors = [image for image in images if isinstance(image, MintmarkError)]
+        if errors and not any(isinstance(image, Image) for image in images):
+            raise errors[0]
         return Asked(
             call_id=call.call_id,
-            images=tuple(data),
-            blocked=len(named) - len(pairs),
+            images=tuple(images),
             model_version=result.get("model_version"),
             notes=fresh.notes if fresh else (),
         )
 
-    async def _image(self, provider: Provider, call: Call, name: dict[str, Any], fresh: ResultImage | None) -> bytes:
+    async def _image_or_why(
+        self, provider: Provider, call: Call, name: dict[str, Any], fresh: ResultImage | None
+    ) -> Image | MintmarkError | None:
+        if name["blocked"]:
+            return None
+        seed = name.get("seed")
+        try:
+            return Image(data=await self._data(provider, call, name, fresh), seed=None if seed is None else int(seed))
+        except ProviderError as exc:
+            await surely(self.saved, call, exc)
+            return exc
+
+    async def _data(self, provider: Provider, call: Call, name: dict[str, Any], fresh: ResultImage | None) -> bytes:
         if fresh is not None and fresh.data is not None:
             return fresh.data
         if name["sha256"] and (data := await asyncio.to_thread(self.spool.get, name["sha256"])) is not None:

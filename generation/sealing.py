@@ -164,7 +164,7 @@ def facts_of(draft: Draft, verdict: Verdict) -> ImageFacts:
         title=draft.title,
         media_type=draft.media_type,
         origin="local_ai" if here else "provider",
-        record=_with_sources(record.public(), draft),
+        record=_with_sources(record.public(source.output), draft),
         when=utc_now(),
         provider=record.provider,
         model=record.model,

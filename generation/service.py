@@ -10,13 +10,13 @@ Nothing here knows a vendor's wire, a database or ComfyUI. What must hold, whate
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from .. import log
 from ..clock import utc_now
@@ -25,6 +25,7 @@ from ..errors import (
     BadAnswer,
     ChargeUnknown,
     ImageTooLarge,
+    MintmarkError,
     NotAnImage,
     ProviderBlocked,
     StorageError,
@@ -39,24 +40,28 @@ from ..providers.models import Catalog
 from ..providers.request import Delivery, GenerationRequest
 from ..providers.retiring import warning_of
 from ..storage.spool import Spool
-from .apps import Apps, is_app, words_of
+from .apps import Apps, is_app
 from .blurring import blurred_picture
 from .books import LocalBooks
 from .call import DELIVERY, Call, NewCall, call_key
 from .caller import Caller
 from .context import JobContext
+from .gathering import Failed, Hopeless, Part, Slot, each_or_why, missing, slots
 from .journal import Journal
 from .judging import Judge
 from .local_models import LocalModels
 from .pictures import describe
 from .record import Output, Record
-from .recording import Facts, recorded
-from .results import Asked
+from .recording import Facts, recorded, seed_of
+from .results import Asked, Image
 from .source import Source
 from .surely import surely
+from .wording import words_of
 
 logger = log.get("generation")
-T = TypeVar("T")
+Ask = Callable[[Call], Awaitable[Asked]]
+"""Makes a call that was held."""
+FILTERED = "the provider's own filter withheld it."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +82,18 @@ class Generated:
     record: Record
     sources: tuple[Source, ...] = ()
     """Files that were fed to the model, with their own credentials: the results' credentials name them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """What may be seen of what was made."""
+
+    pictures: tuple[Picture, ...]
+    verdicts: list[Verdict]
+    """On all that were made, but for those that no checker could look at."""
+    withheld: int
+    notes: tuple[str, ...]
+    """Which images are missing, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +119,9 @@ class GenerationService:
     ) -> Generated:
         """Make the images of ``request`` for ``job``; of ``more``, too, which differ from it in images and mask alone.
 
-        All of it is held before the first call is asked, and all of it, or the first error, comes back, in order.
+        All of it is held before the first call is asked. What comes back is in order; where a part of it cannot be
+        had, the rest comes all the same, and the record says what is missing and why. Where nothing is left, raises
+        the first reason.
 
         Raises PromptBlocked and OutputBlocked, UnknownModel, ModelRetired, PriceUnknown, UnsupportedTask, InvalidInput,
         AllowanceExhausted, BudgetExceeded, and ProviderError with what is known of the charge.
@@ -111,30 +130,30 @@ class GenerationService:
         model = (await self._model(request)).by(job.delivery, request.task)
         provider = self.caller.provider(model.provider)
         asked = (request, *more)
-        parts = [part for each in asked for part in split(each, model.max_count)]
+        several = [(each, of) for of, whole in enumerate(asked) for each in split(whole, model.max_count)]
         # Images may have to be converted for the vendor, which takes a while; words alone do not.
-        prepare = partial(self._prepared, provider, model, parts, job.delivery)
+        prepare = partial(self._prepared, provider, model, [each for each, _ in several], job.delivery)
         ready = await asyncio.to_thread(prepare) if request.images else prepare()
-        prepared = list(zip(parts, ready, strict=True))
+        parts = [Part(request=each, prepared=one, of=of) for (each, of), one in zip(several, ready, strict=True)]
         verdicts = [await self._moderate_prompt(model, request, job)]
-        calls = await self._calls(provider, prepared, job, node_id)
-        pictures, judged, withheld = await self._deliver(calls, job, model, verdicts)
-        verdicts += judged
+        calls = await self._calls(provider, parts, job, node_id)
+        given = await self._deliver(slots(parts, calls), job, model, verdicts)
         facts = Facts(
             asked=asked,
             model=model,
-            prepared=prepared[0][1],
+            prepared=ready[0],
             calls=calls,
-            outputs=tuple(picture.output for picture in pictures),
-            verdicts=verdicts,
-            withheld=withheld,
+            outputs=tuple(picture.output for picture in given.pictures),
+            verdicts=[*verdicts, *given.verdicts],
+            withheld=given.withheld,
+            notes=given.notes,
             job=job,
             node_id=node_id,
             made_at=self.now(),
             elapsed_ms=round((time.monotonic() - started) * 1000),
             pack_version=self.pack_version,
         )
-        return Generated(pictures=tuple(pictures), record=await asyncio.to_thread(recorded, facts, self.journal))
+        return Generated(pictures=given.pictures, record=await asyncio.to_thread(recorded, facts, self.journal))
 
     async def _model(self, request: GenerationRequest) -> Model:
         if self.own is not None and is_local(request.model):
@@ -172,38 +191,56 @@ class GenerationService:
         return verdict
 
     async def _calls(
-        self, provider: Provider, prepared: list[tuple[GenerationRequest, Prepared]], job: JobContext, node_id: str
-    ) -> list[Asked]:
+        self, provider: Provider, parts: list[Part], job: JobContext, node_id: str
+    ) -> list[Asked | Failed]:
         """All calls of a request. All are held before the first is asked: a half of what was wanted is paid in vain."""
-        news = [self._new(part, ready, job, node_id, index) for index, (part, ready) in enumerate(prepared)]
+        news = [self._new(part, job, node_id, index) for index, part in enumerate(parts)]
+        hopeless = Hopeless()
         with self.caller.making(news):
             try:
-                held = [await surely(self._hold, new, job) for new in news]
-                return await all_or_first_error(
-                    self._call(provider, ready, job, new, call)
-                    for (_, ready), new, call in zip(prepared, news, held, strict=True)
+                held = [await surely(self.books.hold, new, job) for new in news]
+                ended = await each_or_why(
+                    self._tried(provider, part, job, new, call, hopeless)
+                    for part, new, call in zip(parts, news, held, strict=True)
                 )
             except BaseException:
                 await surely(self._give_back, news)
                 raise
+            calls = [
+                Failed(call_id=call.call_id, error=end) if isinstance(end, MintmarkError) else end
+                for call, end in zip(held, ended, strict=True)
+            ]
+            if lost := [new for new, call in zip(news, calls, strict=True) if isinstance(call, Failed)]:
+                await surely(self._give_back, lost)
+            return calls
 
-    def _new(self, part: GenerationRequest, ready: Prepared, job: JobContext, node_id: str, index: int) -> NewCall:
-        digest = part.digest()
+    def _new(self, part: Part, job: JobContext, node_id: str, index: int) -> NewCall:
+        ready, digest = part.prepared, part.request.digest()
         return NewCall(
             call_id=str(uuid.uuid4()),
             job_id=job.job_id,
             key=call_key(job.job_id, node_id, digest, index),
             node_id=node_id,
             provider=ready.model.provider,
-            model=part.model,
+            model=part.request.model,
             request_digest=digest,
             parameters=ready.parameters,
             hold_microusd=self._price(ready),
         )
 
-    async def _call(self, provider: Provider, prepared: Prepared, job: JobContext, new: NewCall, call: Call) -> Asked:
+    async def _tried(
+        self, provider: Provider, part: Part, job: JobContext, new: NewCall, call: Call, hopeless: Hopeless
+    ) -> Asked:
+        ask = partial(self.caller.ask, provider, part.prepared, hopeless=partial(hopeless.why, part))
         try:
-            return await self._outcome(provider, prepared, job, new, call)
+            return await self._call(provider, ask, job, new, call)
+        except MintmarkError as exc:
+            hopeless.learn(part, exc)
+            raise
+
+    async def _call(self, provider: Provider, ask: Ask, job: JobContext, new: NewCall, call: Call) -> Asked:
+        try:
+            return await self._outcome(provider, ask, job, new, call)
         except ChargeUnknown:
             if job.on_unknown == "strict":
                 raise
@@ -213,34 +250,22 @@ class GenerationService:
         with self.caller.making([again]):
             try:
                 await surely(self.journal.forget_unknown, new.key)
-                return await self._outcome(provider, prepared, job, again, await surely(self._hold, again, job))
+                return await self._outcome(provider, ask, job, again, await surely(self.books.hold, again, job))
             except BaseException:
                 await surely(self._give_back, [again])
                 raise
 
-    async def _outcome(
-        self, provider: Provider, prepared: Prepared, job: JobContext, new: NewCall, call: Call
-    ) -> Asked:
+    async def _outcome(self, provider: Provider, ask: Ask, job: JobContext, new: NewCall, call: Call) -> Asked:
         """Ask what was held; where an earlier attempt is alive, or a twin is at it, wait for that one instead."""
         while call.call_id != new.call_id:
             if (asked := await self.caller.join(provider, call)) is not None:
                 return asked
-            call = await surely(self._hold, new, job)
-        return await self.caller.ask(provider, prepared, call)
+            call = await surely(self.books.hold, new, job)
+        return await ask(call)
 
     def _price(self, prepared: Prepared) -> int:
         price = self.catalog.price_of(prepared.model, allow_unknown=self.settings.allow_unknown_price)
         return quote(price, prepared.quantities, prepared.parameters).at_most_microusd if price else 0
-
-    def _hold(self, new: NewCall, job: JobContext) -> Call:
-        call = self.journal.hold(new, grow=job.local)
-        if call.call_id == new.call_id:
-            try:
-                self.books.allow(job, call.call_id, call.hold_microusd)
-            except BaseException:
-                self.journal.drop(call.call_id, "refused by the budget")
-                raise
-        return call
 
     def _give_back(self, news: Iterable[NewCall]) -> None:
         """Release what was held and never asked."""
@@ -251,26 +276,27 @@ class GenerationService:
                 # It stays held until the next start, which releases it; the error that led here matters more.
                 logger.warning("Call %s stays held: %s", new.call_id, exc, extra=log.action("drop_failed"))
 
-    async def _deliver(
-        self, calls: list[Asked], job: JobContext, model: Model, prompts: Sequence[Verdict]
-    ) -> tuple[list[Picture], list[Verdict], int]:
-        """The pictures that may be seen, the verdicts on all of them, and how many were withheld."""
-        refused = sum(asked.blocked for asked in calls)
-        pictures = await asyncio.to_thread(self._pictures, [data for asked in calls for data in asked.images])
-        own = await all_or_first_error(self.judge.image(job, p.data, p.output.media_type) for p in pictures)
-        judged = [carried(prompts, verdict) for verdict in own]
-        show = partial(self._shown, list(zip(pictures, judged, strict=True)))
-        blurs = any(verdict.decision == "blurred" for verdict in judged)
+    async def _deliver(self, every: list[Slot], job: JobContext, model: Model, prompts: Sequence[Verdict]) -> Delivered:
+        """The pictures that may be seen, and what is said of the others. Raises where there are none."""
+        taken = await asyncio.to_thread(lambda: {slot.number: self._picture(slot) for slot in every})
+        found = {number: one for number, one in taken.items() if isinstance(one, Picture)}
+        own = await each_or_why(self.judge.image(job, p.data, p.output.media_type) for p in found.values())
+        ends = dict(zip(found, own, strict=True))
+        judged = {number: carried(prompts, end) for number, end in ends.items() if isinstance(end, Verdict)}
+        show = partial(self._shown, [(found[number], verdict) for number, verdict in judged.items()])
+        blurs = any(verdict.decision == "blurred" for verdict in judged.values())
         shown = await asyncio.to_thread(show) if blurs else show()
-        if shown:
-            return shown, judged, refused + len(pictures) - len(shown)
-        if judged:
-            raise judged[0].error()
-        raise ProviderBlocked(
-            f"{model.name} made an image and its own filter withheld it.",
-            hint="Change the prompt. The provider charges for it all the same.",
-            provider=model.provider,
-            charged="yes",
+        why = {number: one for number, one in (taken | ends).items() if isinstance(one, MintmarkError)}
+        why |= {number: verdict.error() for number, verdict in judged.items() if verdict.decision == "blocked"}
+        if not shown:
+            raise next(iter(why.values()), None) or _filtered(model)
+        reasons = {number: FILTERED for number, one in taken.items() if one is None}
+        reasons |= {number: error.message for number, error in why.items()}
+        return Delivered(
+            pictures=tuple(shown),
+            verdicts=list(judged.values()),
+            withheld=len(every) - len(shown),
+            notes=missing(len(every), sorted(reasons.items())),
         )
 
     def _shown(self, judged: list[tuple[Picture, Verdict]]) -> list[Picture]:
@@ -282,16 +308,30 @@ class GenerationService:
             if verdict.decision != "blocked"
         ]
 
-    def _pictures(self, images: list[bytes]) -> list[Picture]:
-        limit = self.settings.max_pixels
+    def _picture(self, slot: Slot) -> Picture | MintmarkError | None:
+        """The image with its facts; why there is none; None where the provider withheld it. Blocks."""
+        if not isinstance(slot.image, Image):
+            return slot.image
         try:
-            return [Picture(data=data, output=describe(data, max_pixels=limit)) for data in images]
+            output = describe(slot.image.data, max_pixels=self.settings.max_pixels)
         except (NotAnImage, ImageTooLarge) as exc:
-            raise BadAnswer(
+            kept = self.spool.place(hashlib.sha256(slot.image.data).hexdigest())
+            return BadAnswer(
                 f"The provider sent an image that cannot be used: {exc.message}",
-                hint=f"It was charged; ask the provider for a refund. {exc.hint}".strip(),
+                hint=f"It was charged, and is kept for a week: {kept}. {exc.hint}".strip(),
                 charged="yes",
-            ) from exc
+            )
+        seed = seed_of(slot.part.request, slot.part.prepared, slot.seed)
+        return Picture(data=slot.image.data, output=output.model_copy(update={"seed": seed}))
+
+
+def _filtered(model: Model) -> ProviderBlocked:
+    return ProviderBlocked(
+        f"{model.name} made an image and its own filter withheld it.",
+        hint="Change the prompt. The provider charges for it all the same.",
+        provider=model.provider,
+        charged="yes",
+    )
 
 
 def _delivered(prepared: Prepared, delivery: Delivery) -> Prepared:
@@ -311,14 +351,3 @@ def split(request: GenerationRequest, at_most: int) -> list[GenerationRequest]:
         parts.append(request.model_copy(update={"count": count, "seed": seed}))
         made += count
     return parts
-
-
-async def all_or_first_error(work: Iterable[Awaitable[T]]) -> list[T]:
-    """Run all together. Where some fail the others still finish: they may be paid for."""
-    results = await asyncio.gather(*work, return_exceptions=True)
-    done: list[T] = []
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-        done.append(result)
-    return done

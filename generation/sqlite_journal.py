@@ -22,7 +22,7 @@ from ..storage.owners import Owner
 from .call import Call, Entry, Kind, NewCall, State, check_step
 from .context import NOT_STORED, Allowance, JobContext, JobReport, receipt_of
 from .forgetting import Forgotten, forget
-from .journal import PAGE, Journal
+from .journal import PAGE, Journal, Within, taken
 
 logger = log.get("generation.journal")
 
@@ -79,14 +79,14 @@ class SqliteJournal(Journal):
 
     # -- calls --------------------------------------------------------------------------------------------------
 
-    def hold(self, call: NewCall, *, grow: bool = False) -> Call:
+    def hold(self, call: NewCall, *, grow: bool = False, within: Within | None = None) -> Call:
         with self._writing() as db:
             known = db.execute(
                 "SELECT * FROM calls WHERE key = ? AND state != 'released' AND NOT forgotten", (call.key,)
             ).fetchone()
             if known:
                 return _call(known)
-            self._check_allowance(db, call, grow=grow)
+            self._check_allowance(db, call, grow=grow, within=within)
             attempt = db.execute("SELECT count(*) FROM calls WHERE key = ?", (call.key,)).fetchone()[0] + 1
             db.execute(
                 "INSERT INTO calls (call_id, job_id, key, attempt, node_id, provider, model, request_digest, "
@@ -100,10 +100,12 @@ class SqliteJournal(Journal):
             self._append(db, call.job_id, "held", {**facts, "microusd": call.hold_microusd}, call.call_id)
             return self._get(db, call.call_id)
 
-    def _check_allowance(self, db: sqlite3.Connection, call: NewCall, *, grow: bool) -> None:
+    def _check_allowance(self, db: sqlite3.Connection, call: NewCall, *, grow: bool, within: Within | None) -> None:
         allowance, closed = self._allowance(db, call.job_id)
         if closed:
             raise Canceled(f"Job {call.job_id} is closed; nothing more may be asked for it.")
+        if within is not None:
+            within.check(taken(allowance), call.hold_microusd)
         lacking = call.hold_microusd - allowance.left_microusd
         if grow and lacking > 0:
             db.execute("UPDATE jobs SET granted = granted + ? WHERE job_id = ?", (lacking, call.job_id))

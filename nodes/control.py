@@ -18,6 +18,8 @@ KINDS = ("edges", "depth", "pose", "sketch")
 class Control(HostedNode):
     """One call, or as many as the count needs, for each map of the batch."""
 
+    fan_out = "each"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

@@ -27,6 +27,10 @@ _STATES = {
     "invalid": "BROKEN: the file or its credential was changed",
     "none": "NO CREDENTIAL",
 }
+_ACTIONS = {"c2pa.created": "made", "c2pa.opened": "begun from a file"}
+"""Of what C2PA calls otherwise than people do; the others read well without its name."""
+_USED = {"parentOf": "made from", "componentOf": "with", "inputTo": "asked with"}
+_THEIRS = {"trusted": "whole and trusted", "valid": "whole", "invalid": "BROKEN", "none": "no credential of its own"}
 
 
 class _OfFile(Node):
@@ -141,10 +145,14 @@ def summary(found: Credential) -> str:
         return "\n".join([_STATES["none"], *found.notes])
     lines = [_STATES[found.state], f"signed by {found.issuer or 'nobody named'}"]
     lines.append(f"made by AI: {'yes' if found.ai_generated else 'not said'}")
-    lines += [f"{each.action}{_by(each.software_agent)}" for each in found.actions]
+    lines += [f"{_action(each.action)}{_by(each.software_agent)}" for each in found.actions]
     lines += _ingredients(found.ingredients, "")
     lines += [f"problem: {each.explanation} ({each.where})" for each in found.problems]
     return "\n".join([*lines, *found.notes])
+
+
+def _action(name: str) -> str:
+    return _ACTIONS.get(name, name.removeprefix("c2pa.").replace("_", " "))
 
 
 def _by(who: str | None) -> str:
@@ -153,5 +161,6 @@ def _by(who: str | None) -> str:
 
 def _ingredients(used: tuple[UsedFile, ...], indent: str) -> Iterator[str]:
     for each in used:
-        yield f"{indent}from {each.title} ({each.relationship}): {each.state}{_by(each.issuer)}"
+        used_as, state = _USED.get(each.relationship, "from"), _THEIRS.get(each.state, each.state)
+        yield f"{indent}{used_as} {each.title}: {state}{_by(each.issuer)}"
         yield from _ingredients(each.ingredients, indent + "  ")

@@ -18,6 +18,8 @@ FURTHER = ("image_2", "image_3", "image_4")
 class EditImage(HostedNode):
     """One call with all images: the first is what is edited, the others are references."""
 
+    fan_out = "once"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

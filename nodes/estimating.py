@@ -10,7 +10,7 @@ from .worker import current
 
 if TYPE_CHECKING:
     from ..generation.graph_estimate import Line as Line
-    from ..generation.graph_estimate_links import Size
+    from ..generation.graph_estimate_links import File
     from ..providers.local_model import LocalModel
 
 Graph = Mapping[str, Any]
@@ -46,11 +46,11 @@ def _checkpoint(name: str) -> LocalModel | None:
         return None
 
 
-def _file(name: Any) -> Size | None:
+def _file(name: Any) -> File | None:
     from ..errors import MintmarkError
-    from ..generation.graph_estimate import picture_size
+    from ..generation.graph_estimate import picture_in
 
     try:
-        return picture_size(inputs.read(str(name)))
+        return picture_in(inputs.read(str(name)))
     except MintmarkError:
         return None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 MAX_BATCH = 64
 """A video's frames, connected by mistake, must not become a thousand calls."""
-_PAINT = "Paint it on the image (right-click it, Open in Mask Editor), or scale one to the other's size."
+_PAINT = "Paint it on the image (right-click it, Open in Mask Editor)."
+_FIT = _PAINT.replace(").", "), or scale one to the other's size.")
 
 
 class Feed:
@@ -39,7 +40,7 @@ class Feed:
                 hint="Give one mask for each image, or one for all of them.",
             )
         if masks[0].shape != pictures[0].shape[:2]:
-            raise InvalidInput(f"mask: it is {_size(masks[0])} and the image is {_size(pictures[0])}.", hint=_PAINT)
+            raise InvalidInput(f"mask: it is {_size(masks[0])} and the image is {_size(pictures[0])}.", hint=_FIT)
         every = masks * len(pictures) if len(masks) == 1 else masks
         return [(self._file(one), _mask_file(each)) for one, each in zip(pictures, every, strict=True)]
 

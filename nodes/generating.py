@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from comfy_api.latest import io, ui
 
@@ -37,11 +37,14 @@ _LEFT_TO_THE_MODEL = ("width", "height", "strength", "scale")
 class HostedNode(Node):
     """The base of nodes that ask a hosted model."""
 
+    fan_out: ClassVar[str]
+    """What becomes of a batch; an estimate reckons with it: see :data:`~..generation.graph_estimate_batch.FAN_OUT`."""
+
     @classmethod
     def fingerprint_inputs(cls, model: Any = None, **_: Any) -> str:
         """A cached result may be reused within the same project under the same policy, and nowhere else; that of a
         checkpoint as long as its files are the same."""
-        return current().scope() + stamp_of(model)
+        return current().looked_up() + stamp_of(model)
 
     @classmethod
     async def ask(cls, task: str, shared: Mapping[str, Any], parts: Parts, **own: Any) -> Any:
@@ -66,10 +69,10 @@ class HostedNode(Node):
             with shown_by(on_node(engine, job, node)):
                 made = await engine.service.generate(first, job, node, more=more)
             made = replace(made, sources=await asyncio.to_thread(fed.sources, engine.settings))
-            worker.remembered.add(job, node, made)
-            return made
+            return worker.made(place, job, made, shared.get("record"))
 
         worker = current()
+        place = worker.place()
         made: Generated = await worker.job(make)
         image = await asyncio.to_thread(to_image, made.pictures, max_pixels=worker.settings.max_pixels)
         text = told(made)
@@ -108,8 +111,9 @@ def told(made: Generated) -> str:
     record = made.record
     lines = [f"{record.model} does not use: {', '.join(record.ignored)}."] if record.ignored else []
     if record.withheld:
-        lines.append(f"{record.withheld} of {record.withheld + len(record.outputs)} images were withheld.")
+        lines.append(f"{record.withheld} of {record.withheld + len(record.outputs)} images are missing.")
         lines += [each.explanation for each in record.verdicts if each.decision == "blocked"]
+        lines += record.warnings if record.family != "local" else ()
     lines += dict.fromkeys(each.explanation for each in record.verdicts if each.decision in ("blurred", "review"))
     return "\n".join([*lines, *(_worked(made) if record.family == "local" else ())])
 

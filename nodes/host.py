@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -55,6 +55,9 @@ class Host(Protocol):
 
     def executing(self) -> tuple[str, str] | None:
         """(prompt id, node id) of the node that calls; None where none executes."""
+
+    def graph(self) -> Mapping[str, Any]:
+        """The executing prompt's graph as it was submitted, nodes by id; empty where none executes."""
 
     def client_id(self) -> str | None:
         """The websocket client that submitted the executing prompt."""
@@ -160,6 +163,12 @@ class ComfyHost:
 
         context = get_executing_context()
         return (context.prompt_id, context.node_id) if context else None
+
+    def graph(self) -> Mapping[str, Any]:
+        prompt_id, _ = self.executing() or ("", "")
+        # What GET /queue tells of each: a number, the prompt's id, its graph and more.
+        running, _ = self._server.prompt_queue.get_current_queue_volatile()
+        return next((item[2] for item in running if item[1] == prompt_id), {})
 
     def client_id(self) -> str | None:
         return self._server.client_id  # type: ignore[no-any-return]

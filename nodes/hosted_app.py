@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, NoReturn
 
 from comfy_api.latest import io
 
@@ -17,6 +17,8 @@ EXAMPLE = "fal/fal-ai/flux/krea"
 
 class HostedApp(HostedNode):
     """One call with all images. What it is (words, an edit, an inpainting) follows from what is connected."""
+
+    fan_out = "once"
 
     @classmethod
     def define_schema(cls) -> Any:
@@ -78,7 +80,7 @@ def _named(model: Any) -> str:
 def _own(inputs: Any) -> dict[str, Any]:
     """The app's own inputs. Raises InvalidInput where they are no JSON object, or name what is not theirs to set."""
     try:
-        found = json.loads(inputs) if str(inputs).strip() else {}
+        found = json.loads(inputs, parse_constant=_constant) if str(inputs).strip() else {}
     except (ValueError, TypeError, RecursionError) as exc:
         raise InvalidInput(f"inputs: that is no JSON ({exc}).", hint='Such as {"num_inference_steps": 4}.') from exc
     if not isinstance(found, dict):
@@ -86,3 +88,7 @@ def _own(inputs: Any) -> dict[str, Any]:
     if "model" in found:
         raise InvalidInput("inputs: the model is not among them.", hint="Name the app in model.")
     return found
+
+
+def _constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number there")

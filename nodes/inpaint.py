@@ -17,6 +17,8 @@ TASK = "inpaint"
 class Inpaint(HostedNode):
     """One call for each image of the batch."""
 
+    fan_out = "each"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

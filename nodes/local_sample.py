@@ -26,6 +26,8 @@ OWN_GUIDANCE = -1.0
 class LocalSample(Node):
     """Samples a pipeline. What is connected says how: nothing, an image or a latent, and a mask on it."""
 
+    fan_out = "within"
+
     @classmethod
     def define_schema(cls) -> Any:
         return io.Schema(
@@ -63,7 +65,7 @@ class LocalSample(Node):
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> str:
         """A cached result may be reused within the same project under the same policy, and nowhere else."""
-        return current().scope()
+        return current().looked_up()
 
     @classmethod
     async def execute(cls, pipeline: Any, prompt: str, **given: Any) -> Any:
@@ -73,13 +75,13 @@ class LocalSample(Node):
         from .local_wishes import handed_over, request_of
 
         worker = current()
+        place = worker.place()
 
         async def make(engine: Engine, job: JobContext, node: str) -> tuple[Generated, Any, Any]:
             own = await asyncio.to_thread(handed_over, pipeline, given)
             request = await asyncio.to_thread(request_of, own, prompt, given)
             with shown_by(on_node(engine, job, node)), handing(own):
-                made = await engine.service.generate(request, job, node)
-                worker.remembered.add(job, node, made)
+                made = worker.made(place, job, await engine.service.generate(request, job, node))
                 most = engine.settings.max_pixels
                 image = await asyncio.to_thread(image_of, made.pictures, own, max_pixels=most)
                 return made, image, await latents_of(made.pictures, own, max_pixels=most)

@@ -49,11 +49,14 @@ class ModeratePrompt(Node):
     @classmethod
     def fingerprint_inputs(cls, **_: Any) -> str:
         """By project and policy, not by job: a new job would make every node after this one run, and cost, again."""
-        return current().scope()
+        return current().looked_up()
 
     @classmethod
     async def execute(cls, text: str) -> Any:
-        verdict: Verdict = await current().job(lambda engine, job, node: _judge_text(engine, job, text))
+        worker = current()
+        place = worker.place()
+        verdict: Verdict = await worker.job(lambda engine, job, node: _judge_text(engine, job, text))
+        worker.words.keep(place, [verdict])
         return io.NodeOutput(text, (verdict,), ui=ui.PreviewText(_told([verdict])))
 
 

@@ -141,7 +141,8 @@ def _estimate_inputs() -> list[Any]:
 
 
 def _guard_inputs() -> list[Any]:
-    money = {"min": 0.0, "max": MOST_USD, "step": 0.01}
+    # Images cost tenths of a cent: with the usual step of 0.01 a limit of 0.004 would become 0, which is none.
+    money = {"min": 0.0, "max": MOST_USD, "step": 0.001, "round": 0.000001}
     return [
         io.AnyType.Input("value", tooltip="Anything, such as the prompt. It is handed on where the budget allows it."),
         io.Float.Input(
@@ -182,7 +183,7 @@ def _guarded(engine: Engine, job: JobContext, limits: Limits, asked: Sequence[es
         else [f"The hosted node after this one asks for {usd(firm)}."]
     )
     named = (("this run", limits.per_run_microusd), ("a day (UTC)", limits.per_day_microusd))
-    told += [f"Limit of {what}: {usd(limit)}" for what, limit in named if limit is not None]
+    told += [f"Limit of {what}: {'none' if limit is None else usd(limit)}" for what, limit in named]
     unknown = [f"{line.title}: {why}" for line in asked for why in line.unknown]
     return "\n".join([*told, *_not_known(unknown), *sandboxed(job.mode)])
 

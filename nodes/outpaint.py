@@ -17,6 +17,8 @@ SIDES = ("left", "top", "right", "bottom")
 class Outpaint(HostedNode):
     """One call for each image of the batch."""
 
+    fan_out = "each"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

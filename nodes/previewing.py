@@ -21,8 +21,8 @@ logger = log.get("nodes.previews")
 
 
 def on_node(engine: Engine, job: JobContext, node_id: str) -> Show:
-    """Shows previews on this node, those alone that the policy lets be seen: a picture that would be blurred, kept for a
-    person or blocked is not seen before either."""
+    """Shows previews on this node, those alone that the policy lets be seen: what it would blur, keep for a person or
+    block is not seen before either."""
 
     from ..moderation.verdict import SHOWN
 

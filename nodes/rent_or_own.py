@@ -86,14 +86,25 @@ def _policy_input() -> Any:
     return io.DynamicCombo.Input(
         "policy",
         options=[
-            option("by hand", [io.Combo.Input("branch", options=list(BRANCHES), optional=True, tooltip="Which one.")]),
+            option(
+                "by hand",
+                [
+                    io.Combo.Input(
+                        "branch",
+                        options=list(BRANCHES),
+                        optional=True,
+                        tooltip="local: made here. hosted: made by a provider.",
+                    )
+                ],
+            ),
             option("data must stay", []),
             option("cheapest now", _cost_inputs()),
             option("break-even", [*_cost_inputs(), *_month_inputs()]),
             option("shortest wait", [_waiting_input()]),
             option("local if it fits", _fit_inputs()),
         ],
-        tooltip="By what the branch is taken. Whoever submits a job can pin it for that job.",
+        tooltip="How it is decided. data must stay: always here. cheapest now, break-even: by price. shortest wait: by "
+        "who waits here. local if it fits: here where model and memory suffice. A job can pin its branch.",
     )
 
 
@@ -106,7 +117,7 @@ def _cost_inputs() -> list[Any]:
             max=86_400.0,
             step=0.1,
             optional=True,
-            tooltip="Of the GPU for one picture. 0: as `mintmark bench local` measured its checkpoint, else 10.",
+            tooltip="Seconds of your GPU a picture. 0: as `mintmark bench local` measured its checkpoint, else 10.",
         ),
         io.Float.Input(
             "gpu_hour_usd",
@@ -115,7 +126,7 @@ def _cost_inputs() -> list[Any]:
             max=1000.0,
             step=0.01,
             optional=True,
-            tooltip="0: as MINTMARK_GPU_HOUR_USD says.",
+            tooltip="What an hour of your GPU costs, in US dollars. 0: as the setting MINTMARK_GPU_HOUR_USD says.",
         ),
     ]
 
@@ -129,7 +140,7 @@ def _month_inputs() -> list[Any]:
             max=1_000_000.0,
             step=1.0,
             optional=True,
-            tooltip="What a month of GPUs of one's own costs besides: people, storage.",
+            tooltip="What a month of GPUs of your own costs besides, in US dollars: people, storage.",
         )
     ]
 

@@ -105,8 +105,15 @@ class _Handlers:
         return await asyncio.to_thread(engine.journal.report, request.match_info["job_id"])
 
     async def close(self, request: web.Request) -> Any:
-        engine = await self._worker().engine()
-        return await asyncio.to_thread(engine.journal.close_job, request.match_info["job_id"])
+        from .worker import note_words
+
+        worker, job_id = self._worker(), request.match_info["job_id"]
+        engine = await worker.engine()
+        # Nodes whose answers came from the host's cache judged nothing in this job, and nobody else may have asked.
+        await note_words(engine, job_id, worker.words.of(job_id))
+        report = await asyncio.to_thread(engine.journal.close_job, job_id)
+        worker.words.forget(job_id)
+        return report
 
     async def journal(self, request: web.Request) -> Any:
         from ..generation.context import JournalPage

@@ -16,7 +16,7 @@ from .checking import one_of, whole
 from .encoding import FORMATS
 from .moderation import may_hide
 from .naming import place, write_all
-from .saving import Wanted, draft, fed
+from .saving import Wanted, draft, fed, of_words
 from .sockets import RecordSocket, SourceSocket
 from .worker import current
 
@@ -76,6 +76,7 @@ class SignAndSave(Node):
         asked = {"format": format, "quality": quality, "lossless": lossless, "origin": origin}
         graph = cls.hidden.prompt
         worker = current()
+        here = worker.place()
 
         async def save(engine: Engine, job: JobContext, node: str) -> tuple[list[dict[str, Any]], list[str]]:
             place_of = place(worker.host.output_dir, filename_prefix, folder)
@@ -83,6 +84,7 @@ class SignAndSave(Node):
             wanted, notes = _wanted({**asked, "hides": may_hide(graph, blurs=blurs)}, texts, job)
             ancestry = await asyncio.to_thread(ancestry_of, worker, engine, job, graph, node, record, source)
             drafts, more = await _drafts(engine, job, node, images, ancestry, wanted)
+            drafts = [of_words(each, worker.words.above(here)) for each in drafts]
             told = await _save(engine, job, node, drafts, place_of, worker.host.output_dir)
             judged = (each["verdict"] for each in told)
             looks = [each["explanation"] for each in judged if each["decision"] in ("blurred", "review")]
@@ -231,9 +233,11 @@ async def _save(
 
 
 def _summary(saved: list[dict[str, Any]]) -> str:
-    """What was done, in one line."""
-    names = ", ".join(each["filename"] for each in saved[:3]) + (" and more" if len(saved) > 3 else "")
-    return f"{names}: signed by {', '.join(filter(None, (saved[0]['issuer'], saved[0]['note'])))}"
+    """What was done and where it is, in two lines."""
+    paths = ["/".join(filter(None, (each["subfolder"], each["filename"]))) for each in saved]
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    signer = ", ".join(filter(None, (saved[0]["issuer"], saved[0]["note"])))
+    return f"Saved in the output folder: {', '.join(paths[:3])}{more}\nSigned by {signer}"
 
 
 def _told(sealed: Sealed, path: Path, draft: Draft, root: Path, node: str) -> dict[str, Any]:

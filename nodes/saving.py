@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .encoding import FORMATS, encode
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..generation.sealing import Draft
     from ..generation.service import Generated, Picture
     from ..generation.source import Source
+    from ..moderation.verdict import Verdict
     from ..provenance.actions import Origin
     from .ancestry import Ancestry
     from .pixels import Frame
@@ -62,6 +63,12 @@ def draft(
     texts, notes = _texts(data, wanted)
     kept |= {"media_type": wanted.media_type, "texts": texts, "choices": ancestry.choices}
     return Draft(data=data, title=title, **kept), notes
+
+
+def of_words(draft: Draft, said: tuple[Verdict, ...]) -> Draft:
+    """The draft with what was decided of the words that its pixels were made of. Those that are just as a provider gave
+    them have nothing in them beside what their record tells."""
+    return draft if draft.record is not None and not draft.edited else replace(draft, prompts=said)
 
 
 def _untouched(

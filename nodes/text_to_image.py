@@ -16,6 +16,8 @@ DEFAULT_MODEL = "fal/flux-schnell"
 class TextToImage(HostedNode):
     """Asks a hosted model for images."""
 
+    fan_out = "once"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

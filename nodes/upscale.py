@@ -16,6 +16,8 @@ TASK = "upscale"
 class Upscale(HostedNode):
     """One call for each image of the batch."""
 
+    fan_out = "each"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

@@ -16,6 +16,8 @@ TASK = "variation"
 class Variations(HostedNode):
     """One call, or as many as the count needs, for each image of the batch."""
 
+    fan_out = "each"
+
     @classmethod
     def define_schema(cls) -> Any:
         return generating.schema(

@@ -19,12 +19,15 @@ from .deciding import Choices
 from .downloads import Downloads
 from .host import Host
 from .remembering import Remembered
+from .words import Place, Words
 
 if TYPE_CHECKING:
     from ..generation.call import Entry
     from ..generation.context import JobContext
     from ..generation.engine import Engine
+    from ..generation.service import Generated
     from ..metering.ledger import Limits
+    from ..moderation.verdict import Verdict
     from ..providers.local_model import LocalModel
     from .local.maker import LocalMaker
 
@@ -42,6 +45,7 @@ class Worker:
         self.settings = settings
         self.boot_id = str(uuid.uuid4())
         self.remembered = Remembered()
+        self.words = Words()
         self.choices = Choices()
         self.downloads = Downloads(settings.model_urls, settings.model_max_gib * 2**30)
         self._contexts: OrderedDict[str, JobContext] = OrderedDict()
@@ -214,6 +218,28 @@ class Worker:
         more = [] if house is NO_HOUSE else [house.digest]
         return json.dumps([context.project, context.policy, context.mode, *more])
 
+    def place(self) -> Place:
+        """The node that executes, or is looked up in the host's cache; ask for it in the thread where it does."""
+        prompt_id, node_id = self.host.executing() or ("", "")
+        return Place(prompt_id, self.scope(), self.host.graph(), node_id)
+
+    def looked_up(self) -> str:
+        """:meth:`scope`, for the ``fingerprint_inputs`` of a node that judges words: what was decided of them holds for
+        this prompt, too, where the node's answer comes from the host's cache."""
+        place = self.place()
+        self.words.looked_up(place)
+        return place.scope
+
+    def made(self, place: Place, job: JobContext, made: Generated, fed: Generated | None = None) -> Generated:
+        """A node's result as it gives it out, and remembered: its record also has what was decided of the words that
+        the node's pictures were made of. ``fed``: the result that went in, where that is connected."""
+        from ..generation.carrying import joined
+
+        made = joined(made, (*self.words.above(place), *(fed.record.verdicts if fed else ())))
+        self.remembered.add(job, place.node_id, made)
+        self.words.keep(place, made.record.verdicts)
+        return made
+
     def limit(self, limits: Limits) -> None:
         """Hold these limits for the executing prompt, whichever of its nodes run. May be called while it is looked up
         in the host's cache: before any of them does."""
@@ -228,14 +254,12 @@ class Worker:
         """
         from .host import run
 
-        prompt_id, node_id = self.host.executing() or ("", "")
-        return await run(self._job(call, prompt_id, node_id, self.host.client_id()))
+        return await run(self._job(call, self.place(), self.host.client_id()))
 
-    async def _job(
-        self, call: Callable[[Engine, JobContext, str], Any], prompt_id: str, node_id: str, client_id: str | None
-    ) -> Any:
+    async def _job(self, call: Callable[[Engine, JobContext, str], Any], place: Place, client_id: str | None) -> Any:
         from ..errors import MintmarkError
 
+        prompt_id, node_id = place.prompt_id, place.node_id
         # First: after a restart, the contexts of earlier jobs are in the journal.
         engine = await self.engine()
         context = self._contexts.get(prompt_id)
@@ -248,6 +272,7 @@ class Worker:
         facts = {"job_id": context.job_id, "node_id": node_id}
         try:
             with log.about(**facts), tracing.span("node", context.traceparent, facts=facts):
+                await note_words(engine, context.job_id, self.words.above(place))
                 return await call(engine, context, node_id)
         except MintmarkError as exc:
             failure = {**exc.as_dict(), "node_id": node_id}
@@ -263,6 +288,14 @@ class Worker:
         if client_id:
             data = {"prompt_id": entry.job_id, "entry": entry.model_dump(mode="json")}
             self.host.send("mintmark.journal", data, client_id)
+
+
+async def note_words(engine: Engine, job_id: str, said: tuple[Verdict, ...]) -> None:
+    """Write down what was decided of words of this job, where another job had them judged."""
+    from ..generation.carrying import note
+
+    if said:
+        await asyncio.to_thread(note, engine.journal, job_id, said)
 
 
 def _check_token(context: JobContext) -> None:

@@ -96,7 +96,7 @@ class Azure(ImagesApi):
             return flux_answer(prepared, reply, request_id)
         words: list[str] = []
 
-        def read(item: object) -> ResultImage | None:
+        def read(item: object) -> ResultImage:
             if told := stopped(item):
                 words.append(told)
                 return ResultImage(blocked=True)

@@ -17,7 +17,7 @@ from .azure_place import Resource
 from .base import Answer, Prepared
 from .bfl_request import prepared_of
 from .http import Reply
-from .imagefile import size_of
+from .imagefile import is_whole, size_of
 from .model import Model
 from .openai_answer import body_of, image_of, lacking
 from .request import GenerationRequest, SourceImage
@@ -44,13 +44,14 @@ def flux_answer(prepared: Prepared, reply: Reply, request_id: str | None) -> Ans
         raise withheld(words, request_id)
     meta = body.get("request_meta")
     image = image_of(first)
-    if image is None or image.data is None:
-        lacking(BY_KEY, "yes" if meta else "unknown", request_id)
+    data = image.data or b""
+    if not is_whole(data):
+        raise lacking(BY_KEY, "yes" if meta else "unknown", request_id, file=data or None)
     try:
-        usage = _usage(prepared, meta, SourceImage(data=image.data, media_type=image.media_type))
+        usage = _usage(prepared, meta, SourceImage(data=data, media_type=image.media_type))
     except (NotAnImage, ImageTooLarge):
         # It has the beginning and the end of a picture, and nothing to measure.
-        lacking(BY_KEY, "unknown", request_id)
+        raise lacking(BY_KEY, "unknown", request_id, file=data) from None
     return Answer(request_id=request_id, images=(image,), usage=usage)
 
 

@@ -140,7 +140,7 @@ class Provider(ABC):
         journal writes it down there. ``call_id`` is sent where the vendor has a field for it.
         Raises ProviderError with ``charged`` set. On cancellation the remote call is canceled too where the vendor
         can, and CancelledError goes on; where it is known what became of the request (it never left, it was refused),
-        that ProviderError is its ``__cause__``.
+        that ProviderError is its ``__cause__``, and where the answer is here already, ``submission.Answered`` with it.
         """
 
     @abstractmethod

@@ -22,7 +22,7 @@ from . import bedrock_nova, bedrock_request
 from .aws import Account, bearer, region_of
 from .base import NO_OPTIONS, Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
 from .bedrock_answer import answer_of
-from .bedrock_errors import REQUEST_ID, VENDOR, refusal
+from .bedrock_errors import VENDOR, refusal
 from .hosts import base_of
 from .http import Failure, HttpClient, Reply
 from .limits import check
@@ -82,10 +82,11 @@ class Bedrock(Provider):
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
         # Bedrock has no field for an id of ours, and its answer is the image, which nobody who leaves can wait for.
         submission = Submission()
-        reply = await submission.answered(self._sent(prepared, submission), provider=self.name, patience_s=0.0)
-        if request_id := reply.headers.get(REQUEST_ID):
-            await on_accepted(Accepted(request_id=request_id, handle={}))
-        return answer_of(prepared, reply)
+        work = self._answered(prepared, submission)
+        return await submission.at_once(work, provider=self.name, on_accepted=on_accepted)
+
+    async def _answered(self, prepared: Prepared, submission: Submission) -> Answer:
+        return answer_of(prepared, await self._sent(prepared, submission))
 
     async def _sent(self, prepared: Prepared, submission: Submission) -> Reply:
         url = f"{self._base_url}/{prepared.path}"

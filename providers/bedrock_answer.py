@@ -9,9 +9,6 @@ nobody knows.
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping
 from typing import Any
 
 from .. import log
@@ -20,7 +17,7 @@ from ..metering.prices import Quantities
 from .base import Answer, Prepared, ResultImage
 from .bedrock_errors import BLOCKED, REQUEST_ID
 from .http import Reply
-from .imagefile import is_whole, media_type
+from .inline import check_some, image_in
 
 _FILTERED = "Filter reason"
 _OF_THE_RESULT = "output"
@@ -40,7 +37,8 @@ def answer_of(prepared: Prepared, reply: Reply) -> Answer:
         raise _withheld((ended + error)[0], request_id)
     if not (isinstance(found, list) and found):
         raise _bad("has no images", "unknown", request_id)
-    images = [_image(text, body, number, request_id) for number, text in enumerate(found)]
+    images = [image_in(text, seed=_seed(body.get("seeds"), number)) for number, text in enumerate(found)]
+    check_some(images, lambda file: _bad("lacks a whole image", "yes", request_id, file))
     missing = prepared.quantities.images - len(images)
     if missing > 0 and error:
         logger.warning("withheld %d of the images: %s", missing, error[0], extra=log.action("partly_withheld"))
@@ -64,23 +62,12 @@ def _withheld(reason: str, request_id: str | None) -> ProviderError:
     return ProviderDown(f"Bedrock made no image: {reason}", charged="unknown", **told)
 
 
-def _image(text: Any, body: Mapping[str, Any], number: int, request_id: str | None) -> ResultImage:
-    try:
-        data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
-    except (binascii.Error, ValueError):
-        data = b""
-    if not is_whole(data):
-        raise _bad("lacks a whole image", "yes", request_id)
-    return ResultImage(data=data, media_type=media_type(data) or "", seed=_seed(body.get("seeds"), number))
-
-
 def _seed(seeds: Any, number: int) -> int | None:
     """The seed that was used, also where the model chose it."""
     seed = seeds[number] if isinstance(seeds, list) and number < len(seeds) else None
     return seed if isinstance(seed, int) else None
 
 
-def _bad(what: str, charged: Charged, request_id: str | None) -> BadAnswer:
-    return BadAnswer(
-        f"Bedrock's answer {what}.", provider="bedrock", charged=charged, status=200, request_id=request_id
-    )
+def _bad(what: str, charged: Charged, request_id: str | None, file: bytes | None = None) -> BadAnswer:
+    told = {"provider": "bedrock", "charged": charged, "status": 200, "request_id": request_id}
+    return BadAnswer(f"Bedrock's answer {what}.", file=file, **told)

@@ -14,8 +14,9 @@ from typing import Any
 from .. import log
 from ..errors import BadAnswer, Charged
 from ..metering.prices import Quantities
-from .base import Accepted, Answer, Prepared, ResultImage
+from .base import Accepted, Answer, Prepared
 from .http import Reply, parsed
+from .inline import image_at
 
 CREDIT_MICROUSD = 10_000
 """One credit is $0.01."""
@@ -63,7 +64,7 @@ def answer_of(reply: Reply, accepted: Accepted) -> Answer:
     url, seed = result.get("sample"), result.get("seed")
     if not (isinstance(url, str) and url):
         raise _bad("finished task has no image", "yes", accepted.request_id, cost_of(accepted))
-    image = ResultImage(url=url, seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None)
+    image = image_at(url, seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None)
     return Answer(
         request_id=accepted.request_id,
         images=(image,),

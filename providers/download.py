@@ -37,5 +37,7 @@ async def downloaded(
     if status != 200:
         raise ProviderDown(f"{title}'s file answers {status}.", provider=provider, charged="yes", status=status)
     if not is_whole(reply.body):
-        raise BadAnswer(f"{title}'s file is broken or no image.", provider=provider, charged="yes", status=200)
+        raise BadAnswer(
+            f"{title}'s file is broken or no image.", provider=provider, charged="yes", status=200, file=reply.body
+        )
     return reply.body

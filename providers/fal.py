@@ -36,7 +36,8 @@ from .uploading import uploaded
 
 _REST = "https://rest.fal.ai"
 _STATUS_LIMIT = 1 * MIB
-_RESULT_LIMIT = 8 * MIB
+_RESULT_LIMIT = 64 * MIB
+"""With ``sync_mode`` a result holds its images."""
 _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS"})
 _URLS = ("status_url", "response_url", "cancel_url")
 

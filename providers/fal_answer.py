@@ -11,6 +11,7 @@ from ..errors import BadAnswer, Charged
 from ..metering.prices import Quantities
 from .base import Accepted, Answer, ResultImage
 from .http import Reply
+from .inline import check_some, image_at
 
 _LONGEST_SIDE = 100_000
 """Of a picture; what is more is no measure but nonsense, and would be booked."""
@@ -81,12 +82,13 @@ def answer_of(reply: Reply, accepted: Accepted) -> Answer:
     )
     if len(images) != len(items):
         raise _bad("has an image without a URL", accepted)
+    check_some(images, lambda file: _bad("holds a broken image", accepted, file))
     usage = Quantities(images=len(images), megapixels=_megapixels(items, accepted))
     return Answer(request_id=accepted.request_id, images=images, usage=usage)
 
 
 def _image(item: Mapping[str, Any], *, seed: int | None, blocked: bool) -> ResultImage:
-    return ResultImage(url=item["url"], media_type=str(item.get("content_type") or ""), seed=seed, blocked=blocked)
+    return image_at(item["url"], kind=str(item.get("content_type") or ""), seed=seed, blocked=blocked)
 
 
 def _megapixels(items: list[Any], accepted: Accepted) -> float | None:
@@ -114,8 +116,7 @@ def _clean(text: str) -> str:
     return log.redact(text)[:300]
 
 
-def _bad(what: str, accepted: Accepted) -> BadAnswer:
+def _bad(what: str, accepted: Accepted, file: bytes | None = None) -> BadAnswer:
     charged: Charged = "yes"
-    return BadAnswer(
-        f"fal's result {what}.", provider="fal", charged=charged, status=200, request_id=accepted.request_id
-    )
+    told = {"provider": "fal", "charged": charged, "status": 200, "request_id": accepted.request_id}
+    return BadAnswer(f"fal's result {what}.", file=file, **told)

@@ -16,6 +16,7 @@ from ..metering.prices import Quantities
 from .base import Accepted, Answer, ResultImage
 from .firefly_errors import withheld
 from .http import Reply
+from .inline import image_at
 
 logger = log.get("providers.firefly")
 _FLAGS = ("promptHasDeniedWords", "promptHasBlockedArtists")
@@ -71,7 +72,7 @@ def _image(item: Any, accepted: Accepted) -> ResultImage:
     if not (isinstance(url, str) and url):
         raise _bad("finished job lacks the URL of an image", "yes", accepted.request_id)
     seed = item.get("seed")
-    return ResultImage(url=url, seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None)
+    return image_at(url, seed=seed if isinstance(seed, int) and not isinstance(seed, bool) else None)
 
 
 def _href(body: Mapping[str, Any], name: str) -> Any:

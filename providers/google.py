@@ -16,7 +16,7 @@ from typing_extensions import Self
 from ..errors import BadAnswer, ChargeUnknown, ResultLost
 from ..metering.prices import PerToken, Quantities
 from .base import NO_OPTIONS, Accepted, Answer, OnAccepted, Prepared, Provider, ResultImage
-from .google_answer import content_answer, predict_answer, text_of
+from .google_answer import content_answer, predict_answer
 from .google_errors import VENDOR, refusal, surely_unprocessed, wait_of
 from .google_place import Place, place_of
 from .google_request import content_of, predict_of, speaks_predict
@@ -70,10 +70,12 @@ class Google(Provider):
         # Google has no field for an id of ours.
         submission = Submission()
         # Its answer is the image, which takes longer than somebody who leaves can wait.
-        reply = await submission.answered(self._sent(prepared, submission), provider=self.name, patience_s=0.0)
+        work = self._answered(prepared, submission)
+        return await submission.at_once(work, provider=self.name, on_accepted=on_accepted)
+
+    async def _answered(self, prepared: Prepared, submission: Submission) -> Answer:
+        reply = await self._sent(prepared, submission)
         body = await asyncio.to_thread(_json, reply)
-        if request_id := text_of(body, "responseId"):
-            await on_accepted(Accepted(request_id=request_id, handle={}))
         if prepared.path.endswith(":predict"):
             return await asyncio.to_thread(predict_answer, body)
         return await asyncio.to_thread(content_answer, prepared, body)

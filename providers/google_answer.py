@@ -7,16 +7,14 @@ nothing; of anything later the tokens that Google counted are what it costs, unl
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from .. import log
 from ..errors import BadAnswer, Charged, ProviderBlocked
 from ..metering.prices import Quantities, charge, quote
-from .base import Answer, Prepared, ResultImage
-from .imagefile import is_whole, media_type
+from .base import Answer, Prepared
+from .inline import check_some, image_in
 
 _MOST_TOKENS = 1_000_000_000
 """Of one call; what is more is no count but nonsense, and would be booked."""
@@ -38,20 +36,19 @@ def content_answer(prepared: Prepared, body: Mapping[str, Any]) -> Answer:
     parts = [part for each in candidates for part in _objects(_object(each.get("content")).get("parts"))]
     # Drafts that a model made while it thought are no results.
     shown = [part for part in parts if part.get("thought") is not True]
-    found = [_decoded(_object(part["inlineData"]).get("data")) for part in shown if "inlineData" in part]
+    found = [image_in(_object(part["inlineData"]).get("data")) for part in shown if "inlineData" in part]
     usage = _usage(body, images=len(found))
     paid = _paid(prepared, usage)
     if not found:
         _no_image(candidates, shown, request_id, paid)
-    if not all(found):
-        charged: Charged = "yes" if usage else "unknown"
-        _bad("Google's answer lacks a whole image.", charged, request_id, paid)
+    charged: Charged = "yes" if usage else "unknown"
+    check_some(found, lambda file: _broken(charged, request_id, paid, file))
     price = prepared.model.price
     # Without a count of its own the call is settled at the most it can have cost, never at nothing.
     bound = quote(price, prepared.quantities, prepared.parameters).at_most_microusd if price and not usage else None
     return Answer(
         request_id=request_id,
-        images=tuple(ResultImage(data=data, media_type=media_type(data) or "") for data in found),
+        images=tuple(found),
         usage=(usage or prepared.quantities).model_copy(update={"images": len(found)}),
         model_version=text_of(body, "modelVersion"),
         charge_microusd=bound,
@@ -62,14 +59,11 @@ def predict_answer(body: Mapping[str, Any]) -> Answer:
     """The answer to ``predict``: fewer images than asked for where the filter took some, which are not charged."""
     predictions = _objects(body.get("predictions"))
     reasons = [str(each["raiFilteredReason"]) for each in predictions if each.get("raiFilteredReason")]
-    given = [each["bytesBase64Encoded"] for each in predictions if "bytesBase64Encoded" in each]
-    found = [_decoded(text) for text in given]
+    found = [image_in(each["bytesBase64Encoded"]) for each in predictions if "bytesBase64Encoded" in each]
     if not found:
         _blocked("; ".join(reasons) or "no image came back, which is how its filter takes them all", "no", None)
-    if not all(found):
-        _bad("Google's answer lacks a whole image.", "yes", None)
-    images = tuple(ResultImage(data=data, media_type=media_type(data) or "") for data in found)
-    return Answer(request_id=None, images=images, usage=Quantities(images=len(images)))
+    check_some(found, lambda file: _broken("yes", None, None, file))
+    return Answer(request_id=None, images=tuple(found), usage=Quantities(images=len(found)))
 
 
 def text_of(body: Mapping[str, Any], name: str) -> str | None:
@@ -145,15 +139,6 @@ def _paid(prepared: Prepared, usage: Quantities | None) -> int | None:
     return charge(price, usage, prepared.parameters) if price and usage else None
 
 
-def _decoded(text: Any) -> bytes:
-    """The image's bytes; none where there is no whole image."""
-    try:
-        data = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
-    except (binascii.Error, ValueError):
-        return b""
-    return data if is_whole(data) else b""
-
-
 def _object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
@@ -180,3 +165,8 @@ def _blocked(words: str, charged: Charged, request_id: str | None, microusd: int
 
 def _bad(message: str, charged: Charged, request_id: str | None, microusd: int | None = None) -> NoReturn:
     raise BadAnswer(message, provider="google", charged=charged, microusd=microusd, status=200, request_id=request_id)
+
+
+def _broken(charged: Charged, request_id: str | None, microusd: int | None, file: bytes | None) -> BadAnswer:
+    told = {"provider": "google", "charged": charged, "microusd": microusd, "status": 200, "request_id": request_id}
+    return BadAnswer("Google's answer lacks a whole image.", file=file, **told)

@@ -234,6 +234,8 @@ class HttpClient:
             )
             if wait_of and isinstance(outcome, Reply) and outcome.retry_after_s is None:
                 outcome = replace(outcome, retry_after_s=wait_of(outcome))
+            if submission is not None:
+                submission.replied = isinstance(outcome, Reply)
             if gate is not None and isinstance(outcome, Reply):
                 gate.told(outcome)
             pause = self._pause(outcome, attempt, repeat, again)

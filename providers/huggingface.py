@@ -26,6 +26,7 @@ from .huggingface_errors import VENDOR, ended, loading_s, refused, still_loading
 from .huggingface_mapping import Runners
 from .huggingface_request import Routed, prepared_of
 from .huggingface_routes import ENDPOINT
+from .inline import check_some
 from .model import Model
 from .queued import Queued
 from .refusals import Vendor
@@ -101,23 +102,18 @@ class HuggingFace(Queued):
             raise InternalError("huggingface: this request was prepared by another adapter.")
         routed = prepared
 
-        async def see_off(reply: Reply) -> None:
-            if (accepted := self._accepted(routed, reply)) is not None:
-                await on_accepted(accepted)
+        async def see_off(named: tuple[Accepted, Run]) -> None:
+            await on_accepted(named[0])
 
         submission = Submission()
-        submitting = self._submitted(routed, submission)
-        # One that goes on is named at once; an image takes longer than somebody who leaves can wait.
-        patience = {} if routed.pipeline in routed.route.goes_on else {"patience_s": 0.0}
-        reply = await submission.answered(submitting, provider=self.name, see_off=see_off, **patience)
-        accepted = self._accepted(routed, reply)
-        if accepted is not None:
-            await on_accepted(accepted)
         if routed.pipeline not in routed.route.goes_on:
-            return self._at_once(routed, reply)
-        if accepted is None:
-            raise BadAnswer("Hugging Face's answer names no call.", provider=self.name, charged="unknown")
-        return await self._wait(accepted, run_of(routed.route.name, reply))
+            # An image takes longer than somebody who leaves can wait; only a name comes at once.
+            work = self._answered(routed, submission)
+            return await submission.at_once(work, provider=self.name, on_accepted=on_accepted)
+        naming = self._named(routed, submission)
+        accepted, run = await submission.answered(naming, provider=self.name, see_off=see_off)
+        await on_accepted(accepted)
+        return await self._wait(accepted, run)
 
     async def resume(self, model: Model, accepted: Accepted) -> Answer:
         if not accepted.handle:
@@ -156,27 +152,27 @@ class HuggingFace(Queued):
         provider_id = await self._runners.provider_id(routed.repo, routed.route.name, routed.pipeline, self._headers())
         return routed.route.addressed(provider_id, routed.fields, routed.pipeline)
 
-    def _accepted(self, routed: Routed, reply: Reply) -> Accepted | None:
-        """The call's name, with a handle if it goes on."""
-        if routed.pipeline not in routed.route.goes_on:
-            request_id = reply.headers.get("x-request-id")
-            return Accepted(request_id=request_id, handle={}) if request_id else None
-        run = run_of(routed.route.name, reply)
+    async def _named(self, routed: Routed, submission: Submission) -> tuple[Accepted, Run]:
+        """Of a runner that answers with a name, which its call goes on by."""
+        run = run_of(routed.route.name, await self._submitted(routed, submission))
         if run is None:
-            return None
+            raise BadAnswer("Hugging Face's answer names no call.", provider=self.name, charged="unknown")
         urls = {"poll": run.poll, "result": run.result}
         handle = {name: f"{self._hosts.base}/{path}" for name, path in urls.items() if path}
         accepted = Accepted(request_id=run.id, handle={"route": routed.route.name, **handle})
         self._url(accepted, "poll")
-        return accepted
+        return accepted, run
 
-    def _at_once(self, routed: Routed, reply: Reply) -> Answer:
-        request_id = reply.headers.get("x-request-id")
+    async def _answered(self, routed: Routed, submission: Submission) -> Answer:
+        """Of a runner whose answer is the image."""
+        reply = await self._submitted(routed, submission)
+        request_id = reply.headers.get("x-request-id") or None
         seconds = seconds_of(reply)
         cost = _by_time(routed.model, seconds)
         images = fal_images(reply) if routed.route.name == "fal-ai" else (image_in(reply, request_id, cost),)
         if not images:
             raise no_image("unknown", request_id)
+        check_some(images, lambda file: no_image("yes", request_id, cost, file=file))
         used = Quantities(images=len(images), megapixels=routed.quantities.megapixels, seconds=seconds)
         return Answer(request_id=request_id, images=images, usage=used)
 
@@ -202,6 +198,7 @@ class HuggingFace(Queued):
         images = run.images or await self._result(accepted)
         if not images:
             raise no_image("yes", accepted.request_id)
+        check_some(images, lambda file: no_image("yes", accepted.request_id, file=file))
         return Answer(request_id=accepted.request_id, images=images, usage=Quantities(images=len(images)))
 
     async def _polled(self, accepted: Accepted) -> Run:

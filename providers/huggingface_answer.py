@@ -17,6 +17,7 @@ from ..errors import BadAnswer, Charged
 from .base import ResultImage
 from .http import Reply
 from .imagefile import is_whole, media_type
+from .inline import image_at
 
 _QUEUE = "?_subdomain=queue"
 _WAITING = frozenset({"IN_QUEUE", "IN_PROGRESS", "starting", "processing", "created", "pending"})
@@ -61,7 +62,7 @@ def run_of(route: str, reply: Reply) -> Run | None:
         # A finished prediction that was waited for may say "processing" with its output there.
         state="done" if urls and word == "processing" else _state(word),
         poll=poll,
-        images=tuple(ResultImage(url=url, blocked=blackened) for url in urls),
+        images=tuple(image_at(url, blocked=blackened) for url in urls),
         error=log.redact(str(body.get("error") or ""))[:300],
     )
 
@@ -75,9 +76,9 @@ def fal_images(reply: Reply) -> tuple[ResultImage, ...]:
     flags, seed, items = body.get("has_nsfw_concepts"), body.get("seed"), body.get("images")
     flags = flags if isinstance(flags, list) else []
     return tuple(
-        ResultImage(
-            url=item["url"],
-            media_type=str(item.get("content_type") or ""),
+        image_at(
+            item["url"],
+            kind=str(item.get("content_type") or ""),
             seed=seed if isinstance(seed, int) else None,
             blocked=index < len(flags) and flags[index] is True,
         )
@@ -94,11 +95,13 @@ def image_in(reply: Reply, request_id: str | None, microusd: int | None = None) 
         return ResultImage(data=data, media_type=media_type(data) or "")
     if data is None:
         raise no_image("unknown", request_id)
-    raise no_image("yes", request_id, microusd)
+    raise no_image("yes", request_id, microusd, file=data)
 
 
-def no_image(charged: Charged, request_id: str | None, microusd: int | None = None) -> BadAnswer:
-    """An answer of success without an image."""
+def no_image(
+    charged: Charged, request_id: str | None, microusd: int | None = None, *, file: bytes | None = None
+) -> BadAnswer:
+    """An answer of success without an image; ``file`` is what came instead."""
     return BadAnswer(
         "Hugging Face's answer has no whole image.",
         provider="huggingface",
@@ -106,6 +109,7 @@ def no_image(charged: Charged, request_id: str | None, microusd: int | None = No
         microusd=microusd,
         status=200,
         request_id=request_id,
+        file=file,
     )
 
 

@@ -62,11 +62,11 @@ class Ideogram(Provider):
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
         # Ideogram has no field for an id of ours. Who leaves cannot wait as long as an image takes.
         submission = Submission()
-        reply = await submission.answered(self._post(prepared, submission), provider=self.name, patience_s=0.0)
-        answer = answer_of(reply)
-        if answer.request_id:
-            await on_accepted(Accepted(request_id=answer.request_id, handle={}))
-        return answer
+        work = self._answered(prepared, submission)
+        return await submission.at_once(work, provider=self.name, on_accepted=on_accepted)
+
+    async def _answered(self, prepared: Prepared, submission: Submission) -> Answer:
+        return answer_of(await self._post(prepared, submission))
 
     async def resume(self, model: Model, accepted: Accepted) -> Answer:
         raise ChargeUnknown(

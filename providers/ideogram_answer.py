@@ -15,6 +15,7 @@ from ..errors import BadAnswer, Charged
 from ..metering.prices import Quantities
 from .base import Answer, ResultImage
 from .http import Reply
+from .inline import image_at
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
@@ -39,7 +40,7 @@ def _image(item: dict[str, Any]) -> ResultImage:
         return ResultImage(seed=known, blocked=True)
     if not (isinstance(url, str) and url):
         raise _bad("answer lacks the URL of an image", "yes")
-    return ResultImage(url=url, seed=known)
+    return image_at(url, seed=known)
 
 
 def _request_id(body: Mapping[str, Any], images: tuple[ResultImage, ...]) -> str | None:

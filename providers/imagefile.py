@@ -18,17 +18,20 @@ _JPEG = b"\xff\xd8\xff"
 _JPEG_END = b"\xff\xd9"
 # Some encoders pad the end of a file; a picture's end mark is no further from it than this.
 _TAIL = 4096
+_AVIF = (b"avif", b"avis")
 _MOST_PIXELS = 100_000_000
 
 
 def media_type(data: bytes) -> str | None:
-    """``image/png``, ``image/jpeg`` or ``image/webp`` by the first bytes, or None."""
+    """``image/png``, ``image/jpeg``, ``image/webp`` or ``image/avif`` by the first bytes, or None."""
     if data.startswith(_PNG):
         return "image/png"
     if data.startswith(_JPEG):
         return "image/jpeg"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[4:8] == b"ftyp" and data[8:12] in _AVIF:
+        return "image/avif"
     return None
 
 
@@ -39,7 +42,25 @@ def is_whole(data: bytes) -> bool:
         return _PNG_END in data[-_TAIL:]
     if kind == "image/jpeg":
         return _JPEG_END in data[-_TAIL:]
+    if kind == "image/avif":
+        return {b"meta", b"mdat"} <= _boxes(data)
     return kind == "image/webp" and len(data) >= 8 + int.from_bytes(data[4:8], "little")
+
+
+def _boxes(data: bytes) -> set[bytes]:
+    """The kinds of the boxes that the file is made of (ISO 14496-12), where all of them are there to their end."""
+    kinds: set[bytes] = set()
+    at = 0
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        kinds.add(data[at + 4 : at + 8])
+        if size == 0:  # to the end of the file, wherever that is
+            return kinds
+        size = int.from_bytes(data[at + 8 : at + 16], "big") if size == 1 else size
+        if size < 8:
+            return set()
+        at += size
+    return kinds if at <= len(data) else set()
 
 
 def size_of(image: SourceImage, name: str = "The image") -> tuple[int, int]:

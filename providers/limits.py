@@ -11,7 +11,7 @@ from .apps.model import AppModel, Input, check_inputs
 from .imagefile import check_mask, size_of
 from .model import Model, Parameter, Sizes
 from .request import GenerationRequest, fold_seed
-from .reshaping import check_shape
+from .reshaping import check_shape, without_choice
 
 # A ratio that is told in small numbers ("16:9") is taken for sizes that are this close to it.
 _RATIO_TOLERANCE = 0.03
@@ -48,7 +48,7 @@ def check(model: Model, request: GenerationRequest) -> Checked:
             hint="Ask for fewer, or in several calls.",
         )
     wire, parameters, ignored = _own_parameters(model, request)
-    ignored += _strength(model, request, wire)
+    ignored += [*_strength(model, request, wire), *without_choice(model, request)]
     if request.prompt.strip() and model.prompt.get(request.task) == "none":
         ignored.append("prompt")
     if request.negative_prompt and not model.negative_prompt:

@@ -86,6 +86,16 @@ class Scale(_Frozen):
     max_pixels: int | None = None
     """Of the result."""
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is only one factor."""
+        return len(self.choices) == 1
+
+    @property
+    def own(self) -> float:
+        """The factor where none is asked for, or none can be."""
+        return self.choices[0] if self.is_fixed else self.default
+
 
 def _place(source: str) -> str:
     if source.lower().startswith(("not stated where we looked", "unknown")):
@@ -245,3 +255,10 @@ class Model(_Frozen):
         """Whether the provider has switched it off by ``today``."""
         over = self.lifecycle.retires_on is not None and self.lifecycle.retires_on <= today
         return self.lifecycle.state == "retired" or over
+
+
+def gone(name: str) -> Model:
+    """What is left of a model that no catalog has any more. It can be asked for nothing; a call of it that was accepted
+    can be finished all the same, and costs its hold where the provider does not say what it costs."""
+    known: dict[str, Any] = {"name": name, "title": name, "endpoint": {}, "sizes": Sizes(), "price": None}
+    return Model.model_construct(**known)

@@ -56,13 +56,13 @@ class ImagesApi(Provider):
         if not (call_id.isascii() and call_id.isprintable() and len(call_id) <= 512):
             raise InternalError("A call id must be at most 512 printable ASCII characters.")
         submission = Submission()
-        sent = self._sent(prepared, call_id, submission)
+        work = self._answered(prepared, call_id, submission)
         # Its answer is the image, which takes longer than somebody who leaves can wait.
-        reply = await submission.answered(sent, provider=self.name, patience_s=0.0)
-        request_id = self._request_id(reply)
-        if request_id:
-            await on_accepted(Accepted(request_id=request_id, handle={}))
-        return self._read(prepared, reply, request_id)
+        return await submission.at_once(work, provider=self.name, on_accepted=on_accepted)
+
+    async def _answered(self, prepared: Prepared, call_id: str, submission: Submission) -> Answer:
+        reply = await self._sent(prepared, call_id, submission)
+        return self._read(prepared, reply, self._request_id(reply))
 
     async def _sent(self, prepared: Prepared, call_id: str, submission: Submission) -> Reply:
         headers = await self._headers(prepared, call_id)

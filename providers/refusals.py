@@ -69,6 +69,12 @@ class Vendor:
         if reply.status == 429:
             hint = "Wait, or ask for fewer at once."
             return RateLimited(f"{self.title}'s rate limit is reached: {text}", hint=hint, **told)
+        if reply.status in _MOVED:
+            # A 303 is not among them: it says that what was posted was done, and where the outcome is.
+            problem = (
+                f"{self.title} is elsewhere: its address answers {reply.status}, and a paid request follows nobody."
+            )
+            return ProviderRefused(problem, hint=_ADDRESS, **told)
         if 400 <= reply.status < 500 and reply.status not in self.doubtful:
             return ProviderRefused(f"{self.title} refuses the request: {text}", **told)
         charged: Charged = "no" if unworked or reply.status == 503 else "unknown"
@@ -103,4 +109,6 @@ class Vendor:
         return self.unreached(failure, "no" if isinstance(failure, (NotSent, Forbidden)) else "unknown")
 
 
+_MOVED = frozenset({301, 302, 307, 308})
+"""By which a server says that it did nothing, and who would (RFC 9110, 15.4)."""
 _ADDRESS = "Check the addresses in MINTMARK_PROVIDER_URLS and MINTMARK_PROVIDER_OPTIONS."

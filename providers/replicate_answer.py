@@ -7,16 +7,15 @@ Wire facts: the prediction object of the HTTP API reference, the lifecycle page,
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from .. import log
 from ..errors import BadAnswer, Charged, ResultLost
 from ..metering.prices import Quantities
-from .base import Accepted, Answer, ResultImage
+from .base import Accepted, Answer
 from .http import Reply
-from .imagefile import is_whole, media_type
+from .inline import check_some, image_at
 from .model import Model
 
 _LONGEST_S = 24 * 3600
@@ -107,10 +106,11 @@ def answer_of(prediction: Prediction, accepted: Accepted) -> Answer:
                 **_told(accepted),
             )
         raise BadAnswer("Replicate's prediction has no image.", **_told(accepted))
-    used = accepted.handle
+    used, images = accepted.handle, tuple(map(image_at, prediction.outputs))
+    check_some(images, lambda file: _broken(file, accepted))
     return Answer(
         request_id=prediction.id,
-        images=tuple(_image(url, accepted) for url in prediction.outputs),
+        images=images,
         usage=Quantities(
             images=len(prediction.outputs),
             megapixels=_number(used.get("megapixels")),
@@ -121,17 +121,8 @@ def answer_of(prediction: Prediction, accepted: Accepted) -> Answer:
     )
 
 
-def _image(url: str, accepted: Accepted) -> ResultImage:
-    """A file is named by its URL; a small one of an answer that was waited for may stand in the URL itself."""
-    if not url.startswith("data:"):
-        return ResultImage(url=url)
-    try:
-        data = base64.b64decode(url.partition(",")[2], validate=True)
-    except ValueError:
-        data = b""
-    if not is_whole(data):
-        raise BadAnswer("Replicate's prediction holds a broken image.", **_told(accepted))
-    return ResultImage(data=data, media_type=media_type(data) or "")
+def _broken(file: bytes | None, accepted: Accepted) -> BadAnswer:
+    return BadAnswer("Replicate's prediction holds a broken image.", file=file, **_told(accepted))
 
 
 def _number(value: Any) -> float | None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from functools import cached_property
-from typing import Any, Literal
+from math import isfinite
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Task = Literal[
     "text-to-image", "edit", "inpaint", "outpaint", "upscale", "control", "variation", "text-to-video", "image-to-video"
@@ -19,8 +22,30 @@ ControlKind = Literal["edges", "depth", "pose", "sketch"]
 Delivery = Literal["now", "batch"]
 """How soon a result is wanted: at once, or within the day, for the price that some vendors then ask."""
 
+_HALF = re.compile("[\ud800-\udfff]")
+
 MAX_SEED = 2**64 - 1
 """ComfyUI's seeds are unsigned 64-bit; each provider's range is smaller and is folded into (see :func:`fold_seed`)."""
+
+
+def _sendable(value: Any, name: str = "") -> Any:
+    """The value, where it can be written as JSON in UTF-8: half an emoji cannot, nor what is no finite number.
+
+    Raises PydanticCustomError with the name of what within it cannot.
+    """
+    if isinstance(value, str) and not value.isascii() and _HALF.search(value):
+        raise PydanticCustomError("half", "{name}it holds half a character (a lone surrogate)", {"name": name})
+    if isinstance(value, float) and not isfinite(value):
+        raise PydanticCustomError("finite_number", "{name}it is no finite number", {"name": name})
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    for key, each in inside:
+        _sendable(key, name)
+        _sendable(each, f"{name}{key}: ")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_sendable)]
+Options = Annotated[dict[str, Any], AfterValidator(_sendable)]
 
 
 class SourceImage(BaseModel):
@@ -66,8 +91,8 @@ class GenerationRequest(BaseModel):
 
     task: Task
     model: str
-    prompt: str
-    negative_prompt: str = ""
+    prompt: Text
+    negative_prompt: Text = ""
     width: int | None = Field(default=None, ge=1)
     height: int | None = Field(default=None, ge=1)
     count: int = Field(default=1, ge=1)
@@ -81,9 +106,9 @@ class GenerationRequest(BaseModel):
     """Of an outpainting."""
     control: ControlKind | None = None
     """What the map of a control shows."""
-    scale: float | None = Field(default=None, ge=1)
+    scale: float | None = Field(default=None, ge=1, allow_inf_nan=False)
     """Of an upscaling: width and height each grow by this factor."""
-    options: dict[str, Any] = {}
+    options: Options = {}
 
     def digest(self) -> str:
         """SHA-256 over everything that shapes the result; images count by their digests."""

@@ -37,6 +37,17 @@ def check_shape(model: Model, request: GenerationRequest) -> None:
         raise InvalidInput(f"scale: {request.task} takes none.", hint="Leave it out, or ask for upscale.")
 
 
+def without_choice(model: Model, request: GenerationRequest) -> list[str]:
+    """What was asked for otherwise than in the one way that the model has. It goes that way, so that changing the model
+    alone is always a valid request."""
+    found = []
+    if request.scale is not None and request.scale != scale_of(model, request):
+        found.append("scale")
+    if request.control is not None and request.control not in model.controls:
+        found.append("control")
+    return found
+
+
 def scaled_size(model: Model, request: GenerationRequest) -> tuple[int, int]:
     """Width and height of the upscaled image. Raises InvalidInput where the model does not enlarge that far."""
     rule = model.scale or Scale()
@@ -53,9 +64,10 @@ def scaled_size(model: Model, request: GenerationRequest) -> tuple[int, int]:
 
 
 def scale_of(model: Model, request: GenerationRequest) -> float:
-    """The factor that is asked for, or the model's own. Raises InvalidInput naming those it has."""
+    """The factor that is asked for, or the model's own: its only one, whatever is asked for. Raises InvalidInput naming
+    those it has."""
     rule = model.scale or Scale()
-    factor = rule.default if request.scale is None else request.scale
+    factor = rule.own if request.scale is None or rule.is_fixed else request.scale
     if rule.choices and factor not in rule.choices:
         offered = ", ".join(f"{choice:g}" for choice in rule.choices)
         raise InvalidInput(f"scale: {model.name} does not enlarge {factor:g} times.", hint=f"Factors: {offered}.")
@@ -121,7 +133,7 @@ def _check_margins(model: Model, request: GenerationRequest) -> None:
 def _check_control(model: Model, request: GenerationRequest) -> None:
     if request.control is None:
         raise InvalidInput("control: is missing.", hint=f"Say what the map shows: {', '.join(model.controls)}.")
-    if request.control not in model.controls:
+    if request.control not in model.controls and len(model.controls) != 1:
         raise InvalidInput(
             f"control: {model.name} takes no {request.control} map.", hint=f"It takes: {', '.join(model.controls)}."
         )

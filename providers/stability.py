@@ -27,7 +27,7 @@ from .secret import Secret
 from .stability_answer import answer_of
 from .stability_errors import LOCKOUT_S, VENDOR, lost_poll, lost_track, refusal
 from .stability_request import fields_of, files_of
-from .submission import PATIENCE_S, Submission
+from .submission import Submission
 
 BASE_URL = "https://api.stability.ai"
 SANDBOX_PREFIX = "/stability"
@@ -77,28 +77,16 @@ class Stability(Provider):
         )
 
     async def ask(self, prepared: Prepared, *, call_id: str, on_accepted: OnAccepted) -> Answer:
-        async def see_off(reply: Reply) -> None:
-            if later:
-                await on_accepted(self._accepted(reply))
-
         # Stability has no field for an id of ours.
-        later = prepared.path in _LATER
         submission = Submission()
-        reply = await submission.answered(
-            self._post(prepared, submission),
-            provider=self.name,
-            see_off=see_off,
+        if prepared.path not in _LATER:
             # An image takes longer than somebody who leaves can wait; only a name comes at once.
-            patience_s=PATIENCE_S if later else 0.0,
-        )
-        if later:
-            accepted = self._accepted(reply)
-            await on_accepted(accepted)
-            return await self._wait(accepted, POLL_S)
-        request_id = reply.headers.get("x-request-id")
-        if request_id:
-            await on_accepted(Accepted(request_id=request_id, handle={}))
-        return answer_of(reply, request_id)
+            work = self._answered(prepared, submission)
+            return await submission.at_once(work, provider=self.name, on_accepted=on_accepted)
+        submitting = self._submitted(prepared, submission)
+        accepted = await submission.answered(submitting, provider=self.name, see_off=on_accepted)
+        await on_accepted(accepted)
+        return await self._wait(accepted, POLL_S)
 
     async def resume(self, model: Model, accepted: Accepted) -> Answer:
         if not accepted.handle:
@@ -120,6 +108,13 @@ class Stability(Provider):
         return False
 
     # -- the steps of a call ------------------------------------------------------------------------------------
+
+    async def _answered(self, prepared: Prepared, submission: Submission) -> Answer:
+        reply = await self._post(prepared, submission)
+        return answer_of(reply, reply.headers.get("x-request-id") or None)
+
+    async def _submitted(self, prepared: Prepared, submission: Submission) -> Accepted:
+        return self._accepted(await self._post(prepared, submission))
 
     async def _post(self, prepared: Prepared, submission: Submission) -> Reply:
         """The first answer that says what became of the request. A lockout is waited out once."""

@@ -29,6 +29,7 @@ def answer_of(reply: Reply, request_id: str | None) -> Answer:
             charged="yes" if reason == _SUCCESS else "unknown",
             status=reply.status,
             request_id=request_id,
+            file=reply.body or None,
         )
     return Answer(request_id=request_id, images=(image,), usage=Quantities(images=1))
 

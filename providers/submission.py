@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from .. import log
 from ..errors import MintmarkError, ProviderDown, ProviderError
-from .base import Accepted
+from .base import Accepted, Answer, OnAccepted
 
 PATIENCE_S = 5.0
 """How long the answer to a submission, or to a cancellation, is awaited by somebody who is leaving."""
@@ -27,6 +27,7 @@ Cancel = Callable[[Accepted], Awaitable[bool]]
 
 logger = log.get("providers.submission")
 
+_watch: ContextVar[Watch | None] = ContextVar("watch", default=None)
 _is_left: ContextVar[Callable[[], bool]] = ContextVar("is_left", default=lambda: False)
 
 
@@ -41,20 +42,55 @@ def left_where(is_left: Callable[[], bool]) -> Iterator[None]:
         _is_left.reset(before)
 
 
+class Answered(Exception):
+    """The cause of a cancellation that came when the answer was already here."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("the answer was here")
+        self.answer = answer
+
+
+class Watch:
+    """What was submitted while this was watching."""
+
+    def __init__(self) -> None:
+        self.submissions: list[Submission] = []
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether any request that costs money may have been seen by its provider."""
+        return any(submission.asked for submission in self.submissions)
+
+
+@contextlib.contextmanager
+def watching() -> Iterator[Watch]:
+    """Tells of the submissions made within."""
+    watch = Watch()
+    before = _watch.set(watch)
+    try:
+        yield watch
+    finally:
+        _watch.reset(before)
+
+
 class Submission:
     """One paid request, from before it is asked to its answer. ``HttpClient.send`` keeps :attr:`asked`."""
 
     def __init__(self) -> None:
         self.asked = False
         """Whether it may have left. False again while it waits to be repeated: then it was surely not processed."""
+        self.replied = False
+        """Whether its answer is here: what is left is to read it, which nobody who leaves keeps from being done."""
         self.leaving = False
         """Whether somebody canceled it: then it is not asked again."""
+        if (watch := _watch.get()) is not None:
+            watch.submissions.append(self)
 
     async def rest(self, sleep: Callable[[float], Awaitable[object]], seconds: float) -> bool:
         """Wait before asking again what was surely not processed. False, at once, where it shall not be asked again."""
         if self.leaving:
             return False
-        self.asked = False
+        self.asked = self.replied = False
         await sleep(seconds)
         return True
 
@@ -81,12 +117,35 @@ class Submission:
                 await _surely(see_off(task.result()))
             raise canceled from known
 
+    async def at_once(
+        self, work: Coroutine[Any, Any, Answer], *, provider: str, on_accepted: OnAccepted, patience_s: float = 0.0
+    ) -> Answer:
+        """The answer of a vendor whose answer is the image, so that ``work`` sends and reads; its name is written down.
+
+        When we are canceled, an answer that is there is not thrown away: the CancelledError has it as its cause
+        (:class:`Answered`).
+        """
+        here: list[Answer] = []
+
+        async def see_off(answer: Answer) -> None:
+            here.append(answer)
+
+        try:
+            here.append(await self.answered(work, provider=provider, see_off=see_off, patience_s=patience_s))
+            if request_id := here[0].request_id:
+                await on_accepted(Accepted(request_id=request_id, handle={}))
+        except asyncio.CancelledError as canceled:
+            if here:
+                raise canceled from Answered(here[0])
+            raise
+        return here[0]
+
     async def _outcome(self, task: asyncio.Future[Any], provider: str, patience_s: float) -> BaseException | None:
         """What became of the task of somebody who leaves; None where it was canceled or gave its result."""
         known: ProviderError | None = None
         try:
             if self.asked:
-                await asyncio.wait([task], timeout=patience_s)
+                await asyncio.wait([task], timeout=PATIENCE_S if self.replied else patience_s)
             elif not task.done():
                 known = ProviderDown("It was canceled before it was asked.", provider=provider, charged="no")
         finally:

@@ -6,16 +6,27 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+_LONGEST = 4096
+_SHOWN = 300
+"""Characters of a URL that are told."""
+_NO_URL = "what is no URL"
+
 
 def place(url: str) -> str:
-    """Host and path of a URL, for messages: queries and credentials can be secrets."""
+    """Host and path of a URL, for messages: queries and credentials can be secrets.
+
+    Of what is no address in the web nothing is told: it may be a whole picture (``data:``).
+    """
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(url[:_LONGEST])
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         # A provider's answer may hold anything where a URL should be, and this is called to report just that.
-        return "what is no URL"
-    return f"{parts.hostname or '?'}{port}{parts.path}"
+        return _NO_URL
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return _NO_URL
+    told = f"{parts.hostname}{port}{parts.path}"
+    return told if len(told) <= _SHOWN else f"{told[:_SHOWN]}…"
 
 
 @lru_cache(maxsize=4096)

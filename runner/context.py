@@ -5,7 +5,7 @@ A context variable rather than a global, because many prompts run at once here.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ class Executing:
     paths: Paths
     report: Report
     stopped: list[str] = field(default_factory=list)
+    graph: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """All nodes of the prompt."""
 
 
 executing: ContextVar[Executing | None] = ContextVar("mintmark_runner_executing", default=None)

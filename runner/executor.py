@@ -254,7 +254,8 @@ class PromptRun:
 
     def _executing(self, node_id: str) -> _Entered:
         now = Executing(
-            self.story.prompt_id, node_id, self.story.client_id, self.shop.paths, self._report, self.stopped
+            *(self.story.prompt_id, node_id, self.story.client_id, self.shop.paths),
+            *(self._report, self.stopped, self.graph),
         )
         return _Entered(now)
 

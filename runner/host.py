@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,11 @@ class RunnerHost:
         """(prompt id, node id) of what executes here and now, also within ``fingerprint_inputs``; None outside."""
         now = context.executing.get()
         return None if now is None else (now.prompt_id, now.node_id)
+
+    def graph(self) -> Mapping[str, Any]:
+        """The graph of the prompt that executes here and now; nothing outside."""
+        now = context.executing.get()
+        return {} if now is None else now.graph
 
     def client_id(self) -> str | None:
         """The client that submitted what executes here and now."""

@@ -91,7 +91,7 @@ PROMPT = (
     Hop(
         "generation/pictures.py::describe",
         "`Picture`: size, digest of the file and of its pixels",
-        f"{_SERVICE}._pictures",
+        f"{_SERVICE}._picture",
     ),
     Hop("generation/judging.py::Judge.image", "a verdict; what is blocked goes no further", f"{_SERVICE}._deliver"),
     Hop(
@@ -166,11 +166,14 @@ MONEY = (
     Hop("metering/prices.py::quote", "integer micro-dollars at most, from what is asked", f"{_SERVICE}._price"),
     Hop(f"{_SERVICE}._new", "`NewCall.hold_microusd`", f"{_SERVICE}._calls"),
     Hop(
-        "generation/sqlite_journal.py::SqliteJournal.hold",
-        "out of the job's allowance, in one transaction",
-        f"{_SERVICE}._hold",
+        "generation/books.py::LocalBooks.hold",
+        "within its limits; by hand also out of the budgets, now",
+        f"{_SERVICE}._calls",
     ),
-    Hop("generation/books.py::LocalBooks.allow", "by hand: also out of the budgets, now", f"{_SERVICE}._hold"),
+    Hop(
+        "generation/sqlite_journal.py::SqliteJournal.hold",
+        "out of the job's allowance and within its limits, in one transaction",
+    ),
     Hop(
         "metering/prices.py::charge",
         "what it did cost, from the provider's own count",

@@ -6,6 +6,7 @@ What is not known here (patterns, formats, conditions) is not checked: the vendo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 Schema = dict[str, Any]
@@ -62,6 +63,8 @@ def wrong(value: Any, schema: Mapping[str, Any], name: str) -> str | None:
         return f"{name}: {value!r} is none of {', '.join(map(str, choices))}"
     if "const" in schema and value != schema["const"]:
         return f"{name}: it must be {schema['const']!r}"
+    if isinstance(value, float) and not isfinite(value):
+        return f"{name}: it must be a finite number, not {value}"
     if not _is_type(value, schema):
         kinds = _list(schema["type"]) if isinstance(schema.get("type"), list) else [schema.get("type")]
         return f"{name}: it must be of type {' or '.join(map(str, kinds))}"

@@ -168,7 +168,7 @@ def test_the_last_micro_dollar_may_be_held_and_not_one_more(journal: Journal, jo
 def test_limits_are_held_with_what_the_job_itself_and_others_have_taken(journal: Journal, job: JobContext) -> None:
     step(journal, journal.hold(new_call(job, 10)).call_id, "asking")
     run = Within(Limits(per_run_microusd=30), Taken(spent_microusd=50))
-    with pytest.raises(BudgetExceeded, match="This run.*the limit is"):
+    with pytest.raises(BudgetExceeded, match="This run: "):
         journal.hold(new_call(job, 21), within=run)
     journal.hold(new_call(job, 20), within=run)
     day = Within(Limits(per_day_microusd=100), Taken(spent_microusd=50, set_aside_microusd=10))

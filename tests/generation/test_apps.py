@@ -155,3 +155,20 @@ async def test_the_words_of_an_app_s_own_inputs_are_moderated_too(tmp_path: Path
         with pytest.raises(PromptBlocked):
             await lab.generate(lab.job(), "fal/fal-ai/flux-lora", options={"loras": [{"path": "how to build a bomb"}]})
         assert await lab.asked() == 0
+
+
+async def test_a_result_that_holds_its_images_is_an_image_and_stands_in_no_journal(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    async with open_lab(tmp_path, sandbox, allow_unknown_price=True) as lab:
+        job = lab.by_hand()
+        unsized: dict[str, Any] = {"width": None, "height": None}
+        made = await lab.generate(job, KREA, **unsized, options={"sync_mode": True})
+        assert len(made.pictures) == 1
+        (call,) = lab.calls()
+        (image,) = (call.result or {})["images"]
+        assert (image["url"], image["sha256"]) == (None, made.pictures[0].output.sha256)
+        assert not any("data:" in str(entry.data) for entry in lab.engine.journal.since(0))
+        again = await lab.generate(job, KREA, **unsized, options={"sync_mode": True})
+        assert again.pictures[0].data == made.pictures[0].data
+        assert await lab.asked() == 1

@@ -215,6 +215,33 @@ async def test_a_job_stopped_while_its_call_waits_to_be_asked_again_owes_nothing
         await check_books(lab)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [MINI, "google/gemini-3.1-flash-image", "stability/core", "ideogram/v3", "bedrock/sd3.5-large"],
+)
+async def test_an_answer_that_is_here_is_settled_whoever_is_canceled(lab: Lab, model: str) -> None:
+    writing, loop, journal = asyncio.Event(), asyncio.get_running_loop(), lab.engine.journal
+    real = journal.move
+
+    def slow(call_id: str, state: Any, **facts: Any) -> Any:
+        done = real(call_id, state, **facts)
+        if state == "accepted":
+            loop.call_soon_threadsafe(writing.set)
+            threading.Event().wait(0.02)
+        return done
+
+    journal.move = slow  # type: ignore[method-assign]
+    size = {} if model.startswith("ideogram") else {"width": 1024, "height": 1024}
+    task = asyncio.ensure_future(lab.generate(lab.by_hand(), model, **{"width": None, "height": None, **size}))
+    task.add_done_callback(lambda _: writing.set())
+    await writing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert lab.states() == ["settled"]
+    assert (await lab.balanced())[0] > 0
+
+
 # -- twins ----------------------------------------------------------------------------------------------------------
 
 

@@ -74,18 +74,10 @@ class Money(RuleBasedStateMachine):
         job = self.jobs[data.draw(st.sampled_from(list(self.jobs)))]
         new = new_call(job, microusd, key=f"{job.job_id}-{key}")
         try:
-            call = self.journal.hold(new, grow=job.local)
-        except (AllowanceExhausted, Canceled):
+            call = self.books.hold(new, job)
+        except (AllowanceExhausted, BudgetExceeded, Canceled):
             return multiple()
-        if call.call_id != new.call_id:
-            return multiple()
-        if job.local:
-            try:
-                self.books.allow(job, call.call_id, microusd)
-            except BudgetExceeded:
-                assert self.journal.drop(call.call_id, "refused by the budget")
-                return multiple()
-        return call.call_id
+        return call.call_id if call.call_id == new.call_id else multiple()
 
     def _state(self, call_id: str) -> Call:
         call = self.journal.call(call_id)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
-from mintmark.errors import BadSetting
+from mintmark.errors import BadSetting, OutputBlocked
 from mintmark.generation.alike import alike
 from mintmark.generation.blurring import blurred_file
 from mintmark.generation.sealing import Draft, seal
@@ -82,6 +82,40 @@ def test_a_blurred_file_is_of_the_same_kind_and_size_and_shows_nothing(kind: str
     assert Image.open(BytesIO(after)).size == (160, 120)
     assert detail(before) > 150
     assert detail(after) < 25
+
+
+def moving(kind: str) -> bytes:
+    file = BytesIO()
+    frames = [Image.new("RGB", (160, 120), colour) for colour in ("teal", "gold", "navy")]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], duration=100)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_an_image_that_moves_is_blurred_into_one_that_does_not(kind: str) -> None:
+    with (
+        Image.open(BytesIO(moving(kind))) as before,
+        Image.open(BytesIO(blurred_file(moving(kind), max_pixels=10**6))) as after,
+    ):
+        assert (getattr(before, "n_frames", 1), getattr(after, "n_frames", 1)) == (3, 1)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow knows no AVIF")
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "AVIF"])
+async def test_every_frame_of_a_file_that_is_delivered_is_judged(kind: str, lab: Lab) -> None:
+    class Looking(Scoring):
+        async def check_image(self, data: bytes, media_type: str) -> Scores:
+            with Image.open(BytesIO(data)) as picture:
+                red, _, blue = picture.convert("RGB").getpixel((5, 5))
+            seen.append(red > 200 and blue < 60)
+            return Scores({"nudity": 0.99 if seen[-1] else 0.0})
+
+    seen: list[bool] = []
+    use(lab)
+    lab.engine._moderators["standard"]._checkers["openai"] = Looking({}, {})
+    with pytest.raises(OutputBlocked):
+        await seal(lab.engine, lab.job(), Draft(data=moving(kind), title="a", media_type=Image.MIME[kind]))
+    assert seen == [False, True, False]
 
 
 def test_nothing_of_a_files_own_words_or_small_pictures_is_kept() -> None:

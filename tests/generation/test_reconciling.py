@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mintmark.config import Settings
 from mintmark.errors import InvalidInput, UnknownCall
 from mintmark.generation.books import LocalBooks, postings
 from mintmark.generation.call import Call, NewCall
 from mintmark.generation.caller import Caller
 from mintmark.generation.context import JobContext
+from mintmark.generation.engine import Engine
 from mintmark.generation.reconciling import NOT_HERE, NOT_NAMED, ask, decide, doubts, find
 from mintmark.generation.sqlite_journal import SqliteJournal
 from mintmark.metering.ledger import Account
 from mintmark.metering.sqlite_ledger import SqliteLedger
+from mintmark.sandbox import Sandbox
+
+from .lab import open_lab
 
 JOB = "01234567-89ab-4def-8123-456789abcdef"
 
@@ -157,3 +163,71 @@ def test_a_decision_needs_a_call_and_a_reason(journal: SqliteJournal, ledger: Sq
     call = doubtful(journal)
     with pytest.raises(InvalidInput):
         decide(call.call_id, 1, "  ", ledger, journal)
+
+
+# -- calls that cannot be resumed ------------------------------------------------------------------------------------
+
+
+def left_behind(folder: Path, mode: Any, model: str, url: str) -> str:
+    """A call that was accepted, of a process that is dead."""
+    books = SqliteJournal(folder)
+    books.open_job(JobContext(job_id=JOB, allowance_microusd=0, mode=mode, local=True))
+    new = NewCall(
+        call_id="call-1",
+        job_id=JOB,
+        key="k",
+        node_id="1",
+        provider="fal",
+        model=model,
+        request_digest="d",
+        hold_microusd=40_000,
+    )
+    books.begin(books.hold(new, grow=True).call_id)
+    books.move("call-1", "accepted", request_id="r-1", handle=dict.fromkeys(("status_url", "response_url"), url))
+    books._db.close()
+    books._owner._lock.release()
+    return "call-1"
+
+
+async def resumed(engine: Engine, call_id: str) -> Call:
+    await asyncio.wait(list(engine.caller._resuming.values()))
+    found = engine.journal.call(call_id)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("microusd", [0, 30_000])
+async def test_a_call_whose_provider_lost_its_key_is_a_doubt_and_can_be_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, microusd: int
+) -> None:
+    monkeypatch.delenv("FAL_KEY", raising=False)
+    monkeypatch.setattr("mintmark.generation.engine.Keys.find", lambda self, name: None)
+    settings = Settings(data_dir=tmp_path)
+    call_id = left_behind(settings.books_dir, "live", "fal/flux-schnell", "https://queue.fal.run/x")
+    async with Engine(settings) as engine:
+        assert (await resumed(engine, call_id)).state == "unknown"
+        (doubt,) = doubts(engine.ledger, engine.journal)
+        assert (doubt.call_id, doubt.microusd, doubt.why_not) == (call_id, 40_000, None)
+        assert doubt.reason == "missing_key"
+        found = await ask(doubt, engine.caller, engine.ledger)
+        assert found.state == "unknown" and "No key for fal" in found.why
+        decide(call_id, microusd, "its invoice", engine.ledger, engine.journal)
+        assert doubts(engine.ledger, engine.journal) == []
+
+
+async def test_a_call_of_a_model_that_is_gone_is_finished_all_the_same(tmp_path: Path, sandbox: Sandbox) -> None:
+    async with open_lab(tmp_path, sandbox) as lab:
+        made = await lab.generate(lab.job())
+        (call,) = lab.calls()
+        folder, handle = lab.engine.settings.books_dir, call.handle
+    assert handle is not None
+    call_id = left_behind(folder, "sandbox", "fal/renamed-since", handle["status_url"])
+    books = SqliteJournal(folder)
+    with books._db.transaction() as db:
+        db.execute("UPDATE calls SET handle = ? WHERE call_id = ?", (json.dumps(handle), call_id))
+    books.close()
+    async with open_lab(tmp_path, sandbox) as lab:
+        now = await resumed(lab.engine, call_id)
+        # Nobody knows its price any more, so it costs what was set aside for it.
+        assert (now.state, now.charged_microusd) == ("settled", 40_000)
+        assert lab.engine.spool.get((now.result or {})["images"][0]["sha256"] or "") == made.pictures[0].data

@@ -468,6 +468,20 @@ async def test_a_defect_of_ours_after_asking_is_a_doubt_and_not_a_loss(
     await lab.balanced()
 
 
+async def test_a_defect_of_ours_before_anything_is_sent_costs_nothing(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("mintmark.providers.http._body", broken)
+    lab.engine._moderators["standard"] = Moderator(load_policy("standard"), {}, utc_now)
+    for model in BOTH:
+        with pytest.raises(ZeroDivisionError):
+            await lab.generate(lab.job(), model)
+    assert (lab.states(), await lab.asked()) == (["released", "released"], 0)
+
+
 async def test_a_provider_that_is_down_is_told_as_such(tmp_path: Path, unused_tcp_port: int) -> None:
     async with open_lab(tmp_path, f"http://127.0.0.1:{unused_tcp_port}") as lab:
         lab.engine._moderators["standard"] = Moderator(load_policy("standard"), {}, utc_now)

@@ -91,7 +91,7 @@ async def test_a_signed_file_tells_who_signed_it_and_how_it_was_made(bench: Any,
     assert text.startswith("VALID")
     assert "signed by Mintmark (self-made)" in text
     assert "made by AI: yes" in text
-    assert "fal/flux-schnell result (parentOf)" in text
+    assert "made from fal/flux-schnell result: no credential of its own" in text
     assert [outputs[n]["text"][0] for n in ("4", "5")] == ["True", "False"]
     told = json.loads(outputs["3"]["text"][0])
     assert (told["state"], told["record"]["model"]) == ("valid", "fal/flux-schnell")

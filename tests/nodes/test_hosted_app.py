@@ -67,6 +67,10 @@ async def test_an_app_without_a_price_is_called_only_where_that_is_allowed(bench
     [
         ({"inputs": "{"}, "inputs: that is no JSON"),
         ({"inputs": "[]"}, "no JSON object"),
+        ({"inputs": '{"guidance_scale": NaN}'}, "inputs: that is no JSON (NaN is no number there)"),
+        ({"inputs": '{"guidance_scale": 1e999}'}, "guidance_scale: it is no finite number"),
+        ({"inputs": '{"guidance_scale": "\\ud83d"}'}, "guidance_scale: it holds half a character"),
+        ({"prompt": "a boat \ud83d"}, "prompt: it holds half a character"),
         ({"inputs": '{"model": "x"}'}, "Name the app in model"),
         ({"inputs": '{"num_inference_steps": 99}'}, "num_inference_steps: at most 50"),
         ({"inputs": '{"steps": 9}'}, "has no such input"),

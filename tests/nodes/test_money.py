@@ -207,6 +207,22 @@ async def test_a_granted_job_is_held_to_the_limits_too(bench: Any) -> None:
     assert ended(await bench.run(guarded(0.003), job)) == ""
 
 
+async def test_of_a_granted_job_s_nodes_at_once_as_many_are_asked_as_fit(open_bench: Any, tmp_path: Any) -> None:
+    async with open_bench(tmp_path, latency_s=0.05) as bench:
+        for turn in range(4):
+            graph: dict[str, Any] = {
+                "p": {"class_type": "PrimitiveString", "inputs": {"value": "a lighthouse"}},
+                "g": guard(0.004),
+                "0": shown("g", 0),
+            }
+            for number in range(1, 4):
+                graph[str(number)] = asking(seed=10 * turn + number)
+                graph[f"{number}s"] = shown(str(number), 0)
+            job = await bench.open_job(allowance_microusd=1_000_000)
+            assert "[budget_exceeded]" in ended(await bench.run(graph, job))
+            assert len(await bench.calls()) == turn + 1
+
+
 async def test_a_granted_job_with_a_cached_guard_is_held_at_the_call(bench: Any) -> None:
     assert ended(await bench.run(guarded(0.004, seed=1), await bench.open_job(allowance_microusd=1_000_000))) == ""
     job = await bench.open_job(allowance_microusd=1_000_000)

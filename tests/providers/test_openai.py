@@ -56,7 +56,9 @@ def prepared(http: HttpClient, name: str = "openai/gpt-image-2", **asked: Any) -
     return OpenAI(http, key=Secret(KEY)).prepare(model(name), GenerationRequest.model_validate(given))
 
 
-async def ask(http: HttpClient, body: Any, status: int = 200, **headers: str) -> Answer:
+async def ask(
+    http: HttpClient, body: Any, status: int = 200, name: str = "openai/gpt-image-2", **headers: str
+) -> Answer:
     """One call to a server that gives this answer."""
 
     async def handler(_: web.Request) -> web.Response:
@@ -64,7 +66,7 @@ async def ask(http: HttpClient, body: Any, status: int = 200, **headers: str) ->
 
     async with serving(handler) as url:
         provider = OpenAI.open(http, key=Secret(KEY), sandbox_url=url)
-        return await provider.ask(prepared(http), call_id="c", on_accepted=ignore)
+        return await provider.ask(prepared(http, name), call_id="c", on_accepted=ignore)
 
 
 def error(code: str | None = None, kind: str = "invalid_request_error", message: str = "no") -> dict[str, Any]:
@@ -137,6 +139,50 @@ async def test_an_answer_without_a_whole_image_is_a_bad_answer(http: HttpClient,
     with pytest.raises(BadAnswer) as told:
         await ask(http, body)
     assert (told.value.charged, told.value.request_id) == (charged, "req-1")
+
+
+async def test_of_several_images_one_that_is_broken_takes_nothing_from_the_others(http: HttpClient) -> None:
+    rows = [{"b64_json": GOOD_IMAGE}, {"b64_json": GOOD_IMAGE[:-8]}, {}]
+    answer = await ask(http, {"data": rows, "usage": USAGE})
+    good, cut, none = (image.data for image in answer.images)
+    assert good == picture().data and cut is not None and good.startswith(cut) and none == b""
+    assert answer.usage.output_tokens == USAGE["output_tokens"], "all of it is paid"
+
+
+async def test_what_came_in_an_image_s_place_goes_to_who_keeps_results(http: HttpClient) -> None:
+    with pytest.raises(BadAnswer) as told:
+        await ask(http, {"data": [{"b64_json": base64.b64encode(b"GIF89a").decode()}], "usage": USAGE})
+    assert told.value.file == b"GIF89a"
+
+
+@pytest.mark.parametrize(
+    ("details", "drawn", "words"),
+    [
+        ({"image_tokens": 1056, "text_tokens": 444}, 1056, 444),
+        ({"image_tokens": 1500, "text_tokens": 0}, 1500, 0),
+        (None, 1500, 0),
+        ({}, 1500, 0),
+        ({"image_tokens": 9999}, 1500, 0),
+        ({"image_tokens": "x"}, 1500, 0),
+    ],
+)
+async def test_words_that_come_out_have_their_own_price_where_there_is_one(
+    http: HttpClient, details: Any, drawn: int, words: int
+) -> None:
+    usage = {
+        "input_tokens": 50,
+        "output_tokens": 1500,
+        **({} if details is None else {"output_tokens_details": details}),
+    }
+    body = {"data": [{"b64_json": GOOD_IMAGE}], "usage": usage}
+    for name in ("openai/gpt-image-1.5", "openai/gpt-image-2"):
+        known = model(name)
+        answer = await ask(http, body, name=name)
+        apart = name.endswith("1.5")
+        assert answer.usage.output_tokens == (drawn if apart else 1500)
+        assert known.price is not None
+        paid = 50 * 5 + (drawn * 32 + words * 10 if apart else 1500 * 30)
+        assert charge(known.price, answer.usage, {}) == paid
 
 
 async def test_the_vendor_s_own_count_of_tokens_is_what_is_used(http: HttpClient) -> None:

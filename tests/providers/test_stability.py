@@ -192,6 +192,8 @@ def test_each_task_has_its_service_and_its_words(
         ("core", {"width": 512, "height": 512, "options": {"aspect_ratio": "3:2"}}, ("width", "height")),
         ("sd3.5-large", {"task": "variation", "options": {"aspect_ratio": "3:2"}}, ("aspect_ratio",)),
         ("upscale-conservative", {"scale": 4.0}, ("scale",)),
+        ("upscale-fast", {"scale": 2.0, "prompt": ""}, ("scale",)),
+        ("upscale-fast", {"scale": 4.0, "prompt": ""}, ()),
     ],
 )
 def test_what_a_service_does_not_take_is_named_and_left_out(
@@ -214,7 +216,6 @@ def test_what_a_service_does_not_take_is_named_and_left_out(
         ("upscale-conservative", {"prompt": ""}, "prompt"),
         ("upscale-creative", {"images": (picture(1200, 1200),)}, "1048576"),
         ("upscale-fast", {"images": (picture(1600, 100),)}, "1536"),
-        ("upscale-fast", {"scale": 2.0}, "does not enlarge 2 times"),
         ("sketch", {"control": "sketch", "images": (picture(60, 100),)}, "64"),
         ("sketch", {"control": "sketch", "images": (picture(300, 100),)}, "2.5"),
         ("sketch", {"control": "pose"}, "pose"),

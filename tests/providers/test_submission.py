@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from aiohttp import web
 
 from mintmark.errors import ProviderError, RateLimited, StorageError
+from mintmark.metering.prices import Quantities
 from mintmark.providers import submission
-from mintmark.providers.base import Accepted, Provider
+from mintmark.providers.base import Accepted, Answer, Provider, ResultImage
 from mintmark.providers.bfl import Bfl
 from mintmark.providers.fal import Fal
 from mintmark.providers.firefly import Firefly
@@ -25,6 +26,7 @@ from mintmark.providers.replicate import Replicate
 from mintmark.providers.request import GenerationRequest
 from mintmark.providers.secret import Secret
 from mintmark.providers.stability import Stability
+from mintmark.providers.submission import Answered, Submission, watching
 from mintmark.tests.providers.conftest import FakeTime, client, picture, serving
 
 KEY = "any-0123456789:key-0123456789"
@@ -238,3 +240,95 @@ async def test_a_journal_that_cannot_write_keeps_nobody_from_leaving(http: HttpC
         call.vendor.answer.set()
         assert await call.ended() is None
         assert call.heard == ["c-1"]
+
+
+# -- answers that are here -------------------------------------------------------------------------------------------
+
+
+ANSWER = Answer(request_id="r-1", images=(ResultImage(data=b"x"),), usage=Quantities())
+
+
+async def at_once(heard: Callable[[Accepted], Awaitable[None]], work: Awaitable[Answer]) -> BaseException | None:
+    """Makes such a call; what its cancellation says became of it, and None where it was not canceled."""
+
+    async def made() -> Answer:
+        return await work
+
+    made_by = Submission()
+    made_by.asked = True
+    try:
+        await made_by.at_once(made(), provider="acme", on_accepted=heard)
+    except asyncio.CancelledError as canceled:
+        return canceled.__cause__
+    return None
+
+
+async def test_an_answer_that_is_here_when_we_are_canceled_is_handed_on() -> None:
+    writing = asyncio.Event()
+
+    async def on_accepted(accepted: Accepted) -> None:
+        assert accepted == Accepted(request_id="r-1", handle={})
+        writing.set()
+        await asyncio.sleep(60)
+
+    answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(at_once(on_accepted, answer))
+    answer.set_result(ANSWER)
+    await writing.wait()
+    task.cancel()
+    cause = await task
+    assert isinstance(cause, Answered) and cause.answer is ANSWER
+
+
+async def test_an_answer_that_came_in_the_moment_of_the_cancellation_is_handed_on() -> None:
+    async def on_accepted(_: Accepted) -> None:
+        raise AssertionError("it was canceled before")
+
+    answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(at_once(on_accepted, answer))
+    await asyncio.sleep(0.01)
+    answer.set_result(ANSWER)
+    await asyncio.sleep(0)
+    task.cancel()
+    cause = await task
+    assert isinstance(cause, Answered) and cause.answer is ANSWER
+
+
+async def test_a_reply_that_is_being_read_is_read_to_its_end() -> None:
+    sent = Submission()
+    reading = asyncio.Event()
+
+    async def work() -> Answer:
+        sent.asked = sent.replied = True
+        reading.set()
+        await asyncio.sleep(0.05)
+        return ANSWER
+
+    async def make() -> BaseException | None:
+        try:
+            await sent.at_once(work(), provider="acme", on_accepted=ignore)
+        except asyncio.CancelledError as canceled:
+            return canceled.__cause__
+        return None
+
+    task = asyncio.create_task(make())
+    await reading.wait()
+    task.cancel()
+    assert isinstance(await task, Answered)
+
+
+async def ignore(_: Accepted) -> None:
+    """An ``on_accepted`` that writes nothing down."""
+
+
+def test_who_watches_knows_whether_anything_may_have_left() -> None:
+    with watching() as watch:
+        assert not watch.may_have_left
+        first, second = Submission(), Submission()
+        assert not watch.may_have_left
+        second.asked = True
+        assert watch.may_have_left
+    later = Submission()
+    later.asked, second.asked = True, False
+    assert not watch.may_have_left
+    assert not first.asked

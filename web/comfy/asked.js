@@ -10,15 +10,15 @@ const TASKS = [
   [/Control/, "control"],
   [/Variation/, "variation"],
 ];
-const FILES = /^Mintmark(LocalUpscale|FaceRestore)$/;
+const CALLS_NONE = /^Mintmark(LocalUpscale|FaceRestore|CostEstimate)$/;
 const UNSEEN = [1024, 1024]; // an image whose size is not known before it is loaded counts as this large
 const AUTO = "auto";
 const MARGINS = ["left", "right", "top", "bottom"];
 
-/** Whether this node calls a model: one of ours, with a combo of models. Of others of ours it names a file. */
+/** Whether this node calls a model: one of ours that names one. Others of ours name a file, or what would be called. */
 export function isHosted(node) {
   const name = String(node.comfyClass ?? "");
-  return name.startsWith("Mintmark") && !FILES.test(name) && Boolean(modelWidget(node));
+  return name.startsWith("Mintmark") && !CALLS_NONE.test(name) && Boolean(modelWidget(node));
 }
 
 /** The combo that names the model. */
@@ -138,7 +138,8 @@ function outputSize(node, model, task, inputs, guessed) {
 
 function reshaped(node, model, task, [width, height], guessed) {
   if (task === "upscale") {
-    const factor = whole(node, "scale", guessed) || model.scale?.default || 2;
+    const only = model.scale?.choices?.length === 1 ? model.scale.choices[0] : 0;
+    const factor = only || whole(node, "scale", guessed) || model.scale?.default || 2;
     return [Math.round(width * factor), Math.round(height * factor)];
   }
   if (task !== "outpaint") return [width, height];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -62,6 +63,8 @@ def test_a_circle_ends() -> None:
         ({"x": 1}, {"type": "object", "properties": {"x": {"type": "string"}}}, "steps.x: it must be of type string"),
         ({"y": 1}, {"type": "object", "properties": {}, "additionalProperties": False}, "steps.y: there is no such"),
         (None, {"type": "string"}, "steps: it must be of type string"),
+        (math.nan, {"type": "number"}, "steps: it must be a finite number, not nan"),
+        ({"x": math.inf}, {"properties": {"x": {"type": "number"}}}, "steps.x: it must be a finite number, not inf"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_field(value: Any, schema: dict[str, Any], problem: str) -> None:
