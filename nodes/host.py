@@ -97,6 +97,9 @@ class Host(Protocol):
     def has_model(self, name: str) -> bool:
         """Whether a model's file of this name, with or without its folder, is here."""
 
+    def only_its(self, job_id: str, files: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+        """Those of a job's files that are no other job's, too, as far as the host can tell."""
+
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         """The types of what a node of this class gives, in order; None for one that is not known here."""
 
@@ -251,6 +254,10 @@ class ComfyHost:
         # It lists no folder that is one model as a whole, and those are checkpoints, too.
         found = [*map(folder_paths.get_filename_list, folders), diffusers_folders(self)]
         return any(name in (each, each.replace("\\", "/").rpartition("/")[2]) for files in found for each in files)
+
+    def only_its(self, job_id: str, files: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+        # Another one that was answered from the cache may name the same. It has fetched it, or makes it anew.
+        return list(files)
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         known = getattr(sys.modules.get("nodes"), "NODE_CLASS_MAPPINGS", {})

@@ -16,7 +16,6 @@ from typing import Any
 
 from .check import is_link
 from .format import Bind, Input, Output, WorkflowVersion
-from .problem import shown
 
 
 @dataclass(frozen=True)
@@ -35,14 +34,16 @@ class Change:
     after: Any = None
 
     def __str__(self) -> str:
-        said = _WORDS[self.kind].format(before=shown(self.before, 60), after=shown(self.after, 60))
-        return f"{self.where}: {said}"
+        before, after = map(_said, _apart(self.before, self.after))
+        return f"{self.where}: {_WORDS[self.kind].format(before=before, after=after)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {"kind": self.kind, "where": self.where, "before": self.before, "after": self.after}
 
 
+_LONGEST = 60
+"""How many characters of a text are shown."""
 _WORDS: Mapping[str, str] = {
     "node_added": "new node {after}",
     "node_removed": "the node {before} is gone",
@@ -63,6 +64,30 @@ _WORDS: Mapping[str, str] = {
     "requires": "was {before}, is {after}",
     "lane": "was {before}, is {after}",
 }
+
+
+def _apart(before: Any, after: Any) -> tuple[Any, Any]:
+    """Of two objects, or two lists of objects, only what the other has not."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [name for name in _both(before, after) if before.get(name) != after.get(name)]
+        return {name: before.get(name) for name in names}, {name: after.get(name) for name in names}
+    if all(isinstance(side, list) and all(isinstance(each, dict) for each in side) for side in (before, after)):
+        return [each for each in before if each not in after], [each for each in after if each not in before]
+    return before, after
+
+
+def _said(value: Any) -> str:
+    """A value in words: a link by what it comes from, objects and lists by their parts, anything else as JSON."""
+    if value is None or value in ([], {}):
+        return "nothing"
+    if is_link(value):
+        return f"output {value[1]} of node {value[0]}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ("; " if isinstance(value[0], dict) else ", ").join(map(_said, value))
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def diff(before: WorkflowVersion, after: WorkflowVersion) -> list[Change]:

@@ -37,7 +37,7 @@ def page(folder: Path, model: dict[str, Any], asked: dict[str, Any] = ASKED) -> 
     (folder / "catalog.js").write_text("export function model() { return undefined; }")
     (folder / "package.json").write_text('{"type": "module"}')
     (folder / "ask.js").write_text(_SCRIPT)
-    nodes = ["MintmarkTextToImage", "MintmarkLocalUpscale", "MintmarkFaceRestore"]
+    nodes = ["MintmarkTextToImage", "MintmarkLocalUpscale", "MintmarkFaceRestore", "MintmarkCostEstimate"]
     sent = {"model": model, "asked": asked, "count": 3, "steps": 4, "widget": "nets/tiny.safetensors", "nodes": nodes}
     command = [str(NODE), "ask.js"]
     done = subprocess.run(
@@ -68,5 +68,5 @@ def test_not_measured_it_tells_the_hour_and_not_priced_whose_gpu_it_is(tmp_path:
     assert "MINTMARK_GPU_HOUR_USD" in told["about"]
 
 
-def test_a_node_that_names_a_file_asks_no_model(tmp_path: Path) -> None:
-    assert page(tmp_path, {**MODEL, "price": None})["hosted"] == [True, False, False]
+def test_a_node_that_names_a_file_or_only_reckons_asks_no_model(tmp_path: Path) -> None:
+    assert page(tmp_path, {**MODEL, "price": None})["hosted"] == [True, False, False, False]

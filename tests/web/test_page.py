@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 
+import mintmark
 from mintmark.metering.prices import Price, Quantities, quote, usd
 from mintmark.providers.catalog import rows
 
@@ -17,6 +19,21 @@ from .conftest import KEY, missing
 
 pytestmark = [pytest.mark.comfyui, pytest.mark.skipif(missing() is not None, reason=str(missing()))]
 RULE: TypeAdapter[Any] = TypeAdapter(Price)
+TEMPLATES = Path(mintmark.__file__).parent / "workflows"
+_CROWDED = """() => {
+    const meets = (a, b) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
+    const boxOf = ({ title: t, pos: [x, y], size: [w, h] }) => ({ t, x, y, w, h });
+    const nodes = [...document.querySelectorAll("[data-node-id]")].map((each) => {
+        const node = app.graph.getNodeById(Number(each.dataset.nodeId));
+        const tall = each.getBoundingClientRect().height / app.canvas.ds.scale;
+        return node && { ...boxOf(node), y: node.pos[1] - 30, h: tall };
+    }).filter(Boolean);
+    const crowded = nodes.flatMap((a, at) => nodes.slice(at + 1).filter((b) => meets(a, b)).map((b) => [a.t, b.t]));
+    for (const group of app.graph._groups.map(boxOf))
+        for (const a of nodes.filter((each) => meets(each, group)))
+            if (a.y + a.h > group.y + group.h + 1) crowded.push([a.t, group.t]);
+    return crowded;
+}"""
 PROMPT = "A fox goldsmith minting the first coin of the morning, storybook illustration"
 
 
@@ -215,6 +232,90 @@ async def test_a_blocked_prompt_is_said_where_it_was_written(newer: bool, open_s
         await studio.look_at(node)
         if not newer:
             await studio.picture("blocked")
+
+
+async def test_why_a_run_was_stopped_goes_away_with_the_next_that_ends_well(open_studio: Any) -> None:
+    for newer in (False, True):
+        async with open_studio(**{"Comfy.VueNodes.Enabled": newer}) as studio:
+            await with_keys(studio, "fal", "openai")
+            await studio.template("text-to-image")
+            words, node = await studio.node("MintmarkModeratePrompt"), await studio.node("MintmarkTextToImage")
+            await studio.set(words, "text", "")
+            assert await studio.run() == "execution_error"
+            assert (await studio.told(node)).startswith("An input needs a change\nprompt: is empty.")
+            await studio.set(words, "text", PROMPT)
+            assert await studio.run() == "execution_success"
+            await studio.page.wait_for_function(
+                "(id) => app.graph.getNodeById(id).widgets.every((each) => each.name !== 'mintmark_told')", arg=node
+            )
+            assert "mintmark-told is-refused" not in await studio.page.content()
+
+
+@pytest.mark.parametrize("newer", [False, True], ids=["classic", "newer"])
+async def test_the_credential_of_a_saved_file_is_one_click_away(newer: bool, open_studio: Any) -> None:
+    async with open_studio(**{"Comfy.VueNodes.Enabled": newer}) as studio:
+        await with_keys(studio, "fal", "openai")
+        await studio.template("text-to-image")
+        assert await studio.run() == "execution_success"
+        assert (await studio.told(await studio.node("MintmarkSignAndSave"))).startswith("Saved in the output folder: ")
+        node, asked = await studio.node("MintmarkTextToImage"), len(studio.sandbox("calls"))
+        seed = await studio.js("(id) => app.graph.getNodeById(id).widgets.find((w) => w.name === 'seed').value", node)
+        for _ in range(2):
+            await studio.page.get_by_role("button", name="Check the credential").click()
+            assert "signed by Mintmark (self-made)" in await studio.told(await studio.node("MintmarkReadCredentials"))
+        await studio.fit()
+        if not newer:
+            await studio.picture("credential")
+        assert await studio.page.locator(".mintmark-told.is-stale").count() == 0, "what the others said still holds"
+        after = await studio.js("(id) => app.graph.getNodeById(id).widgets.find((w) => w.name === 'seed').value", node)
+        assert (after, len(studio.sandbox("calls"))) == (seed, asked), "nothing else was run"
+
+
+async def test_what_calls_no_model_has_no_price_and_an_app_says_that_none_is_known(studio: Any) -> None:
+    await with_keys(studio, "fal")
+    estimate, app = await studio.add("MintmarkCostEstimate"), await studio.add("MintmarkHostedApp", x=760)
+    await studio.badge(app, "price unknown")
+    assert not {"needs a key", "unknown model"} & set(await studio.badges(app))
+    assert [text for text in await studio.badges(estimate) if "$" in text or "key" in text] == []
+    await studio.set(app, "model", "replicate/somebody/their-model")
+    await studio.badge(app, "needs a key")
+
+
+async def test_a_budget_of_less_than_a_cent_is_a_budget(studio: Any) -> None:
+    guard = await studio.add("MintmarkBudgetGuard", per_run_usd=0.004)
+    value = "(id) => app.graph.getNodeById(id).widgets.find((w) => w.name === 'per_run_usd').value"
+    assert await studio.js(value, guard) == 0.004
+
+
+async def test_prices_that_did_not_load_say_so_and_load_again_at_a_click(open_studio: Any) -> None:
+    async with open_studio() as studio:
+        await studio.page.route("**/mintmark/models*", lambda route: route.abort())
+        await studio.page.reload()
+        await studio.page.wait_for_function("() => window.app?.vueAppReady && app.canvas && app.graph")
+        node = await studio.add("MintmarkTextToImage")
+        await studio.badge(node, "prices did not load: try again")
+        await studio.page.unroute("**/mintmark/models*")
+        click = (
+            "(id) => app.graph.getNodeById(id).badges.map((each) => each()).find((e) => e.text.startsWith('prices'))"
+        )
+        await studio.js(f"(id) => ({click})(id).onClick()", node)
+        await studio.badge(node, "$0.003")
+
+
+async def test_keys_say_it_where_comfyui_does_not_answer(studio: Any) -> None:
+    await studio.page.route("**/mintmark/keys*", lambda route: route.abort())
+    await studio.js("() => app.extensionManager.command.execute('Mintmark.Keys')")
+    await studio.page.get_by_text("ComfyUI does not answer.").wait_for()
+
+
+async def test_no_node_of_a_template_lies_over_another_or_out_of_its_group(open_studio: Any) -> None:
+    """The newer nodes are taller than the classic ones that the templates were laid out with."""
+    async with open_studio(**{"Comfy.VueNodes.Enabled": True}) as studio:
+        for name in sorted(path.stem for path in TEMPLATES.glob("*.json")):
+            await studio.template(name)
+            await studio.fit()
+            await studio.page.wait_for_timeout(800)  # they settle their own height
+            assert (name, await studio.js(_CROWDED)) == (name, [])
 
 
 async def test_a_template_opens_from_the_template_browser(studio: Any) -> None:

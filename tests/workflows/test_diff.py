@@ -200,6 +200,20 @@ def test_a_difference_is_told_in_words_and_as_json(document: dict[str, Any]) -> 
     change = Change("input_default", "inputs.steps", 20, 30)
     assert str(change) == "inputs.steps: default: was 20, is 30"
     assert change.as_dict() == {"kind": "input_default", "where": "inputs.steps", "before": 20, "after": 30}
+    limits = {"minimum": 64, "maximum": 2048}, {"minimum": 64, "maximum": 4096}
+    link = Change("rewired", "graph.5.inputs.image", ["4", 0], None)
+    models = [{"name": "a.safetensors", "folder": "loras"}, {"name": "b.safetensors", "folder": "loras"}]
+    assert [str(each).partition(": ")[2] for each in (
+        Change("input_limits", "inputs.width", *limits),
+        link,
+        Change("value", "graph.5.inputs.on", False, True),
+        Change("requires", "requires.models", models[:1], models),
+    )] == [
+        "limits: were maximum 2048, are maximum 4096",
+        "was output 0 of node 4, is nothing",
+        "was false, is true",
+        'was nothing, is name "b.safetensors", folder "loras"',
+    ]  # fmt: skip
     for edit, _ in CASES.values():
         after = copy.deepcopy(document)
         edit(after)

@@ -1,7 +1,7 @@
 // The price on each hosted node, in money, kept up with what the artist edits. Drawn as ComfyUI's own badges are, so it
 // looks right on the classic canvas and on the newer nodes made of HTML alike.
 import { app } from "../../scripts/app.js";
-import { edition } from "./catalog.js";
+import { edition, isMissing, load, reaches } from "./catalog.js";
 import { isHosted, modelWidget, read } from "./asked.js";
 import { about, ending, isEnding, priceOf } from "./facts.js";
 import { isLight } from "./theme.js";
@@ -28,7 +28,7 @@ export function watch(onKey) {
 /** Give a new node its badges and its model combo a tooltip; both are made when they are shown. */
 export function add(node) {
   const widget = modelWidget(node);
-  if (!widget) return;
+  if (!widget || !isHosted(node)) return;
   Object.defineProperty(widget, "tooltip", { configurable: true, enumerable: true, get: () => tooltip(node) });
   const badges = KINDS.map((kind) => () => drawn(node, kind));
   // The newer nodes take the first of the list for ComfyUI's own, and look at the list once: no later than now.
@@ -50,12 +50,24 @@ function tooltip(node) {
 /** By kind, what there is to say. Whatever it reads of the widgets, the newer nodes follow by themselves. */
 function said(node) {
   if (!edition() || !(app.extensionManager?.setting?.get?.(SETTING) ?? true) || !isHosted(node)) return {};
+  if (isMissing()) return { price: { text: "prices did not load: try again", tone: "warning", onClick: load } };
   const asked = read(node);
-  if (!asked.model) return { price: { text: "unknown model", tone: "warning" } };
+  if (!asked.model) return unlisted(asked.name);
   const told = { price: cost(asked) };
   if (isEnding(asked.model)) told.ending = { text: ending(asked.model), tone: "warning" };
-  if (!asked.model.key) told.key = { text: "needs a key", tone: "warning", provider: asked.model.provider };
+  if (!asked.model.key) told.key = needsKey(asked.model.provider);
   return told;
+}
+
+/** An app has its provider's own name, such as "fal/fal-ai/flux/krea"; other names that the catalog lacks are wrong. */
+function unlisted(name) {
+  if (name.split("/").length < 3) return { price: { text: "unknown model", tone: "warning" } };
+  const [told, provider] = [{ price: { text: "price unknown", tone: "warning" } }, name.split("/")[0]];
+  return reaches(provider) === false ? { ...told, key: needsKey(provider) } : told;
+}
+
+function needsKey(provider) {
+  return { text: "needs a key", tone: "warning", provider };
 }
 
 function cost(asked) {
@@ -76,9 +88,8 @@ function drawn(node, kind) {
   return badge;
 }
 
-function made({ text, tone, provider }) {
+function made({ text, tone, provider, onClick = provider && (() => openKeys(provider)) }) {
   const [fgColor, bgColor] = COLORS[tone][look];
-  const onClick = provider ? () => openKeys(provider) : undefined;
   const shape = { fontSize: 12, padding: 7, height: 20, cornerRadius: 10 };
   return new window.LGraphBadge({ text, fgColor, bgColor, onClick, ...shape });
 }
@@ -87,6 +98,7 @@ const seen = new WeakMap();
 
 function refreshAll() {
   look = isLight() ? "light" : "dark";
+  document.documentElement.dataset.mintmark = look; // the style sheet's accents must be read on either
   for (const node of app.canvas?.graph?._nodes ?? []) {
     if (!isHosted(node)) continue;
     const now = JSON.stringify([look, said(node)]);

@@ -61,9 +61,10 @@ export function about(model, price) {
   if (model.family === LOCAL) return [...lines, ...ownFacts(model, price)].join("\n");
   if (model.price) lines.push(`${rate(model.price)}${price?.microusd != null ? ` · this node: ${price.text}` : ""}`);
   else lines.push("Price unknown");
+  if (model.price?.unit === "megapixel") lines.push("MP: a million pixels; 1024 × 1024 has 1.05");
   if (price && !price.exact && price.microusd != null) lines.push("≈ the run will tell exactly");
   lines.push(FAMILIES[model.family] ?? model.family, licence(model), life(model));
-  lines.push(model.key ? "Key: set" : "Needs a key: Settings › Mintmark › Keys");
+  lines.push(model.key ? "Ready: its provider can be called" : "Needs a key: Settings › Mintmark › Keys");
   return lines.filter(Boolean).join("\n");
 }
 

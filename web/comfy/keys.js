@@ -44,6 +44,7 @@ function make() {
 
 async function fill() {
   const rows = dialog.querySelector(".mintmark-rows");
+  if (!rows.children.length) rows.append(element("p", "mintmark-note", "One moment …"));
   try {
     const { mode, providers } = await call("GET", "/mintmark/keys");
     const notes = mode === "sandbox" ? [element("p", "mintmark-note", SANDBOX)] : [];
@@ -84,7 +85,7 @@ function row(told) {
 async function run(made, said, work) {
   const buttons = [...made.querySelectorAll("button, input")].filter((each) => !each.disabled);
   buttons.forEach((each) => (each.disabled = true));
-  speak(said, "…", "");
+  speak(said, "One moment …", "");
   try {
     const { told, words, tone } = await work();
     if (!told) return speak(said, words, tone);
@@ -125,7 +126,9 @@ async function test(provider) {
 /** The route's answer. Throws an Error with words for people. */
 async function call(method, path, body) {
   const sent = body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await api.fetchApi(path, { method, cache: "no-store", ...sent });
+  const answer = await api.fetchApi(path, { method, cache: "no-store", ...sent }).catch(() => {
+    throw new Error("ComfyUI does not answer. Start it again, or look at its window for what is wrong.");
+  });
   const told = await answer.json().catch(() => null);
   if (answer.ok && told) return told;
   const { message, hint } = told?.error ?? {};

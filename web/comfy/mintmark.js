@@ -4,6 +4,7 @@ import { app } from "../../scripts/app.js";
 import { api } from "../../scripts/api.js";
 import * as badge from "./badge.js";
 import * as catalog from "./catalog.js";
+import * as credential from "./credential.js";
 import * as keys from "./keys.js";
 import * as menu from "./menu.js";
 import * as told from "./told.js";
@@ -25,7 +26,7 @@ app.registerExtension({
     {
       id: "Mintmark.Keys.Open",
       category: ["Mintmark", "Keys", "Open"],
-      name: "Keys of the providers",
+      name: "Provider keys",
       tooltip: "One key for each provider whose models you use.",
       type: () => keysButton(),
       defaultValue: null,
@@ -43,8 +44,9 @@ app.registerExtension({
     catalog.load();
     badge.watch(keys.open);
     menu.watch();
-    api.addEventListener("execution_start", () => told.dim());
+    api.addEventListener("execution_start", ({ detail }) => told.dim(detail ?? {}));
     api.addEventListener("execution_cached", ({ detail }) => told.brighten(detail?.nodes ?? []));
+    api.addEventListener("execution_success", () => told.clear());
     api.addEventListener("execution_error", ({ detail }) => told.refuse(detail, keys.open));
     // A worker that comes back may be another one, with other keys.
     api.addEventListener("reconnected", () => catalog.load());
@@ -57,7 +59,8 @@ app.registerExtension({
     const executed = nodeType.prototype.onExecuted;
     nodeType.prototype.onExecuted = function (message) {
       executed?.apply(this, arguments);
-      if (message?.text?.length) told.show(this, message.text.join("\n"));
+      const buttons = credential.buttons(this, message?.mintmark);
+      if (message?.text?.length) told.show(this, message.text.join("\n"), buttons);
     };
   },
 });

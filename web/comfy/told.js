@@ -1,41 +1,53 @@
 // Says on the node what it found out, and why it was stopped. ComfyUI itself shows text on its own nodes only.
 import { app } from "../../scripts/app.js";
 import { table } from "./table.js";
+import { refusal, verdicts } from "./words.js";
 
 const WIDGET = "mintmark_told";
 const STALE = "is-stale";
 const TALLEST = 220;
 const PADDING = 8;
 const MARGIN = 10; // what ComfyUI keeps free around a widget made of HTML
-const NEEDS_KEY = new Set(["missing_key", "provider_auth"]);
-const TITLES = {
-  prompt_blocked: "Blocked: the prompt",
-  output_blocked: "Blocked: the image",
-  provider_blocked: "Blocked by the provider",
-  missing_key: "A key is missing",
-  provider_auth: "The key was refused",
-  budget_exceeded: "Over the budget",
-  allowance_exhausted: "Over what this run may spend",
-};
 
-/** Show text that a run gave the node. */
-export function show(node, text, tone = "plain") {
-  fill(node, tone, [table(text) ?? line("mintmark-words", text)]);
+/** Show text that a run gave the node, and `buttons` under it. */
+export function show(node, text, buttons = []) {
+  const judged = verdicts(text)?.map(verdictLine);
+  fill(node, "plain", [...(judged ?? [table(text) ?? line("mintmark-words", text)]), ...buttons]);
 }
 
 /** Show why the node failed, from ComfyUI's event of it; `openKeys` opens the keys of a provider. */
 export function refuse(detail, openKeys) {
   const node = locate(detail?.node_id);
   if (!String(node?.comfyClass ?? "").startsWith("Mintmark")) return;
-  const { words, code } = parted(String(detail.exception_message ?? ""));
-  const parts = [line("mintmark-title", TITLES[code] ?? "Stopped"), line("mintmark-words", advice(code, words))];
-  if (NEEDS_KEY.has(code)) parts.push(keyButton(providerIn(node), openKeys));
+  const { title, words, fine, keys, whole } = refusal(String(detail.exception_message ?? ""), node.comfyClass);
+  const parts = [line("mintmark-title", title), Object.assign(line("mintmark-words", words), { title: whole })];
+  if (fine) parts.push(line("mintmark-fine", fine));
+  if (keys) parts.push(button("Open the keys …", () => openKeys(providerIn(node))));
   fill(node, "refused", parts);
 }
 
+/** A button that stands on a node. */
+export function button(textContent, action) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent });
+  made.className = "mintmark-button";
+  made.addEventListener("click", action);
+  return made;
+}
+
+const spared = new Set();
+let queueing = Promise.resolve();
+
+/** The prompt that `queued` becomes is one node's alone: what the others said before it still holds. */
+export async function spare(queued) {
+  queueing = queued.then(({ prompt_id: id }) => spared.add(id));
+  await queueing;
+}
+
 /** An earlier run's words stay dim until this one says them again: what stops before a node must not look allowed. */
-export function dim() {
-  for (const box of boxes()) box.classList.add(STALE);
+export async function dim({ prompt_id: id } = {}) {
+  await queueing.catch(() => {}); // ComfyUI may begin before it has answered
+  if (spared.has(id)) return;
+  for (const [, box] of told()) box.classList.add(STALE);
 }
 
 /** Nodes that ran from ComfyUI's cache said what they say before, and it still holds. */
@@ -43,13 +55,23 @@ export function brighten(ids) {
   for (const id of ids) boxOf(locate(id))?.classList.remove(STALE);
 }
 
-function* boxes() {
+/** A run came to its end: why an earlier one was stopped is no news any more. */
+export function clear() {
+  for (const [node, box] of [...told()]) {
+    if (!box.matches(`.is-refused.${STALE}`)) continue;
+    node.removeWidget?.(node.widgets.find((each) => each.name === WIDGET));
+    node.setDirtyCanvas?.(true, true);
+  }
+}
+
+/** Each node that says something, with the box it says it in. */
+function* told() {
   const graphs = [app.rootGraph ?? app.graph];
   for (let graph = graphs.pop(); graph; graph = graphs.pop()) {
     for (const node of graph._nodes ?? []) {
       if (node.subgraph) graphs.push(node.subgraph);
       const box = boxOf(node);
-      if (box) yield box;
+      if (box) yield [node, box];
     }
   }
 }
@@ -110,26 +132,15 @@ function line(className, textContent) {
   return Object.assign(document.createElement("div"), { className, textContent });
 }
 
-/** On the page a missing key is a matter of two clicks; the error's own hint is for a terminal. */
-function advice(code, words) {
-  const first = /^[\s\S]*?\.(?=\s|$)/.exec(words)?.[0] ?? words;
-  return code === "missing_key" ? `${first} Open the keys, paste yours, and press Run again.` : words;
-}
-
-function keyButton(provider, openKeys) {
-  const button = Object.assign(document.createElement("button"), { type: "button", className: "mintmark-button" });
-  button.textContent = "Open the keys …";
-  button.addEventListener("click", () => openKeys(provider));
-  return button;
+function verdictLine({ decision, words }) {
+  const made = line("mintmark-verdict mintmark-words", "");
+  const decided = document.createElement("strong");
+  Object.assign(decided, { className: `is-${decision}`, textContent: decision });
+  made.append(decided, `: ${words}`);
+  return made;
 }
 
 function providerIn(node) {
   const name = node.widgets?.find((each) => each.name === "model")?.value;
   return String(name ?? "").includes("/") ? name.split("/")[0] : undefined;
-}
-
-/** "Message. Hint. [code]", as errors.py writes an error for a worker's event. */
-function parted(message) {
-  const found = /^([\s\S]*?)\s*\[([a-z_]+)\]\s*$/.exec(message);
-  return found ? { words: found[1], code: found[2] } : { words: message, code: "" };
 }
