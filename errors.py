@@ -126,8 +126,8 @@ class MintmarkError(Exception):
 
     def __str__(self) -> str:
         """One line that survives a worker's ``execution_error`` event: the code can be read back from it."""
-        hint = f" {self.hint}" if self.hint else ""
-        return f"{self.message}{hint} [{self.code}]"
+        message = self.message if self.message.endswith((".", "!", "?", ":", "…")) else f"{self.message}."
+        return f"{message} {self.hint} [{self.code}]" if self.hint else f"{self.message} [{self.code}]"
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form used by ``--json``, the worker route and the journal."""

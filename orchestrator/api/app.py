@@ -90,6 +90,12 @@ def build_app(service: Service) -> web.Application:
     for route in routes:
         for method in (route.method, "HEAD") if route.method == "GET" else (route.method,):
             app.router.add_route(method, _pattern(route, routes), handler_of(route))
+    app.router.add_get("/", _home)
     app.on_response_prepare.append(safe)
     share(app, service.service.cors_origins)
     return app
+
+
+async def _home(request: web.Request) -> web.Response:
+    """The terminal prints this address, and whoever opens it in a browser wants to read something."""
+    return web.Response(status=302, headers={"Location": "/docs"})

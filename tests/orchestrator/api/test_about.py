@@ -148,3 +148,8 @@ def test_the_page_names_no_other_host(name: str) -> None:
 def test_the_vendored_bundle_has_its_licence_beside_it() -> None:
     text = (PAGE / "LICENSE-rapidoc.txt").read_text(encoding="utf-8")
     assert "MIT License" in text and "Mrinmoy Majumdar" in text
+
+
+async def test_whoever_opens_the_address_that_the_terminal_prints_finds_the_docs(house: House) -> None:
+    async with house.http.get(f"{house.url}/") as page:
+        assert (page.status, page.url.path, page.content_type) == (200, "/docs", "text/html")
