@@ -4,15 +4,30 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: run test again lint bench acceptance chaos typescript house mutants clean
+.PHONY: run check test again lint bench acceptance chaos typescript house mutants clean
 
 run: $(VENV)/.ready
 	$(BIN)/mintmark run text-to-image -o $(OUT)
 
+# Something of every layer, in a minute or two: for a first look, and while working. A test holds that no layer is left out.
+CHECK := $(addprefix tests/, \
+	test_errors.py test_log.py test_pure.py config \
+	storage/test_sqlite_store.py storage/assets workflows/test_validate.py workflows/test_library.py \
+	metering/test_prices.py metering/test_ledger.py moderation/test_rules.py moderation/test_moderator.py \
+	provenance/test_signing.py provenance/test_tampering.py providers/test_catalog.py providers/test_contract.py \
+	sandbox/test_fal_wire.py generation/test_service.py runner/test_executor.py runner/test_server.py \
+	orchestrator/jobs/test_sqlite_store.py orchestrator/service orchestrator/api/test_runs.py \
+	nodes/test_save.py client/test_client.py \
+	cli/test_commands.py cli/test_command_line.py cli/test_budget.py web docs/test_curl_examples.py tools/test_check.py)
+
+check: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n 2 -q -m "not acceptance" $(CHECK) $(ARGS)
+
+# All of them. Failures are told as they come, and `make again` knows them, also where the run is stopped.
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n 2 -q -m "not acceptance" --durations=10 $(ARGS)
 
-# What failed of the last run, once more and one at a time: tells a busy machine from a broken line.
+# What failed of the last run, whole or stopped, once more and one at a time: tells a busy machine from a broken line.
 again: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none --maxfail=5 -m "not acceptance" $(ARGS)
 

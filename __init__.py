@@ -20,10 +20,17 @@ async def comfy_entrypoint() -> Any:
     return MintmarkExtension()
 
 
+# The client of the service, for those who import the package for it; ComfyUI never asks.
+_CLIENT = ("Client", "Job", "Order", "Output", "SyncClient", "Update")
+
+
 def __getattr__(name: str) -> Any:
-    # The client of the service, for those who import the package for it; ComfyUI never asks.
-    if name in ("Client", "SyncClient"):
+    if name in _CLIENT:
         from . import client
 
         return getattr(client, name)
     raise AttributeError(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CLIENT})

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from .output import Json, console, emit, facts
+from .settings import SandboxFlag
 
 UNKNOWN = "unknown"
 ASSUMED = 71_429
@@ -53,8 +54,15 @@ def advise(
     quality: Annotated[Quality, typer.Option(help="Whether only the best model will do.")] = Quality.good,
     licensing: Annotated[Licensing, typer.Option(help="What outputs must come with.")] = Licensing.commercial,
     crossover: Annotated[
-        float, typer.Option(min=0, metavar="N", help="Images a month from which owning is cheaper: cost breakeven.")
-    ] = ASSUMED,
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Images a month from which owning is cheaper. Not given: what `mintmark cost breakeven` makes of your "
+            "last 30 days, else assumed.",
+        ),
+    ] = None,
+    sandbox: SandboxFlag = False,
     as_json: Json = False,
 ) -> None:
     """Say whether to host models yourself, rent open ones or use a closed API, and why."""
@@ -71,23 +79,49 @@ def advise(
             "licensing": licensing.value,
         }
     )
+    source, crossover = ("given", crossover) if crossover is not None else _own(sandbox=sandbox)
     advice = advise(situation, crossover)
     if as_json:
         told = {name: getattr(advice, name) for name in ("answer", "axis", "reasons", "switching_cost", "revisit")}
-        emit({**told, "crossover_images": crossover, "crossover_assumed": crossover == ASSUMED})
+        emit(
+            {
+                **told,
+                "crossover_images": crossover,
+                "crossover_assumed": source == "assumed",
+                "crossover_source": source,
+            }
+        )
         return
     names = {"self-host": "own GPUs", "open-weight": "open weights at a provider", "closed": "a closed API"}
     out = console()
     out.print(f"[bold]{names[advice.answer]}[/]  (decided by {advice.axis})")
     for reason in advice.reasons:
         out.print(f"  - {reason}", markup=False)
-    if crossover == ASSUMED:
-        out.print(
-            f"  Assumed: owning is cheaper from {ASSUMED:,} images a month on ($0.03 an image, $1.20 a GPU hour of 600 "
-            "images, $2,000 a month). Say yours: --crossover, from mintmark cost breakeven.",
-            style="dim",
-        )
+    if source != "given":
+        out.print(f"  {_whence(source, crossover)} Say otherwise: --crossover.", style="dim")
     out.print(facts([("switching cost", advice.switching_cost), ("ask again", advice.revisit)]))
+
+
+def _own(*, sandbox: bool) -> tuple[str, float | None]:
+    """Where the crossover comes from and what it is, None where owning never pays: of the last 30 days where there are
+    hosted images in them, else assumed."""
+    from .cost_trailing import crossover
+
+    if (found := crossover(sandbox=sandbox)) is None:
+        return "assumed", ASSUMED
+    images = found.break_even()
+    return "ledger", None if images is None else float(images)
+
+
+def _whence(source: str, crossover: float | None) -> str:
+    if crossover is None:
+        return "At your prices of the last 30 days owning never gets cheaper (mintmark cost breakeven)."
+    if source == "ledger":
+        return f"By your last 30 days owning is cheaper from {crossover:,.0f} images a month (mintmark cost breakeven)."
+    return (
+        f"Assumed: owning is cheaper from {crossover:,.0f} images a month on ($0.03 an image, $1.20 a GPU hour of 600 "
+        "images, $2,000 a month)."
+    )
 
 
 def _volume(text: str) -> tuple[int | None, int | None]:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from ..metering.ledger_sql import SqlLedger
 
 
+def has_ledger(found: Settings) -> bool:
+    """Whether there is one already: opening it makes it."""
+    return found.ledger_url is not None or (found.books_dir / "ledger.sqlite3").exists()
+
+
 @contextmanager
 def open_ledger(found: Settings) -> Iterator[SqlLedger]:
     """The ledger that these settings name."""

@@ -53,7 +53,9 @@ def set_budget(
     if as_json:
         emit(_document(usage))
         return
-    console().print(f"{plain(budget.name)}: {_told(usage)} ({found.mode})")
+    console().print(f"[green]✓[/] {plain(budget.name)}: {_set(budget)}. {_told(usage)} ({found.mode}).")
+    if budget.scope == "overall":
+        console().print("For everybody together. For one alone: --project, --user, --api-key, --workflow.", style="dim")
 
 
 @app.command("list")
@@ -138,6 +140,13 @@ def _usd(microusd: int | None) -> str:
     from ..metering.prices import usd
 
     return "-" if microusd is None else usd(microusd)
+
+
+def _set(budget: Budget) -> str:
+    """The limits that it has now."""
+    amounts = budget.limit_microusd, budget.soft_microusd, budget.grace_microusd
+    words = "at most {}", "a warning beyond {}", "refused from {} beyond that on"
+    return ", ".join(word.format(_usd(each)) for word, each in zip(words, amounts, strict=True) if each is not None)
 
 
 def _told(usage: Usage) -> str:

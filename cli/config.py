@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -22,32 +22,49 @@ def _group() -> None:
 
 
 @app.command("show")
-def show(sandbox: SandboxFlag = False, as_json: Json = False) -> None:
-    """Every setting with its value and its origin: default, file, environment or flag. Secrets are masked."""
+def show(
+    changed: Annotated[bool, typer.Option("--changed", help="Only what somebody set.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="With what each means.")] = False,
+    sandbox: SandboxFlag = False,
+    as_json: Json = False,
+) -> None:
+    """Every setting with its value and its origin: default, file, environment or flag; what is set comes first. Secrets
+    are masked."""
     sources = config.sources()
     rows = [
         row
         for name, kind in config.sections().items()
         for row in _rows(name, kind, sources, {"sandbox": sandbox or None} if not name else {})
     ]
+    if changed:
+        rows = [row for row in rows if _is_set(row)]
     path = str(sources.file.path) if sources.file else None
     if as_json:
         emit({"file": path, "settings": rows})
         return
-    _show(rows)
-    console().print(f"File: {plain(path)}" if path else "No settings file: see docs/settings.md.")
+    out = console()
+    for row in sorted(rows, key=_is_set, reverse=True):
+        _line(row, explain=explain)
+    out.print()
+    out.print(f"File: {plain(path)}" if path else "No settings file: see docs/settings.md.")
+    if not explain:
+        out.print("What each means: mintmark config show --explain", style="dim")
 
 
-def _show(rows: list[Row]) -> None:
+def _line(row: Row, *, explain: bool) -> None:
     from rich.padding import Padding
 
     out = console()
-    for row in rows:
-        origin = f"[dim]{row['origin']}[/]" if row["origin"] == "default" else f"[green]{row['origin']}[/]"
-        out.print(f"[bold]{row['setting']}[/] = {_text(row['value'])}  {origin}")
+    origin = f"[green]{row['origin']}[/]" if _is_set(row) else f"[dim]{row['origin']}[/]"
+    out.print(f"[bold]{row['setting']}[/] = {_text(row['value'])}  {origin}")
+    if explain:
         told = plain(row["help"])
         out.print(f"    {told}" if out.soft_wrap else Padding(told, (0, 0, 0, 4), expand=False), style="dim")
-    out.print()
+
+
+def _is_set(row: Row) -> bool:
+    """Whether somebody said so, and not only we."""
+    return bool(row["origin"] != "default")
 
 
 def _rows(name: str, kind: type[config.Section], sources: config.Sources, flags: dict[str, Any]) -> list[Row]:

@@ -148,7 +148,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _images(number: Decimal | None) -> str:
-    return "never" if number is None else f"{number:,.2f} images a month"
+    return "never" if number is None else f"{number:,.0f} images a month"
 
 
 def _usd(microusd: Decimal) -> str:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from ..clock import utc_now
 from ..errors import UsageError
-from .books import open_books
+from .books import has_ledger, open_books
 from .settings import settings
 
 if TYPE_CHECKING:
     from ..config import Settings
+    from ..metering.breakeven import Case
     from ..metering.measured import Measured
     from ..metering.trailing import Trailing
 
@@ -105,6 +106,19 @@ def fill(
         filled["hosted-price"] = _own_price(seen, found)
         volume = seen.images
     return {name: filled[name] for name in lacking}, volume
+
+
+def crossover(*, sandbox: bool) -> Case | None:
+    """What ``mintmark cost breakeven`` compares unless told otherwise; None where there is no hosted image of the last
+    30 days."""
+    from ..metering.breakeven import Case
+
+    found, _ = settings(sandbox=sandbox)
+    seen = month(found) if has_ledger(found) else None
+    if seen is None or seen.price_microusd is None:
+        return None
+    hour, price = gpu_hour(found).value * MICRO, seen.price_microusd
+    return Case(hosted=price, gpu_hour=hour, rate=rate(seen, found).value, overhead=overhead().value * MICRO)
 
 
 def _own_price(seen: Trailing, found: Settings) -> Known:

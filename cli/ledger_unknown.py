@@ -145,6 +145,7 @@ def _fact(doubt: Doubt, now: datetime | None = None) -> dict[str, Any]:
         "since": doubt.since.isoformat() if doubt.since else None,
         "can_be_asked": doubt.why_not is None,
         "in_ledger": doubt.in_ledger,
+        "reason": doubt.reason,
     }
     return facts if now is None else {**facts, "age_s": round(_waited(doubt, now).total_seconds())}
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import UnknownVersion, UnknownWorkflow
-from .books import open_ledger
+from .books import has_ledger, open_ledger
 from .settings import settings
 
 if TYPE_CHECKING:
-    from ..config import Settings
     from ..workflows.format import WorkflowVersion
     from ..workflows.library import Library
 
@@ -18,7 +17,7 @@ def every_published(library: Library, *, sandbox: bool) -> list[WorkflowVersion]
     """All published versions, by name and age; none where there is no ledger yet, which is not made for this."""
     from ..orchestrator.releases.releases import Releases
 
-    if not _has_ledger(found := settings(sandbox=sandbox)[0]):
+    if not has_ledger(found := settings(sandbox=sandbox)[0]):
         return []
     with open_ledger(found) as ledger:
         releases = Releases(ledger.store, library)
@@ -33,11 +32,7 @@ def resolved(library: Library, reference: str, *, sandbox: bool) -> WorkflowVers
     try:
         return library.resolve(reference)
     except (UnknownWorkflow, UnknownVersion):
-        if not _has_ledger(found := settings(sandbox=sandbox)[0]):
+        if not has_ledger(found := settings(sandbox=sandbox)[0]):
             raise
     with open_ledger(found) as ledger:
         return Releases(ledger.store, library).resolve(reference)
-
-
-def _has_ledger(found: Settings) -> bool:
-    return found.ledger_url is not None or (found.books_dir / "ledger.sqlite3").exists()

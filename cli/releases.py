@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The workflow.")]
 Exact = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="One version, in full.")]
 Compared = Annotated[str, typer.Argument(metavar="WORKFLOW", help="NAME, NAME@VERSION, NAME@^1, or a workflow file.")]
+Third = Annotated[str | None, typer.Argument(metavar="", help="Or write NAME 1.0.0 1.1.0.")]
 
 
 def publish(
@@ -42,7 +43,8 @@ def publish(
         warnings = releases.warnings(version)
         act("workflow.published", version.label, {"digest": version.digest})
     told: dict[str, Any] = {"name": version.name, "version": version.version, "digest": version.digest}
-    _tell({**told, "warnings": list(warnings)} if as_json else told, as_json=as_json)
+    said = f"published {version.label} for good (digest {version.digest[:12]}…)"
+    _tell({**told, "warnings": list(warnings)}, said, as_json=as_json)
     for warning in () if as_json else warnings:
         console().print(f"[yellow]![/] {plain(warning)}", soft_wrap=True)
 
@@ -78,7 +80,8 @@ def deprecate(
     with _opened(sandbox=sandbox) as (releases, act):
         told = releases.deprecate(name, exact, message)
         act("workflow.deprecated", version, {"message": message})
-    _tell(vars(told), as_json=as_json)
+    said = f"{version} is not deprecated any more" if restore else f"{version} is deprecated: ranges skip it"
+    _tell(vars(told), said, as_json=as_json)
 
 
 def alias(
@@ -99,13 +102,21 @@ def alias(
             act("workflow.alias_removed", f"{name}@{alias}", {})
         else:
             act("workflow.aliased", f"{name}@{alias}", {"version": version, "percent": percent})
-    _tell({"name": name, "alias": alias, "version": version, "percent": percent}, as_json=as_json)
+    whom = "" if percent == 100 else f" for {percent} % of users"
+    said = f"{name} has no alias {alias} any more" if remove else f"{name}@{alias} is {version} from now on{whom}"
+    _tell({"name": name, "alias": alias, "version": version, "percent": percent}, said, as_json=as_json)
 
 
-def diff(before: Compared, after: Compared, sandbox: SandboxFlag = False, as_json: Json = False) -> None:
+def diff(
+    before: Compared, after: Compared, third: Third = None, sandbox: SandboxFlag = False, as_json: Json = False
+) -> None:
     """What one version does otherwise than another: inputs, nodes, links, values; not how the file is written."""
     from ..workflows.diff import diff as changes_of
 
+    if third is not None:
+        if "@" in before:
+            raise UsageError("Two versions are compared.", hint="Write NAME@1.0.0 NAME@1.1.0, or NAME 1.0.0 1.1.0.")
+        before, after = f"{before}@{after}", f"{before}@{third}"
     with _opened(sandbox=sandbox) as (releases, _):
         one, other = (_found(releases, each) for each in (before, after))
     changes = changes_of(one, other)
@@ -146,12 +157,11 @@ def _found(releases: Releases, reference: str) -> WorkflowVersion:
     return read(path) if path.suffix == ".json" or is_file(path) else releases.resolve(reference)
 
 
-def _tell(told: dict[str, Any], *, as_json: bool) -> None:
+def _tell(told: dict[str, Any], said: str, *, as_json: bool) -> None:
     if as_json:
         emit(told)
     else:
-        said = ", ".join(f"{name} {value}" for name, value in told.items() if value is not None)
-        console().print(said, markup=False, soft_wrap=True)
+        console().print(f"[green]✓[/] {plain(said)}.", soft_wrap=True)
 
 
 def _origin(listed: Listed) -> str:

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ..errors import NotAuthenticated
+from ..errors import MintmarkError, NotAuthenticated, ServiceUnreachable
 
+_COMMANDS = {"GET /v1/workers": "mintmark worker list"}
+"""What a hint of the service's says to ask, and the command that asks it."""
 LOOK_S = 5.0
 """How long :func:`look` waits until somebody takes the call."""
 
@@ -48,10 +50,20 @@ async def _ask(method: str, path: str, body: Any, query: Mapping[str, str] | Non
     async with Transport(found.url, found.api_key) as line:
         try:
             return await line.json(method, path, body, headers=headers, query=query)
-        except NotAuthenticated as exc:
-            # What the service advises is for those who write the request themselves.
-            exc.hint = "Set MINTMARK_CLIENT_API_KEY to a key of the service's: mintmark apikeys create NAME."
+        except MintmarkError as exc:
+            exc.hint = _advice(exc)
             raise
+
+
+def _advice(error: MintmarkError) -> str:
+    """The error's hint for who asked with a command: what the service advises is for those who write requests."""
+    if isinstance(error, NotAuthenticated):
+        return "Set MINTMARK_CLIENT_API_KEY to a key of the service's: mintmark apikeys create NAME."
+    if isinstance(error, ServiceUnreachable):
+        return f"{error.hint} Elsewhere? Set MINTMARK_CLIENT_URL."
+    for request, command in _COMMANDS.items():
+        error.hint = error.hint.replace(request, command)
+    return error.hint
 
 
 def part(name: str) -> str:

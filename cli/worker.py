@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ app = typer.Typer(help="Workers of the running service: add, drain, resume, remo
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The worker's name, as `mintmark worker list` shows it.")]
 _GIB = 2**30
+ANSWERS_S = 3.0
+"""How long a worker that was added is given to answer before it is said that it does not."""
 
 
 @app.command("add")
@@ -41,6 +44,10 @@ def add(
     }
     made = ask("POST", "/v1/workers", body)
     _done(made, "is a worker from now on", as_json=as_json)
+    if not as_json and (why := _silent(made["name"])):
+        out = console()
+        out.print(f"[yellow]![/] It does not answer yet{plain(why)} It gets jobs as soon as it does.")
+        out.print(f"  A wrong address? mintmark worker remove {plain(made['name'])}", style="dim")
 
 
 @app.command("list")
@@ -106,7 +113,7 @@ def resume(name: Name, as_json: Json = False) -> None:
 
 @app.command("remove")
 def remove(name: Name, as_json: Json = False) -> None:
-    """Forget a worker that was added, once it is drained and its jobs are over."""
+    """Forget a worker that was added, once it is drained and its jobs are over; at once if it never answered."""
     ask("DELETE", f"/v1/workers/{part(name)}")
     if as_json:
         emit({"name": name, "removed": True})
@@ -155,6 +162,16 @@ def logs(
         return
     for line in found["lines"]:
         console().print(plain(line))
+
+
+def _silent(name: str) -> str:
+    """How a sentence ends that says that a new worker is not there yet: with why, where known. Empty once it is."""
+    until = time.monotonic() + ANSWERS_S
+    while (found := ask("GET", f"/v1/workers/{part(name)}"))["state"] != "up":
+        if found["problem"] or time.monotonic() >= until:
+            return f" ({str(found['problem']).rstrip('.')})." if found["problem"] else "."
+        time.sleep(0.2)
+    return ""
 
 
 def _ordered(name: str, state: str) -> Any:

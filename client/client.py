@@ -111,9 +111,12 @@ class Client:
         return str(answer["id"])
 
     async def batch(
-        self, orders: Iterable[Order], *, idempotency_key: str | None = None
+        self, orders: Iterable[Order | Mapping[str, Any]], *, idempotency_key: str | None = None
     ) -> AsyncIterator[Job | MintmarkError]:
         """Submit many runs at once (``POST /v1/batches``), up to 10,000; each answer as soon as it comes, in order.
+
+        An order is an :class:`Order`, or a dict as on a line of the HTTP batch: ``{"workflow": "text-to-image",
+        "inputs": {"prompt": "a red fox"}}``. One that is neither raises InvalidInput before anything is sent.
 
         One that is refused gives its error in its place. One that a full queue or a limit keeps out is sent again
         before: for as long as others get in, and then some times in a row (``Retry-After`` is heeded); what comes
@@ -121,7 +124,8 @@ class Client:
         is made twice, each order is answered once. With a key of your own you can go on with the same orders in another
         process, too: those that were taken in then give the jobs that they made.
         """
-        batch = Batch(self._line, list(orders), idempotency_key or str(uuid.uuid4()))
+        every = [Order.of(each, number) for number, each in enumerate(orders, 1)]
+        batch = Batch(self._line, every, idempotency_key or str(uuid.uuid4()))
         async with aclosing(batch.run()) as answers:
             async for became in answers:
                 yield became

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,12 +15,23 @@ from .client import Client
 from .values import Job, Order, Output, Update
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _told_as(method: Callable[..., Any]) -> Callable[[F], F]:
+    """Give the method that does the same the same text: ``help()`` shows that of the class that is asked about."""
+
+    def told(own: F) -> F:
+        own.__doc__ = method.__doc__
+        return own
+
+    return told
 
 
 class SyncClient:
     """Use it as ``with SyncClient(url, api_key=...) as client``; in a notebook ``SyncClient().open()`` will do.
 
-    Every method is that of :class:`~.client.Client`.
+    Every method is that of :class:`~.client.Client`, without ``await``.
     """
 
     def __init__(self, url: str | None = None, *, api_key: str | None = None, timeout_s: float = 60.0) -> None:
@@ -65,46 +76,69 @@ class SyncClient:
                 return
             yield item
 
-    def generate(self, prompt: str, **more: Any) -> Job:
-        """See :meth:`Client.generate`."""
-        return self._do(self._client.generate(prompt, **more))
+    @_told_as(Client.generate)
+    def generate(
+        self,
+        prompt: str,
+        *,
+        size: tuple[int, int] | None = None,
+        idempotency_key: str | None = None,
+        wait_s: float | None = None,
+        **more: Any,
+    ) -> Job:
+        made = self._client.generate(prompt, size=size, idempotency_key=idempotency_key, wait_s=wait_s, **more)
+        return self._do(made)
 
-    def submit(self, workflow: str, inputs: Mapping[str, Any] | None = None, **more: Any) -> Job:
-        """See :meth:`Client.submit`."""
-        return self._do(self._client.submit(workflow, inputs, **more))
+    @_told_as(Client.submit)
+    def submit(
+        self,
+        workflow: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        images: Mapping[str, Path | bytes] | None = None,
+        idempotency_key: str | None = None,
+        wait_s: float | None = None,
+        **more: Any,
+    ) -> Job:
+        made = self._client.submit(
+            workflow, inputs, images=images, idempotency_key=idempotency_key, wait_s=wait_s, **more
+        )
+        return self._do(made)
 
+    @_told_as(Client.upload)
     def upload(self, picture: Path | bytes) -> str:
-        """See :meth:`Client.upload`."""
         return self._do(self._client.upload(picture))
 
-    def batch(self, orders: Iterable[Order], *, idempotency_key: str | None = None) -> Iterator[Job | MintmarkError]:
-        """See :meth:`Client.batch`."""
+    @_told_as(Client.batch)
+    def batch(
+        self, orders: Iterable[Order | Mapping[str, Any]], *, idempotency_key: str | None = None
+    ) -> Iterator[Job | MintmarkError]:
         return self._each(self._client.batch(orders, idempotency_key=idempotency_key))
 
+    @_told_as(Client.job)
     def job(self, job: Job | str) -> Job:
-        """See :meth:`Client.job`."""
         return self._do(self._client.job(job))
 
+    @_told_as(Client.wait)
     def wait(self, job: Job | str, *, timeout_s: float | None = None, check: bool = True) -> Job:
-        """See :meth:`Client.wait`."""
         return self._do(self._client.wait(job, timeout_s=timeout_s, check=check))
 
+    @_told_as(Client.stream)
     def stream(self, job: Job | str, *, after: int = 0) -> Iterator[Update]:
-        """See :meth:`Client.stream`."""
         return self._each(self._client.stream(job, after=after))
 
+    @_told_as(Client.cancel)
     def cancel(self, job: Job | str) -> Job:
-        """See :meth:`Client.cancel`."""
         return self._do(self._client.cancel(job))
 
+    @_told_as(Client.retry)
     def retry(self, job: Job | str) -> Job:
-        """See :meth:`Client.retry`."""
         return self._do(self._client.retry(job))
 
+    @_told_as(Client.jobs)
     def jobs(self, **where: str) -> Iterator[Job]:
-        """See :meth:`Client.jobs`."""
         return self._each(self._client.jobs(**where))
 
+    @_told_as(Client.download)
     def download(self, output: Output, *, job: Job | None = None) -> bytes:
-        """See :meth:`Client.download`."""
         return self._do(self._client.download(output, job=job))

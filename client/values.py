@@ -6,9 +6,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
-from ..errors import MintmarkError, from_dict
+from ..errors import InvalidInput, MintmarkError, from_dict
 
 OVER = frozenset({"succeeded", "failed", "canceled"})
 """The states in which nothing happens any more."""
@@ -77,10 +77,35 @@ class Job(_Told):
 
 
 class Order(_Told):
-    """One run of a batch: a workflow (``name``, ``name@^1``, ``name@stable``) and its inputs."""
+    """One run of a batch: a workflow (``name``, ``name@^1``, ``name@stable``) and its inputs, as in
+    ``Order("text-to-image", {"prompt": "a red fox"})``. A picture is what :meth:`Client.upload` gave for it.
+
+    ``more``: what a run may say besides, such as ``priority``, ``deadline``, ``budget_usd``, ``user`` and ``metadata``.
+    """
 
     workflow: str
     inputs: dict[str, Any] = Field(default_factory=dict)
+
+    def __init__(self, workflow: str | None = None, inputs: Mapping[str, Any] | None = None, **more: Any) -> None:
+        given = {"workflow": workflow, "inputs": inputs}
+        super().__init__(**{name: value for name, value in given.items() if value is not None}, **more)
+
+    @classmethod
+    def of(cls, given: Order | Mapping[str, Any], number: int) -> Order:
+        """The order, or what a line of the HTTP batch says as one. Raises InvalidInput naming the order and its field.
+
+        ``number``: which one of the batch it is, from 1.
+        """
+        if isinstance(given, Order):
+            return given
+        if not isinstance(given, Mapping):
+            raise _no_order(number, f"a {type(given).__name__} is none")
+        try:
+            return cls.model_validate({str(name): value for name, value in given.items()})
+        except ValidationError as exc:
+            first = exc.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise _no_order(number, f"{field}: {first['msg']}", field) from exc
 
 
 class Update(_Told):
@@ -96,6 +121,11 @@ class Update(_Told):
     def last(self) -> bool:
         """Whether nothing comes after it."""
         return self.kind in _LAST
+
+
+def _no_order(number: int, what: str, field: str | None = None) -> InvalidInput:
+    hint = 'An order is a mintmark.Order, or a dict: {"workflow": "text-to-image", "inputs": {"prompt": "a red fox"}}.'
+    return InvalidInput(f"Order {number} of the batch: {what}.", hint=hint, field=field)
 
 
 def _error(problem: Mapping[str, Any] | None, status: str) -> MintmarkError:

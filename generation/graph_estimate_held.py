@@ -15,7 +15,6 @@ from ..providers.model import Model
 from .estimate import Asked, Span, sizes
 from .graph_estimate_node import NodeReader
 
-
 _MEGAPIXEL = 1024 * 1024 / 1_000_000
 """The largest that a vendor counts as one."""
 
@@ -31,7 +30,7 @@ class HeldReader(NodeReader):
         if any(size is None for size, _ in pictures):
             self.unknown.append("the size of what goes in is not known")
         areas = [(1.0 if size is None else size[0] * size[1] / 1_000_000, many.most or 1) for size, many in pictures]
-        masks = self._task == "inpaint"
+        masks = self._task in ("inpaint", "outpaint")  # an outpainting is sent with one
         made = [area for area, _ in areas] + [(model.sizes.unasked_max_pixels or 0) / 1_000_000]
         made += [asked.megapixels.high] if asked.megapixels else []
         # Who counts tokens draws no larger than his sizes, whatever goes in.

@@ -101,9 +101,11 @@ def exceeded(scope: str, value: str, period: Period, start: str, *, taken: int, 
     since = f" since {start}" if start else ""
     return BudgetExceeded(
         f"{own} has {usd(max(0, ceiling - taken))} left of {usd(ceiling)}{since}, and {usd(asked)} was asked.",
-        hint="Raise MINTMARK_BUDGET_USD or lower the job's allowance (MINTMARK_ALLOWANCE_USD)."
+        hint="Raise MINTMARK_BUDGET_USD, lower the job's allowance (MINTMARK_ALLOWANCE_USD), or send budget_usd with "
+        "the order."
         if scope == SETTING
-        else "Raise it (mintmark budget set), wait for its next period, or lower the job's allowance.",
+        else "Raise it (mintmark budget set), wait for its next period, lower the job's allowance, or send "
+        "budget_usd with the order.",
         scope=scope,
         value=value,
         period=period,

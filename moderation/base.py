@@ -41,8 +41,6 @@ class Scores:
     """How surely each category applies, 0 to 1."""
     rules: Mapping[str, str] = field(default_factory=dict)
     """The rule behind a category's score, where the checker has finer ones than ``<checker>/<category>``."""
-    hints: Mapping[str, str] = field(default_factory=dict)
-    """What may be told to the person who asked, by category: the first letter of the word that matched, no more."""
     model: str = ""
     """The model or list that answered, as it names itself, with its version."""
 

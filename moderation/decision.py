@@ -73,7 +73,7 @@ def _judge(policy: Policy, subject: Subject, checker: str, category: str, answer
     if decision == "allowed":
         return None
     rule = answer.rules.get(category, rule_id(checker, category))
-    explanation = explain.found(decision, subject, category, score, answer.hints.get(category, ""))
+    explanation = explain.found(decision, subject, category, score, of_word=rule.endswith("/terms"))
     return _Finding(decision, limits.severity, score, rule, explanation)
 
 

@@ -45,14 +45,14 @@ def allowed(checkers: str) -> str:
     return f"Nothing here reaches a threshold of the policy (asked: {checkers})."
 
 
-def found(decision: Decision, subject: Subject, category: str, score: float, hint: str) -> str:
-    """A category decided; ``hint`` is the first letter of the word that matched, or empty."""
+def found(decision: Decision, subject: Subject, category: str, score: float, *, of_word: bool) -> str:
+    """A category decided. ``of_word``: by a word that is listed, which has no shades, and not by a score."""
     about = TITLES.get(category, category)
     if category == "sexual/minors":
         if decision == "blocked":
             return f"This {subject} reads as {about}. No policy allows that."
         return f"This {subject} may read as {about}. A person should look at it."
-    where = f" It was found by a word that begins with “{hint}”." if hint else f" The score is {score:.2f}."
+    where = " One word, or a phrase, was enough." if of_word else f" The score is {score:.2f}."
     if decision == "blocked":
         return f"This {subject} reads as {about}.{where} {_WAY_OUT[subject]}"
     return f"This {subject} may show {about}.{where}{_DONE[decision].get(subject, '')}"

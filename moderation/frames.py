@@ -73,7 +73,7 @@ def frames_of(data: bytes, media_type: str) -> Frames:
 
 
 def worst_of(every: Sequence[Scores]) -> Scores:
-    """One answer for several pictures: each category's highest score, with its rule and hint."""
+    """One answer for several pictures: each category's highest score, with its rule."""
     found = every[0]
     for each in every[1:]:
         higher = [category for category, score in each.scores.items() if score > found.scores.get(category, -1.0)]
@@ -81,7 +81,6 @@ def worst_of(every: Sequence[Scores]) -> Scores:
             found,
             scores={**found.scores, **{category: each.scores[category] for category in higher}},
             rules={**found.rules, **{category: each.rules[category] for category in higher if category in each.rules}},
-            hints={**found.hints, **{category: each.hints[category] for category in higher if category in each.hints}},
         )
     return found
 

@@ -165,11 +165,9 @@ def merged(full: Scores, unread: Scores) -> Scores:
     locked = {category: full.scores[category] for category in LOCKED if category in full.scores}
     kept = {category: score for category, score in unread.scores.items() if category not in LOCKED}
     both = {**kept, **locked}
-    hints = {**unread.hints, **full.hints}
     rules = {**unread.rules, **full.rules}
     return Scores(
         scores=both,
-        hints={category: hints[category] for category in both if category in hints},
         rules={category: rules[category] for category in both if category in rules},
         model=full.model,
     )

@@ -31,8 +31,6 @@ class Hit:
     use: Use
     start: int
     end: int
-    initial: str
-    """The phrase's first letter, all of it that may be told."""
 
 
 class Lexicon:
@@ -78,7 +76,7 @@ class Lexicon:
             return [hit for place, token in enumerate(form.tokens) for hit in self._once(place, token)]
         if form.kind == "run":
             found = [(place, uses) for place, run in enumerate(form.tokens) for uses in self.words.in_run(run)]
-            return [Hit(use, place, place + 1, "") for place, uses in found for use in uses if use.kind == "term"]
+            return [Hit(use, place, place + 1) for place, uses in found for use in uses if use.kind == "term"]
         # Decoded text is mostly nonsense, whose words by chance begin like any.
         hits = self._by_word(form.tokens, None if form.kind == "encoded" else memo)
         if form.kind == "encoded":
@@ -96,7 +94,7 @@ class Lexicon:
         least = 3 if blocks.kind == "encoded" else 1
         negations = self.negations.get(table.language.language, ((), ()))
         return [
-            Hit(use, start, end, blocks.text[start])
+            Hit(use, start, end)
             for start, end, uses in table.found(blocks)
             for use in uses
             if use.kind != "allow"
@@ -105,15 +103,11 @@ class Lexicon:
         ]
 
     def _by_word(self, tokens: tuple[str, ...], memo: Memo | None) -> list[Hit]:
-        return [
-            Hit(use, start, end, tokens[start][0])
-            for start, end, uses in self.words.found(tokens, memo)
-            for use in uses
-        ]
+        return [Hit(use, start, end) for start, end, uses in self.words.found(tokens, memo) for use in uses]
 
     def _once(self, place: int, token: str) -> Iterator[Hit]:
         for use in self.words.once(token):
-            yield Hit(use, place, place + 1, token[0])
+            yield Hit(use, place, place + 1)
 
     def _convincing(self, hits: list[Hit], form: Form) -> list[Hit]:
         """The terms of a decoded text, where they are more than chance: one that speaks for itself, or several."""

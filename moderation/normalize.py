@@ -52,6 +52,7 @@ _DRAWN = {chr(0x1F1E6 + place): letter for place, letter in enumerate("abcdefghi
 _LEET = str.maketrans("013456789@$!|+", "oieasgtbgasiit")
 _LEET_L = _LEET | str.maketrans("1!|", "lll")
 _LEET_MARKS = frozenset("013456789@$!|+")
+_WORD_MARKS = frozenset("14@!|")
 _NUMBER = re.compile(r"[^a-z@$]+(?:k|mm|cm|m|px|p|s|d|st|nd|rd|th|x|am|pm|ft|yo)\W*|[^a-z@$]{2,}")
 # A digit far from every letter, as in "focus:1.2", is a digit.
 _AMONG_LETTERS = re.compile(r"[a-z][013456789@$!|+]+[a-z]|(?<![^\W\d])[01345789@$!|+][a-z]|[a-z][01345@$](?![\d.])")
@@ -216,14 +217,20 @@ def _leet(latin: str, table: dict[int, int]) -> str:
     if _LEET_MARKS.isdisjoint(latin):
         return latin
     # Token by token, as plain numbers must stay numbers.
+    tokens = latin.split(" ")
     return " ".join(
-        token if _LEET_MARKS.isdisjoint(token) or _is_number(token) else token.translate(table)
-        for token in latin.split(" ")
+        token if _LEET_MARKS.isdisjoint(token) or _is_number(tokens, place) else token.translate(table)
+        for place, token in enumerate(tokens)
     )
 
 
-def _is_number(token: str) -> bool:
-    return len(token) > 1 and (bool(_NUMBER.fullmatch(token)) or not _AMONG_LETTERS.search(token))
+def _is_number(tokens: list[str], place: int) -> bool:
+    token = tokens[place]
+    if len(token) > 1:
+        return bool(_NUMBER.fullmatch(token)) or not _AMONG_LETTERS.search(token)
+    # Among other single signs it may spell a word; alone it stands for a letter only where that is a word.
+    beside = *tokens[place - 1 : place], *tokens[place + 1 : place + 2]
+    return token not in _WORD_MARKS and not any(len(each) == 1 for each in beside)
 
 
 def _latin(char: str) -> str:

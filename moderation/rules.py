@@ -100,12 +100,10 @@ def scan(text: str, negative: str = "", *, terms: Lexicon | None = None) -> Scor
     for category, severity, rule in _reached(found, negative, terms):
         if SEVERITY_SCORE[severity] > scores.get(category, 0.0):
             scores[category], rules[category] = SEVERITY_SCORE[severity], rule
-    hints = {category: found.first[category].initial for category in scores if category in found.first}
-    hints = {category: hint for category, hint in hints.items() if hint and rules[category].endswith("/terms")}
     if found.unknown_language:
         scores[UNKNOWN_LANGUAGE], rules[UNKNOWN_LANGUAGE] = 1.0, rule_id("rules", UNKNOWN_LANGUAGE)
     source = terms.source.rules
-    return Scores(scores=scores, rules=rules, hints=hints, model=f"{source.name}@{source.version}")
+    return Scores(scores=scores, rules=rules, model=f"{source.name}@{source.version}")
 
 
 def _reached(found: _Found, negative: str, terms: Lexicon) -> Iterator[tuple[str, Severity, str]]:

@@ -106,6 +106,12 @@ class Catalog:
             return f"Did you mean {' or '.join(dict.fromkeys(close[:3]))}?"
         if name.count("/") > 1:
             return "See: mintmark models list. An app by its own id is called by the node Hosted App (docs/catalog.md)."
+        provider = name.partition("/")[0]
+        near = difflib.get_close_matches(
+            name, [each for each in alive if each.startswith(f"{provider}/")], n=3, cutoff=0.0
+        )
+        if near:
+            return f"{provider} has {', '.join(near)} and others: mintmark models list --provider {provider}"
         return "See: mintmark models list"
 
 

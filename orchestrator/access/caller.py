@@ -37,9 +37,14 @@ class Caller:
         if scope not in self.scopes and not self.is_admin:
             raise NotAllowed(
                 f"This needs the scope {scope}, which the key does not have.",
-                hint=f"Use another key, or make one: mintmark apikeys create --scope {scope}",
+                hint=f"Use another key, or make one: mintmark apikeys create NAME --scope {scope}{self._half}",
                 scope=scope,
             )
+
+    @property
+    def _half(self) -> str:
+        """What a command needs to make a key of the same half as this one."""
+        return " --sandbox" if self.sent is not None and self.sent.mode == "sandbox" else ""
 
     def sees(self, project: str) -> bool:
         """Whether what belongs to this project may be shown. What may not is as if it were not there."""

@@ -169,7 +169,7 @@ def _take(db: Session, row: dict[str, str], asked: int, most: int) -> None:
     left = max(0, most - int(db.run(_TAKEN, **row)[0]["microusd"]))
     raise BudgetExceeded(
         f"This end user has {usd(left)} left of {usd(most)} for {row['day']}, and {usd(asked)} was asked.",
-        hint="Wait for the next day (UTC), or lower the job's allowance.",
+        hint="Wait for the next day (UTC), or lower the job's allowance: send budget_usd with the order.",
         scope="end_user",
         left_microusd=left,
         asked_microusd=asked,

@@ -216,7 +216,7 @@ class _Batch:
         try:
             body = BatchLine.model_validate_json(line, strict=True)
         except ValidationError as exc:
-            raise problems.invalid(exc) from exc
+            raise problems.invalid(exc, BatchLine) from exc
         # The batch is one request of its key, but each line is one of whom it is for.
         self._service.access.admit_user(self._call.caller, body.user)
         return await self._call.intake.order(self._call.caller, await self._asked(body))

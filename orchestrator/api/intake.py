@@ -15,9 +15,7 @@ from ... import tracing
 from ...addresses import check_url
 from ...clock import Clock, utc_now
 from ...errors import ForbiddenTarget, InvalidInput, MintmarkError
-from ...generation.graph_estimate import bound_microusd, lines
 from ...generation.graph_estimate_links import is_sampled
-from ...metering.prices import usd
 from ...moderation.house import load as load_house
 from ...moderation.moderator import Moderator
 from ...moderation.policy import load as load_policy
@@ -30,6 +28,7 @@ from ..execution.deliveries import check_delivery
 from ..execution.retiring import check_pins
 from ..generations.pictures import ALLOWED, Desk, Pictures, refused
 from ..jobs.job import Lane, Ordered
+from .allowance import Files, allowance_microusd, file_in
 from .order_shapes import Options
 from .reading import fingerprint
 
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from ..service.service import Service
     from .threads import Threads
 
-MICRO = 1_000_000
 _NEGATIVE = "negative_prompt"
 
 
@@ -56,6 +54,8 @@ class Asked:
     surface: str
     asked: Mapping[str, Any] = field(default_factory=dict)
     """What cannot be told from the rest: see :attr:`Ordered.asked`."""
+    warnings: tuple[str, ...] = ()
+    """What whoever orders it should know of what was asked."""
     job_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -80,7 +80,7 @@ class Intake:
         Raises InvalidInput, UnknownInput, ModelRetired, WorkerRefused, PromptBlocked, ReferenceRefused, NotAnImage,
         ForbiddenTarget.
         """
-        warnings = check_pins(asked.version, asked.values, self._now().date())
+        warnings = (*asked.warnings, *check_pins(asked.version, asked.values, self._now().date()))
         check_delivery(asked.options.delivery, asked.version, asked.values)
         lane, bound, info = self._fitted(asked)
         await self._moderate(caller, asked, bound, info)
@@ -89,7 +89,8 @@ class Intake:
         # Fetched last: nothing is fetched for what is refused anyway.
         found = await self.references.bring(brought, caller.key_id or "", asked.job_id)
         images = {**asked.images, **{name: found[f"inputs.{name}"] for name in asked.pictures}}
-        ordered = self._ordered(caller, asked, lane, bound, images, warnings)
+        files = await self._threads(self._files, images) if images else {}
+        ordered = self._ordered(caller, asked, lane, bound, images, files, warnings)
         return self._placed(ordered, asked.version)
 
     async def again(self, caller: Caller, old: Ordered, version: WorkflowVersion) -> Ordered:
@@ -204,6 +205,7 @@ class Intake:
         lane: Lane,
         bound: Bound,
         images: dict[str, str],
+        files: Files,
         warnings: tuple[str, ...],
     ) -> Ordered:
         version, options = asked.version, asked.options
@@ -224,7 +226,7 @@ class Intake:
             lane=lane,
             values=values,
             images=images,
-            allowance_microusd=self._allowance(bound, options),
+            allowance_microusd=allowance_microusd(self._service.settings, bound.graph, files, options.budget_usd),
             priority=options.priority,
             not_before=options.start_at,
             deadline=options.deadline,
@@ -246,6 +248,10 @@ class Intake:
             warnings=warnings,
         )
 
+    def _files(self, images: Mapping[str, str]) -> Files:
+        """Blocks."""
+        return {_named(name): file_in(self._service.assets, digest) for name, digest in images.items()}
+
     def _cache_key(self, caller: Caller, asked: Asked, bound: Bound, images: Mapping[str, str]) -> str:
         """What makes two orders the same: also the rules, so that what was made under others is judged anew."""
         everything = {**{name: value for name, value in bound.inputs.items() if name not in images}, **images}
@@ -264,26 +270,6 @@ class Intake:
             return "hosted" if self._bound(asked, "gpu")[1] is None else "gpu"
         except MintmarkError:
             return "hosted"
-
-    def _allowance(self, bound: Bound, options: Options) -> int:
-        """What its graph can cost at most where that is known, else what a job may at all; the order may say less.
-
-        Where a call of doubtful outcome may be asked again it can cost more than the graph tells.
-        """
-        settings = self._service.settings
-        known = bound_microusd(bound.graph) if settings.on_unknown == "strict" else None
-        most = settings.allowance_microusd if known is None else min(settings.allowance_microusd, known)
-        if options.budget_usd is None:
-            return most
-        budget = round(options.budget_usd * MICRO)
-        if budget < (least := sum(line.estimate.low for line in lines(bound.graph))):
-            raise InvalidInput(
-                f"budget_usd: {usd(budget)} is too little; it costs {usd(least)} at least.",
-                hint="Raise budget_usd, or leave it out.",
-                field="budget_usd",
-                allowed={"min": least / MICRO},
-            )
-        return min(most, budget)
 
 
 async def _fetched(allow_private: bool, url: str, *, max_bytes: int) -> bytes:

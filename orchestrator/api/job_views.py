@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
 from ...errors import from_dict
+from ...generation.context import Receipt
 from ..jobs.job import Job, JobEvent, Made
 from .naming import mark, marked, named
 from .problems import problem_of
@@ -23,7 +25,8 @@ class JobAccepted(View):
     job_id: str
     status: Status
     warnings: list[str] = Field(
-        default=[], description="A model that it names ends within a month, and what replaces it."
+        default=[],
+        description="A model that it names ends within a month, and what replaces it; what it asked in vain.",
     )
 
 
@@ -76,7 +79,7 @@ class ReceiptView(View):
     microusd: int
     state: Literal["settled", "unknown", "cached", "local"]
     price_source: str | None = Field(
-        default=None, description="Who says that it costs so much: the provider, or where and when the price was read."
+        default=None, description="Who says that it costs so much: the provider, or where the price was read, and when."
     )
 
 
@@ -138,7 +141,8 @@ class JobView(View):
     cached: bool = Field(description="An earlier job's result was given again.")
     purged: bool = Field(description="Its content was deleted; what it cost is kept.")
     warnings: list[str] = Field(
-        default=[], description="As of its acceptance: a model that it names ends within a month."
+        default=[],
+        description="As of its acceptance: a model that it names ends within a month; what it asked in vain.",
     )
 
 
@@ -161,6 +165,8 @@ class EventView(View):
 Link = Callable[[Made, bool], str]
 """The signed URL of an output, or (True) of its thumbnail."""
 
+_DATED = re.compile(r"(.+?)(?:[;:,] .*| \(.*)? (\(\d{4}-\d\d-\d\d\))", re.DOTALL)
+"""Where a price was read, what else the catalog notes of that, and the day: the note is the catalog's own."""
 _PICTURES = ("image/png", "image/jpeg", "image/webp")
 
 
@@ -189,10 +195,10 @@ def job_view(job: Job, link: Link, *, reviewer: bool = False) -> JobView:
         attempt=job.attempt,
         worker=mark(job.worker) if job.worker else None,
         outputs=[_output(made, link, shown=reviewer or not made.withheld) for made in job.outputs],
-        receipts=[ReceiptView(**receipt.model_dump()) for receipt in job.receipts],
+        receipts=[_receipt(receipt) for receipt in job.receipts],
         cost_microusd=job.cost_microusd,
         allowance_microusd=ordered.allowance_microusd,
-        metrics=MetricsView(**job.metrics.model_dump()) if job.metrics else None,
+        metrics=_metrics(job),
         metadata=dict(ordered.metadata),
         error=_error(job),
         supersedes=ordered.supersedes,
@@ -205,6 +211,22 @@ def job_view(job: Job, link: Link, *, reviewer: bool = False) -> JobView:
 def event_view(event: JobEvent) -> EventView:
     """A fact, as SSE and websocket carry it."""
     return EventView(seq=event.seq, kind=event.kind, at=event.at, data=marked(event.data))
+
+
+def _receipt(receipt: Receipt) -> ReceiptView:
+    said = receipt.price_source
+    dated = _DATED.fullmatch(said) if said else None
+    return ReceiptView(**{**receipt.model_dump(), "price_source": " ".join(dated.groups()) if dated else said})
+
+
+def _metrics(job: Job) -> MetricsView | None:
+    if job.metrics is not None:
+        return MetricsView(**job.metrics.model_dump())
+    if not job.cached or job.ended_at is None:
+        return None
+    # Nothing ran: what was made before was given again.
+    latency = (job.ended_at - job.submitted_at) // timedelta(milliseconds=1)
+    return MetricsView(latency_ms=latency, queue_ms=0, run_ms=0, post_ms=0, steps=None)
 
 
 def _output(made: Made, link: Link, *, shown: bool) -> OutputView:

@@ -55,7 +55,7 @@ class Form:
         try:
             return OpenAIEdit.model_validate({name: _typed(name, text) for name, text in self.texts.items()})
         except ValidationError as exc:
-            raise problems.invalid(exc) from exc
+            raise problems.invalid(exc, OpenAIEdit) from exc
 
 
 async def read_form(call: Call[Any, Any]) -> Form:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...errors import BadSetting, InternalError, InvalidInput, MintmarkError, StorageError
 from . import naming
+from .near_fields import near
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -99,6 +100,13 @@ HINTS: Mapping[int, str] = {
 }
 """What is advised where an error knows nothing better."""
 
+_REFUSED: Mapping[str, str] = {
+    "prompt_blocked": "Change the prompt.",
+    "output_blocked": "Change the prompt, or try another seed.",
+    "provider_blocked": "Change the prompt, or the pictures that go with it.",
+}
+"""The same for what is refused for its content, by the error's code."""
+
 _TOLD = ("field", "allowed", "problems", "retry_after_s", "job_id")
 
 
@@ -156,7 +164,7 @@ def problem_of(error: MintmarkError, *, worker: str | None = None) -> Problem:
         status=status,
         detail=detail,
         code=error.code,
-        hint=hint or HINTS.get(status, ""),
+        hint=hint or _REFUSED.get(error.code) or HINTS.get(status, ""),
         **told,
     )
 
@@ -181,9 +189,9 @@ def defect() -> InternalError:
     return InternalError("Something went wrong on our side.", hint=_SEE_LOG)
 
 
-def invalid(error: ValidationError, prefix: str = "") -> InvalidInput:
-    """A body or query that does not have its shape, each field with what may stand there."""
-    problems = _told(error.errors(include_url=False, include_input=False), prefix)
+def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
+    """A body or query that does not have the shape of ``model``, each field with what may stand there."""
+    problems = _told(error.errors(include_url=False, include_input=False), model)
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return InvalidInput(f"{first['field'] or 'The body'}: {first['message']}{more}.", problems=problems[:50])
@@ -210,12 +218,15 @@ def _field(each: Mapping[str, Any]) -> FieldProblem:
     return FieldProblem(field=str(each["field"]), message=str(each["message"]), allowed=each.get("allowed"))
 
 
-def _told(errors: Iterable[Any], prefix: str) -> list[dict[str, Any]]:
+def _told(errors: Iterable[Any], model: type[BaseModel]) -> list[dict[str, Any]]:
     """One problem a field. Where a value may be of several kinds, each kind has something against it: told is what the
     kind says that the value is of, or else of which kinds it may be."""
     found: dict[str, list[Any]] = {}
     for each in errors:
-        found.setdefault(_path(each["loc"], prefix), []).append(each)
+        if each["type"] == "extra_forbidden":
+            close = near(model, each["loc"]) if len(found) < _COMPARED else ""
+            each["msg"] = f"there is no such field{close}"
+        found.setdefault(_path(each["loc"]), []).append(each)
     return [{"field": path, **_one(each)} for path, each in found.items()]
 
 
@@ -227,16 +238,18 @@ def _one(errors: list[Any]) -> dict[str, Any]:
     return {"message": meant[0]["msg"], "allowed": _allowed(meant[0])}
 
 
-def _path(location: tuple[int | str, ...], prefix: str) -> str:
+def _path(location: tuple[int | str, ...]) -> str:
     """Its place in the body as the caller wrote it: without the kinds of values that were tried there."""
     kind = location[-1] if len(location) > 1 else None
     within = location[:-1] if isinstance(kind, str) and (kind in _KINDS or _LISTED.fullmatch(kind)) else location
-    found = prefix
+    found = ""
     for part in (each for each in within if isinstance(each, int) or not _LISTED.fullmatch(each)):
         found += f"[{part}]" if isinstance(part, int) else f".{part[:200]}"
     return found.lstrip(".")
 
 
+_COMPARED = 10
+"""So many unknown fields are told which one is close to them; who sends thousands knows that already."""
 _SHOULD = "Input should be "
 _KINDS = frozenset({"str", "int", "float", "bool", "none", "constrained-str", "constrained-int", "constrained-float"})
 _LISTED = re.compile(r"[a-z]+(-[a-z]+)*\[.+\]", re.DOTALL)

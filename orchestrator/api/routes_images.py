@@ -21,6 +21,9 @@ routes = Routes("images")
 _EXAMPLE: JsonDict = {"prompt": "A lighthouse at dawn, mint-green sea", "size": {"width": 1024, "height": 768}, "n": 1}
 
 
+_NEVER_TWICE = ("cache: without a seed each order draws its own, so no earlier result is ever the same; give a seed.",)
+
+
 class ImagesBody(ImageWish, Options):
     """The image that is wanted, and how it is to be run."""
 
@@ -60,6 +63,7 @@ async def generate_images(call: Call[ImagesBody, NoQuery]) -> Reply:
             options=body,
             surface="images",
             asked={**(made.asked or {}), "ignored": list(made.ignored)},
+            warnings=_NEVER_TWICE if body.cache and body.seed is None and "seed" in made.values else (),
         )
 
     return await submitting.submit(call, ask)

@@ -201,7 +201,7 @@ async def change_worker(call: Call[WorkerChange, NoQuery]) -> Reply:
     problems=(409,),
 )
 async def remove_worker(call: Call[None, NoQuery]) -> Reply:
-    """One that was added, once it is drained and its jobs are over."""
+    """One that was added, once it is drained and its jobs are over; at once where it never answered."""
     view = await _view(call)
     _must_be_added(view, "Take it out of the settings, or drain it.")
     await call.block(call.service.fleet.remove, view.name, actor=call.caller.name)

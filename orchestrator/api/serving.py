@@ -164,7 +164,7 @@ def _query(route: Route, request: web.Request) -> BaseModel:
     try:
         return route.query.model_validate(found)
     except ValidationError as exc:
-        raise problems.invalid(exc) from exc
+        raise problems.invalid(exc, route.query) from exc
 
 
 def _check_headers(route: Route, request: web.Request) -> None:
@@ -194,7 +194,7 @@ async def _body(route: Route, request: web.Request) -> tuple[Any, Any]:
     try:
         return route.body.model_validate_json(raw, strict=True), document
     except ValidationError as exc:
-        raise problems.invalid(exc) from exc
+        raise problems.invalid(exc, route.body) from exc
 
 
 def _taken(route: Route, kind: str) -> str:

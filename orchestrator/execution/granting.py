@@ -14,7 +14,8 @@ from ... import tracing
 from ...clock import utc_now
 from ...config import Settings
 from ...generation.context import JobContext, WorkflowRef
-from ...generation.graph_estimate import bound_microusd
+from ...generation.graph_estimate import bound_microusd, no_picture
+from ...generation.graph_estimate_links import Picture
 from ...generation.rent_or_own import Branch
 from ...metering.local import hour_microusd
 from ...moderation.house import load as load_house
@@ -24,13 +25,14 @@ from .local_work import LocalWork
 TOKEN_LIFE = timedelta(hours=24)
 
 
-def allowance_microusd(settings: Settings, graph: Mapping[str, Any]) -> int:
+def allowance_microusd(settings: Settings, graph: Mapping[str, Any], picture: Picture = no_picture) -> int:
     """What a job may spend: what its graph can cost at most where that is known, else what a job may at all.
+    ``picture`` tells of the files that go in.
 
     Setting aside more than a job can spend would keep others out of a budget in which they fit. Where a call of
     doubtful outcome may be asked again it can cost more than the graph tells.
     """
-    bound = bound_microusd(dict(graph)) if settings.on_unknown == "strict" else None
+    bound = bound_microusd(dict(graph), picture) if settings.on_unknown == "strict" else None
     most = settings.allowance_microusd
     return most if bound is None else min(most, bound)
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from ...config import Mode, Settings
 from ...errors import UnknownModel, WorkerModeMismatch
 from ...generation.context import WorkerHealth
+from ...generation.graph_estimate import picture_in
+from ...generation.graph_estimate_links import File
 from ...providers.local_name import is_local
 from ...providers.models import Catalog
 from ...workflows.fitting import Fits
@@ -39,6 +41,12 @@ class Prepared:
     warnings: tuple[str, ...] = ()
     words: tuple[Words, ...] = ()
     """What its text encoders are given, to be judged before it is posted."""
+    files: Mapping[str, File | None] = field(default_factory=dict)
+    """What its pictures hold, by the mark that their names on the worker have; where that was looked at."""
+
+    def picture(self, name: Any) -> File | None:
+        """What the picture of this name on the worker holds; None where that is not known."""
+        return next((file for mark, file in self.files.items() if mark in str(name)), None)
 
 
 async def prepare(request: RunRequest, link: Link, settings: Settings, today: date) -> Prepared:
@@ -49,7 +57,8 @@ async def prepare(request: RunRequest, link: Link, settings: Settings, today: da
     images = await asyncio.to_thread(_read_images, request, settings.max_pixels)
     check_mode(await link.health(), link.url, settings.mode)
     info = await definitions(request.workflow, link)
-    return await fit(request.workflow, request.values, images, link, info, today=today)
+    found = await fit(request.workflow, request.values, images, link, info, today=today)
+    return replace(found, files={_mark(digest): picture_in(data) for data, _, digest in images.values()})
 
 
 def _read_images(request: RunRequest, max_pixels: int) -> dict[str, Image]:
@@ -107,8 +116,12 @@ async def _upload(images: Mapping[str, Image], link: Link) -> dict[str, str]:
     for name, (data, media_type, digest) in images.items():
         # Named by content: the same picture is uploaded under the same name, and two pictures never collide.
         extension = media_type.removeprefix("image/")
-        named[name] = await link.upload(f"{digest[:32]}.{extension}", data, media_type)
+        named[name] = await link.upload(f"{_mark(digest)}.{extension}", data, media_type)
     return named
+
+
+def _mark(digest: str) -> str:
+    return digest[:32]
 
 
 def check_models(workflow: WorkflowVersion, values: Mapping[str, Any], choices: Mapping[str, Any], today: date) -> None:

@@ -104,7 +104,7 @@ class JobRunner:
                 job.job_id,
                 self.settings,
                 request.ref,
-                allowance_microusd(self.settings, prepared.graph),
+                allowance_microusd(self.settings, prepared.graph, prepared.picture),
                 branch=request.branch,
             ),
             graph=prepared.graph,

@@ -146,12 +146,13 @@ class Registry:
         self._change(work)
 
     def remove(self, name: str, *, actor: str = "cli") -> Entry:
-        """Forget a worker that was added, once it is drained. Raises NotFound and WrongState."""
+        """Forget a worker that was added, once it is drained; at once where it never answered, as one with a wrong
+        address. Raises NotFound and WrongState."""
 
         def work(db: Session) -> Entry:
             db.alone(sql.LOCK)
             found = _added(db, name)
-            if found.state != "draining":
+            if found.state != "draining" and found.told_at is not None:
                 raise WrongState(f"{name} still takes jobs.", hint=f"Drain it first: mintmark worker drain {name}")
             if jobs := sql.running(db, name):
                 raise WrongState(f"{name} still has jobs ({jobs}).", hint="Wait until they are over, then try again.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 from .conftest import Books, Cli
 
@@ -24,7 +27,10 @@ def test_a_budget_is_set_listed_held_and_removed(cli: Cli, books: Books, monkeyp
     refused = run(cli).error
     assert refused["code"] == "budget_exceeded"
     assert "project acme, per month" in refused["message"]
-    cli("budget", "set", *options, "--limit", "100")
+    told = cli("budget", "set", *options, "--limit", "100", "--soft", "80", "--grace", "10").out
+    assert "project acme, per month: at most $100.00, a warning beyond $80.00, refused from $10.00" in told
+    assert "For everybody together" in cli("budget", "set", "--limit", "1000").out
+    cli("budget", "remove")
     assert run(cli).code == 0
     (listed,) = cli("budget", "list", "--json").json
     spent = cli("ledger", "sum", "--json").json["settled_microusd"]
@@ -32,6 +38,16 @@ def test_a_budget_is_set_listed_held_and_removed(cli: Cli, books: Books, monkeyp
     assert "project acme, per month" in cli("budget", "list").out
     assert cli("budget", "remove", *options).code == 0
     assert cli("budget", "list", "--json").json == []
+
+
+def test_a_picture_redrawn_for_little_fits_into_a_budget_of_little_more(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINTMARK_BUDGET_USD", "0.03")
+    Image.new("RGB", (256, 256), "teal").save(tmp_path / "a.png")
+    ran = cli("run", "image-to-image", "--image", f"image={tmp_path / 'a.png'}", "--json")
+    assert ran.code == 0, ran.error
+    assert cli("ledger", "sum", "--json").json["settled_microusd"] == 25_000
 
 
 def test_credit_is_added_once_drawn_listed_and_paid_back(
@@ -83,6 +99,10 @@ def test_credit_is_added_once_drawn_listed_and_paid_back(
 def test_what_makes_no_sense_is_refused(cli: Cli, words: tuple[str, ...]) -> None:
     assert cli(*words).code == 2
     assert cli("budget", "list", "--json").json == cli("credit", "list", "--json").json == []
+
+
+def test_what_is_no_amount_is_told_how_dollars_are_written(cli: Cli) -> None:
+    assert cli("budget", "set", "--limit", "x", "--json").error["hint"] == "Write dollars, such as 25 or 0.03."
 
 
 def test_commas_are_for_thousands(cli: Cli) -> None:

@@ -43,10 +43,21 @@ def test_no_secret_is_shown(form: tuple[str, ...], said: None, cli: Cli) -> None
 
 
 def test_people_read_name_value_origin_and_meaning(said: None, cli: Cli) -> None:
-    told = cli("config", "show").out
+    told = cli("config", "show", "--explain").out
     assert "policy = strict  file" in told
     assert "budget_usd = –  default" in told
     assert "Moderation policy: a name, name@version or a JSON file." in told
+
+
+def test_what_is_set_comes_first_a_line_each_and_alone_where_wanted(said: None, cli: Cli) -> None:
+    lines = cli("config", "show").out.splitlines()
+    origins = [line.rsplit(" ", 1)[-1] for line in lines[: lines.index("")]]
+    assert len(origins) == len(config.table()) and origins == sorted(origins, key="default".__eq__)
+    assert lines[-1] == "What each means: mintmark config show --explain"
+    rows = cli("config", "show", "--changed", "--json").json["settings"]
+    assert {row["setting"] for row in rows} >= {"policy", "project", "allowance_usd", "ledger_url"}
+    assert "default" not in {row["origin"] for row in rows}
+    assert "default" not in cli("config", "show", "--changed").out
 
 
 def test_a_bad_file_ends_any_command_by_its_key(home: Path, cli: Cli) -> None:

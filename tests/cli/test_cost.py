@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from mintmark.cli.commands import command_line
 from mintmark.errors import MintmarkError
 
+from .conftest import Cli
+
 BOOK = ["--hosted-price", "0.03", "--gpu-hour", "1.20", "--rate", "600", "--overhead", "2000"]
 
 
@@ -155,3 +157,16 @@ def test_each_scenario_gets_its_answer_with_reasons(wishes: list[str], answer: s
 
 def test_a_volume_that_is_no_number_is_refused() -> None:
     assert "--images: 'lots' is no number of images" in refusal("advise", "--images", "lots")
+
+
+def test_without_a_crossover_it_is_that_of_ones_own_last_30_days(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINTMARK_SANDBOX", "1")
+    told = cli("advise", "--json").json
+    assert (told["crossover_source"], told["crossover_assumed"], told["crossover_images"]) == ("assumed", True, 71_429)
+    assert "Assumed: owning is cheaper from 71,429 images" in cli("advise").out
+    assert cli("run", "text-to-image", "--set", "width=256", "--set", "height=256", "--json").code == 0
+    own = cli("cost", "breakeven", "--json").json["break_even_images"]
+    told = cli("advise", "--json").json
+    assert (told["crossover_source"], round(told["crossover_images"] or 0, 2)) == ("ledger", own or 0)
+    assert "last 30 days" in cli("advise").out
+    assert cli("advise", "--crossover", "1000", "--json").json["crossover_source"] == "given"

@@ -56,6 +56,18 @@ def test_a_version_is_published_listed_aliased_and_deprecated(cli: Cli, tmp_path
     assert {"workflow.published", "workflow.aliased", "workflow.deprecated", "workflow.alias_removed"} <= set(acts)
 
 
+def test_what_was_done_is_told_in_a_sentence(cli: Cli, tmp_path: Path) -> None:
+    assert cli("workflows", "publish", file(tmp_path, "1.0.0")).out.startswith(
+        "✓ published poster@1.0.0 for good (digest "
+    )
+    canary = ("workflows", "alias", "poster", "canary")
+    assert cli(*canary, "1.0.0", "--percent", "5").out == "✓ poster@canary is 1.0.0 from now on for 5 % of users.\n"
+    assert cli(*canary, "--remove").out == "✓ poster has no alias canary any more.\n"
+    deprecated = cli("workflows", "deprecate", "poster@1.0.0", "Use another.").out
+    assert deprecated == "✓ poster@1.0.0 is deprecated: ranges skip it.\n"
+    assert "not deprecated any more" in cli("workflows", "deprecate", "poster@1.0.0", "--restore").out
+
+
 def test_what_was_published_is_run_and_estimated_by_its_name(cli: Cli, tmp_path: Path) -> None:
     cli("workflows", "publish", file(tmp_path, "1.0.0"))
     small = ("--set", "width=256", "--set", "height=256", "--json")
@@ -79,7 +91,10 @@ def test_two_versions_are_compared(cli: Cli, tmp_path: Path) -> None:
     assert told["changes"] == [
         {"kind": "value", "where": "graph.4.inputs.on_flagged", "before": "pass", "after": "stop"}
     ]
-    assert "graph.4.inputs.on_flagged: was 'pass', is 'stop'" in cli("workflows", "diff", "poster@1.0.0", other).out
+    words = 'graph.4.inputs.on_flagged: was "pass", is "stop"'
+    assert words in cli("workflows", "diff", "poster@1.0.0", other).out
+    cli("workflows", "publish", other)
+    assert words in cli("workflows", "diff", "poster", "1.0.0", "1.1.0").out
     assert "do the same" in cli("workflows", "diff", "text-to-image", "poster@1.0.0").out
 
 
@@ -94,6 +109,8 @@ def test_two_versions_are_compared(cli: Cli, tmp_path: Path) -> None:
         (("alias", "inpaint", "stable"), "usage_error"),
         (("alias", "inpaint", "Stable", "1.0.0"), "invalid_input"),
         (("diff", "inpaint", "inpaint@9"), "unknown_version"),
+        (("diff", "inpaint", "1.0.0", "9.0.0"), "unknown_version"),
+        (("diff", "inpaint@1.0.0", "1.0.0", "9.0.0"), "usage_error"),
     ],
 )
 def test_what_cannot_be_is_told(cli: Cli, arguments: tuple[str, ...], code: str) -> None:

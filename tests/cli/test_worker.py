@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mintmark.cli import worker
 from mintmark.orchestrator.dispatch.worker import Worker
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.tests.orchestrator.api.stand_in import open_house
@@ -69,6 +70,7 @@ def test_a_worker_goes_through_its_life(cli: Cli, served: Served) -> None:
     shown = cli("worker", "list").out
     assert "one" in shown and "has not answered yet" in shown
     assert "$1.2" in cli("worker", "show", "one").out
+    served.service.fleet.heard("one", new=False)
     refused = cli("worker", "remove", "one", "--json")
     assert (refused.code, refused.error["code"]) == (2, "wrong_state")
     assert "mintmark worker drain one" in refused.error["hint"]
@@ -78,6 +80,22 @@ def test_a_worker_goes_through_its_life(cli: Cli, served: Served) -> None:
     cli("worker", "drain", "one")
     assert "no worker any more" in cli("worker", "remove", "one").out
     assert cli("worker", "list", "--json").json == []
+
+
+def test_a_worker_that_does_not_answer_is_told_when_it_is_added_and_removed_at_once(
+    cli: Cli, served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ANSWERS_S", 0)
+    told = cli("worker", "add", "http://gpu-l:8188", "--name", "misspelled").out
+    assert "✓ misspelled is a worker from now on." in told
+    assert "It does not answer yet. It gets jobs as soon as it does." in told
+    assert "mintmark worker remove misspelled" in told
+    assert "no worker any more" in cli("worker", "remove", "misspelled").out
+
+
+@pytest.mark.parametrize("words", [("show",), ("drain",), ("try",)])
+def test_a_hint_names_the_command_and_no_request(cli: Cli, served: Served, words: tuple[str, ...]) -> None:
+    assert cli("worker", *words, "nobody", "--json").error["hint"] == "mintmark worker list lists them."
 
 
 @pytest.mark.parametrize(
@@ -127,3 +145,4 @@ def test_without_a_service_that_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MINTMARK_CLIENT_URL", "http://127.0.0.1:9")
     refused = cli("worker", "list", "--json")
     assert (refused.code, refused.error["code"]) == (1, "service_unreachable")
+    assert refused.error["hint"].endswith("Elsewhere? Set MINTMARK_CLIENT_URL.")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mintmark.client import Client, Job, Order, transport
-from mintmark.errors import MintmarkError, QueueFull, RequestTooLarge, ServiceUnreachable
+from mintmark.errors import InvalidInput, MintmarkError, QueueFull, RequestTooLarge, ServiceUnreachable
 from mintmark.orchestrator.jobs.base import Filter
 from mintmark.tests.faultproxy.plan import Plan, Rule
 from mintmark.tests.faultproxy.proxy import FaultProxy
@@ -58,6 +58,18 @@ async def test_a_batch_that_is_cut_again_and_again_makes_each_job_once(house: Se
     assert line.log, "nothing was cut"
     jobs = await asyncio.to_thread(house.service.jobs.find, Filter(), limit=500)
     assert len(jobs) == 160
+
+
+async def test_lines_as_the_http_batch_has_them_are_orders_too_and_what_is_none_sends_nothing(
+    service: Scripted,
+) -> None:
+    service.says(BATCH, told("job-1", "job-2"))
+    lines = [each.model_dump() for each in orders(2)]
+    async with Client(service.url) as client:
+        assert names([each async for each in client.batch(lines)]) == ["job-1", "job-2"]
+        with pytest.raises(InvalidInput, match="Order 2 of the batch: workflow"):
+            [each async for each in client.batch([*lines[:1], {"inputs": {}}])]
+    assert len(service.heard[BATCH]) == 1
 
 
 async def test_what_was_answered_is_not_asked_again(service: Scripted) -> None:

@@ -23,6 +23,13 @@ def node(kind: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": kind, "inputs": inputs}
 
 
+LOADED = {
+    "3": node("LoadImage", image="a.gif"),
+    "4": node("MintmarkUpscale", image=["3", 0], model="fal/esrgan"),
+    "5": node("PreviewImage", images=["4", 0]),
+}
+
+
 def test_the_calls_of_a_plain_graph_are_bounded_each_seed_by_itself() -> None:
     assert bound_microusd(graph()) == 3_000
     assert bound_microusd(graph(count=4)) == 12_000
@@ -35,7 +42,7 @@ def test_the_calls_of_a_plain_graph_are_bounded_each_seed_by_itself() -> None:
     [
         ({"3": node("SomebodysListNode")}, {"seed": ["3", 0]}),
         ({"3": node("MintmarkRankCandidates", images=["1", 0]), "4": node("PreviewAny", source=["3", 2])}, {}),
-        ({"3": node("LoadImage", image="a.gif"), "4": node("MintmarkUpscale", image=["3", 0], model="fal/esrgan")}, {}),
+        (LOADED, {}),
         ({}, {"model": "openai/gpt-image-2", "model.quality": "low", "model.previews": 3}),
         ({"3": node("PrimitiveInt", value=["9", 0])}, {"count": ["3", 0]}),
         ({}, {"model": "no/such-model"}),

@@ -64,8 +64,8 @@ def test_the_next_minor_version_asks_the_local_model_and_is_sound() -> None:
     assert [(file.file, file.folder) for file in after.requires.models] == [(FILE, "diffusers")]
     assert result.lost == []
     told = {str(change) for change in diff(before, after)}
-    assert f"inputs.model: default: was 'fal/flux-schnell', is 'local/{FILE}'" in told
-    assert "lane: was 'hosted', is 'gpu'" in told
+    assert f'inputs.model: default: was "fal/flux-schnell", is "local/{FILE}"' in told
+    assert 'lane: was "hosted", is "gpu"' in told
 
 
 def test_the_version_before_is_not_touched() -> None:

@@ -131,7 +131,7 @@ async def test_a_look_on_a_list_stops_by_one_frame_and_lets_through_by_all(noon:
 
 
 def test_each_category_has_its_highest_score_with_the_rule_that_gave_it() -> None:
-    one = Scores(scores={"a": 0.5, "b": 0.1}, rules={"a": "x/1"}, hints={"b": "m"})
+    one = Scores(scores={"a": 0.5, "b": 0.1}, rules={"a": "x/1"})
     other = Scores(scores={"a": 0.4, "b": 0.2, "c": 0.0}, rules={"a": "x/2", "b": "x/3"})
     found = worst_of([one, other])
     assert (found.scores, found.rules) == ({"a": 0.5, "b": 0.2, "c": 0.0}, {"a": "x/1", "b": "x/3"})

@@ -134,8 +134,12 @@ def test_what_a_negative_prompt_keeps_out_is_no_wish(negative: str) -> None:
     assert scan("a child in a garden", negative).scores == {}
 
 
-def test_hints_hold_one_letter_and_none_about_minors() -> None:
-    assert scan("n4ked child").hints == {"nudity": "n"}
+@pytest.mark.parametrize("digit", "0123456789")
+def test_a_digit_alone_is_a_number_and_no_letter(digit: str) -> None:
+    """7 was read as the French "t'", and "kill t'" is a threat."""
+    assert scan(f"kill {digit}").scores == scan("kill").scores
+    assert scan(f"{digit} kill").scores == scan(f"kill {digit} weeds").scores == scan("kill weeds").scores
+    assert scan("k 1 l l yourself").scores, "among other signs it spells a word"
 
 
 def test_a_long_prompt_is_searched_to_its_end() -> None:

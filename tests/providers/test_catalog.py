@@ -236,6 +236,12 @@ def test_a_retired_model_is_never_suggested() -> None:
     assert "dall-e" not in told.value.hint
 
 
+def test_of_a_known_provider_some_models_are_named_in_any_case() -> None:
+    with pytest.raises(UnknownModel) as told:
+        Catalog.load().get("fal/nonsense", TODAY)
+    assert told.value.hint.count("fal/") == 3 and told.value.hint.endswith("mintmark models list --provider fal")
+
+
 def test_a_name_like_nothing_points_to_the_list() -> None:
     with pytest.raises(UnknownModel, match="models list"):
         Catalog.load().get("zzzzzzzzzzzz", TODAY)

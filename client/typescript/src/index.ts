@@ -1,5 +1,5 @@
 /**
- * Client of a Mintmark service, for Node 20 and browsers: submit, wait, stream.
+ * Client of a Mintmark service, for Node 20 and browsers: submit, wait, stream, upload, batch.
  *
  *     const client = new Mintmark({ url: "http://localhost:8199", apiKey: process.env.MINTMARK_CLIENT_API_KEY });
  *     const job = await client.wait(await client.generate({ prompt: "a red fox", size: { width: 512, height: 512 } }));
@@ -7,17 +7,21 @@
  *
  * `schema.ts` is made from the service's OpenAPI document by `make typescript`; this file is written by hand.
  */
+import { type Accepted, Batch, type Order } from "./batch.js";
+import { type Given, MintmarkError, notOurs, unreachable, waitedTooLong } from "./problems.js";
 import type { components } from "./schema.js";
+import { Tries, jsonOf, onTheLine, pause, pieces, send } from "./wire.js";
+
+export { MintmarkError, type Problem } from "./problems.js";
+export type { Accepted, Order } from "./batch.js";
 
 type Schemas = components["schemas"];
 export type Job = Schemas["JobView"];
-export type Accepted = Schemas["JobAccepted"];
 export type Output = Schemas["OutputView"];
-export type Problem = Schemas["Problem"];
-/** What has a default in the document may be left out. */
-type Given<T, Required extends keyof T = never> = Partial<Omit<T, Required>> & Pick<T, Required>;
 export type ImagesOrder = Given<Schemas["ImagesBody"], "prompt">;
 export type RunOrder = Given<Schemas["RunBody"]>;
+/** A picture's bytes: a `File` of a form, a `Buffer` of `readFile`. */
+export type Picture = Blob | BufferSource;
 
 export interface Options {
   url: string;
@@ -44,6 +48,10 @@ export interface Waiting extends Following {
   timeout?: number | undefined;
 }
 
+export interface Batching extends Following {
+  idempotencyKey?: string;
+}
+
 /** Something that was heard of a job: a transition (`seq` is set) or `progress`. */
 export interface Update {
   kind: string;
@@ -51,64 +59,10 @@ export interface Update {
   data: Record<string, unknown>;
 }
 
-/** What the service says is wrong, as its problem document (RFC 9457) says it. */
-export class MintmarkError extends Error {
-  override readonly name = "MintmarkError";
-  constructor(readonly problem: Given<Problem, "status" | "code" | "detail">) {
-    super(`${problem.detail} [${problem.code}]`);
-  }
-  get code(): string {
-    return this.problem.code;
-  }
-}
-
 const OVER = new Set(["succeeded", "failed", "canceled"]);
 const LAST = new Set([...OVER, "superseded", "deadline_passed"]);
-const GATEWAY = new Set([502, 503, 504]);
-const AGAIN = new Set([429, ...GATEWAY]);
-const UNREACHABLE = "service_unreachable";
 /** The longest time that a timer takes, in milliseconds; what is longer would be over at once. */
 const LONGEST_MS = 2 ** 31 - 1;
-
-/** Throws what the signal was aborted with, as soon as it is. */
-function pause(seconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((done, failed) => {
-    signal?.throwIfAborted();
-    const aborted = (): void => {
-      clearTimeout(timer);
-      failed(signal?.reason);
-    };
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", aborted);
-      done();
-    }, seconds * 1000);
-    signal?.addEventListener("abort", aborted, { once: true });
-  });
-}
-
-/** How often something is asked again that a broken line, a proxy or a limit kept out. */
-class Tries {
-  #failed = 0;
-  constructor(
-    readonly most: number,
-    readonly signal?: AbortSignal,
-  ) {}
-  /** It goes on: what fails after this begins a new row. */
-  answered(): void {
-    this.#failed = 0;
-  }
-  /** Wait until it is worth another try. Throws the error where it is not. */
-  async after(error: unknown): Promise<void> {
-    // Who gave it up is told so, and not what that looked like on the line.
-    this.signal?.throwIfAborted();
-    this.#failed += 1;
-    const problem = error instanceof MintmarkError ? error.problem : null;
-    // What `fetch` and a body that breaks off throw is a TypeError.
-    const passes = problem ? problem.code === UNREACHABLE || AGAIN.has(problem.status) : error instanceof TypeError;
-    if (!passes || this.#failed >= this.most) throw error;
-    await pause(Math.min(problem?.retry_after_s ?? Math.min(0.1 * 2 ** this.#failed, 5), 30), this.signal);
-  }
-}
 
 export class Mintmark {
   readonly url: string;
@@ -141,6 +95,31 @@ export class Mintmark {
     return this.#json("POST", path, { headers, body: JSON.stringify(body) });
   }
 
+  /** Put a picture there; the id is what to give as the value of an input of type `image`. */
+  async upload(picture: Picture): Promise<string> {
+    const headers = { "Content-Type": "application/octet-stream" };
+    return (await this.#json<Schemas["UploadView"]>("POST", "/v1/uploads", { headers, body: picture })).id;
+  }
+
+  /**
+   * Many runs at once, up to 10,000: what became of each, in order, as soon as it is known. One that is refused gives its
+   * error in its place.
+   *
+   * One that a full queue or a limit keeps out is sent again before: for as long as others get in, and then some times in
+   * a row. Where the line is cut, the rest is sent again under the same Idempotency-Key. No job is made twice. With a key
+   * of your own another process can go on with the same orders.
+   */
+  batch(orders: Iterable<Order>, { idempotencyKey, signal }: Batching = {}): AsyncGenerator<Accepted | MintmarkError> {
+    const headers = {
+      ...this.#headers,
+      "Content-Type": "application/x-ndjson",
+      "Idempotency-Key": idempotencyKey ?? crypto.randomUUID(),
+    };
+    const url = `${this.url}/v1/batches`;
+    const post = (body: string): Promise<Response> => send(url, { method: "POST", headers, body, signal: signal ?? null });
+    return new Batch(orders, post, new Tries(this.#tries, signal)).run();
+  }
+
   /** The job as it stands. */
   job(job: string | Accepted | Job): Promise<Job> {
     return this.#json("GET", `/v1/jobs/${idOf(job)}`);
@@ -168,7 +147,7 @@ export class Mintmark {
       for await (const update of this.stream(job, 0, { signal: tries.signal })) if (LAST.has(update.kind)) break;
     } catch (error) {
       tries.signal?.throwIfAborted();
-      if (!(error instanceof MintmarkError || error instanceof TypeError)) throw error;
+      if (!(error instanceof MintmarkError)) throw error;
     }
     for (let found = await this.#look(job, tries); ; found = await this.#look(job, tries)) {
       if (OVER.has(found.status)) return found;
@@ -195,7 +174,7 @@ export class Mintmark {
         }
         if (over && silent) return; // it was over before, and there is nothing after what was asked for
         over = OVER.has((await this.#look(job, new Tries(this.#tries, signal))).status);
-        throw unreachable(200, "The stream ended before the job did.");
+        throw unreachable("The stream ended before the job did.", "Ask for the job itself.");
       } catch (error) {
         await tries.after(error);
       }
@@ -204,20 +183,12 @@ export class Mintmark {
 
   async *#heard(jobId: string, after: number, tries: Tries): AsyncGenerator<Update> {
     const headers = { ...this.#headers, Accept: "text/event-stream", "Last-Event-ID": String(after) };
-    const answer = await fetch(`${this.url}/v1/jobs/${jobId}/events`, { headers, signal: tries.signal ?? null });
-    if (!answer.ok) throw await problemOf(answer);
-    const isStream = answer.headers.get("Content-Type")?.startsWith("text/event-stream");
-    if (answer.body === null || !isStream) throw notOurs(answer.status);
-    const decoder = new TextDecoder();
-    let text = "";
-    for await (const chunk of chunks(answer.body)) {
+    const answer = await send(`${this.url}/v1/jobs/${jobId}/events`, { headers, signal: tries.signal ?? null });
+    if (!answer.headers.get("Content-Type")?.startsWith("text/event-stream")) throw notOurs(answer.status);
+    for await (const block of pieces(answer, "\n\n")) {
       tries.answered();
-      text += decoder.decode(chunk, { stream: true });
-      for (let end = text.indexOf("\n\n"); end >= 0; end = text.indexOf("\n\n")) {
-        const update = parsed(text.slice(0, end));
-        text = text.slice(end + 2);
-        if (update !== null) yield update;
-      }
+      const update = parsed(block);
+      if (update !== null) yield update;
     }
   }
 
@@ -232,6 +203,12 @@ export class Mintmark {
       if (found.status !== "canceled") throw error;
       return found;
     }
+  }
+
+  /** The same again, as a new job, for one that failed or was canceled. */
+  retry(job: string | Accepted | Job): Promise<Accepted | Job> {
+    const headers = { "Idempotency-Key": crypto.randomUUID() };
+    return this.#json("POST", `/v1/jobs/${idOf(job)}/retry`, { headers });
   }
 
   /** All jobs that fit (`status`, `workflow`, `user`, `since` …), newest first, page by page. */
@@ -249,46 +226,36 @@ export class Mintmark {
   async download(output: Output): Promise<Uint8Array> {
     if (output.image_url === null) {
       const detail = "A person has to accept this output first.";
-      throw new MintmarkError({ status: 403, code: "output_withheld", detail });
+      throw new MintmarkError({ status: 403, code: "output_withheld", detail, hint: "Look at the job again later." });
     }
-    const url = output.image_url;
-    return this.#asked(
-      () => fetch(url),
-      async (answer) => new Uint8Array(await answer.arrayBuffer()),
-    );
+    return this.#asked(output.image_url, {}, async (answer) => new Uint8Array(await answer.arrayBuffer()));
   }
 
   #json<T>(
     method: string,
     path: string,
-    init: { headers?: Record<string, string>; body?: string } = {},
+    init: { headers?: Record<string, string>; body?: BodyInit } = {},
     tries = new Tries(this.#tries),
   ): Promise<T> {
     const sent = { ...init, method, headers: { ...this.#headers, ...init.headers }, signal: tries.signal ?? null };
-    return this.#asked(
-      () => fetch(this.url + path, sent),
-      async (answer) => {
-        const text = await answer.text();
-        try {
-          return JSON.parse(text) as T;
-        } catch {
-          throw notOurs(answer.status);
-        }
-      },
-      tries,
-    );
+    const take = async (answer: Response): Promise<T> => {
+      const said = jsonOf(await answer.text());
+      if (said === undefined) throw notOurs(answer.status);
+      return said as T;
+    };
+    return this.#asked(this.url + path, sent, take, tries);
   }
 
   async #asked<T>(
-    ask: () => Promise<Response>,
+    url: string,
+    sent: RequestInit,
     take: (answer: Response) => Promise<T>,
     tries = new Tries(this.#tries),
   ): Promise<T> {
     for (;;) {
       try {
-        const answer = await ask();
-        if (!answer.ok) throw await problemOf(answer);
-        return await take(answer);
+        const answer = await send(url, sent);
+        return await onTheLine(url, () => take(answer));
       } catch (error) {
         await tries.after(error);
       }
@@ -298,36 +265,6 @@ export class Mintmark {
 
 function idOf(job: string | Accepted | Job): string {
   return typeof job === "string" ? job : job.job_id;
-}
-
-async function problemOf(answer: Response): Promise<MintmarkError> {
-  const said: unknown = await answer.json().catch(() => null);
-  const told = said !== null && typeof said === "object" && "code" in said ? (said as Problem) : null;
-  if (told === null && GATEWAY.has(answer.status)) return notOurs(answer.status, secondsOf(answer));
-  const problem = told ?? { code: "internal_error", detail: `HTTP ${answer.status}` };
-  const seconds = secondsOf(answer) ?? told?.retry_after_s ?? null;
-  return new MintmarkError({ ...problem, status: answer.status, retry_after_s: seconds });
-}
-
-/** What is told of an answer that cannot be the service's own. */
-function notOurs(status: number, seconds: number | null = null): MintmarkError {
-  return unreachable(status, `Something before the service answers in its place: HTTP ${status}.`, seconds);
-}
-
-function waitedTooLong(jobId: string, seconds: number | undefined): MintmarkError {
-  const detail = `Job ${jobId} is not over after ${seconds} s.`;
-  const hint = "It goes on; ask for it again, or cancel it.";
-  return new MintmarkError({ status: 504, code: "waited_too_long", detail, hint });
-}
-
-function unreachable(status: number, detail: string, seconds: number | null = null): MintmarkError {
-  return new MintmarkError({ status, code: UNREACHABLE, detail, retry_after_s: seconds });
-}
-
-/** `Retry-After`, where it says how long; null where it says nothing, or a date. */
-function secondsOf(answer: Response): number | null {
-  const told = answer.headers.get("Retry-After") ?? "";
-  return /^[0-9]+$/.test(told) ? Number(told) : null;
 }
 
 /** One event of a stream (WHATWG HTML, section 9.2); null for a comment. */
@@ -341,24 +278,9 @@ function parsed(block: string): Update | null {
     else if (name === "data") data.push(value);
   }
   if (data.length === 0) return null;
-  return { ...update, data: read(data.join("\n")) };
-}
-
-function read(text: string): Record<string, unknown> {
-  let value: unknown = text;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // It is a text then.
-  }
-  return value !== null && typeof value === "object" && !Array.isArray(value) ? { ...value } : { value };
-}
-
-async function* chunks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = body.getReader();
-  try {
-    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
+  const text = data.join("\n");
+  const found = jsonOf(text);
+  const value = found === undefined ? text : found;
+  const named = value !== null && typeof value === "object" && !Array.isArray(value);
+  return { ...update, data: named ? { ...value } : { value } };
 }

@@ -1015,7 +1015,7 @@ export interface paths {
         post?: never;
         /**
          * Remove a worker
-         * @description One that was added, once it is drained and its jobs are over.
+         * @description One that was added, once it is drained and its jobs are over; at once where it never answered.
          */
         delete: operations["removeWorker"];
         options?: never;
@@ -2274,7 +2274,7 @@ export interface components {
             status: "queued" | "running" | "succeeded" | "failed" | "canceled";
             /**
              * Warnings
-             * @description A model that it names ends within a month, and what replaces it.
+             * @description A model that it names ends within a month, and what replaces it; what it asked in vain.
              * @default []
              */
             warnings: string[];
@@ -2366,7 +2366,7 @@ export interface components {
             purged: boolean;
             /**
              * Warnings
-             * @description As of its acceptance: a model that it names ends within a month.
+             * @description As of its acceptance: a model that it names ends within a month; what it asked in vain.
              * @default []
              */
             warnings: string[];
@@ -3296,7 +3296,7 @@ export interface components {
             state: "settled" | "unknown" | "cached" | "local";
             /**
              * Price Source
-             * @description Who says that it costs so much: the provider, or where and when the price was read.
+             * @description Who says that it costs so much: the provider, or where the price was read, and when.
              * @default null
              */
             price_source: string | null;

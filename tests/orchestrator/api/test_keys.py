@@ -33,6 +33,7 @@ async def test_without_a_key_nothing_is_read_or_done(house: House) -> None:
 async def test_a_scope_that_is_missing_is_named(house: House) -> None:
     status, problem, _ = await house.ask("POST", RUNS, json=RUN, headers=bearer(house, "read"))
     assert (status, problem["code"]) == (403, "not_allowed") and "submit" in problem["detail"]
+    assert problem["hint"].endswith("mintmark apikeys create NAME --scope submit --sandbox"), "as the service is one"
 
 
 async def test_what_another_project_ordered_is_as_if_it_were_not_there(house: House) -> None:

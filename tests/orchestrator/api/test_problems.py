@@ -71,13 +71,46 @@ def test_a_problem_of_a_workflow_names_the_input_and_what_it_takes() -> None:
 def test_every_wrong_field_of_a_body_is_told_with_its_limits() -> None:
     with pytest.raises(ValidationError) as caught:
         RunBody.model_validate_json('{"priority": 500, "webhook_events": ["all"], "nonsense": 1}', strict=True)
-    problem = problems.problem_of(problems.invalid(caught.value))
+    problem = problems.problem_of(problems.invalid(caught.value, RunBody))
     assert problem.problems is not None
     assert {each.field: each.allowed for each in problem.problems} == {
         "priority": {"max": 100},
         "webhook_events[0]": ["progress"],
         "nonsense": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "close"),
+    [
+        (
+            "keys",
+            {"scopes": ["read"], "limits": {"requests-per-minute": 5}},
+            "limits.requests-per-minute",
+            "requests_per_minute",
+        ),
+        ("keys", {"scope": ["read"]}, "scope", "scopes"),
+        ("images/generations", {"prompt": "x", "sise": {}}, "sise", "size"),
+        ("images/generations", {"prompt": "x", "size": {"widht": 5}}, "size.widht", "width"),
+        ("images/generations", {"prompt": "x", "unheard": 5}, "unheard", ""),
+        ("images/generations", {"prompt": "x", "p" * 65: 5}, "p" * 65, ""),
+        ("workflows/text-to-image/runs", {"budget_us": 5}, "budget_us", "budget_usd"),
+    ],
+)
+async def test_a_field_that_is_not_there_is_told_which_one_is_close(
+    path: str, body: Any, field: str, close: str, house: House
+) -> None:
+    status, problem, _ = await house.ask("POST", f"/v1/{path}", json=body)
+    told = {each["field"]: each["message"] for each in problem["problems"]}
+    said = f"there is no such field (did you mean {close}?)" if close else "there is no such field"
+    assert (status, told[field]) == (422, said)
+
+
+def test_of_thousands_of_unknown_fields_few_are_compared() -> None:
+    with pytest.raises(ValidationError) as caught:
+        RunBody.model_validate_json(json.dumps({f"budget_us{n}": 1 for n in range(5000)}), strict=True)
+    told = problems.invalid(caught.value, RunBody).data["problems"]
+    assert ["did you mean" in each["message"] for each in told] == [True] * 10 + [False] * 40
 
 
 @pytest.mark.parametrize(
@@ -94,7 +127,7 @@ def test_a_field_that_may_be_of_several_kinds_is_told_once_and_as_the_caller_wro
 ) -> None:
     with pytest.raises(ValidationError) as caught:
         RunBody.model_validate_json(json.dumps({"metadata": given}), strict=True)
-    problem = problems.problem_of(problems.invalid(caught.value))
+    problem = problems.problem_of(problems.invalid(caught.value, RunBody))
     assert problem.problems is not None and [each.field for each in problem.problems] == [field]
     assert said in problem.problems[0].message
 

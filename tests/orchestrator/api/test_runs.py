@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
+from mintmark.metering.budgets import Budget
 from mintmark.orchestrator.jobs.base import Filter
 
 from .stand_in import PNG, House
+from .test_files import picture
 
 RUNS = "/v1/workflows/text-to-image/runs"
+REDRAWN = "/v1/workflows/image-to-image/runs"
 
 
 async def test_an_order_is_taken_in_and_told_where_to_find(house: House) -> None:
@@ -54,6 +58,31 @@ async def test_everything_an_order_says_is_written_down(house: House) -> None:
 async def test_an_allowance_is_what_the_graph_can_cost_at_most(house: House) -> None:
     job = house.service.jobs.get(await house.order(prompt="x"))
     assert 0 < job.ordered.allowance_microusd < house.service.settings.allowance_microusd
+
+
+async def test_an_allowance_knows_the_picture_that_goes_in(house: House) -> None:
+    upload = {"data": picture(512), "headers": {"Content-Type": "image/png"}}
+    named = (await house.ask("POST", "/v1/uploads", **upload))[1]["id"]
+    whole = "data:image/png;base64," + base64.b64encode(picture(512)).decode()
+    house.service.ledger.set_budget(Budget("overall", "", "day", 200_000))
+    for given in (named, whole, named, whole, named, whole, named):
+        status, made, _ = await house.ask("POST", REDRAWN, json={"inputs": {"image": given, "prompt": "a fox"}})
+        assert status == 202, made
+        assert house.service.jobs.get(made["job_id"]).ordered.allowance_microusd == 25_000
+
+
+async def test_an_image_by_the_plain_door_knows_its_picture_too(house: House) -> None:
+    upload = {"data": picture(512), "headers": {"Content-Type": "image/png"}}
+    named = (await house.ask("POST", "/v1/uploads", **upload))[1]["id"]
+    body = {"model": "fal/flux-dev", "prompt": "a fox", "image_to_image": {"init_image_url": named}}
+    _, made, _ = await house.ask("POST", "/v1/images/generations", json=body)
+    assert house.service.jobs.get(made["job_id"]).ordered.allowance_microusd == 25_000
+
+
+async def test_who_has_too_little_left_is_told_that_an_order_may_ask_for_less(house: House) -> None:
+    house.service.ledger.set_budget(Budget("overall", "", "day", 1))
+    status, problem, _ = await house.ask("POST", RUNS, json={"inputs": {"prompt": "a fox"}})
+    assert (status, "budget_usd" in problem["hint"]) == (402, True)
 
 
 REFUSED: list[tuple[Any, int, str | None]] = [
@@ -100,7 +129,7 @@ async def test_who_orders_while_it_is_stopping_is_asked_to_come_again(house: Hou
 async def test_words_that_the_policy_blocks_cost_nothing(house: House) -> None:
     text = "explicit sexual photo of a 9 year old child"
     status, problem, _ = await house.ask("POST", RUNS, json={"inputs": {"prompt": text}})
-    assert (status, problem["code"]) == (422, "prompt_blocked")
+    assert (status, problem["code"], problem["hint"]) == (422, "prompt_blocked", "Change the prompt.")
     assert text not in str(problem)
     assert house.service.ledger.totals().taken_microusd == 0
 
@@ -151,6 +180,19 @@ async def test_an_earlier_result_is_given_again_where_that_will_do(house: House)
     assert second["status"] == "succeeded" and second["job_id"] != first["job_id"]
     _, job, _ = await house.ask("GET", f"/v1/jobs/{second['job_id']}")
     assert job["cached"] is True and job["cost_microusd"] == 0 and len(job["outputs"]) == 1
+    told = {"queue_ms": 0, "run_ms": 0, "post_ms": 0, "steps": None}
+    kept = house.service.jobs.get(second["job_id"])
+    took = (kept.ended_at - kept.submitted_at).total_seconds() * 1000
+    assert job["metrics"] == {"latency_ms": int(took), **told}, "from its acceptance to its end"
+
+
+async def test_who_takes_an_earlier_image_without_a_seed_is_warned_that_there_is_none(house: House) -> None:
+    path, body = "/v1/images/generations", {"prompt": "a fox", "cache": True}
+    _, seedless, _ = await house.ask("POST", path, json=body)
+    assert len(seedless["warnings"]) == 1 and "give a seed" in seedless["warnings"][0]
+    assert (await house.ask("GET", f"/v1/jobs/{seedless['job_id']}"))[1]["warnings"] == seedless["warnings"]
+    for quiet in ({**body, "seed": 7}, {"prompt": "a fox"}):
+        assert (await house.ask("POST", path, json=quiet))[1]["warnings"] == []
 
 
 async def test_a_result_of_other_rules_is_not_given_again(house: House, tmp_path: Path) -> None:

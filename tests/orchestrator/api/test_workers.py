@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -113,6 +114,7 @@ async def test_a_url_and_a_name_are_taken_once(house: House) -> None:
 
 async def test_a_worker_is_drained_resumed_described_and_removed(house: House) -> None:
     await house.ask("POST", "/v1/workers", json=NEW)
+    await asyncio.to_thread(house.service.fleet.heard, "one", new=False)
     status, problem, _ = await house.ask("DELETE", "/v1/workers/one")
     assert (status, problem["code"]) == (409, "wrong_state")
     for state, stands in (("draining", "draining"), ("up", "up"), ("draining", "draining")):

@@ -29,7 +29,12 @@ def workflow(saver: dict[str, Any], bound: dict[str, str]) -> dict[str, Any]:
     kind = "integer" if bound["input"] == "seed" else "string"
     x = {"name": "x", "title": "X", "type": kind, "default": 1 if kind == "integer" else "a", "binds": [bound]}
     return {
-        **{"format": 1, "name": "larger", "version": "1.0.0", "title": "Larger", "lane": "hosted", "inputs": [x]},
+        "format": 1,
+        "name": "larger",
+        "version": "1.0.0",
+        "title": "Larger",
+        "lane": "hosted",
+        "inputs": [x],
         "outputs": [{"name": "images", "node": "3", "kind": "images"}],
         "requires": {"nodes": ["MintmarkTextToImage", "MintmarkUpscale", saver["class_type"]]},
         "graph": {

@@ -100,6 +100,7 @@ def test_another_service_on_the_database_reads_the_same(database: Open, registry
 
 def test_a_worker_is_removed_once_it_is_drained_and_its_jobs_are_over(database: Open, registry: Registry) -> None:
     registry.add("http://gpu-1:8188", name="one")
+    registry.heard("one", new=False)
     with pytest.raises(WrongState, match="still takes jobs"):
         registry.remove("one")
     jobs = SqlJobStore(database())
@@ -113,6 +114,12 @@ def test_a_worker_is_removed_once_it_is_drained_and_its_jobs_are_over(database: 
     assert entries(registry) == []
     with pytest.raises(NotFound):
         registry.remove("one")
+
+
+def test_a_worker_that_never_answered_is_removed_at_once(registry: Registry) -> None:
+    registry.add("http://gpu-l:8188", name="misspelled")
+    registry.remove("misspelled")
+    assert entries(registry) == []
 
 
 def test_who_is_drained_is_not_freed_by_what_a_service_finds(registry: Registry) -> None:
