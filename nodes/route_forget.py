@@ -66,7 +66,8 @@ def _forget(engine: Engine, host: Host, job_id: str, files: list[dict[str, str]]
     found = engine.journal.forget(job_id)
     for digest in found.spooled:
         engine.spool.drop(digest)
-    paths = [path for each in (*found.files, *files) if (path := _place(host, each)) is not None]
+    its = host.only_its(job_id, (*found.files, *files))
+    paths = [path for each in its if (path := _place(host, each)) is not None]
     return sum(_deleted(each) for each in dict.fromkeys([*paths, *_given(host, inputs)]))
 
 

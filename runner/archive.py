@@ -22,12 +22,18 @@ from filelock import FileLock, Timeout
 from .. import log
 from ..errors import BadSetting, MintmarkError
 from ..generation.surely import to_the_end
-from ..storage.database import Database
+from ..storage.database import Database, run_script
 
 logger = log.get("runner.archive")
 
 LATER_S = 0.2
 """How long what nobody waits for is gathered, in seconds."""
+SCRUB_S, SCRUB_WITHIN_S = 5.0, 60.0
+"""So long after the last prompt that was forgotten for good, and after the first of several at the latest, the file is
+written anew, in seconds: that takes a second where the history is long, and posts wait for it."""
+_OWED = """
+CREATE TABLE owed (what TEXT PRIMARY KEY);  -- 'scrub': bytes of what was forgotten for good may be left in the file
+"""
 SCHEMA = """
 CREATE TABLE prompts (
     position INTEGER PRIMARY KEY AUTOINCREMENT,  -- in the order they were accepted
@@ -39,6 +45,9 @@ CREATE TABLE prompts (
 );
 CREATE INDEX prompts_ended ON prompts (ended);
 """
+_FORGET = "UPDATE prompts SET body = NULL, ending = '{}' WHERE prompt_id = ?"
+_FORGET_IDS = "DELETE FROM prompts WHERE body IS NULL AND position <= (SELECT max(position) FROM prompts) - ?"
+_OWE = "INSERT OR IGNORE INTO owed VALUES ('scrub')"
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class Archive:
         except Timeout:
             raise BadSetting(f"{path} belongs to another runner that is running.", hint="Give each its own.") from None
         try:
-            self._database = Database(path, SCHEMA)
+            self._database = Database(path, SCHEMA + _OWED, version=2, upgrades={1: _to_2})
         except BaseException:
             self._lock.release()
             raise
@@ -86,12 +95,16 @@ class Archive:
         self._asked: deque[_Write] = deque()
         self._late: list[_Write] = []
         self._later: asyncio.TimerHandle | None = None
+        self._scrubbing: asyncio.TimerHandle | None = None
+        self._scrub_by = 0.0
 
     def close(self) -> None:
         """Finish what is being written and let go of the file."""
-        if self._later is not None:
-            self._later.cancel()
+        for timer in (self._later, self._scrubbing):
+            if timer is not None:
+                timer.cancel()
         self._thread.submit(self._run_late)
+        self._thread.submit(self._scrub)
         self._thread.shutdown(wait=True)
         self._database.close()
         self._lock.release()
@@ -139,28 +152,80 @@ class Archive:
             "INSERT INTO prompts (prompt_id, number, body, ending, ended) VALUES (?, ?, ?, ?,"
             " (SELECT coalesce(max(ended), 0) + 1 FROM prompts)) ON CONFLICT (prompt_id) DO NOTHING"
         )
-        write = _Write(sql, (prompt_id, number, _text(body), _text(ending)))
+        self._write_late(sql, prompt_id, number, _text(body), _text(ending))
+
+    def note_body(self, prompt_id: str, body: dict[str, Any]) -> None:
+        """The same of what such a prompt is, which has changed since."""
+        sql = "UPDATE prompts SET body = ? WHERE prompt_id = ? AND body IS NOT NULL"
+        self._write_late(sql, _text(body), prompt_id)
+
+    def _write_late(self, sql: str, *values: object) -> None:
+        write = _Write(sql, values)
         self._asked.append(write)
         self._late.append(write)
         if len(self._late) == 1:
             self._later = asyncio.get_running_loop().call_later(LATER_S, self._thread.submit, self._run_late)
 
-    async def scrub(self) -> None:
-        """Leave nothing in the file of what was let go of: somebody wants it gone."""
-        await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, self._database.scrub))
+    async def forget(self, prompt_ids: list[str], known: int, *, for_good: bool = False) -> None:
+        """Let go of what these prompts were, but not of their ids, of which so many are kept. ``for_good``: within a
+        minute, and however the process ends meanwhile, nothing of them is left in the file."""
+        writes = [_Write(_FORGET, (prompt_id,)) for prompt_id in prompt_ids]
+        await self._write_all([*writes, _Write(_FORGET_IDS, (known,)), *([_Write(_OWE, ())] if for_good else [])])
+        if for_good:
+            self._scrub_soon(SCRUB_S)
 
-    async def forget(self, prompt_ids: list[str], known: int) -> None:
-        """Let go of what these prompts were, but not of their ids, of which so many are kept."""
-        for prompt_id in prompt_ids:
-            await self._write("UPDATE prompts SET body = NULL, ending = '{}' WHERE prompt_id = ?", prompt_id)
-        await self._write(
-            "DELETE FROM prompts WHERE body IS NULL AND position <= (SELECT max(position) FROM prompts) - ?", known
-        )
+    async def take_back(self, prompt_id: str) -> None:
+        """Let go of the prompt, for good, and of its id."""
+        await self._write_all([_Write("DELETE FROM prompts WHERE prompt_id = ?", (prompt_id,)), _Write(_OWE, ())])
+        self._scrub_soon(SCRUB_S)
+
+    def resume(self) -> None:
+        """Do what the process before this one owed, soon."""
+        if self._database.row("SELECT 1 FROM owed") is not None:
+            self._scrub_soon(SCRUB_S)
+
+    def _scrub_soon(self, after_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._scrubbing is None:
+            self._scrub_by = loop.time() + SCRUB_WITHIN_S
+        else:
+            self._scrubbing.cancel()
+        self._scrubbing = loop.call_at(min(loop.time() + after_s, self._scrub_by), self._begin_scrub)
+
+    def _begin_scrub(self) -> None:
+        self._scrubbing = None
+        scrubbed = asyncio.get_running_loop().run_in_executor(self._thread, self._scrub)
+        scrubbed.add_done_callback(lambda done: None if done.cancelled() or done.result() else self._scrub_again())
+
+    def _scrub_again(self) -> None:
+        if self._scrubbing is None:
+            self._scrub_soon(SCRUB_WITHIN_S)
+
+    def _scrub(self) -> bool:
+        """Leave nothing in the file of what was forgotten for good; whether that was possible now."""
+        try:
+            if self._database.row("SELECT 1 FROM owed") is None:
+                return True
+            if not self._database.scrub():
+                return False
+            with self._database.transaction() as connection:
+                connection.execute("DELETE FROM owed")
+        except (MintmarkError, sqlite3.Error) as error:
+            logger.warning("what was forgotten is not cleared away: %s", error, extra=log.action("scrub_failed"))
+            return False
+        return True
 
     async def _write(self, sql: str, *values: object) -> None:
-        write = _Write(sql, values)
-        self._asked.append(write)
-        await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, self._run, write))
+        await self._write_all([_Write(sql, values)])
+
+    async def _write_all(self, writes: list[_Write]) -> None:
+        """Together, with whatever else is asked for."""
+        self._asked.extend(writes)
+        await to_the_end(asyncio.get_running_loop().run_in_executor(self._thread, self._run_all, writes))
+
+    def _run_all(self, writes: list[_Write]) -> None:
+        for each in writes:
+            self._run(each)
 
     def _run(self, write: _Write) -> None:
         """Make this write, and with it, in one transaction, all that were asked for since: one wait for the disk is
@@ -197,6 +262,11 @@ class Archive:
                 connection.execute(each.sql, each.values)
         for each in writes:
             each.done = True
+
+
+def _to_2(connection: sqlite3.Connection) -> None:
+    """Before, what was forgotten for good was cleared away before that was answered."""
+    run_script(connection, _OWED)
 
 
 def _text(value: Any) -> str:

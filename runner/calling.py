@@ -14,6 +14,7 @@ from .comfy_api.latest.inputs import Input
 from .comfy_api.latest.io import DynamicCombo
 from .comfy_api.latest.node import ComfyNode, HiddenValues, NodeOutput
 from .images import as_tensor
+from .named import Name
 from .registry import NodeType
 
 Lists = dict[str, list[Any]]
@@ -33,6 +34,8 @@ class Answer:
 
     slots: list[list[Any]]
     ui: dict[str, Any] | None
+    files: tuple[Name, ...] = ()
+    """Those that ``ui`` names and that were there when it was given."""
 
 
 def nested(values: dict[str, Any], active: dict[str, tuple[Input, str]]) -> dict[str, Any]:

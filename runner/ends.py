@@ -10,7 +10,8 @@ import base64
 from collections.abc import Iterator
 from typing import Any
 
-from .paths import Paths, inside
+from .named import Name, files_of, path_of
+from .paths import Paths
 from .prompt import Finished
 from .socket import Fanout
 
@@ -43,16 +44,16 @@ class Ends:
 
     def _files(self, outputs: dict[str, Any]) -> Iterator[dict[str, str]]:
         left = TOGETHER
-        for file in _saved(outputs):
-            data = self._small(file, min(left, SMALL))
+        for name in _saved(outputs):
+            data = self._small(name, min(left, SMALL))
             if data is not None:
                 left -= len(data)
-                yield {**file, "data": base64.b64encode(data).decode("ascii")}
+                told = dict(zip(("type", "subfolder", "filename"), name, strict=True))
+                yield {**told, "data": base64.b64encode(data).decode("ascii")}
 
-    def _small(self, file: dict[str, str], most: int) -> bytes | None:
+    def _small(self, name: Name, most: int) -> bytes | None:
         """The file's bytes; None where they are more than so many, or cannot be read."""
-        root = self._paths.folder(file["type"])
-        path = None if root is None else inside(root, file["subfolder"], file["filename"])
+        path = path_of(self._paths, name)
         if path is None:
             return None
         try:
@@ -63,10 +64,6 @@ class Ends:
         return data if len(data) <= most else None
 
 
-def _saved(outputs: dict[str, Any]) -> Iterator[dict[str, str]]:
+def _saved(outputs: dict[str, Any]) -> Iterator[Name]:
     """The files that nodes saved; those of previews are no results."""
-    for output in outputs.values():
-        for items in output.values():
-            for item in items if isinstance(items, list | tuple) else ():
-                if isinstance(item, dict) and item.get("type") == "output" and isinstance(item.get("filename"), str):
-                    yield {"filename": item["filename"], "subfolder": str(item.get("subfolder", "")), "type": "output"}
+    return (name for ui in outputs.values() for name in files_of(ui) if name[0] == "output")

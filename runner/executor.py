@@ -7,7 +7,7 @@ runs, and a lazy input is only worked on when its node asks for it.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import log
@@ -19,6 +19,7 @@ from .context import Executing
 from .core import MODULE
 from .failures import NodeError
 from .graph import Graph
+from .named import Named, files_of, is_there
 from .paths import Paths
 from .plan import Plan
 from .progress import Story
@@ -43,6 +44,7 @@ class Workshop:
     preview: Any
     flights: dict[str, asyncio.Future[Answer | None]] = field(default_factory=dict)
     stragglers: set[asyncio.Task[Any]] = field(default_factory=set)
+    named: Named = field(default_factory=Named)
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,24 @@ class PromptRun:
             with self._executing(node_id):
                 mark = await fingerprint(node_type, self.graph[node_id]["inputs"])
             self.signatures[node_id] = signature(self.graph, node_id, node_type, mark, self.signatures)
-            kept = self.shop.cache.get(self.signatures[node_id])
+            kept = self._kept(self.signatures[node_id])
             if kept is not None:
-                self.answers[node_id] = kept
+                self._answer(node_id, kept)
                 self.cached.add(node_id)
         self.story.note("execution_cached", {"nodes": [each for each in self.types if each in self.cached]})
+
+    def _kept(self, key: str) -> Answer | None:
+        """What the cache has, unless files that it named are gone: then it is made anew."""
+        kept = self.shop.cache.get(key)
+        if kept is not None and not all(is_there(self.shop.paths, each) for each in kept.files):
+            self.shop.cache.drop(key)
+            return None
+        return kept
+
+    def _answer(self, node_id: str, answer: Answer) -> None:
+        """Whose files this prompt names from now on, so that nobody deletes them as another's."""
+        self.answers[node_id] = answer
+        self.shop.named.take(self.story.prompt_id, answer.ui)
 
     async def _work(self) -> None:
         while self._plan.ready or self._tasks:
@@ -148,12 +163,12 @@ class PromptRun:
             # The same work is under way, here or in another prompt: wait for it instead of paying twice.
             answer = await asyncio.shield(flight)
             if answer is not None:
-                self.answers[node_id] = answer
+                self._answer(node_id, answer)
                 self.story.node_was_cached(node_id, answer.ui)
                 return []
-        kept = self.shop.cache.get(key)
+        kept = self._kept(key)
         if kept is not None:
-            self.answers[node_id] = kept
+            self._answer(node_id, kept)
             self.story.node_was_cached(node_id, kept.ui)
             return []
         return await self._lead(node_id, key)
@@ -185,7 +200,9 @@ class PromptRun:
         # node that calls sys.exit() kills ComfyUI's prompt thread; here it has failed like any other.
         except (Exception, SystemExit) as error:
             raise NodeError(node_id, error, inputs) from error
-        self.answers[node_id] = answer
+        files = tuple(each for each in files_of(answer.ui) if is_there(self.shop.paths, each))
+        answer = replace(answer, files=files) if files else answer
+        self._answer(node_id, answer)
         self.shop.cache.put(self.signatures[node_id], answer)
         self.story.node_finished(node_id, answer.ui)
         return []

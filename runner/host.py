@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from aiohttp import web
 from . import computers, context
 from .images import LazyImage
 from .models import ModelFiles
+from .named import Named
 from .paths import Paths
 from .socket import Fanout
 
@@ -39,6 +40,7 @@ class RunnerHost:
         self._fanout = fanout
         self.count_waiting: Callable[[], int] | None = None
         """How many prompts wait: the server says so once it has a queue."""
+        self.named = Named()
         self._free: list[Callable[[], object]] = []
 
     def executing(self) -> tuple[str, str] | None:
@@ -139,6 +141,12 @@ class RunnerHost:
     def has_model(self, name: str) -> bool:
         """Whether a file of this name, with or without its folder, is in the models folder."""
         return self.files.has(name)
+
+    def only_its(self, job_id: str, files: Iterable[Mapping[str, str]]) -> list[Mapping[str, str]]:
+        """Those of a job's files that no other prompt names. From here on this one names none, either: of two that are
+        forgotten at a time the later one has their common file."""
+        self.named.let_go(job_id)
+        return [each for each in files if not self.named.is_named((each["type"], each["subfolder"], each["filename"]))]
 
     def output_types(self, class_type: str) -> tuple[str, ...] | None:
         """None: the palette is fixed, and the pack knows what each of its nodes does."""

@@ -11,6 +11,8 @@ from .progress import Story
 
 KEPT = "mintmark_kept"
 """What ``extra_data`` says where whoever posts keeps the prompt durably, and posts it anew after a restart."""
+EARLY = "mintmark_early"
+"""What it says besides of one whose order may come to nothing yet: it is confirmed, or taken back (``early.py``)."""
 
 
 @dataclass
@@ -29,6 +31,8 @@ class Prompt:
     canceled: bool = False
     stopping: bool = False
     """Whether its task was told to stop."""
+    noted: bool = False
+    """Whether the archive was given it with its end, where it need not have it before."""
 
     @property
     def client_id(self) -> str | None:
@@ -38,6 +42,11 @@ class Prompt:
     def kept(self) -> bool:
         """Whether somebody else keeps it, so that the archive need not have it before it has ended."""
         return self.extra_data.get(KEPT) is True
+
+    @property
+    def early(self) -> bool:
+        """Whether its order may come to nothing yet."""
+        return self.kept and self.extra_data.get(EARLY) is True
 
     def body(self) -> dict[str, Any]:
         """What the archive keeps of it."""

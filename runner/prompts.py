@@ -10,15 +10,18 @@ import heapq
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .. import log
 from ..errors import InternalError, StorageError
 from .checks import Problem
+from .early import WRITE_S, Early
 from .executor import Ending, PromptRun, Workshop
 from .graph import Graph
+from .named import files_of, path_of
 from .progress import Emit, Story, now_ms
-from .prompt import Finished, Prompt
+from .prompt import EARLY, Finished, Prompt
 
 if TYPE_CHECKING:
     from .archive import Archive, Kept
@@ -57,6 +60,8 @@ class Prompts:
         self.running: dict[str, Prompt] = {}
         self.history: OrderedDict[str, Finished] = OrderedDict()
         self._known: OrderedDict[str, None] = OrderedDict()
+        self.early = Early(self._take_back)
+        """Those that nobody has confirmed yet."""
         self.closed = True
 
     @property
@@ -109,6 +114,8 @@ class Prompts:
 
     def _enqueue(self, prompt: Prompt) -> None:
         self._pending[prompt.prompt_id] = prompt
+        if prompt.early:
+            self.early.add(prompt.prompt_id)
         heapq.heappush(self._heap, (prompt.number, prompt.order, prompt))
         self._changed()
         self._start_next()
@@ -120,6 +127,7 @@ class Prompts:
         """
         if self._archive is None:
             return
+        self._archive.resume()
         self._known.update(dict.fromkeys(self._archive.known(KNOWN_IDS)))
         self._counter = itertools.count(self._archive.next_number())
         for kept in self._archive.finished(self._max_history):
@@ -141,8 +149,12 @@ class Prompts:
     def _remember(self, kept: Kept) -> None:
         prompt = self._prompt(kept.number, kept.prompt_id, **kept.body)
         ending = kept.ending or {}
-        prompt.story.messages = ending["messages"]
+        prompt.story.messages, prompt.noted = ending["messages"], True
+        for ui in ending["outputs"].values():
+            self._shop.named.take(kept.prompt_id, ui)
         self.history[kept.prompt_id] = Finished(prompt, ending["outcome"], ending["outputs"])
+        if prompt.early:
+            self.early.add(kept.prompt_id)
 
     def _start_next(self) -> None:
         while self._heap and len(self.running) < self._max_prompts and not self.closed:
@@ -172,26 +184,31 @@ class Prompts:
     async def _finish(self, prompt: Prompt, ending: Ending, outputs: dict[str, dict[str, Any]]) -> None:
         """Record the end, then say so: whoever hears that it is over finds it in the history, also after a crash."""
         told = prompt.story.keep(ending.event, ending.data)
+        finished = Finished(prompt, ending.outcome, outputs)
         if self._archive is not None and not prompt.kept:
-            await self._write_end(prompt, self._told(prompt, ending, outputs))
+            await self._write_end(prompt, _told(finished))
         self._pending.pop(prompt.prompt_id, None)
         self.running.pop(prompt.prompt_id, None)
-        self.history[prompt.prompt_id] = finished = Finished(prompt, ending.outcome, outputs)
+        self.history[prompt.prompt_id] = finished
         self._ended(finished)
         prompt.story.tell(ending.event, told)
         self._changed()
         prompt.story.tell("executing", {"node": None})
         self._start_next()
-        if self._archive is not None and prompt.kept:
-            self._archive.note(prompt.prompt_id, prompt.number, prompt.body(), self._told(prompt, ending, outputs))
+        if prompt.early:
+            asyncio.get_running_loop().call_later(WRITE_S, self._note, finished)
+        elif prompt.kept:
+            self._note(finished)
         # Last, as it may wait for the disk: whatever interrupts it then cuts off nothing of the above.
         while len(self.history) > self._max_history:
             await self.forget([next(iter(self.history))])
 
-    @staticmethod
-    def _told(prompt: Prompt, ending: Ending, outputs: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        """The end as the archive keeps it."""
-        return {"outcome": ending.outcome, "messages": prompt.story.messages, "outputs": outputs}
+    def _note(self, finished: Finished) -> None:
+        """Have the archive write down what it need not have had before, unless it is forgotten already."""
+        prompt = finished.prompt
+        if self._archive is not None and not prompt.noted and self.history.get(prompt.prompt_id) is finished:
+            prompt.noted = True
+            self._archive.note(prompt.prompt_id, prompt.number, prompt.body(), _told(finished))
 
     async def _write_end(self, prompt: Prompt, ending: dict[str, Any]) -> None:
         try:
@@ -201,17 +218,60 @@ class Prompts:
         except StorageError as error:
             logger.warning("the end of %s is not kept: %s", prompt.prompt_id, error, extra=log.action("archive_failed"))
 
-    async def forget_for_good(self, prompt_ids: list[str]) -> None:
-        """The same as :meth:`forget`, for somebody who wants them gone: nothing of them stays in the archive's file."""
-        await self.forget(prompt_ids)
-        if self._archive is not None:
-            await self._archive.scrub()
-
-    async def forget(self, prompt_ids: list[str]) -> None:
-        """Take finished prompts out of the history. Their ids stay taken."""
-        gone = [each for each in prompt_ids if self.history.pop(each, None) is not None]
+    async def forget(self, prompt_ids: list[str], *, for_good: bool = False) -> None:
+        """Take finished prompts out of the history. Their ids stay taken. ``for_good``: somebody wants them gone, and
+        soon nothing of them is left in the archive's file."""
+        gone = [each for each in prompt_ids if self._drop_end(each) is not None]
         if gone and self._archive is not None:
-            await self._archive.forget(gone, KNOWN_IDS)
+            await self._archive.forget(gone, KNOWN_IDS, for_good=for_good)
+
+    def _drop_end(self, prompt_id: str) -> Finished | None:
+        finished = self.history.pop(prompt_id, None)
+        if finished is not None:
+            self._shop.named.let_go(prompt_id)
+            self.early.discard(prompt_id)
+        return finished
+
+    def confirm(self, prompt_ids: list[str]) -> None:
+        """Their orders are there for good: they stay."""
+        for prompt_id in filter(self.early.discard, prompt_ids):
+            if prompt := self._pending.get(prompt_id) or self.running.get(prompt_id):
+                del prompt.extra_data[EARLY]
+            elif finished := self.history.get(prompt_id):
+                del finished.prompt.extra_data[EARLY]
+                self._confirm_end(finished)
+
+    def _confirm_end(self, finished: Finished) -> None:
+        prompt = finished.prompt
+        if self._archive is not None and prompt.noted:
+            self._archive.note_body(prompt.prompt_id, prompt.body())
+        self._note(finished)
+
+    async def _take_back(self, prompt_id: str) -> None:
+        """Nobody has confirmed it: whoever posted it is gone, and so is it, with its files and its id."""
+        task = self.running[prompt_id].task if prompt_id in self.running else None
+        await self.cancel(prompt_id)
+        if task is not None:
+            await asyncio.wait([task])
+        finished = self._drop_end(prompt_id)
+        if finished is None:
+            return
+        logger.info("%s was never confirmed, and is taken back", prompt_id, extra=log.action("prompt_taken_back"))
+        self._delete_files(finished)
+        self.release(prompt_id)
+        if self._archive is not None and finished.prompt.noted:
+            try:
+                await self._archive.take_back(prompt_id)
+            except StorageError as error:  # the next start takes it back once more
+                logger.warning("%s stays in the file: %s", prompt_id, error, extra=log.action("archive_failed"))
+
+    def _delete_files(self, finished: Finished) -> None:
+        # What it was given, and only showed, is not its own.
+        names = {name for ui in finished.outputs.values() for name in files_of(ui) if name[0] != "input"}
+        for path in [path_of(self._shop.paths, each) for each in names if not self._shop.named.is_named(each)]:
+            if path is not None:
+                with suppress(OSError):  # gone already, or no file
+                    path.unlink()
 
     def interrupt(self, prompt_id: str | None) -> bool:
         """Stop one running prompt, or all of them. Whether any was."""
@@ -262,6 +322,14 @@ class Prompts:
             await asyncio.wait(tasks, timeout=grace_s)
         self.interrupt(None)
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.early.close()
+        for finished in [each for prompt_id in self.early if (each := self.history.get(prompt_id)) is not None]:
+            self._note(finished)
+
+
+def _told(finished: Finished) -> dict[str, Any]:
+    """The end as the archive keeps it."""
+    return {"outcome": finished.outcome, "messages": finished.prompt.story.messages, "outputs": finished.outputs}
 
 
 def _defect(prompt: Prompt, error: Exception) -> Ending:

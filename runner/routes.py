@@ -57,6 +57,7 @@ class Routes:
             web.get("/history", self.get_history),
             web.get("/history/{prompt_id}", self.get_history_entry),
             web.post("/history", self.post_history),
+            web.post("/mintmark/confirm", self.confirm),
             web.get("/view", self._files.view),
             web.post("/upload/image", self._uploads.image),
             web.post("/upload/mask", self._uploads.mask),
@@ -128,9 +129,14 @@ class Routes:
     async def post_history(self, request: web.Request) -> web.Response:
         asked = await optional_json(request)
         if asked.get("clear"):
-            await self._prompts.forget_for_good(list(self._prompts.history))
+            await self._prompts.forget(list(self._prompts.history), for_good=True)
         if wanted := ids_of(asked, "delete"):
-            await self._prompts.forget_for_good(wanted)
+            await self._prompts.forget(wanted, for_good=True)
+        return web.Response()
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        """The orders of these prompts, which were posted early, are there for good (``early.py``)."""
+        self._prompts.confirm(ids_of(await optional_json(request), "prompt_ids"))
         return web.Response()
 
     async def object_info(self, request: web.Request) -> web.Response:

@@ -116,6 +116,7 @@ class Runner:
         fanout.executing = self._executing
         self.host = RunnerHost(self.paths, fanout, asyncio.get_running_loop())
         stack.callback(self.host.close)
+        self.host.named = shop.named
         self.host.count_waiting = lambda: len(self.prompts.pending)
         await self._load(self.host)
         shop.caller.tensors = images.wants_tensors(self._torch)

@@ -73,7 +73,6 @@ def ids_of(jobs: JobStore, job_id: str) -> list[str]:
 async def forget_elsewhere(jobs: JobStore, here: Here, links: Mapping[str, Link], block: Block) -> int:
     """See to all that can be seen to now; how many are left. ``links`` are those to workers that answer, by name."""
     left = 0
-    freed: dict[str, Link] = {}
     for each in await block(jobs.elsewhere):
         if each.place and each.place not in links:
             left += 1
@@ -90,11 +89,7 @@ async def forget_elsewhere(jobs: JobStore, here: Here, links: Mapping[str, Link]
             )
             left += 1
             continue
-        if each.place:
-            freed[each.place] = links[each.place]
         await block(jobs.gone_elsewhere, each)
-    for link in freed.values():
-        await _free(link)
     return left
 
 
@@ -104,6 +99,8 @@ async def _forget(its: Elsewhere, job_ids: Sequence[str], here: Here, links: Map
         return
     for job_id in job_ids:
         await links[its.place].forget(job_id, its.assets)
+    # At once: a ComfyUI that has its answer in memory gives the same order the names of files that are gone now.
+    await _free(links[its.place])
 
 
 async def _free(link: Link) -> None:

@@ -8,6 +8,7 @@ anything. All else waits until the job is there for good.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from ..execution.attempt import Attempt
 
@@ -22,6 +23,7 @@ class Order:
     def __init__(self, *, durable: bool = True) -> None:
         self._durable: bool | None = durable or None
         self._told = asyncio.Event()
+        self._then: list[Callable[[], object]] = []
 
     @property
     def open(self) -> bool:
@@ -32,6 +34,15 @@ class Order:
         """From now on it is known."""
         self._durable = durable
         self._told.set()
+        for each in self._then if durable else ():
+            each()
+
+    def then(self, call: Callable[[], object]) -> None:
+        """Call this once it is durable: now, where it is."""
+        if self._durable:
+            call()
+        elif self._durable is None:
+            self._then.append(call)
 
     async def durable(self) -> None:
         """Wait until it is on the disk. Raises Undone where it never will be."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -345,6 +344,8 @@ class Run:
             patience_s=GIVE_UP_S if self._is_tied(prepared.graph) else LOST_S,
             known=None if told else self._worker.health,
             kept=not _asks(prepared.graph),
+            early=lambda: self.order.open,
+            taken=partial(self.order.then, partial(self._worker.link.confirm, context.job_id)),
             # Whatever cancels us without a word (the loop, at the end of the process) must not end anybody's job.
             left=True,
         )
@@ -362,10 +363,13 @@ class Run:
     # -- ways out -----------------------------------------------------------------------------------------------------
 
     async def _forget(self) -> None:
-        """Nothing is left of a prompt whose job never came to be."""
+        """Nothing is left of a prompt whose job never came to be. Where that fails its runner does it by itself
+        in some minutes: it was told that the prompt is early, and nobody confirms it."""
         if self._attempt is not None and self._attempt.posts:
-            with suppress(MintmarkError):
+            try:
                 await self._worker.link.forget(self.job.job_id, ())
+            except MintmarkError as exc:
+                logger.info("%s was not told: %s", self._worker.name, exc, extra=log.action("undone_untold"))
 
     async def _stopped(self, why: Stop) -> Ending:
         """It was canceled, or its time is up: the prompt was stopped on its worker, and what it cost is booked."""

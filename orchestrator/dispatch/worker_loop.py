@@ -194,12 +194,12 @@ class WorkerLoop:
 
     async def run(self) -> None:
         """Until it is canceled."""
-        ear = self.worker.link.listen("mintmark: nobody's prompt")
+        line = self.worker.link.hold()
         try:
             while True:
                 await self._until_up()
                 # Held open, so that no job has to wait for the socket.
-                async with ear:
+                async with line:
                     await self._while_up()
         finally:
             self._bell.close()

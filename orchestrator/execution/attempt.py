@@ -33,6 +33,9 @@ NO_GRAPH = "mintmark_no_graph"
 what its nodes save is freed of the graph on delivery."""
 KEPT = "mintmark_kept"
 """In ``extra_data``: we keep the prompt, and post it anew after a restart, so a runner need not write it down first."""
+EARLY = "mintmark_early"
+"""In ``extra_data``: nobody but this process may know of the prompt yet. A runner takes it back where it is not told
+within minutes that it stays (:meth:`..link.base.Link.confirm`)."""
 STOP_S = 10.0
 """How long a canceled job may take on its worker to give back what it can, in seconds."""
 
@@ -64,6 +67,12 @@ class Attempt:
     kept: bool = False
     """Whether its job is kept durably here and its graph asks nobody for anything: then it may run any number of times,
     and no runner need write it down first."""
+    early: Callable[[], bool] = lambda: False
+    """Whether its job may still come to nothing."""
+    taken: Callable[[], None] = lambda: None
+    """Told when a runner has the prompt and may hold it for early, whoever posted it: then it can be confirmed."""
+    _early: bool = False
+    """Whether any post of it said that it is early."""
     left: bool = False
     """Whether, when it is canceled or its worker is lost, the prompt goes on without us, because somebody will come
     back for it, or else :meth:`stop` it."""
@@ -131,6 +140,8 @@ class Attempt:
         self.posts += 1
         self.local.on = health.kind
         await self.link.submit(job_id, self.graph, self._extra(health.kind), fresh=fresh)
+        if self.kept and health.kind == "runner" and (self._early or not self.fresh):
+            self.taken()
         self._followed += 1
         history = await self._follow(health.boot_id, listening)
         if isinstance(history.error, ContextMissing):
@@ -139,7 +150,10 @@ class Attempt:
 
     def _extra(self, kind: str) -> dict[str, Any]:
         """``extra_data`` for a worker of this kind."""
-        said = {NO_GRAPH: self.context.keep_prompt is False, KEPT: self.kept and kind == "runner"}
+        kept = self.kept and kind == "runner"
+        early = kept and self.early()
+        self._early = self._early or early
+        said = {NO_GRAPH: self.context.keep_prompt is False, KEPT: kept, EARLY: early}
         return {**self.extra, **{name: True for name, holds in said.items() if holds}}
 
     async def _check_known(self) -> None:

@@ -80,7 +80,7 @@ class Ordered(_Frozen):
     asked: Mapping[str, Any] = Field(default_factory=dict)
     """The body as it came, for what cannot be told from the rest: ``n``, ``steps`` and the like."""
     warnings: tuple[str, ...] = ()
-    """What whoever ordered it should know: a model that it names ends soon."""
+    """What whoever ordered it should know: a model that it names ends soon, or what it asked in vain."""
 
 
 class Made(_Frozen):

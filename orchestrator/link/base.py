@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from .events import WorkerEvent
@@ -153,6 +154,15 @@ class Link(ABC):
     def listen(self, prompt_id: str | None = None) -> Listening:
         """An ear for what happens, to this prompt where one is named. Listen before submitting, or the first events are
         missed."""
+
+    @abstractmethod
+    def hold(self) -> AbstractAsyncContextManager[object]:
+        """Keep the line open for as long as this is entered, so that no job has to wait for it; nothing is heard."""
+
+    @abstractmethod
+    def confirm(self, job_id: str) -> None:
+        """The job of a prompt that was posted early is there for good. It is told in a moment, with others, and again
+        until it is heard: until then a runner may take the prompt back."""
 
     @abstractmethod
     async def follow(

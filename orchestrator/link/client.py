@@ -27,10 +27,11 @@ from ...errors import (
 )
 from ...generation.context import LINK, PICTURES, JobContext, JobReport, JournalPage, WorkerHealth
 from .base import Link
+from .confirming import Confirming
 from .describing import models_of
 from .events import WorkerEvent
 from .following import Following, Pace
-from .listening import Listening, Socket
+from .listening import Held, Listening, Socket
 from .protocol import History, OutputFile, parse_history, refusal, without_is_changed
 from .slots import COMFYUI, Gate, capacity_of
 from .watchdog import Watchdog
@@ -47,6 +48,8 @@ LOST_S = 60.0
 """How long a worker may be silent on HTTP before its job counts as lost, in seconds."""
 STUCK_S = 1800.0
 """How long nothing may move on a worker that answers before its job counts as lost, in seconds."""
+HELD = "mintmark: nobody's prompt"
+"""What a line that is only held open listens to."""
 POSTS = 4
 """How often a prompt is posted at most: each time but the first after the worker was seen not to know it."""
 
@@ -74,12 +77,14 @@ class WorkerLink(Link):
         """Without a password, where one was in it."""
         self._socket = Socket(url, self.client_id)
         self._posted: dict[str, float] = {}
+        self._confirming = Confirming(self._wire)
 
     async def __aenter__(self) -> Self:
         await self._wire.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        await self._confirming.close()
         await self._wire.__aexit__(*exc)
 
     def move(self, url: str) -> None:
@@ -307,6 +312,12 @@ class WorkerLink(Link):
     def listen(self, prompt_id: str | None = None) -> Listening:
         """An ear on the link's one websocket."""
         return Listening(self._socket, prompt_id)
+
+    def hold(self) -> Held:
+        return Held(self._socket, HELD)
+
+    def confirm(self, job_id: str) -> None:
+        self._confirming.add(job_id)
 
     async def follow(
         self,

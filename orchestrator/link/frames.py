@@ -24,6 +24,16 @@ class Frame:
     prompt_id: str | None = None
 
 
+def whose(data: bytes) -> str | None:
+    """The prompt that a frame names; None for an older one, which names none, and for one that cannot be read."""
+    try:
+        kind, length = struct.unpack_from(">II", data)
+        found = json.loads(data[8 : 8 + length]).get("prompt_id") if kind == PREVIEW_WITH_METADATA else None
+    except (struct.error, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 def parse_frame(data: bytes) -> Frame | None:
     """The frame, or None for a kind that is not known here and for one that is cut short."""
     try:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Self
 
 from ... import log
+from .frames import whose
 from .posting import Posts
 from .protocol import FEATURE_FLAGS, Message, prompt_of, unpacked
 from .waiting import Signal
@@ -30,6 +31,10 @@ CLOSE_S = 0.5
 PING_S = 20.0
 FIRST_PAUSE_S, LAST_PAUSE_S = 0.1, 5.0
 """Between closing a socket and opening the next, in seconds; doubled each time that fails."""
+MOST_WAITING = 4096
+"""Messages that may wait for a job to read them. It is told that some are lost then, and looks itself up."""
+MOST_FRAMES = 16
+"""Frames that may wait; what comes then is let go of, since a picture to look at is worth nothing late."""
 _PROMPT = re.compile(r'"prompt_id"\s*:\s*"([^"\\]*)"')
 """The prompts that a text names."""
 
@@ -162,13 +167,16 @@ class Socket:
             self.deaf_in_a_row += 1
 
     def _tell(self, message: str | bytes | None) -> None:
-        """Give it to whom it is for: a frame or a break to all, a text to those of the prompts that it names.
+        """Give it to whom it is for: a break to all, a text or frame to those of the prompts that it names.
 
-        A thousand jobs on one socket would look through everybody's messages otherwise.
+        A thousand jobs on one socket would look through everybody's messages otherwise. A frame that names none goes to
+        all: only such a worker sends any as has few prompts at a time.
         """
-        if not isinstance(message, str):
+        if message is None or (isinstance(message, bytes) and (prompt_id := whose(message)) is None):
             for listener in self._listeners:
                 listener.put(message)
+        elif isinstance(message, bytes):
+            self._tell_those(message, (None, prompt_id))
         elif (pack := unpacked(message)) is not None:
             for each in pack:
                 if not self.posts.hear(each):
@@ -185,13 +193,15 @@ class Socket:
 class Listening:
     """One job's ear on the link's socket. Enter it before the prompt is posted, or the first events are missed.
 
-    With a ``prompt_id`` it hears texts that speak of this prompt alone, and frames, which may not say whose they are.
+    With a ``prompt_id`` it hears what speaks of this prompt alone, and frames that do not say whose they are.
     """
 
     def __init__(self, socket: Socket, prompt_id: str | None = None) -> None:
         self._socket = socket
         self.prompt_id = prompt_id
         self._messages: deque[Message | None] = deque()
+        self._frames = 0
+        """How many of them are frames."""
         self._come = Signal()
 
     async def __aenter__(self) -> Self:
@@ -207,9 +217,18 @@ class Listening:
             self._come.clear()
             if not await self._come.wait(timeout_s):
                 return None
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        self._frames -= isinstance(message, bytes)
+        return message
 
     def put(self, message: Message | None) -> None:
+        is_frame = isinstance(message, bytes)
+        if is_frame and self._frames >= MOST_FRAMES:
+            return
+        if len(self._messages) >= MOST_WAITING:
+            self._messages.clear()
+            self._frames, is_frame, message = 0, False, None
+        self._frames += is_frame
         self._messages.append(message)
         self._come.set()
 
@@ -228,3 +247,10 @@ class Listening:
     async def reopen(self) -> None:
         """For a socket that seems deaf: close it and open another."""
         await self._socket.reopen()
+
+
+class Held(Listening):
+    """Holds the socket open, and keeps nothing of what it brings."""
+
+    def put(self, message: Message | None) -> None:
+        pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,13 @@ class Worker:
         self.journal, self.spool = SqliteJournal(folder / "data"), Spool(folder / "data" / "spool")
         for name in ("output", "input", "temp"):
             (folder / "base" / name).mkdir(parents=True)
-        self.host: Any = SimpleNamespace(output_dir=folder / "base" / "output", input_dir=folder / "base" / "input")
+        base = folder / "base"
+        self.others: set[str] = set()
+        """Names of files that are other jobs', too."""
+        self.host: Any = SimpleNamespace(output_dir=base / "output", input_dir=base / "input", only_its=self.only_its)
+
+    def only_its(self, job_id: str, files: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+        return [each for each in files if each["filename"] not in self.others]
 
     def file(self, name: str) -> Path:
         path = self.folder / "base" / name
@@ -90,6 +97,13 @@ def test_files_results_and_words_go_and_the_accounting_stays(worker: Worker) -> 
     assert (after.allowance, after.receipts) == (before.allowance, before.receipts)
     assert [each["code"] for each in after.failures] == ["node_failed"]
     assert worker.forget(job) == 0
+
+
+def test_a_file_that_is_another_jobs_too_stays(worker: Worker) -> None:
+    both, alone = worker.file("output/both.png"), worker.file("output/alone.png")
+    worker.others = {"both.png"}
+    assert worker.forget(worker.job(), [named("both.png"), named("alone.png")]) == 1
+    assert (both.exists(), alone.exists()) == (True, False)
 
 
 @pytest.mark.parametrize(

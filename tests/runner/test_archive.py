@@ -20,8 +20,9 @@ from runner_probe import local, nodes
 from runner_probe.cases import node
 
 from mintmark.errors import BadSetting
-from mintmark.runner import Runner
+from mintmark.runner import Runner, archive
 from mintmark.runner.archive import Archive
+from mintmark.storage.database import Database
 
 
 class Process:
@@ -310,3 +311,87 @@ async def test_an_end_that_cannot_be_noted_takes_no_accepted_prompt_along(tmp_pa
     archive.close()
     with closing(sqlite3.connect(tmp_path / "runner.db")) as again:
         assert again.execute("SELECT prompt_id FROM prompts").fetchall() == [("accepted",)]
+
+
+SECRET = b"zebrafinch"
+
+
+def in_file(tmp_path: Path) -> bool:
+    return any(SECRET in path.read_bytes() for path in tmp_path.glob("runner.db*"))
+
+
+def secret() -> dict[str, Any]:
+    return {"1": node("ProbeText", text=SECRET.decode() * 900), "2": node("ProbeShow", value=["1", 0])}
+
+
+async def forget(http: aiohttp.ClientSession, *prompt_ids: str) -> None:
+    async with http.post("/history", json={"delete": prompt_ids}) as reply:
+        assert reply.status == 200
+
+
+async def test_what_several_forget_one_after_the_other_is_cleared_away_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scrubs: list[float] = []
+    scrub = Database.scrub
+
+    def counted(self: Database, *, thorough: bool = False) -> bool:
+        scrubs.append(1)
+        # The first time somebody else reads; the next time is soon enough.
+        return scrub(self, thorough=thorough) if len(scrubs) > 1 else False
+
+    monkeypatch.setattr(Database, "scrub", counted)
+    monkeypatch.setattr(archive, "SCRUB_S", 0.5)
+    monkeypatch.setattr(archive, "SCRUB_WITHIN_S", 1.0)
+    async with opened(tmp_path) as runner, aiohttp.ClientSession(runner.url) as http:
+        ids = [await post(http, secret()) for _ in range(5)]
+        for each in ids:
+            await until(http, each, "completed")
+        assert in_file(tmp_path)
+        for each in ids:
+            await forget(http, each)
+        assert not scrubs
+        for _ in range(1000):
+            if len(scrubs) > 1 and not in_file(tmp_path):
+                break
+            await asyncio.sleep(0.01)
+        assert not in_file(tmp_path)
+    assert len(scrubs) == 2
+
+
+async def test_a_stop_clears_away_what_was_forgotten_before_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as runner, aiohttp.ClientSession(runner.url) as http:
+        one = await post(http, secret())
+        await until(http, one, "completed")
+        await forget(http, one)
+    assert not in_file(tmp_path)
+
+
+async def test_what_a_killed_runner_owed_the_next_one_clears_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with process(tmp_path) as first, aiohttp.ClientSession(first.url) as http:
+        one = await post(http, secret())
+        await until(http, one, "completed")
+        await forget(http, one)
+        await first.kill()
+    assert in_file(tmp_path)
+    monkeypatch.setattr(archive, "SCRUB_S", 0.05)
+    async with opened(tmp_path):
+        for _ in range(1000):
+            if not in_file(tmp_path):
+                break
+            await asyncio.sleep(0.01)
+        assert not in_file(tmp_path)
+
+
+async def test_a_file_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+    async with opened(tmp_path) as runner, aiohttp.ClientSession(runner.url) as http:
+        one = await post(http, secret())
+        await until(http, one, "completed")
+    with closing(sqlite3.connect(tmp_path / "runner.db")) as db:
+        db.executescript("DROP TABLE owed; PRAGMA user_version = 1")
+    async with opened(tmp_path) as runner, aiohttp.ClientSession(runner.url) as http:
+        assert list(await history(http)) == [one]
+        await forget(http, one)
+    assert not in_file(tmp_path)

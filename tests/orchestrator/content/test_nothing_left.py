@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
@@ -156,3 +157,28 @@ async def test_what_a_worker_could_not_be_told_it_is_told_when_it_is_back(house:
     await house.service.forget_elsewhere()
     assert house.service.jobs.elsewhere() == []
     assert not any(path.exists() for path in saved)
+
+
+async def test_a_worker_lets_go_of_what_it_has_in_memory_after_each_job_not_after_all(
+    house: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = [await house.run(values={"prompt": f"{WORDS} {n}"}) for n in range(2)]
+    link = house.service.workers[0].link
+    told: list[str] = []
+    forget, free = link.forget, link.free
+
+    async def forgotten(job_id: str, inputs: Sequence[str]) -> None:
+        told.append(job_id)
+        await forget(job_id, inputs)
+
+    async def freed() -> None:
+        told.append("free")
+        await free()
+
+    monkeypatch.setattr(link, "forget", forgotten)
+    monkeypatch.setattr(link, "free", freed)
+    for each in jobs:
+        house.service.jobs.purge(each.job_id)
+    await house.service.forget_elsewhere()
+    assert sorted(told[::2]) == sorted(each.job_id for each in jobs)
+    assert told[1::2] == ["free", "free"]

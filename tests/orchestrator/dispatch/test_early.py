@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mintmark.errors import DiskFull
+from mintmark.errors import DiskFull, WorkerUnreachable
 from mintmark.orchestrator.dispatch.news import JobEnding
 from mintmark.orchestrator.jobs.base import Filter
 from mintmark.orchestrator.jobs.change import Change
@@ -188,3 +188,83 @@ async def test_single_orders_beside_a_batch_are_all_run_whoever_claims_them(flat
         await asyncio.gather(*(flat.service.dispatcher.accept(each) for each in singles))
         for each in (*batch, *singles):
             assert (await flat.ended(each.job_id, 20)).state is State.SUCCEEDED
+
+
+def no_room() -> None:
+    time.sleep(0.3)
+    raise DiskFull("no room")
+
+
+def pictures(house: ServiceHouse) -> list[str]:
+    """Names of what the runner saved and has."""
+    return sorted(path.name for path in house.runner.paths.output.rglob("*.png"))
+
+
+async def undone(house: ServiceHouse, monkeypatch: pytest.MonkeyPatch, color: int) -> None:
+    """An order that comes to nothing, with all that is forgotten of it."""
+    before = len(await posted(house))
+    with monkeypatch.context() as patched:
+        before_the_disk(house, patched, no_room)
+        status, _ = await house.ask("POST", PLAIN, {"inputs": {"color": color}}, headers=WAIT)
+    assert status == 503
+    [worker] = house.service.workers
+    while worker.running or len(await posted(house)) > before:
+        await asyncio.sleep(0.02)
+
+
+async def test_the_same_order_again_after_the_disk_failed_is_made_at_the_first_try(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await undone(flat, monkeypatch, 5)
+    assert pictures(flat) == []
+    status, job = await flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT)
+    assert (status, job["status"], job["attempt"]) == (200, "succeeded", 1)
+
+
+async def test_what_an_undone_order_shared_with_an_earlier_job_stays_with_that(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT)
+    [name] = pictures(flat)
+    await undone(flat, monkeypatch, 5)
+    assert pictures(flat) == [name]
+    await undone(flat, monkeypatch, 6)
+    assert pictures(flat) == [name]
+
+
+async def test_an_order_that_is_there_is_confirmed_and_its_prompt_stays(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    confirmed: list[str] = []
+    confirm = flat.runner.prompts.confirm
+    monkeypatch.setattr(flat.runner.prompts, "confirm", lambda ids: (confirmed.extend(ids), confirm(ids)))
+    jobs = [(await flat.ask("POST", PLAIN, {"inputs": {"color": n}}, headers=WAIT))[1]["job_id"] for n in range(3)]
+    early = set(flat.runner.prompts.early)
+    while len(flat.runner.prompts.early):
+        await asyncio.sleep(0.02)
+    assert early <= set(confirmed) <= set(jobs)
+    assert set(await posted(flat)) == set(jobs)
+
+
+async def test_where_nobody_can_forget_an_undone_order_its_runner_takes_it_back(
+    flat: ServiceHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(job_id: str, inputs: Any) -> None:
+        raise WorkerUnreachable("No worker answers.")
+
+    [worker] = flat.service.workers
+    monkeypatch.setattr(worker.link, "forget", away)
+    monkeypatch.setattr("mintmark.runner.early.CONFIRM_S", 2.0)
+    await undone(flat, monkeypatch, 5)
+    assert (await posted(flat), pictures(flat)) == ({}, [])
+
+
+async def test_the_idle_line_of_a_worker_keeps_nothing_of_what_comes(flat: ServiceHouse) -> None:
+    [worker] = flat.service.workers
+    [line] = worker.link._socket._listeners
+    while not flat.runner.host._fanout.packs(worker.link.client_id):
+        await asyncio.sleep(0.01)
+    flat.runner.host._fanout.preview(b"jpeg", "1", str(uuid.uuid4()), worker.link.client_id)
+    status, _ = await flat.ask("POST", PLAIN, {"inputs": {"color": 5}}, headers=WAIT)
+    assert status == 200
+    assert not line._messages

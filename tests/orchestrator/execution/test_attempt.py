@@ -152,3 +152,41 @@ async def test_a_comfyui_is_not_told_what_only_a_runner_heeds(comfy: FakeComfy, 
     comfy.finish(attempt.context.job_id)
     await running
     assert comfy.bodies[0]["extra_data"] == {}
+
+
+async def test_a_prompt_says_that_it_is_early_while_it_is_and_can_be_confirmed_once_it_is_there(
+    comfy: FakeComfy, link: WorkerLink
+) -> None:
+    early, taken = [True], list[int]()
+    facts = {"early": lambda: early[0], "taken": lambda: taken.append(len(comfy.posted))}
+    attempt = made(link, known=RUNNER, kept=True, fresh=True, left=True, **facts)
+    running = asyncio.create_task(attempt.run())
+    await soon(lambda: taken == [1])
+    early[0] = False
+    restarted(comfy, attempt.context.job_id)
+    await soon(lambda: taken == [1, 2])
+    comfy.finish(attempt.context.job_id)
+    await running
+    assert ["mintmark_early" in each["extra_data"] for each in comfy.bodies] == [True, False]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_what_somebody_may_have_posted_early_before_is_confirmed_by_whoever_goes_on_with_it(
+    kept: bool, comfy: FakeComfy, link: WorkerLink
+) -> None:
+    taken: list[str] = []
+    attempt = made(link, known=RUNNER, kept=kept, left=True, taken=lambda: taken.append("x"))
+    comfy.finish(attempt.context.job_id)
+    await attempt.run()
+    assert comfy.posted == []
+    assert bool(taken) is kept
+
+
+async def test_what_surely_nobody_posted_before_and_is_not_early_needs_no_confirmation(
+    comfy: FakeComfy, link: WorkerLink
+) -> None:
+    taken: list[str] = []
+    attempt = made(link, known=RUNNER, kept=True, fresh=True, left=True, taken=lambda: taken.append("x"))
+    comfy.finish(attempt.context.job_id)
+    await attempt.run()
+    assert (comfy.posted, taken) == ([attempt.context.job_id], [])

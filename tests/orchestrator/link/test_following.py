@@ -14,6 +14,7 @@ from aiohttp import web
 from mintmark.errors import WorkerLost
 from mintmark.orchestrator.link.client import WorkerLink
 from mintmark.orchestrator.link.events import NodeStarted, Preview, WorkerEvent
+from mintmark.orchestrator.link.listening import MOST_FRAMES, MOST_WAITING
 from mintmark.orchestrator.link.protocol import FEATURE_FLAGS, History
 from mintmark.orchestrator.link.slots import RUNNER
 from mintmark.orchestrator.link.watchdog import Watchdog
@@ -334,16 +335,44 @@ async def test_what_is_posted_has_no_number_and_no_word_about_the_cache(
     assert body["extra_data"] == {}
 
 
-async def test_who_listens_to_one_prompt_hears_texts_about_it_and_every_frame(link: WorkerLink) -> None:
+def preview_of(prompt_id: str) -> bytes:
+    about = json.dumps({"node_id": "1", "prompt_id": prompt_id, "image_type": "image/jpeg"}).encode()
+    return struct.pack(">II", 4, len(about)) + about + b"jpeg"
+
+
+async def test_who_listens_to_one_prompt_hears_what_is_about_it_and_frames_without_a_name(link: WorkerLink) -> None:
     ears = link.listen("a"), link.listen("b"), link.listen()
     async with ears[0], ears[1], ears[2]:
         about_a = json.dumps({"type": "executing", "data": {"node": "1", "prompt_id": "a"}})
-        for message in (about_a, '{"type": "status", "data": {}}', b"frame"):
+        for message in (about_a, '{"type": "status", "data": {}}', b"frame", preview_of("a")):
             link._socket._tell(message)
-        heard = [[await ear.next(0.01) for _ in range(3)] for ear in ears]
+        heard = [[await ear.next(0.01) for _ in range(4)] for ear in ears]
     assert [about_a in each for each in heard] == [True, False, True]
     assert [b"frame" in each for each in heard] == [True, True, True]
+    assert [preview_of("a") in each for each in heard] == [True, False, True]
     assert len([each for each in heard[1] if each is not None]) == 1
+
+
+async def test_a_line_that_is_only_held_open_keeps_nothing(link: WorkerLink) -> None:
+    line = link.hold()
+    async with line:
+        for message in ("{}", b"frame", preview_of("a"), None):
+            link._socket._tell(message)
+        assert await line.next(0.01) is None and not line._messages
+
+
+async def test_what_a_job_does_not_read_is_bounded_and_it_looks_itself_up(link: WorkerLink) -> None:
+    async with link.listen("a") as ear:
+        for _ in range(MOST_FRAMES + 5):
+            link._socket._tell(preview_of("a"))
+        assert len(ear._messages) == MOST_FRAMES
+        assert await ear.next(0.01) == preview_of("a")
+        link._socket._tell(preview_of("a"))
+        assert len(ear._messages) == MOST_FRAMES
+        about_a = json.dumps({"type": "executing", "data": {"node": "1", "prompt_id": "a"}})
+        for _ in range(MOST_WAITING - MOST_FRAMES + 2):
+            link._socket._tell(about_a)
+        assert list(ear._messages) == [None, about_a]
 
 
 async def test_a_runner_that_ends_with_its_history_is_asked_for_nothing(comfy: FakeComfy, job_id: str) -> None:
