@@ -61,10 +61,11 @@ async def ready(house: ServiceHouse, comfy: FakeComfy, graph: dict[str, Any]) ->
     await asyncio.to_thread(house.service.releases.publish, graph)
 
 
-def careful(folder: Path, *images: str) -> str:
+def careful(folder: Path, *images: str, unchecked: str = "flag") -> str:
     path = folder / "careful.json"
     data = {"name": "careful", "version": "1.0.0", "prompt_checkers": ["rules", "openai"], "image_checkers": images}
-    path.write_text(json.dumps({**data, "categories": {"violence": {"review_at": 0.6, "block_at": 0.9}}}))
+    about = {"categories": {"violence": {"review_at": 0.6, "block_at": 0.9}}, "image_unchecked": unchecked}
+    path.write_text(json.dumps({**data, **about}))
     return str(path)
 
 
@@ -119,19 +120,20 @@ async def test_what_is_to_be_left_out_is_no_wish(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("checkers", "held", "seen"),
+    ("checkers", "unchecked", "held", "seen"),
     [
-        (["openai"], "a fox", True),
-        ([], "a fox", True),
-        (["image-classifier"], "a fox", False),
-        ([], "a bloody knight", False),
+        (["openai"], "flag", "a fox", True),
+        ([], "flag", "a fox", True),
+        (["image-classifier"], "flag", "a fox", True),
+        (["image-classifier"], "review", "a fox", False),
+        ([], "flag", "a bloody knight", False),
     ],
-    ids=["allowed", "nobody is to look", "nobody can look", "for review by its words"],
+    ids=["allowed", "nobody is to look", "nobody can look", "a person has to look", "for review by its words"],
 )
 async def test_a_sampler_s_preview_is_shown_where_the_policy_allows_it(
-    checkers: list[str], held: str, seen: bool, tmp_path: Path
+    checkers: list[str], unchecked: str, held: str, seen: bool, tmp_path: Path
 ) -> None:
-    policy = careful(tmp_path, *checkers)
+    policy = careful(tmp_path, *checkers, unchecked=unchecked)
     async with service_house(tmp_path, settings={"policy": policy}) as house, gpu() as comfy:
         await ready(house, comfy, workflow())
         job = await house.submit("sampling", values={"held": held}, previews=True)
