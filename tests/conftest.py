@@ -20,7 +20,7 @@ class _Early:
             return
         if (terminal := self._config.pluginmanager.get_plugin("terminalreporter")) is not None:
             terminal.write_line(f"FAILED {report.nodeid}{_why(report)}", red=True)
-        if (cache := self._config.cache) is not None:
+        if (cache := getattr(self._config, "cache", None)) is not None:
             # pytest itself writes it down at the end of a run alone.
             cache.set("cache/lastfailed", {**cache.get("cache/lastfailed", {}), report.nodeid: True})
 
