@@ -11,19 +11,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import NotAnImage
+from .boxes import Box, walk
 
 _BRANDS = (b"avif", b"avis")
 _WORDY = (b"Exif", b"mime")
 _CREDENTIAL = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.2, appendix A.5.1
 _FREE, _SKIPPED = b"free", b"skip"
 _MOST_ITEMS = 10_000
-
-
-class _Box(NamedTuple):
-    kind: bytes
-    start: int
-    body: int
-    stop: int
 
 
 class _Item(NamedTuple):
@@ -70,17 +64,12 @@ def without_credential(avif: bytes) -> bytes:
     return bytes(changed)
 
 
-def _boxes(data: bytes, place: int, end: int) -> Iterator[_Box]:
-    while place + 8 <= end:
-        length, kind = struct.unpack_from(">I4s", data, place)
-        body = place + 8
-        if length == 1 and place + 16 <= end:
-            (length,), body = struct.unpack_from(">Q", data, place + 8), place + 16
-        stop = end if length == 0 else place + length
-        if not body <= stop <= end:
-            raise NotAnImage(f"The AVIF is broken at byte {place}.")
-        yield _Box(kind, place, body, stop)
-        place = stop
+def _boxes(data: bytes, place: int, end: int) -> Iterator[Box]:
+    for box in walk(data, place, end):
+        yield box
+        place = box.stop
+    if place + 8 <= end:
+        raise NotAnImage(f"The AVIF is broken at byte {place}.")
 
 
 def _items(data: bytes) -> Iterator[tuple[_Item, list[tuple[int, int]]]]:
@@ -101,7 +90,7 @@ def _items(data: bytes) -> Iterator[tuple[_Item, list[tuple[int, int]]]]:
         raise NotAnImage("The AVIF's map of items is broken.") from exc
 
 
-def _named(data: bytes, iinf: _Box) -> Iterator[_Item]:
+def _named(data: bytes, iinf: Box) -> Iterator[_Item]:
     first = iinf.body + (6 if data[iinf.body] == 0 else 8)
     for entry in _boxes(data, first, iinf.stop):
         version = data[entry.body]
@@ -113,7 +102,7 @@ def _named(data: bytes, iinf: _Box) -> Iterator[_Item]:
         yield _Item(number, data[name : name + 4], name)
 
 
-def _places(data: bytes, iloc: _Box) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+def _places(data: bytes, iloc: Box) -> Iterator[tuple[int, list[tuple[int, int]]]]:
     """By the number of an item where its bytes are; of those that stand in the file itself."""
     version, sizes, base_sizes = data[iloc.body], data[iloc.body + 4], data[iloc.body + 5]
     offset_size, length_size, base_size = sizes >> 4, sizes & 15, base_sizes >> 4

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import islice
 
+from .boxes import walk
 from .sniffing import after_tag, media_type
 
 _PIXELS = {
@@ -67,9 +68,9 @@ def _frame(image: object) -> bytes:
 def _coded(data: bytes, kind: str) -> list[bytes]:
     """What is played or unpacked; nothing where this is not known of the kind, or it is broken."""
     if kind in _BOXED:
-        return [body for name, body in _boxes(data) if name == b"mdat"]
+        return _held(data, b"mdat")
     if kind == "image/jxl":
-        return [body for name, body in _boxes(data) if name in (b"jxlc", b"jxlp")]
+        return _held(data, b"jxlc", b"jxlp")
     if kind in ("audio/wav", "video/x-msvideo", "image/webp"):
         return [name + body for name, body in _chunks(data) if name not in (b"C2PA", b"JUNK", b"idx1")]
     if kind in _TAGGED and data[:3] == b"ID3":
@@ -77,18 +78,9 @@ def _coded(data: bytes, kind: str) -> list[bytes]:
     return [_IN_SVG.sub(b"", data)] if kind == "image/svg+xml" else []
 
 
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The boxes of an ISO file: (name, body). What is cut off ends them."""
-    place = 0
-    while place + 8 <= len(data):
-        head, length = 8, int.from_bytes(data[place : place + 4], "big")
-        if length == 1:
-            head, length = 16, int.from_bytes(data[place + 8 : place + 16], "big")
-        length = length or len(data) - place
-        if length < head:
-            return
-        yield data[place + 4 : place + 8], data[place + head : place + length]
-        place += length
+def _held(data: bytes, *kinds: bytes) -> list[bytes]:
+    """What is in the boxes of these kinds."""
+    return [data[box.body : box.stop] for box in walk(data, 0, len(data)) if box.kind in kinds]
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:

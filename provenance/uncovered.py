@@ -7,9 +7,11 @@ can write into those, and every signature still holds. So what stands there is t
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any
+
+from .boxes import Box, walk
 
 CREDENTIAL = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")  # C2PA 2.2, appendix A.5.1
 _ALWAYS = ("/ftyp", "/mfra", "/free", "/skip")
@@ -27,12 +29,6 @@ _BRANDS = (
 _KNOWN = frozenset(brand.ljust(4) for brand in _BRANDS.split())
 _STILL = frozenset({b"avif", b"heic", b"heix", b"mif1", b"mif2"})
 _FILM = frozenset({b"isom", b"mp41", b"mp42", b"qt  ", b"M4A ", b"M4V "})
-
-
-class _Box(NamedTuple):
-    kind: bytes
-    body: int
-    stop: int
 
 
 def is_boxed(data: bytes) -> bool:
@@ -65,23 +61,12 @@ def _assertion(exact: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     return {}
 
 
-def _boxes(data: bytes, place: int, end: int) -> Iterator[_Box]:
+def _boxes(data: bytes, place: int, end: int) -> Iterator[Box]:
     """The boxes from here on; what is broken ends them, as c2pa has a word of its own for that."""
-    for _ in range(_MOST_BOXES):
-        if place + 8 > end:
-            return
-        length, kind = struct.unpack_from(">I4s", data, place)
-        body = place + 8
-        if length == 1 and place + 16 <= end:
-            (length,), body = struct.unpack_from(">Q", data, place + 8), place + 16
-        stop = end if length == 0 else place + length
-        if not body <= stop <= end:
-            return
-        yield _Box(kind, body, stop)
-        place = stop
+    return islice(walk(data, place, end), _MOST_BOXES)
 
 
-def _told(data: bytes, boxes: Sequence[_Box], path: str) -> Iterator[str]:
+def _told(data: bytes, boxes: Sequence[Box], path: str) -> Iterator[str]:
     """Those of the boxes under a path that hold anything."""
     names = [step.partition("[")[0].encode("latin-1", "replace") for step in path.strip("/").split("/")]
     for box in _under(data, boxes, names):
@@ -91,7 +76,7 @@ def _told(data: bytes, boxes: Sequence[_Box], path: str) -> Iterator[str]:
             yield f"{path.strip('/')} ({len(body):,} bytes)"
 
 
-def _under(data: bytes, boxes: Sequence[_Box], names: Sequence[bytes]) -> Iterator[_Box]:
+def _under(data: bytes, boxes: Sequence[Box], names: Sequence[bytes]) -> Iterator[Box]:
     for box in boxes:
         if box.kind != names[0]:
             continue
@@ -102,7 +87,7 @@ def _under(data: bytes, boxes: Sequence[_Box], names: Sequence[bytes]) -> Iterat
             yield from _under(data, list(inside), names[1:])
 
 
-def _type_of(data: bytes, boxes: Sequence[_Box]) -> Iterator[str]:
+def _type_of(data: bytes, boxes: Sequence[Box]) -> Iterator[str]:
     """``ftyp``, where it is not as every writer of such files writes it, or does not fit what follows."""
     types, kinds = [box for box in boxes if box.kind == b"ftyp"], {box.kind for box in boxes}
     for box in types:
@@ -116,7 +101,7 @@ def _type_of(data: bytes, boxes: Sequence[_Box]) -> Iterator[str]:
             yield f"ftyp ({len(body):,} bytes)"
 
 
-def _beside_the_credential(data: bytes, boxes: Sequence[_Box], *, several: bool) -> Iterator[str]:
+def _beside_the_credential(data: bytes, boxes: Sequence[Box], *, several: bool) -> Iterator[str]:
     """What shares a box with the credential, or stands in another one of that name."""
     own = [box for box in boxes if box.kind == b"uuid" and data[box.body : box.body + 16] == CREDENTIAL]
     for place, box in enumerate(own):
